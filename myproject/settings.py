@@ -1,0 +1,355 @@
+"""Settings come from the environment (`.env` is read); unset, each serves one machine.
+
+`docs/settings.md` lists them all.
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+from botocore.config import Config as BotoConfig
+from kombu import Queue
+
+# Django's generic classes take their types at run time too.
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# Run-time state that is no media: database, secret key, mail, sockets.
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _local_secret_key() -> str:
+    """Return this machine's own secret key, made on first use."""
+    path = VAR_DIR / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text()
+
+
+def _local_redis_socket() -> Path:
+    """Return where the embedded Redis listens; a socket's path may have 107 bytes at most."""
+    path = VAR_DIR / "redis.sock"
+    if len(os.fsencode(path)) <= 100:
+        return path
+    digest = hashlib.sha256(os.fsencode(VAR_DIR)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}-{digest}.sock"
+
+
+# --- Django ---------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Where people reach the site: addresses in mail are made from it.
+SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "processing",
+    "uploads",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "myproject.urls"
+ASGI_APPLICATION = "myproject.asgi.application"
+WSGI_APPLICATION = "myproject.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "uploads" / "templates"],  # before allauth's own
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Database: the truth --------------------------------------------------------------------
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Writers queue up instead of failing, and a commit answered for is on the disk.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+    # Tests in threads and in several processes need a file, as real life does.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
+
+# --- Media: originals and renditions --------------------------------------------------------
+
+S3_BUCKET = env.str("S3_BUCKET", default="")
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / "media")))
+MEDIA_URL = "media/"
+_LOCAL_MEDIA: dict[str, Any] = {"BACKEND": "processing.storages.LocalStorage"}
+_S3_MEDIA: dict[str, Any] = {
+    "BACKEND": "processing.storages.S3Storage",
+    "OPTIONS": {
+        "bucket_name": S3_BUCKET,
+        "endpoint_url": env.str("AWS_S3_ENDPOINT_URL", default=None),
+        "region_name": env.str("AWS_DEFAULT_REGION", default=env.str("AWS_REGION", default=None)),
+        "client_config": BotoConfig(
+            signature_version="s3v4",
+            connect_timeout=5,
+            read_timeout=20,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            # Some compatible servers refuse the checksums newer clients send unasked.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    },
+}
+STORAGES = {
+    "default": _S3_MEDIA if S3_BUCKET else _LOCAL_MEDIA,
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
+}
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+
+FILE_UPLOAD_HANDLERS = ["uploads.handlers.HashingUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = VAR_DIR / "incoming"
+FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
+FILE_UPLOAD_PERMISSIONS = 0o644
+
+# --- Darkroom -------------------------------------------------------------------------------
+
+DARKROOM = {
+    # Bytes of one original, and pixels of its one frame; a 200-megapixel phone fits.
+    "MAX_UPLOAD_BYTES": env.int("MAX_UPLOAD_BYTES", default=50 * 1024 * 1024),
+    "MAX_PIXELS": env.int("MAX_PIXELS", default=210_000_000),
+    # Pixels of all frames of an animation together; what is beyond is left out.
+    "MAX_ANIMATION_PIXELS": env.int("MAX_ANIMATION_PIXELS", default=250_000_000),
+    # Seconds a step may take before its worker is ended, and how often a crash or a
+    # failing storage is tried again before the upload has failed.
+    "STEP_TIME_LIMIT": env.int("STEP_TIME_LIMIT", default=120),
+    "MAX_CRASHES": env.int("MAX_CRASHES", default=3),
+    "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=12),
+    # Seconds between a deletion and the removal of the files.
+    "DELETE_GRACE": env.int("DELETE_GRACE", default=30),
+    "SIGNED_LINK_MAX_AGE": env.int("SIGNED_LINK_MAX_AGE", default=7 * 24 * 3600),
+    # What shines through a transparent picture where a format has no transparency.
+    "BACKGROUND": "#ffffff",
+    # `docs/presets.md` tells what each field does.
+    "PRESETS": {
+        "thumb": {"width": 256, "height": 256, "mode": "fill"},
+        "small": {"width": 320},
+        "medium": {"width": 640},
+        "large": {"width": 1280},
+        "xlarge": {"width": 1920},
+    },
+}
+
+# --- Celery: hints on their way -------------------------------------------------------------
+
+REDIS_SOCKET = _local_redis_socket()
+REDIS_URL = env.str("REDIS_URL", default=f"unix://{REDIS_SOCKET}")
+
+
+def _kombu_url(url: str) -> str:
+    """Return a Redis address as kombu spells it: `unix://` is `redis+socket://` there."""
+    return url.replace("unix://", "redis+socket://", 1)
+
+
+CELERY_BROKER_URL = _kombu_url(env.str("CELERY_BROKER_URL", default="") or REDIS_URL)
+CELERY_RESULT_BACKEND = _kombu_url(env.str("CELERY_RESULT_BACKEND", default="") or REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = 3600
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_TIMEZONE = TIME_ZONE
+
+# One queue a purpose, so that what a person waits for goes first.
+CELERY_TASK_DEFAULT_QUEUE = "notifications"
+CELERY_TASK_QUEUES = [
+    Queue(name) for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
+]
+CELERY_TASK_ROUTES = {
+    "processing.tasks.generate_thumbnails": {"queue": "thumbnails"},
+    "processing.tasks.resize_image": {"queue": "renditions"},
+    "uploads.recurring.*": {"queue": "maintenance"},
+}
+CELERY_TASK_TIME_LIMIT = DARKROOM["STEP_TIME_LIMIT"]
+
+# A message is a hint: publishing is bounded to about a second and never retried, for the
+# sweeper publishes again what the database says is unfinished.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_TIMEOUT = 1
+CELERY_BROKER_POOL_LIMIT = 10
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_timeout": 5, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
+    if "redis" in CELERY_BROKER_URL.split(":")[0]
+    else {"max_retries": 0, "confirm_publish": True}
+)
+CELERY_REDIS_SOCKET_TIMEOUT = 5.0
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
+
+# A worker takes a message when it has a free hand (Redis only), so none waits behind a slow one.
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB, then the child is replaced after its task
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
+    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
+    "clear-sessions": {"task": "uploads.recurring.clear_sessions", "schedule": 24 * 3600.0},
+}
+
+FLOWER_URL = env.str("FLOWER_URL", default="")
+
+CACHES = {
+    "default": {
+        "BACKEND": "uploads.caches.ForgivingRedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+
+# --- People ---------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "sesame.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "uploads.accounts.AccountAdapter"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_PREVENT_ENUMERATION = True
+SESAME_MAX_AGE = 24 * 3600
+CSRF_FAILURE_VIEW = "uploads.problems.csrf_failure"
+
+# --- Mail -----------------------------------------------------------------------------------
+
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+    EMAIL_TIMEOUT = 10
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Darkroom <darkroom@localhost>")
+
+# --- API ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    # The token first: it makes an unauthenticated answer a 401 with a challenge.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "uploads.problems.exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Darkroom",
+    "DESCRIPTION": "Upload images, fetch their renditions.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Security -------------------------------------------------------------------------------
+
+# Set HTTPS=1 behind TLS; `docs/deployment.md` has the whole production list.
+HTTPS = env.bool("HTTPS", default=False)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+# --- Logs -----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"botocore": {"level": "WARNING"}},
+}

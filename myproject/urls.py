@@ -1,0 +1,18 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from uploads import health, pictures
+
+urlpatterns = [
+    path("api/", include("uploads.api_urls")),
+    path("i/<uuid:upload_id>/<str:name>", pictures.picture, name="picture"),
+    path("renditions/<path:path>", pictures.rendition, name="rendition"),
+    path("uploads/<uuid:upload_id>/original", pictures.original, name="original"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("admin/", admin.site.urls),
+    path("", include("uploads.urls")),
+]

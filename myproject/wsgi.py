@@ -1,0 +1,9 @@
+"""For servers that speak only WSGI: everything but the event stream works."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+
+application = get_wsgi_application()
