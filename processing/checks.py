@@ -1,0 +1,35 @@
+"""System checks: a preset that makes no recipe stops the start-up with a clear message."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+from processing.images import can_encode
+from processing.presets import InvalidPreset, parse_preset
+
+
+@checks.register
+def check_presets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for every preset in the settings that cannot be rendered."""
+    presets = settings.DARKROOM["PRESETS"]
+    if not presets:
+        return [checks.Error("DARKROOM['PRESETS'] is empty: name at least one preset.", id="darkroom.E001")]
+    return [error for name, fields in presets.items() for error in _check_preset(name, fields)]
+
+
+def _check_preset(name: str, fields: Any) -> list[checks.CheckMessage]:
+    try:
+        preset = parse_preset(name=name, fields=fields)
+    except (InvalidPreset, TypeError) as error:
+        return [checks.Error(str(error), id="darkroom.E001")]
+    return [
+        checks.Error(
+            f"Preset {name!r}: this installation of Pillow cannot write {format}.",
+            hint="Install a Pillow with that codec, or leave the format out.",
+            id="darkroom.E002",
+        )
+        for format in preset.formats
+        if not can_encode(format)
+    ]

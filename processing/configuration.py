@@ -1,0 +1,35 @@
+"""What the settings say, as the types that the rest works with."""
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from processing.images import Limits
+from processing.presets import Preset, parse_presets
+
+
+@cache
+def presets() -> tuple[Preset, ...]:
+    """Return the configured presets, largest first, so that smaller ones can be made from larger."""
+    parsed = parse_presets(settings.DARKROOM["PRESETS"])
+    return tuple(sorted(parsed, key=lambda preset: preset.width or preset.height or 0, reverse=True))
+
+
+def preset_named(name: str) -> Preset | None:
+    """Return the configured preset of that name, if there is one."""
+    return next((preset for preset in presets() if preset.name == name), None)
+
+
+def limits() -> Limits:
+    """Return how many pixels are decoded at most."""
+    return Limits(settings.DARKROOM["MAX_PIXELS"], settings.DARKROOM["MAX_ANIMATION_PIXELS"])
+
+
+@receiver(setting_changed)
+def forget_presets(*, setting: str, **kwargs: Any) -> None:
+    """Read the presets anew after a test has overridden them."""
+    if setting == "DARKROOM":
+        presets.cache_clear()

@@ -1,0 +1,62 @@
+"""Leases: one worker at a time runs a step for an original, and every attempt is counted."""
+
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from processing.errors import TransientError
+from processing.models import Lease, Original
+
+# Seconds between failed attempts: doubling, and no longer than ten minutes.
+_FIRST_DELAY, _LONGEST_DELAY = 4, 600
+# Seconds beyond its time limit after which a step's worker is taken for dead.
+_MARGIN = 10
+
+
+class LeaseHeld(TransientError):
+    """Another worker is at this step of this original."""
+
+
+def acquire(original: Original, step: str) -> Lease:
+    """Return a lease for the step.
+
+    Raises `LeaseHeld` while another worker has it. One that ran out counts as a crash.
+    """
+    with transaction.atomic():
+        Lease.objects.get_or_create(original=original, step=step, defaults={"token": uuid.uuid4()})
+        lease = Lease.objects.select_for_update().get(original=original, step=step)
+        now = timezone.now()
+        if lease.expires_at is not None:
+            if lease.expires_at > now:
+                raise LeaseHeld(f"{lease} is being done by another worker.")
+            lease.crashes += 1
+        lease.attempts += 1
+        lease.token = uuid.uuid4()
+        lease.expires_at = now + timedelta(seconds=settings.DARKROOM["STEP_TIME_LIMIT"] + _MARGIN)
+        lease.next_attempt_at = None
+        lease.save()
+    return lease
+
+
+def is_spent(lease: Lease) -> bool:
+    """Tell whether the step has been tried as often as it may be."""
+    most_crashes, most_attempts = settings.DARKROOM["MAX_CRASHES"], settings.DARKROOM["MAX_ATTEMPTS"]
+    return bool(lease.crashes >= most_crashes or lease.attempts > most_attempts)
+
+
+def end(lease: Lease) -> None:
+    """Remove the lease of a step that is done or has failed for good; another's stays."""
+    Lease.objects.filter(pk=lease.pk, token=lease.token).delete()
+
+
+def postpone(lease: Lease, error: Exception) -> None:
+    """Return the lease of a step that is to be tried again later."""
+    delay = min(_FIRST_DELAY * 2 ** (lease.attempts - 1), _LONGEST_DELAY)
+    Lease.objects.filter(pk=lease.pk, token=lease.token).update(
+        expires_at=None,
+        next_attempt_at=timezone.now() + timedelta(seconds=delay),
+        last_error=str(error)[:500],
+    )

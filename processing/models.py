@@ -1,0 +1,87 @@
+"""What the database says of bytes: which originals and renditions exist, and who works on them."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class Original(models.Model):
+    """The bytes that were sent, stored once, named by their SHA-256.
+
+    `width` and `height` are upright. `transparent` is unknown (None) until the first task has
+    decoded a picture whose header speaks of transparency.
+    """
+
+    content_hash = models.CharField(max_length=64, unique=True, editable=False)
+    public_key = models.CharField(max_length=40, unique=True, editable=False)
+    format = models.CharField(max_length=8)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    byte_size = models.PositiveBigIntegerField()
+    transparent = models.BooleanField(null=True)
+    thumbhash = models.CharField(max_length=64, blank=True)
+    color = models.CharField(max_length=7, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.content_hash[:12]
+
+
+class Rendition(models.Model):
+    """An original rendered by a preset in one format; its file is whole.
+
+    `fingerprint` is what the preset did when it was rendered; `redo` asks for it to be rendered
+    again although it is not stale; `digest` is the SHA-256 of the file.
+    """
+
+    original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="renditions")
+    preset = models.CharField(max_length=64)
+    format = models.CharField(max_length=8)
+    fingerprint = models.CharField(max_length=16)
+    key = models.CharField(max_length=200, unique=True)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    byte_size = models.PositiveBigIntegerField()
+    frames = models.PositiveIntegerField(default=1)
+    digest = models.CharField(max_length=64)
+    redo = models.BooleanField(default=False)
+    rendered_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["original", "width", "format"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["original", "preset", "format"], name="one_row_a_rendition"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["preset", "fingerprint"])]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Lease(models.Model):
+    """One worker's right to run one step for one original until `expires_at`.
+
+    The row stays between attempts, with `expires_at` None and the time of the next one, and
+    goes away when the step is done. A lease that ran out unreturned counts as a crash.
+    """
+
+    original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="leases")
+    step = models.CharField(max_length=32)
+    token = models.UUIDField()
+    attempts = models.PositiveIntegerField(default=0)
+    crashes = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["original", "step"], name="one_lease_a_step"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} of {self.original}"

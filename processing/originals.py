@@ -1,0 +1,88 @@
+"""Originals: stored once under their content hash."""
+
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import ProtectedError
+
+from processing.fingerprint import original_key, public_key
+from processing.images import Header
+from processing.models import Original
+from processing.storages import FileMissing, call_storage
+
+
+def store(*, content_hash: str, file: File[Any]) -> None:
+    """Write the file under its key; a repeat writes the same bytes again.
+
+    Raises `StorageUnavailable`.
+    """
+    file.seek(0)
+    call_storage(lambda: default_storage.save(original_key(content_hash), file))
+
+
+def create(*, content_hash: str, byte_size: int, header: Header) -> Original:
+    """Return the row of an original whose file is stored, made here or by somebody else."""
+    original, _ = Original.objects.get_or_create(
+        content_hash=content_hash,
+        defaults={
+            "public_key": public_key(content_hash=content_hash, secret=settings.SECRET_KEY),
+            "format": header.format,
+            "width": header.width,
+            "height": header.height,
+            "byte_size": byte_size,
+            "transparent": None if header.has_alpha else False,
+        },
+    )
+    return original
+
+
+def read(original: Original) -> bytes:
+    """Return all bytes of the original.
+
+    Raises `StorageUnavailable` or `FileMissing`.
+    """
+    with call_storage(lambda: default_storage.open(original_key(original.content_hash))) as file:
+        data: bytes = call_storage(file.read)
+    return data
+
+
+def open_file(original: Original) -> File[Any]:
+    """Return the original's file, open for reading.
+
+    Raises `StorageUnavailable` or `FileMissing`.
+    """
+    return call_storage(lambda: default_storage.open(original_key(original.content_hash)))
+
+
+def remove(*, original_id: int) -> bool:
+    """Remove an original that nobody refers to, with its renditions; tell whether it is gone.
+
+    The row is locked while the files go, so that whoever sends the same bytes meanwhile waits,
+    finds no row, and stores them anew. Raises `StorageUnavailable`; then nothing has changed
+    that a repeat does not mend.
+    """
+    with transaction.atomic():
+        original = Original.objects.select_for_update().filter(pk=original_id).first()
+        if original is None:
+            return False
+        keys = [*original.renditions.values_list("key", flat=True), original_key(original.content_hash)]
+        try:
+            original.delete()
+        except ProtectedError:
+            return False
+        for key in keys:
+            delete_file(key)
+    return True
+
+
+def delete_file(key: str) -> None:
+    """Delete one file, which may be gone already.
+
+    Raises `StorageUnavailable`.
+    """
+    with suppress(FileMissing):
+        call_storage(lambda: default_storage.delete(key))

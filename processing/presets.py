@@ -1,0 +1,141 @@
+"""Presets: the recipes of renditions, as data, with their size arithmetic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor
+from typing import Any, Literal, cast, get_args
+
+Format = Literal["webp", "jpeg", "png", "avif"]
+Mode = Literal["fit", "fill"]
+Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+MODES: tuple[Mode, ...] = get_args(Mode)
+EXTENSIONS: dict[Format, str] = {"webp": "webp", "jpeg": "jpg", "png": "png", "avif": "avif"}
+CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
+# A preset that fits into this square makes thumbnails: they are rendered first.
+THUMBNAIL_SIDE = 256
+MAX_SIDE = 16383  # WebP's limit
+
+
+class InvalidPreset(ValueError):
+    """A preset's settings make no recipe; the message tells which field and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A recipe: what a rendition looks like.
+
+    `width` and `height` are pixels of the upright picture, at least one of them given. `fit`
+    keeps the whole picture within them and never enlarges; `fill` covers them exactly and
+    crops the rest. `quality` and `effort` mean what each encoder means by them; None is the
+    default of `processing.images`.
+    """
+
+    name: str
+    width: int | None = None
+    height: int | None = None
+    mode: Mode = "fit"
+    formats: tuple[Format, ...] = ("webp", "jpeg")
+    quality: int | None = None
+    effort: int | None = None
+
+    @property
+    def is_thumbnail(self) -> bool:
+        """Tell whether people wait for this one first."""
+        return (self.width or MAX_SIDE) <= THUMBNAIL_SIDE and (self.height or MAX_SIDE) <= THUMBNAIL_SIDE
+
+    def formats_for(self, *, transparent: bool) -> tuple[Format, ...]:
+        """Return the formats of one original: PNG stands in for JPEG where it is transparent."""
+        if not transparent:
+            return self.formats
+        return tuple(dict.fromkeys("png" if name == "jpeg" else name for name in self.formats))
+
+    def scale(self, size: Size) -> float:
+        """Return the factor by which the whole picture of `size` shrinks before any crop."""
+        ratios = [
+            bound / side
+            for bound, side in zip((self.width, self.height), size, strict=True)
+            if bound is not None
+        ]
+        return max(ratios) if self.mode == "fill" else min(1.0, *ratios)
+
+    def output_size(self, size: Size) -> Size:
+        """Return width and height, in pixels, of the rendition of a picture of `size`."""
+        if self.mode == "fill" and self.width and self.height:
+            return self.width, self.height
+        return scaled(size, self.scale(size))
+
+    def crop(self, size: Size) -> Box:
+        """Return the part of a picture of `size` that is seen, around its middle."""
+        width, height = size
+        if self.mode == "fit" or not (self.width and self.height):
+            return 0, 0, width, height
+        scale = max(self.width / width, self.height / height)
+        seen_width, seen_height = min(width, self.width / scale), min(height, self.height / scale)
+        left, top = (width - seen_width) / 2, (height - seen_height) / 2
+        return left, top, left + seen_width, top + seen_height
+
+
+def scaled(size: Size, scale: float) -> Size:
+    """Return `size` times `scale`, rounded half up, each side at least one pixel."""
+    return max(1, floor(size[0] * scale + 0.5)), max(1, floor(size[1] * scale + 0.5))
+
+
+def parse_preset(*, name: str, fields: Mapping[str, Any]) -> Preset:
+    """Return the preset that the settings describe.
+
+    Raises `InvalidPreset` with a sentence that names the field.
+    """
+    unknown = set(fields) - {"width", "height", "mode", "formats", "quality", "effort"}
+    if unknown:
+        raise InvalidPreset(f"Preset {name!r}: unknown field {min(unknown)!r}.")
+    if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name != name.lower():
+        raise InvalidPreset(f"Preset {name!r}: a name has small letters, digits, - and _ only.")
+    preset = Preset(name=name, **{**fields, "formats": tuple(fields.get("formats", ("webp", "jpeg")))})
+    _check_size(preset)
+    _check_formats(preset)
+    _check_range(preset, "quality", 1, 100)
+    _check_range(preset, "effort", 0, 10)
+    return preset
+
+
+def parse_presets(presets: Mapping[str, Mapping[str, Any]]) -> tuple[Preset, ...]:
+    """Return all presets of the settings in their order."""
+    return tuple(parse_preset(name=name, fields=fields) for name, fields in presets.items())
+
+
+def _check_size(preset: Preset) -> None:
+    if preset.width is None and preset.height is None:
+        raise InvalidPreset(f"Preset {preset.name!r}: give a width, a height or both.")
+    for field in ("width", "height"):
+        value = getattr(preset, field)
+        if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_SIDE):
+            raise InvalidPreset(
+                f"Preset {preset.name!r}: {field} is {value!r}; it must be 1 to {MAX_SIDE} pixels."
+            )
+    if preset.mode not in MODES:
+        raise InvalidPreset(
+            f"Preset {preset.name!r}: mode is {cast('str', preset.mode)!r}; use 'fit' or 'fill'."
+        )
+    if preset.mode == "fill" and not (preset.width and preset.height):
+        raise InvalidPreset(f"Preset {preset.name!r}: mode 'fill' needs both width and height.")
+
+
+def _check_formats(preset: Preset) -> None:
+    if not preset.formats:
+        raise InvalidPreset(f"Preset {preset.name!r}: name at least one format.")
+    for name in preset.formats:
+        if name not in FORMATS:
+            raise InvalidPreset(
+                f"Preset {preset.name!r}: unknown format {name!r}; known are {', '.join(FORMATS)}."
+            )
+
+
+def _check_range(preset: Preset, field: str, lowest: int, highest: int) -> None:
+    value = getattr(preset, field)
+    if value is not None and not (isinstance(value, int) and lowest <= value <= highest):
+        raise InvalidPreset(
+            f"Preset {preset.name!r}: {field} is {value!r}; it must be {lowest} to {highest}."
+        )

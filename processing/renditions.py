@@ -1,0 +1,161 @@
+"""Renditions: wanted minus stored is what is missing, and only that is rendered."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from processing import configuration, originals
+from processing.fingerprint import fingerprint, rendition_key
+from processing.images import Encoded, Source
+from processing.models import Original, Rendition
+from processing.presets import Format, Preset
+from processing.storages import StorageUnavailable, call_storage
+
+logger = logging.getLogger(__name__)
+
+
+class Recipe(NamedTuple):
+    """One rendition to be: a preset in one format."""
+
+    preset: Preset
+    format: Format
+
+
+def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
+    """Return the recipes by which the original is to be rendered."""
+    transparent = bool(original.transparent)
+    return [
+        Recipe(preset, format) for preset in presets for format in preset.formats_for(transparent=transparent)
+    ]
+
+
+def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
+    """Return the recipes whose rendition is not stored, is stale, or is to be done again."""
+    stored = {(row.preset, row.format, row.fingerprint) for row in original.renditions.all() if not row.redo}
+    return [
+        recipe
+        for recipe in wanted(original, presets)
+        if (recipe.preset.name, recipe.format, fingerprint(recipe.preset)) not in stored
+    ]
+
+
+def lacking(presets: Iterable[Preset]) -> Q:
+    """Return the condition on originals, in SQL, that at least one of their renditions is missing."""
+    return _any(Q(~Exists(_current_rows(recipe))) & _applies(recipe) for recipe in _all_recipes(presets))
+
+
+def stale(presets: Iterable[Preset]) -> Q:
+    """Return the condition on originals that a rendition was made by an older recipe."""
+    return _any(Q(Exists(_rows_of(preset).exclude(fingerprint=fingerprint(preset)))) for preset in presets)
+
+
+def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
+    """Write a rendition's file and return its row, not yet saved.
+
+    Raises `StorageUnavailable`.
+    """
+    key = rendition_key(public_key=original.public_key, preset=recipe.preset, format=recipe.format)
+    call_storage(lambda: default_storage.save(key, ContentFile(encoded.data)))
+    return Rendition(
+        original=original,
+        preset=recipe.preset.name,
+        format=recipe.format,
+        fingerprint=fingerprint(recipe.preset),
+        key=key,
+        width=encoded.width,
+        height=encoded.height,
+        byte_size=len(encoded.data),
+        frames=encoded.frames,
+        digest=hashlib.sha256(encoded.data).hexdigest(),
+        rendered_at=timezone.now(),
+    )
+
+
+def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
+    """Render and store each recipe, largest first; return the rows, not yet saved."""
+    return [store(original, recipe, source.render(recipe.preset, recipe.format)) for recipe in recipes]
+
+
+def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Preset]) -> list[str]:
+    """Save the rows in place of older ones; return the keys of files that no row names any more.
+
+    Rows that nothing wants go too: of formats the presets no longer have. Call it in a
+    transaction that holds the original's row, and delete the files once it has committed.
+    """
+    keep = {(recipe.preset.name, recipe.format) for recipe in wanted(original, presets)}
+    names = [preset.name for preset in presets]
+    before = list(original.renditions.filter(preset__in=names))
+    Rendition.objects.filter(
+        pk__in=[row.pk for row in before if (row.preset, row.format) not in keep]
+    ).delete()
+    Rendition.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["original", "preset", "format"],
+        update_fields=[
+            "fingerprint", "key", "width", "height", "byte_size", "frames", "digest", "redo", "rendered_at",
+        ],
+    )  # fmt: skip
+    after = set(original.renditions.values_list("key", flat=True))
+    return [row.key for row in before if row.key not in after]
+
+
+def delete_files(keys: Iterable[str]) -> None:
+    """Delete files that no row names; one that cannot be reached is left for `audit`."""
+    for key in keys:
+        try:
+            originals.delete_file(key)
+        except StorageUnavailable as error:
+            logger.warning("Left %s behind: %s", key, error)
+
+
+def drop_unconfigured(original: Original) -> list[str]:
+    """Delete the rows of presets that the settings no longer name; return their files' keys."""
+    names = [preset.name for preset in configuration.presets()]
+    rows = original.renditions.exclude(preset__in=names)
+    keys = list(rows.values_list("key", flat=True))
+    rows.delete()
+    return keys
+
+
+def _all_recipes(presets: Iterable[Preset]) -> list[Recipe]:
+    pairs = {
+        Recipe(preset, format)
+        for preset in presets
+        for transparent in (False, True)
+        for format in preset.formats_for(transparent=transparent)
+    }
+    return sorted(pairs, key=lambda recipe: (recipe.preset.name, recipe.format))
+
+
+def _applies(recipe: Recipe) -> Q:
+    """Return the condition on originals that the recipe is wanted for them."""
+    opaque, transparent = (
+        recipe.format in recipe.preset.formats_for(transparent=value) for value in (False, True)
+    )
+    if opaque and transparent:
+        return Q()
+    return Q(transparent=True) if transparent else ~Q(transparent=True)
+
+
+def _current_rows(recipe: Recipe) -> QuerySet[Rendition]:
+    return _rows_of(recipe.preset).filter(
+        format=recipe.format, fingerprint=fingerprint(recipe.preset), redo=False
+    )
+
+
+def _rows_of(preset: Preset) -> QuerySet[Rendition]:
+    return Rendition.objects.filter(original=OuterRef("pk"), preset=preset.name)
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    total = Q(pk__in=[])
+    for condition in conditions:
+        total |= condition
+    return total

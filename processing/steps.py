@@ -1,0 +1,151 @@
+"""The two steps that work on bytes: thumbnails first, then every other size.
+
+Each can run twice, at once, or be killed anywhere, and the end is the same.
+"""
+
+import base64
+import logging
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Literal
+
+from django.db import DatabaseError, transaction
+from django.dispatch import Signal
+
+from processing import configuration, leases, originals, renditions, thumbhash
+from processing.errors import Refusal
+from processing.images import Source, decode
+from processing.models import Lease, Original, Rendition
+from processing.presets import Preset
+from processing.signals import step_failed, step_finished, step_started
+from processing.storages import FileMissing, StorageUnavailable
+
+logger = logging.getLogger(__name__)
+
+Step = Literal["generate_thumbnails", "resize_image"]
+
+
+class OriginalMissing(Refusal):
+    """The storage has lost the original."""
+
+    code = "original_missing"
+    title = "The original is missing"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class GaveUp(Refusal):
+    """The step was tried as often as it may be."""
+
+    code = "processing_failed"
+    title = "Processing did not succeed"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def presets_of(step: Step) -> list[Preset]:
+    """Return the presets that the step renders, largest first."""
+    return [
+        preset for preset in configuration.presets() if preset.is_thumbnail == (step == "generate_thumbnails")
+    ]
+
+
+def run(*, step: Step, content_hash: str) -> None:
+    """Render what is missing of the step's presets, and tell who listens.
+
+    Raises `LeaseHeld`, `StorageUnavailable` or a database error where a later attempt may
+    succeed, and a `Refusal` where none will.
+    """
+    original = Original.objects.filter(content_hash=content_hash).first()
+    if original is None:
+        logger.info("%s: no original %s; it was deleted meanwhile.", step, content_hash[:12])
+    elif _is_done(original, step):
+        _report_done(original, step)
+    else:
+        _run_leased(original, step)
+
+
+def _is_done(original: Original, step: Step) -> bool:
+    described = bool(original.color) and original.transparent is not None
+    return described and not renditions.missing(original, presets_of(step))
+
+
+def _report_done(original: Original, step: Step) -> None:
+    with transaction.atomic():
+        _send(step_started, original, step)
+        _send(step_finished, original, step)
+
+
+def _run_leased(original: Original, step: Step) -> None:
+    lease = _begin(original, step)
+    try:
+        if leases.is_spent(lease):
+            raise GaveUp(_why_spent(lease))
+        rows = _render(original, step)
+        _finish(original, step, lease, rows)
+    except Refusal as refusal:
+        _fail(original, step, lease, refusal)
+        raise
+    except (StorageUnavailable, DatabaseError) as error:
+        leases.postpone(lease, error)
+        raise
+
+
+def _begin(original: Original, step: Step) -> Lease:
+    with transaction.atomic():
+        lease = leases.acquire(original, step)
+        _send(step_started, original, step)
+    return lease
+
+
+def _why_spent(lease: Lease) -> str:
+    if lease.last_error:
+        return "The storage could not be reached for a long time; try again later."
+    return "Processing this image broke off several times; it may be damaged or too demanding."
+
+
+def _render(original: Original, step: Step) -> list[Rendition]:
+    try:
+        data = originals.read(original)
+    except FileMissing as error:
+        raise OriginalMissing("The original's file is missing from the storage; send it again.") from error
+    presets = [recipe.preset for recipe in renditions.missing(original, presets_of(step))]
+    source = decode(data, presets=presets or presets_of(step), limits=configuration.limits())
+    _describe(original, source)
+    return renditions.render(original, source, renditions.missing(original, presets_of(step)))
+
+
+def _describe(original: Original, source: Source) -> None:
+    """Save what only decoding tells, before the first rendition is there."""
+    if original.color and original.transparent is not None:
+        return
+    placeholder = source.placeholder()
+    digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
+    original.thumbhash = base64.b64encode(digest).decode()
+    original.color = placeholder.color
+    original.transparent = source.transparent
+    original.width, original.height = source.size
+    original.save(update_fields=["thumbhash", "color", "transparent", "width", "height"])
+
+
+def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:
+    """Save what was rendered, in one transaction with the end of the lease and the news of it."""
+    with transaction.atomic():
+        if not Original.objects.select_for_update().filter(pk=original.pk).exists():
+            # Deleted while it was rendered: nobody will ask for these files.
+            renditions.delete_files(row.key for row in rows)
+            return
+        unused = renditions.record(original, rows, presets_of(step))
+        unused += renditions.drop_unconfigured(original)
+        leases.end(lease)
+        _send(step_finished, original, step)
+        transaction.on_commit(partial(renditions.delete_files, unused))
+
+
+def _fail(original: Original, step: Step, lease: Lease, refusal: Refusal) -> None:
+    with transaction.atomic():
+        leases.end(lease)
+        step_failed.send(sender=Original, content_hash=original.content_hash, step=step, refusal=refusal)
+
+
+def _send(signal: Signal, original: Original, step: Step) -> None:
+    signal.send(sender=Original, content_hash=original.content_hash, step=step)

@@ -1,0 +1,34 @@
+"""The tasks that work on bytes; messages carry the content hash and nothing else."""
+
+from typing import Any
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+
+from processing import steps
+from processing.errors import Refusal
+from processing.leases import LeaseHeld
+from processing.storages import StorageUnavailable
+
+# Only what may pass is retried, for about half a minute; then the database's own schedule goes
+# on (`Lease.next_attempt_at`, the sweeper). A `Refusal` is an answer, no error of ours.
+STEP_OPTIONS: dict[str, Any] = {
+    "ignore_result": True,
+    "autoretry_for": (StorageUnavailable, LeaseHeld, OperationalError, InterfaceError),
+    "retry_backoff": 1,
+    "retry_backoff_max": 8,
+    "max_retries": 5,
+    "throws": (Refusal, StorageUnavailable, LeaseHeld),
+}
+
+
+@shared_task(**STEP_OPTIONS)
+def generate_thumbnails(*, content_hash: str) -> None:
+    """Render the small presets, after the placeholder: what a person waits for."""
+    steps.run(step="generate_thumbnails", content_hash=content_hash)
+
+
+@shared_task(**STEP_OPTIONS)
+def resize_image(*, content_hash: str) -> None:
+    """Render every other preset."""
+    steps.run(step="resize_image", content_hash=content_hash)

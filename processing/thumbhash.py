@@ -1,0 +1,94 @@
+"""ThumbHash: a picture's shape, colours and transparency in about 25 bytes.
+
+The format is Evan Wallace's (https://evanw.github.io/thumbhash/): a few coefficients of the
+discrete cosine transform of luminance, two colour differences and alpha, four bits each.
+"""
+
+from math import cos, floor, pi
+from typing import NamedTuple
+
+
+class _Channel(NamedTuple):
+    average: float
+    waves: list[float]
+    scale: float
+
+
+def encode(*, width: int, height: int, rgba: bytes) -> bytes:
+    """Return the ThumbHash of `rgba`, four bytes a pixel, at most 100 pixels a side.
+
+    It takes time proportional to the number of pixels: give it 32 a side.
+    """
+    pixels = width * height
+    alphas = [value / 255 for value in rgba[3::4]]
+    reds, greens, blues = ([value / 255 for value in rgba[start::4]] for start in range(3))
+    opacity = sum(alphas)
+    transparent = opacity < pixels
+    red, green, blue = (_over_average(values, alphas, opacity) for values in (reds, greens, blues))
+
+    limit, longest = (5 if transparent else 7), max(width, height)
+    across, down = max(1, _round(limit * width / longest)), max(1, _round(limit * height / longest))
+    luminance = [(r + g + b) / 3 for r, g, b in zip(red, green, blue, strict=True)]
+    yellow_blue = [(r + g) / 2 - b for r, g, b in zip(red, green, blue, strict=True)]
+    red_green = [r - g for r, g in zip(red, green, strict=True)]
+    light = _transform(luminance, width, height, max(3, across), max(3, down))
+    yellowness = _transform(yellow_blue, width, height, 3, 3)
+    redness = _transform(red_green, width, height, 3, 3)
+    opaqueness = _transform(alphas, width, height, 5, 5) if transparent else None
+
+    landscape = width > height
+    first = (
+        _round(63 * light.average)
+        | _round(31.5 + 31.5 * yellowness.average) << 6
+        | _round(31.5 + 31.5 * redness.average) << 12
+        | _round(31 * light.scale) << 18
+        | transparent << 23
+    )
+    second = (
+        (down if landscape else across)
+        | _round(63 * yellowness.scale) << 3
+        | _round(63 * redness.scale) << 9
+        | landscape << 15
+    )
+    head = first.to_bytes(3, "little") + second.to_bytes(2, "little")
+    waves = light.waves + yellowness.waves + redness.waves
+    if opaqueness is not None:
+        head += bytes([_round(15 * opaqueness.average) | _round(15 * opaqueness.scale) << 4])
+        waves += opaqueness.waves
+    return head + _pack(waves)
+
+
+def _over_average(values: list[float], alphas: list[float], opacity: float) -> list[float]:
+    """Return a colour's values as they look over the picture's own average colour."""
+    average = sum(v * a for v, a in zip(values, alphas, strict=True)) / opacity if opacity else 0.0
+    return [average * (1 - a) + v * a for v, a in zip(values, alphas, strict=True)]
+
+
+def _transform(values: list[float], width: int, height: int, across: int, down: int) -> _Channel:
+    """Return the lowest coefficients of the cosine transform, the first `across` by `down`."""
+    rows = [values[start : start + width] for start in range(0, width * height, width)]
+    average, waves = 0.0, []
+    for y_wave in range(down):
+        y_cosines = [cos(pi / height * y_wave * (y + 0.5)) for y in range(height)]
+        columns = [sum(row[x] * c for row, c in zip(rows, y_cosines, strict=True)) for x in range(width)]
+        x_wave = 0
+        while x_wave * down < across * (down - y_wave):
+            total = sum(v * cos(pi / width * x_wave * (x + 0.5)) for x, v in enumerate(columns))
+            if x_wave or y_wave:
+                waves.append(total / (width * height))
+            else:
+                average = total / (width * height)
+            x_wave += 1
+    scale = max(map(abs, waves), default=0.0)
+    return _Channel(average, [0.5 + 0.5 / scale * wave if scale else 0.0 for wave in waves], scale)
+
+
+def _pack(waves: list[float]) -> bytes:
+    nibbles = [_round(15 * wave) for wave in waves]
+    nibbles += [0] * (len(nibbles) % 2)
+    return bytes(low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True))
+
+
+def _round(value: float) -> int:
+    """Round half up, as the reference does; Python rounds half to even."""
+    return floor(value + 0.5)
