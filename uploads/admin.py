@@ -1,0 +1,178 @@
+"""The admin: uploads, originals and renditions, with their pictures and their failures."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from processing.models import Original, Rendition
+from uploads import links, services
+from uploads.models import Delivery, Event, Step, Upload
+
+
+class ReadOnly:
+    """What the pipeline writes is looked at here, not edited."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: rows come from uploads."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: rows follow the files."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: deleting a row would leave its file behind."""
+        return False
+
+
+class StepInline(ReadOnly, admin.TabularInline[Step, Upload]):
+    """When each step started and finished."""
+
+    model = Step
+    extra = 0
+
+
+class EventInline(ReadOnly, admin.TabularInline[Event, Upload]):
+    """What has happened to the upload."""
+
+    model = Event
+    extra = 0
+    fields = ("name", "created_at", "data")
+
+
+class RenditionInline(ReadOnly, admin.TabularInline[Rendition, Original]):
+    """What the original was rendered to."""
+
+    model = Rendition
+    extra = 0
+    fields = ("picture", "preset", "format", "width", "height", "byte_size", "frames", "rendered_at")
+    readonly_fields = ("picture",)
+
+    @admin.display(description=_("picture"))
+    def picture(self, rendition: Rendition) -> SafeString:
+        """Show the rendition itself."""
+        return _picture(rendition)
+
+
+@admin.register(Upload)
+class UploadAdmin(ReadOnly, admin.ModelAdmin[Upload]):
+    """Uploads, with why they failed, to be processed again."""
+
+    list_display = ("thumbnail", "filename", "owner", "status", "failure", "visibility", "created_at")
+    list_display_links = ("thumbnail", "filename")
+    list_filter = ("status", "error_code", "visibility", "created_at")
+    search_fields = ("id", "filename", "original__content_hash", "owner__username")
+    list_select_related = ("owner", "original")
+    inlines = (StepInline, EventInline)
+    actions = ("reprocess", "reprocess_everything", "delete_uploads")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Upload]:
+        """Leave out what is deleted."""
+        return super().get_queryset(request).filter(deleted_at=None).prefetch_related("original__renditions")
+
+    @admin.display(description=_("picture"))
+    def thumbnail(self, upload: Upload) -> SafeString | str:
+        """Show the upload's smallest rendition."""
+        rows = upload.shown_renditions()
+        return _picture(rows[0]) if rows else "–"
+
+    @admin.display(description=_("failure"))
+    def failure(self, upload: Upload) -> str:
+        """Tell why it failed."""
+        return f"{upload.error_code}: {upload.error_detail}" if upload.error_code else ""
+
+    @admin.action(description=_("Reprocess: render what is missing, stale or failed"))
+    def reprocess(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
+        """Queue the selected uploads again."""
+        self._reprocess(request, queryset, force=False)
+
+    @admin.action(description=_("Reprocess: render everything again"))
+    def reprocess_everything(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
+        """Queue the selected uploads again, whatever is there already."""
+        self._reprocess(request, queryset, force=True)
+
+    @admin.action(description=_("Delete the selected uploads"))
+    def delete_uploads(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
+        """Delete as their owners would."""
+        for upload in queryset:
+            services.delete_upload(upload=upload)
+        _tell(request, ngettext("%d upload deleted.", "%d uploads deleted.", len(queryset)) % len(queryset))
+
+    def _reprocess(self, request: HttpRequest, queryset: QuerySet[Upload], *, force: bool) -> None:
+        services.reprocess(uploads=list(queryset), force=force, bulk=True)
+        _tell(request, ngettext("%d upload queued.", "%d uploads queued.", len(queryset)) % len(queryset))
+
+
+@admin.register(Original)
+class OriginalAdmin(ReadOnly, admin.ModelAdmin[Original]):
+    """Originals with their renditions."""
+
+    list_display = ("thumbnail", "content_hash", "format", "width", "height", "size", "created_at")
+    list_filter = ("format", "created_at")
+    search_fields = ("content_hash", "public_key")
+    inlines = (RenditionInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Original]:
+        """Fetch the renditions along."""
+        return super().get_queryset(request).prefetch_related("renditions")
+
+    @admin.display(description=_("picture"))
+    def thumbnail(self, original: Original) -> SafeString | str:
+        """Show the original's smallest rendition."""
+        rows = sorted(original.renditions.all(), key=lambda row: row.width)
+        return _picture(rows[0]) if rows else "–"
+
+    @admin.display(description=_("size"), ordering="byte_size")
+    def size(self, original: Original) -> str:
+        """Show the size as people read it."""
+        return filesizeformat(original.byte_size)
+
+
+@admin.register(Rendition)
+class RenditionAdmin(ReadOnly, admin.ModelAdmin[Rendition]):
+    """Renditions, pictures first."""
+
+    list_display = ("picture", "preset", "format", "width", "height", "byte_size", "rendered_at", "original")
+    list_filter = ("preset", "format", "rendered_at")
+    search_fields = ("key", "original__content_hash")
+    list_select_related = ("original",)
+
+    @admin.display(description=_("picture"))
+    def picture(self, rendition: Rendition) -> SafeString:
+        """Show the rendition itself."""
+        return _picture(rendition)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
+    """Notices, delivered and not."""
+
+    list_display = ("subject", "channel", "created_at", "delivered_at", "attempts", "last_error")
+    list_filter = ("channel", "created_at")
+
+
+def _picture(rendition: Rendition) -> SafeString:
+    """Return the picture, no larger than a line of the list."""
+    address = links.rendition_path(rendition)
+    return format_html(
+        '<a href="{}"><img src="{}" alt="{}" height="48" loading="lazy"></a>',
+        address,
+        address,
+        rendition.preset,
+    )
+
+
+def _tell(request: HttpRequest, text: str) -> None:
+    messages.success(request, text)
+
+
+admin.site.site_header = "Darkroom"
+admin.site.site_title = "Darkroom"
+admin.site.index_title = _("Images and people")

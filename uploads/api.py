@@ -1,0 +1,90 @@
+"""The REST API; it translates between HTTP and the services."""
+
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from uploads import services
+from uploads.models import Upload
+from uploads.serializers import NewUploadSerializer, UploadSerializer
+
+
+class NewestFirst(CursorPagination):
+    """Pages of uploads that stay the same while new ones come."""
+
+    ordering = ("-created_at", "-id")
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+
+class UploadViewSet(
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    mixins.DestroyModelMixin,
+    viewsets.GenericViewSet[Upload],
+):
+    """A person's own uploads; anybody else's are not found."""
+
+    serializer_class = UploadSerializer
+    pagination_class = NewestFirst
+    parser_classes = (MultiPartParser, JSONParser)
+    http_method_names = ("get", "head", "options", "post", "patch", "delete")
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Upload]:
+        """Return what this person may see."""
+        uploads = services.uploads_of(cast("User", self.request.user))
+        wanted = self.request.query_params.get("status") if self.action == "list" else None
+        if wanted is None:
+            return uploads
+        if wanted not in Upload.Status.values:
+            raise ValidationError({"status": [f"{wanted!r} is none of {', '.join(Upload.Status.values)}."]})
+        return uploads.filter(status=wanted)
+
+    @extend_schema(parameters=[OpenApiParameter("status", enum=Upload.Status.values)])
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List uploads, newest first."""
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(
+        request={"multipart/form-data": NewUploadSerializer},
+        responses={201: UploadSerializer, 200: UploadSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Send an image: 201, or 200 where the same person had sent the same bytes before."""
+        sent = NewUploadSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
+        context = {**self.get_serializer_context(), "duplicate": received.duplicate}
+        body = UploadSerializer(received.upload, context=context).data
+        answer = status.HTTP_200_OK if received.duplicate else status.HTTP_201_CREATED
+        return Response(body, status=answer, headers={"Location": body["url"]})
+
+    def perform_update(self, serializer: Any) -> None:
+        """Change what may be changed."""
+        visibility = serializer.validated_data.get("visibility")
+        if visibility is not None:
+            services.update_upload(upload=serializer.instance, visibility=visibility)
+
+    def perform_destroy(self, instance: Upload) -> None:
+        """Delete an upload."""
+        services.delete_upload(upload=instance)
+
+    @extend_schema(request=None, responses={202: UploadSerializer})
+    @action(detail=True, methods=["post"])
+    def reprocess(self, request: Request, pk: str | None = None) -> Response:
+        """Render again what is missing, stale or failed."""
+        upload = self.get_object()
+        services.reprocess(uploads=[upload])
+        return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)

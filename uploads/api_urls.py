@@ -1,0 +1,20 @@
+"""Every address of the API."""
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from uploads.api import UploadViewSet
+from uploads.problems import not_found
+
+app_name = "api"
+
+router = SimpleRouter(use_regex_path=False)
+router.register("uploads", UploadViewSet, basename="upload")
+
+urlpatterns = [
+    *router.urls,
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    re_path("", not_found),
+]

@@ -1,0 +1,43 @@
+"""What the broker and the workers say of themselves."""
+
+from amqp import AMQPError
+from celery import current_app
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+# What a broker that is away makes of a call: kombu's own error, or its client's (a refused
+# connection, a time-out).
+_ERRORS = (OperationalError, RedisError, AMQPError, OSError)
+# Seconds for which workers may take to answer.
+_PING_TIME = 1.0
+
+
+class BrokerAway(Exception):
+    """The broker does not answer."""
+
+
+def queue_depths() -> dict[str, int]:
+    """Return how many messages wait in each queue.
+
+    Raises `BrokerAway`.
+    """
+    depths = {}
+    try:
+        with current_app.connection_for_read() as connection, connection.channel() as channel:
+            for queue in current_app.conf.task_queues:
+                depths[queue.name] = queue(channel).queue_declare(passive=False).message_count
+    except _ERRORS as error:
+        raise BrokerAway(str(error)) from error
+    return depths
+
+
+def served_queues() -> set[str]:
+    """Return the queues that a living worker consumes.
+
+    Raises `BrokerAway`.
+    """
+    try:
+        answers = current_app.control.inspect(timeout=_PING_TIME).active_queues() or {}
+    except _ERRORS as error:
+        raise BrokerAway(str(error)) from error
+    return {queue["name"] for queues in answers.values() for queue in queues}

@@ -1,0 +1,87 @@
+"""The upload's history: each event is recorded once, in the transaction that makes it true."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.dispatch import receiver
+from django.utils import timezone
+
+from processing.errors import Refusal
+from processing.signals import step_failed, step_finished, step_started
+from uploads import notifications
+from uploads.models import Event, Step, Upload
+
+
+def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
+    """Record an event with its notices; return None where it has been recorded before."""
+    event, created = Event.objects.get_or_create(
+        upload=upload,
+        name=name,
+        defaults={
+            "owner_id": upload.owner_id,
+            "data": {"id": str(upload.pk), "filename": upload.filename, **data},
+        },
+    )
+    if not created:
+        return None
+    notifications.create(event)
+    return event
+
+
+def fail(upload: Upload, refusal: Refusal) -> None:
+    """Mark an upload as failed, for a reason that a person can read."""
+    upload.status = Upload.Status.FAILED
+    upload.error_code, upload.error_detail = refusal.code, str(refusal)
+    upload.save(update_fields=["status", "error_code", "error_detail"])
+    record(upload, Event.Name.FAILED, code=refusal.code, detail=str(refusal))
+
+
+def begin_step(uploads: list[Upload], name: str) -> None:
+    """Note that a step has started for these uploads; a repeated start counts from now."""
+    Step.objects.bulk_create(
+        [Step(upload=upload, name=name, started_at=timezone.now()) for upload in uploads],
+        update_conflicts=True,
+        unique_fields=["upload", "name"],
+        update_fields=["started_at", "finished_at"],
+    )
+
+
+def end_step(uploads: list[Upload], name: str) -> None:
+    """Note that a step has finished for these uploads."""
+    Step.objects.filter(upload__in=uploads, name=name).update(finished_at=timezone.now())
+
+
+@receiver(step_started)
+def on_step_started(*, content_hash: str, step: str, **kwargs: Any) -> None:
+    """Show the uploads of this original as being processed."""
+    uploads = list(_unfinished(content_hash))
+    begin_step(uploads, step)
+    Upload.objects.filter(pk__in=[upload.pk for upload in uploads]).update(status=Upload.Status.PROCESSING)
+
+
+@receiver(step_finished)
+def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
+    """Tell the uploads of this original that a step is done."""
+    uploads = list(_unfinished(content_hash))
+    end_step(uploads, step)
+    if step == Step.Name.GENERATE_THUMBNAILS:
+        for upload in uploads:
+            upload.thumbnails_ready_at = upload.thumbnails_ready_at or timezone.now()
+            upload.save(update_fields=["thumbnails_ready_at"])
+            record(upload, Event.Name.THUMBNAILS_READY)
+
+
+@receiver(step_failed)
+def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> None:
+    """Tell the uploads of this original that it cannot be processed."""
+    for upload in _unfinished(content_hash):
+        fail(upload, refusal)
+
+
+def _unfinished(content_hash: str) -> QuerySet[Upload]:
+    """Return the live uploads of this original that wait for work, locked in one order."""
+    return (
+        Upload.objects.select_for_update(of=("self",))
+        .filter(original__content_hash=content_hash, status__in=Upload.UNFINISHED, deleted_at=None)
+        .order_by("pk")
+    )

@@ -1,0 +1,64 @@
+"""Receive a file from the browser: hash it on its way to the disk, in constant memory."""
+
+import hashlib
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
+
+from processing.errors import Refusal
+
+
+class TooLarge(Refusal):
+    """The file has more bytes than are taken."""
+
+    code = "too_large"
+    title = "The file is too large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class HashedFile(TemporaryUploadedFile):
+    """A received file on the disk, with the SHA-256 of its bytes in hexadecimal digits."""
+
+    content_hash: str
+
+
+class HashingUploadHandler(FileUploadHandler):
+    """Write each file of a request to the disk once, hashing what passes.
+
+    Raises `TooLarge` as soon as a file has grown beyond the limit.
+    """
+
+    chunk_size = 1 << 20
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a file."""
+        super().new_file(*args, **kwargs)
+        self.file = HashedFile(
+            self.file_name or "", self.content_type, 0, self.charset, self.content_type_extra
+        )
+        self.digest = hashlib.sha256()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        """Take the next bytes of the file; nothing is left for another handler."""
+        limit: int = settings.DARKROOM["MAX_UPLOAD_BYTES"]
+        if start + len(raw_data) > limit:
+            self.file.close()
+            raise TooLarge(f"{self.file_name} is larger than {limit / 1024**2:.0f} MB; send a smaller file.")
+        self.digest.update(raw_data)
+        self.file.write(raw_data)
+        return None
+
+    def file_complete(self, file_size: int) -> HashedFile:
+        """Return the file, rewound."""
+        self.file.seek(0)
+        self.file.size = file_size
+        self.file.content_hash = self.digest.hexdigest()
+        return self.file
+
+    def upload_interrupted(self) -> None:
+        """Remove what has come so far when the sender is gone."""
+        if hasattr(self, "file"):
+            self.file.close()

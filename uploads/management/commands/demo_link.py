@@ -1,0 +1,31 @@
+"""Print a link that signs the demo person in."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand
+from django.urls import reverse
+from sesame.utils import get_query_string
+
+
+def demo_person() -> User:
+    """Return the demo person, made on first use; an account of that name that exists is not changed."""
+    person, made = User.objects.get_or_create(
+        username="demo", defaults={"email": "demo@localhost", "is_staff": True, "is_superuser": True}
+    )
+    if made:
+        person.set_unusable_password()
+        person.save(update_fields=["password"])
+    return person
+
+
+class Command(BaseCommand):
+    """Make the demo person on first use and print a one-click sign-in link."""
+
+    help = "Print a link that signs the demo person in with one click; it serves for a day."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Print the link."""
+        query = get_query_string(demo_person())
+        self.stdout.write(f"{settings.SITE_URL}{reverse('sign_in_link')}{query}")

@@ -1,0 +1,224 @@
+"""`manage.py reprocess`: render again what is missing, stale, failed or asked for."""
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.template.defaultfilters import filesizeformat
+from django.utils.dateparse import parse_date, parse_datetime
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from processing import configuration
+from processing.errors import Refusal, TransientError
+from processing.presets import Preset
+from uploads import selection, services
+from uploads.models import Upload
+from uploads.selection import NothingMatches, Selection
+
+_BATCH = 200
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run has done."""
+
+    selected: int = 0
+    unchanged: int = 0
+    queued: int = 0
+    processed: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether all went well."""
+        return not self.failed
+
+
+class Command(BaseCommand):
+    """Select uploads, then estimate, queue or process them."""
+
+    help = (
+        "Process uploads again. Only what is missing or stale is rendered, unless --force. "
+        "Safe to interrupt and to run twice."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "names", nargs="*", metavar="ID or HASH", help="an upload's id or an original's content hash"
+        )
+        parser.add_argument("--all", action="store_true", dest="everything", help="every upload")
+        parser.add_argument("--failed", action="store_true", help="uploads that have failed")
+        parser.add_argument("--missing", action="store_true", help="uploads that lack a rendition")
+        parser.add_argument(
+            "--stale", action="store_true", help="uploads with a rendition of an older recipe"
+        )
+        parser.add_argument("--preset", metavar="NAME", help="look at, and force, only this preset")
+        parser.add_argument("--owner", metavar="NAME", help="only uploads of this person")
+        parser.add_argument(
+            "--since", metavar="DATE", type=_date, help="only uploads sent since then, such as 2026-01-31"
+        )
+        parser.add_argument(
+            "--limit", metavar="N", type=_positive, help="at most so many uploads, the oldest first"
+        )
+        parser.add_argument("--force", action="store_true", help="render what is there already, too")
+        parser.add_argument("--dry-run", action="store_true", help="change nothing: say what it would take")
+        parser.add_argument("--sync", action="store_true", help="do it here instead of queueing it")
+        parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Select, then estimate, queue or process."""
+        chosen = _selection(options)
+        try:
+            uploads = chosen.uploads()
+        except NothingMatches as error:
+            raise CommandError(str(error)) from error
+        if options["dry_run"]:
+            self._estimate(uploads, chosen, options)
+            return
+        summary = Summary()
+        try:
+            self._run(uploads, chosen, options, summary)
+        except KeyboardInterrupt:
+            self._report(summary, as_json=options["json"])
+            raise CommandError("Interrupted; run the same command again to go on.", returncode=130) from None
+        self._report(summary, as_json=options["json"])
+        if not summary.is_good:
+            raise CommandError(f"{len(summary.failed)} of {summary.selected} did not go well.")
+
+    def _estimate(self, uploads: Any, chosen: Selection, options: dict[str, Any]) -> None:
+        busy = [
+            upload
+            for upload in uploads.prefetch_related("original__renditions")
+            if _has_work(upload, chosen, options)
+        ]
+        result = selection.estimate(uploads=busy, presets=chosen.presets, force=options["force"])
+        if options["json"]:
+            self.stdout.write(json.dumps({"dry_run": True, **asdict(result)}))
+            return
+        size = "unknown" if result.bytes is None else filesizeformat(result.bytes)
+        time = "unknown" if result.seconds is None else f"about {result.seconds:.0f} s of one worker"
+        self.stdout.write(
+            f"uploads: {result.uploads}\nrenditions: {result.renditions}\nbytes: {size}\ntime: {time}"
+        )
+
+    def _run(self, uploads: Any, chosen: Selection, options: dict[str, Any], summary: Summary) -> None:
+        # The list is made before anything changes: what is done falls out of a selection.
+        keys = list(uploads.values_list("pk", flat=True))
+        summary.selected = len(keys)
+        with _progress(quiet=options["json"]) as progress:
+            bar = progress.add_task("Processing" if options["sync"] else "Queueing", total=len(keys))
+            for batch in _batches(keys):
+                busy = [upload for upload in batch if _has_work(upload, chosen, options)]
+                summary.unchanged += len(batch) - len(busy)
+                progress.advance(bar, len(batch) - len(busy))
+                for part in _parts(busy, one_by_one=options["sync"]):
+                    self._do(part, chosen, options, summary)
+                    progress.advance(bar, len(part))
+
+    def _do(
+        self, uploads: list[Upload], chosen: Selection, options: dict[str, Any], summary: Summary
+    ) -> None:
+        presets = chosen.presets if chosen.preset else ()
+        if options["sync"]:
+            self._process(uploads[0], presets, options, summary)
+            return
+        late = services.reprocess(uploads=uploads, force=options["force"], presets=presets, bulk=True)
+        summary.queued += len(uploads) - late
+        if late:
+            detail = f"{late} uploads could not be queued; they will be once the broker is back."
+            summary.failed.append({"code": "broker_away", "detail": detail})
+
+    def _process(
+        self, upload: Upload, presets: tuple[Preset, ...], options: dict[str, Any], summary: Summary
+    ) -> None:
+        try:
+            services.reprocess_here(upload=upload, force=options["force"], presets=presets)
+        except Refusal as refusal:
+            summary.failed.append({"id": str(upload.pk), "code": refusal.code, "detail": str(refusal)})
+        except (TransientError, DatabaseError) as error:
+            summary.failed.append({"id": str(upload.pk), "code": "try_again", "detail": str(error)})
+        else:
+            summary.processed += 1
+
+    def _report(self, summary: Summary, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(asdict(summary)))
+            return
+        for failure in summary.failed:
+            self.stderr.write(f"{failure.get('id', '')} {failure['code']}: {failure['detail']}".strip())
+        self.stdout.write(
+            f"{summary.selected} selected: {summary.queued} queued, {summary.processed} processed, "
+            f"{summary.unchanged} had nothing to do, {len(summary.failed)} failed."
+        )
+
+
+def _selection(options: dict[str, Any]) -> Selection:
+    kinds = ("everything", "failed", "missing", "stale")
+    if not options["names"] and not any(options[kind] for kind in kinds):
+        raise CommandError("Say what: ids or content hashes, --all, --failed, --missing or --stale.")
+    preset = configuration.preset_named(options["preset"]) if options["preset"] else None
+    if options["preset"] and preset is None:
+        known = ", ".join(preset.name for preset in configuration.presets())
+        raise CommandError(f"There is no preset {options['preset']!r}; there are {known}.")
+    return Selection(
+        names=tuple(options["names"]),
+        preset=preset,
+        **{kind: options[kind] for kind in kinds},
+        **{name: options[name] for name in ("owner", "since", "limit")},
+    )
+
+
+def _has_work(upload: Upload, chosen: Selection, options: dict[str, Any]) -> bool:
+    """Tell whether anything is to be done for an upload."""
+    if upload.status == Upload.Status.FAILED:
+        return True
+    return bool(selection.todo(upload.original, chosen.presets, force=options["force"]))
+
+
+def _batches(keys: list[Any]) -> Iterator[list[Upload]]:
+    for start in range(0, len(keys), _BATCH):
+        batch = Upload.objects.filter(pk__in=keys[start : start + _BATCH], deleted_at=None)
+        yield list(
+            batch.select_related("original").prefetch_related("original__renditions").order_by("created_at")
+        )
+
+
+def _parts(uploads: list[Upload], *, one_by_one: bool) -> Iterator[list[Upload]]:
+    if one_by_one:
+        yield from ([upload] for upload in uploads)
+    elif uploads:
+        yield uploads
+
+
+def _progress(*, quiet: bool) -> Progress:
+    """Return a bar on the error stream, shown on a terminal only."""
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def _date(text: str) -> datetime:
+    """Return the point in time; a date is its beginning, and without a zone it is UTC."""
+    try:
+        moment, day = parse_datetime(text), parse_date(text[:10])
+    except ValueError:
+        moment, day = None, None
+    if moment is None:
+        if day is None:
+            raise ArgumentTypeError(f"{text!r} is no date such as 2026-01-31 or 2026-01-31T12:00")
+        moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,182 @@
+"""What the database says of people's uploads: their state, their history, their notices."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from processing import configuration
+from processing.models import Original, Rendition
+
+
+class Upload(models.Model):
+    """One person's act of sending an original.
+
+    `queued_at` is when its chain was last published, None if that has not succeeded; `bulk` tells
+    that nobody waits for it; `thumbnails_ready_at` and `ready_at` are when its owner first saw its
+    thumbnails and all its sizes; `deleted_at` hides it until it is purged.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("waiting")
+        PROCESSING = "processing", _("processing")
+        READY = "ready", _("ready")
+        FAILED = "failed", _("failed")
+
+    class Visibility(models.TextChoices):
+        UNLISTED = "unlisted", _("anyone with the address")
+        PRIVATE = "private", _("only me")
+
+    UNFINISHED = (Status.PENDING, Status.PROCESSING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="uploads")
+    filename = models.TextField()
+    visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.UNLISTED)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    error_code = models.CharField(max_length=32, blank=True)
+    error_detail = models.TextField(blank=True)
+    bulk = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    queued_at = models.DateTimeField(null=True, editable=False)
+    thumbnails_ready_at = models.DateTimeField(null=True, editable=False)
+    ready_at = models.DateTimeField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["owner", "original"],
+                condition=models.Q(deleted_at=None),
+                name="one_live_upload_a_person_and_original",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-created_at", "-id"]),
+            models.Index(fields=["status", "queued_at"]),
+            models.Index(
+                fields=["deleted_at"], condition=models.Q(deleted_at__isnull=False), name="deleted_uploads"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Tell whether work on it is still to come."""
+        return self.status in self.UNFINISHED
+
+    def shown_renditions(self) -> list[Rendition]:
+        """Return the renditions that its owner has been told of, smallest first.
+
+        The original may have been rendered for somebody else before: that must not show, so
+        what is shown follows the steps of this upload.
+        """
+        rows = [row for row in self.original.renditions.all() if configuration.preset_named(row.preset)]
+        if self.ready_at:
+            return rows
+        return [row for row in rows if self._is_shown_early(row)]
+
+    def _is_shown_early(self, row: Rendition) -> bool:
+        preset = configuration.preset_named(row.preset)
+        return bool(self.thumbnails_ready_at and preset and preset.is_thumbnail)
+
+
+class Step(models.Model):
+    """When a step of an upload's chain started and finished."""
+
+    class Name(models.TextChoices):
+        GENERATE_THUMBNAILS = "generate_thumbnails", _("thumbnails")
+        RESIZE_IMAGE = "resize_image", _("sizes")
+        NOTIFY_OWNER = "notify_owner", _("notice")
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=32, choices=Name.choices)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["upload", "name"], name="one_row_a_step"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.upload_id}"
+
+
+class Event(models.Model):
+    """Something that happened to an upload, in order, kept after the upload is gone."""
+
+    class Name(models.TextChoices):
+        RECEIVED = "upload.received", _("received")
+        THUMBNAILS_READY = "upload.thumbnails_ready", _("thumbnails ready")
+        READY = "upload.ready", _("ready")
+        FAILED = "upload.failed", _("failed")
+        DELETED = "upload.deleted", _("deleted")
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
+    upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
+    name = models.CharField(max_length=32, choices=Name.choices)
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["upload", "name"], name="one_event_of_a_name"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["owner", "id"])]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.upload_id}"
+
+
+class Delivery(models.Model):
+    """One notice of one event over one channel; its id stays the same over all attempts."""
+
+    class Channel(models.TextChoices):
+        IN_APP = "in_app", _("in-app")
+        EMAIL = "email", _("email")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=16, choices=Channel.choices)
+    subject = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    queued_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        verbose_name_plural = _("deliveries")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event", "channel"], name="one_delivery_a_channel"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_attempt_at"], condition=models.Q(delivered_at=None), name="undelivered"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.subject}"
+
+
+class Heartbeat(models.Model):
+    """When something that beats last did so: beat's sweep, for one."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%c}"

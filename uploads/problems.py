@@ -1,0 +1,104 @@
+"""Errors as RFC 9457 problem details: `type`, `title`, `status`, `detail`, and a stable `code`."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.csrf import csrf_failure as html_csrf_failure
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as default_handler
+
+from processing.errors import Refusal
+from processing.storages import FileMissing, StorageUnavailable
+
+CONTENT_TYPE = "application/problem+json"
+# What programs may rely on, by Django REST framework's own exceptions.
+_CODES: dict[type[Exception], str] = {
+    exceptions.NotAuthenticated: "not_authenticated",
+    exceptions.AuthenticationFailed: "authentication_failed",
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.NotFound: "not_found",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    exceptions.ParseError: "malformed_request",
+    exceptions.ValidationError: "invalid",
+    exceptions.Throttled: "rate_limited",
+}
+
+
+def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
+    """Return the members of a problem's JSON object."""
+    kind = f"urn:darkroom:problem:{code}"
+    return {"type": kind, "title": title, "status": int(status), "detail": detail, "code": code, **more}
+
+
+def problem_response(*, status: int, code: str, title: str, detail: str) -> JsonResponse:
+    """Return a problem as an answer of a plain Django view."""
+    body = problem(status=status, code=code, title=title, detail=detail)
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
+    """Answer for an address of the API that does not exist."""
+    return problem_response(
+        status=HTTPStatus.NOT_FOUND,
+        code="not_found",
+        title="Not Found",
+        detail="There is nothing at this address.",
+    )
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn what an API view raises into a problem; None leaves it to Django as a bug of ours."""
+    if isinstance(error, Refusal):
+        body = problem(status=error.status, code=error.code, title=error.title, detail=str(error))
+        return Response(body, status=error.status, content_type=CONTENT_TYPE)
+    if isinstance(error, StorageUnavailable):
+        return _storage_away()
+    if isinstance(error, Http404 | FileMissing):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    response = default_handler(error, context)
+    if response is not None and isinstance(error, exceptions.APIException):
+        response.data = _from_api_exception(error, response.status_code)
+        response.content_type = CONTENT_TYPE
+    return response
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a request without a valid CSRF token: a page for people, a problem for programs."""
+    if request.path.startswith("/api/"):
+        return problem_response(
+            status=HTTPStatus.FORBIDDEN,
+            code="csrf_failed",
+            title="The request was not verified",
+            detail="Reload the page and try again, or send an API token.",
+        )
+    return html_csrf_failure(request, reason)
+
+
+def _storage_away() -> Response:
+    body = problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        code="storage_unavailable",
+        title="The storage is not available",
+        detail="The file could not be stored just now and was not taken; send it again in a minute.",
+    )
+    return Response(body, status=body["status"], content_type=CONTENT_TYPE, headers={"Retry-After": "60"})
+
+
+def _from_api_exception(error: exceptions.APIException, status: int) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    code = _CODES.get(type(error), "error")
+    if isinstance(error, exceptions.ValidationError) and isinstance(error.detail, dict):
+        first_field, messages = next(iter(error.detail.items()))
+        detail = f"{first_field}: {messages[0]}" if isinstance(messages, list) else str(messages)
+        return problem(status=status, code=code, title=title, detail=detail, errors=error.detail)
+    return problem(status=status, code=code, title=title, detail=_sentence(error.detail))
+
+
+def _sentence(detail: Any) -> str:
+    return str(detail[0]) if isinstance(detail, list) and detail else str(detail)

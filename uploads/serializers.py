@@ -1,0 +1,132 @@
+"""Uploads as JSON."""
+
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from processing.models import Rendition
+from uploads import links
+from uploads.models import Step, Upload
+
+
+class PlaceholderSerializer(serializers.Serializer[Any]):
+    """What can be shown before the thumbnail is there."""
+
+    thumbhash = serializers.CharField(help_text="ThumbHash, base64")
+    color = serializers.CharField(help_text="dominant colour, #rrggbb")
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Why an upload has failed."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """One step of the chain."""
+
+    name = serializers.ChoiceField(Step.Name.choices)
+    state = serializers.ChoiceField(["waiting", "running", "done", "failed"])
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class RenditionSerializer(serializers.ModelSerializer[Rendition]):
+    """A rendition with its permanent address."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Rendition
+        fields = ("preset", "format", "url", "width", "height", "byte_size")
+
+    def get_url(self, rendition: Rendition) -> str:
+        """Return the absolute permanent address."""
+        return str(self.context["request"].build_absolute_uri(links.rendition_path(rendition)))
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    """An upload as its owner sees it."""
+
+    content_hash = serializers.CharField(source="original.content_hash", read_only=True)
+    format = serializers.CharField(source="original.format", read_only=True)
+    width = serializers.IntegerField(source="original.width", read_only=True)
+    height = serializers.IntegerField(source="original.height", read_only=True)
+    byte_size = serializers.IntegerField(source="original.byte_size", read_only=True)
+    error = serializers.SerializerMethodField()
+    placeholder = serializers.SerializerMethodField()
+    duplicate = serializers.SerializerMethodField()
+    steps = serializers.SerializerMethodField()
+    renditions = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+    image_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upload
+        fields = (
+            "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
+            "created_at", "ready_at", "error", "placeholder", "visibility", "duplicate", "steps",
+            "renditions", "url", "image_url",
+        )  # fmt: skip
+        read_only_fields = tuple(name for name in fields if name != "visibility")
+
+    @extend_schema_field(ErrorSerializer(allow_null=True))
+    def get_error(self, upload: Upload) -> dict[str, str] | None:
+        """Return why it has failed."""
+        if upload.status != Upload.Status.FAILED:
+            return None
+        return {"code": upload.error_code, "detail": upload.error_detail}
+
+    @extend_schema_field(PlaceholderSerializer(allow_null=True))
+    def get_placeholder(self, upload: Upload) -> dict[str, str] | None:
+        """Return the placeholder, once this upload's own first step has found it."""
+        if not upload.thumbnails_ready_at:
+            return None
+        return {"thumbhash": upload.original.thumbhash, "color": upload.original.color}
+
+    def get_duplicate(self, upload: Upload) -> bool:
+        """Tell whether this very request sent what was there already."""
+        return bool(self.context.get("duplicate", False))
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_steps(self, upload: Upload) -> list[dict[str, Any]]:
+        """Return the steps of the chain in their order."""
+        rows = {step.name: step for step in upload.steps.all()}
+        return [dict(StepSerializer(_step(upload, name, rows.get(name))).data) for name in Step.Name]
+
+    @extend_schema_field(RenditionSerializer(many=True))
+    def get_renditions(self, upload: Upload) -> Any:
+        """Return what is rendered so far, smallest first."""
+        return RenditionSerializer(upload.shown_renditions(), many=True, context=self.context).data
+
+    def get_url(self, upload: Upload) -> str:
+        """Return the absolute address of this JSON."""
+        return self._absolute(reverse("api:upload-detail", args=[upload.pk]))
+
+    def get_image_url(self, upload: Upload) -> str:
+        """Return the absolute address of the picture, in a middling size."""
+        return self._absolute(links.picture_path(upload, links.main_preset()))
+
+    def _absolute(self, path: str) -> str:
+        return str(self.context["request"].build_absolute_uri(path))
+
+
+class NewUploadSerializer(serializers.Serializer[Any]):
+    """What is sent to make an upload."""
+
+    file = serializers.FileField(allow_empty_file=True, max_length=None)
+    visibility = serializers.ChoiceField(Upload.Visibility.choices, default=Upload.Visibility.UNLISTED)
+
+
+def _step(upload: Upload, name: str, row: Step | None) -> dict[str, Any]:
+    started_at, finished_at = (row.started_at, row.finished_at) if row else (None, None)
+    if finished_at:
+        state = "done"
+    elif upload.status == Upload.Status.FAILED and started_at:
+        state = "failed"
+    else:
+        state = "running" if started_at else "waiting"
+    return {"name": name, "state": state, "started_at": started_at, "finished_at": finished_at}

@@ -1,0 +1,153 @@
+"""What people can do: send, change, process again and delete images."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, cast
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
+
+from processing import configuration, originals
+from processing.images import Header, read_header
+from processing.models import Lease, Original, Rendition
+from processing.presets import Preset
+from uploads import events, pipeline
+from uploads.handlers import HashedFile
+from uploads.models import Event, Step, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The upload that a file became; `duplicate` where this person had sent these bytes before."""
+
+    upload: Upload
+    duplicate: bool
+
+
+def uploads_of(owner: User) -> QuerySet[Upload]:
+    """Return a person's uploads, newest first, with all that is shown of them."""
+    return live_uploads().filter(owner=owner)
+
+
+def live_uploads() -> QuerySet[Upload]:
+    """Return all uploads that are not deleted, newest first, with all that is shown of them."""
+    return (
+        Upload.objects.filter(deleted_at=None)
+        .select_related("original", "owner")
+        .prefetch_related(
+            Prefetch("steps", Step.objects.order_by("started_at")),
+            Prefetch("original__renditions", Rendition.objects.order_by("width", "format")),
+        )
+    )
+
+
+def receive_upload(
+    *, owner: User, file: HashedFile, visibility: str = Upload.Visibility.UNLISTED
+) -> Received:
+    """Store the file as an original, and start its processing once that is committed.
+
+    Raises a `Refusal` for what is no image that is taken, and `StorageUnavailable`.
+    """
+    header = read_header(
+        cast("BinaryIO", file), name=file.name or "The file", max_pixels=configuration.limits().pixels
+    )
+    stored = False
+    while True:
+        known = uploads_of(owner).filter(original__content_hash=file.content_hash).first()
+        if known is not None:
+            return Received(known, duplicate=True)
+        if not stored and not Original.objects.filter(content_hash=file.content_hash).exists():
+            originals.store(content_hash=file.content_hash, file=file)
+            stored = True
+        upload = _create(owner, file, header, visibility, stored=stored)
+        if upload is not None:
+            return Received(upload, duplicate=False)
+
+
+def reprocess(
+    *, uploads: Sequence[Upload], force: bool = False, presets: Collection[Preset] = (), bulk: bool = False
+) -> int:
+    """Queue uploads again: what is missing or stale is rendered, with `force` the rest too.
+
+    `presets` narrows what `force` renders. What was rendered stays in place until its successor
+    is there. Returns how many could not be queued now; the sweeper does that later.
+    """
+    again = prepare_again(uploads=uploads, force=force, presets=presets, bulk=bulk)
+    return sum(not pipeline.start(upload) for upload in again)
+
+
+def reprocess_here(*, upload: Upload, force: bool = False, presets: Collection[Preset] = ()) -> None:
+    """Process an upload again in this process.
+
+    Raises what the steps raise.
+    """
+    prepare_again(uploads=[upload], force=force, presets=presets, bulk=True)
+    pipeline.run_here(upload)
+
+
+def prepare_again(
+    *, uploads: Sequence[Upload], force: bool, presets: Collection[Preset], bulk: bool
+) -> list[Upload]:
+    """Write down that uploads are to be processed again, so that it happens whatever dies.
+
+    Returns those that are to be started: the others are on their way already.
+    """
+    with transaction.atomic():
+        if force:
+            names = [preset.name for preset in presets or configuration.presets()]
+            originals_of = [upload.original_id for upload in uploads]
+            Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
+        again = list(
+            Upload.objects.select_for_update(of=("self",))
+            .select_related("original")
+            .filter(pk__in=[upload.pk for upload in uploads], deleted_at=None)
+            .exclude(status__in=Upload.UNFINISHED)
+            .order_by("pk")
+        )
+        Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()
+        Step.objects.filter(upload__in=again).delete()
+        for upload in again:
+            upload.status, upload.bulk, upload.queued_at = Upload.Status.PENDING, bulk, None
+            upload.error_code = upload.error_detail = ""
+        Upload.objects.bulk_update(again, ["status", "bulk", "queued_at", "error_code", "error_detail"])
+    return again
+
+
+def update_upload(*, upload: Upload, visibility: str) -> None:
+    """Change who may see an upload."""
+    upload.visibility = visibility
+    upload.save(update_fields=["visibility"])
+
+
+def delete_upload(*, upload: Upload) -> None:
+    """Delete an upload: it is gone for everybody at once, its files some seconds later."""
+    with transaction.atomic():
+        upload.deleted_at = timezone.now()
+        upload.save(update_fields=["deleted_at"])
+        events.record(upload, Event.Name.DELETED)
+
+
+def _create(owner: User, file: HashedFile, header: Header, visibility: str, *, stored: bool) -> Upload | None:
+    """Make the rows of an upload, or return None where somebody was faster and the caller looks again.
+
+    The original's row is locked: whoever removes unused originals waits, or has removed this one.
+    """
+    try:
+        with transaction.atomic():
+            known = Original.objects.select_for_update().filter(content_hash=file.content_hash).exists()
+            if not known and not stored:
+                return None
+            original = originals.create(
+                content_hash=file.content_hash, byte_size=file.size or 0, header=header
+            )
+            upload = Upload.objects.create(
+                owner=owner, original=original, filename=file.name or "", visibility=visibility
+            )
+            events.record(upload, Event.Name.RECEIVED)
+            transaction.on_commit(partial(pipeline.start, upload))
+    except IntegrityError:
+        return None
+    return upload

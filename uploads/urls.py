@@ -1,0 +1,16 @@
+"""Where people find the pages."""
+
+from django.urls import include, path
+
+from uploads import pages
+from uploads.accounts import SignInLinkView
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("cards/", pages.cards, name="cards"),
+    path("uploads/<uuid:upload_id>/reprocess", pages.reprocess, name="reprocess"),
+    path("uploads/<uuid:upload_id>/delete", pages.delete, name="delete"),
+    path("account/", pages.account, name="account"),
+    path("accounts/link/", SignInLinkView.as_view(), name="sign_in_link"),
+    path("accounts/", include("allauth.urls")),
+]
