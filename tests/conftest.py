@@ -1,0 +1,145 @@
+"""What all tests share: people, pictures, and a clean storage."""
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from PIL import Image
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from processing.models import Original
+from uploads import services
+from uploads.handlers import HashedFile
+from uploads.models import Upload
+
+CORPUS = Path(os.environ.get("CORPUS", Path(__file__).resolve().parents[2] / "shared" / "corpus"))
+# Says whether a missing part is an error: on a developer's machine it is a reason to skip.
+IN_CI = os.environ.get("CI") == "true"
+
+MakeImage = Callable[..., bytes]
+MakeFile = Callable[..., HashedFile]
+Send = Callable[..., Upload]
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Return the folder of real images, which stands beside the repository."""
+    if not CORPUS.is_dir():
+        if IN_CI:
+            pytest.fail(f"There is no {CORPUS}.")
+        pytest.skip(f"There is no {CORPUS}; set CORPUS to the folder of test images.")
+    return CORPUS
+
+
+@pytest.fixture(autouse=True)
+def _clean_media() -> Iterator[None]:
+    """Leave no file to the next test."""
+    yield
+    for name in ("originals", "renditions"):
+        shutil.rmtree(Path(settings.MEDIA_ROOT) / name, ignore_errors=True)
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """Return a person."""
+    return User.objects.create_user("ada", "ada@example.com", "correct horse")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """Return another person."""
+    return User.objects.create_user("bob", "bob@example.com", "battery staple")
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], APIClient]:
+    """Return a function that makes an API client signed in by token."""
+
+    def make(user: User) -> APIClient:
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.get_or_create(user=user)[0].key}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def make_image() -> MakeImage:
+    """Return a function that makes a picture's bytes: a gradient, so that every pixel tells its place."""
+
+    def make(
+        *, width: int = 600, height: int = 400, format: str = "JPEG", mode: str = "RGB", seed: int = 0, **options: object
+    ) -> bytes:
+        across = Image.linear_gradient("L").rotate(90).resize((width, height))
+        down = Image.linear_gradient("L").resize((width, height))
+        flat = Image.new("L", (width, height), seed % 256)
+        bands = {"RGB": (across, down, flat), "RGBA": (across, down, flat, across), "L": (across,)}[mode]
+        output = io.BytesIO()
+        Image.merge(mode, bands).save(output, format, **options)
+        return output.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def make_file() -> Iterator[MakeFile]:
+    """Return a function that makes a received file, as the upload handler does."""
+    files = []
+
+    def make(data: bytes, *, name: str = "photo.jpg") -> HashedFile:
+        file = HashedFile(name, "image/jpeg", len(data), None)
+        file.write(data)
+        file.flush()
+        file.seek(0)
+        file.content_hash = hashlib.sha256(data).hexdigest()
+        files.append(file)
+        return file
+
+    yield make
+    for file in files:
+        file.close()
+
+
+@pytest.fixture
+def send(owner: User, make_image: MakeImage, make_file: MakeFile) -> Send:
+    """Return a function that uploads a picture, without a worker to process it."""
+
+    def send(data: bytes | None = None, *, by: User | None = None, name: str = "photo.jpg") -> Upload:
+        file = make_file(make_image() if data is None else data, name=name)
+        return services.receive_upload(owner=by or owner, file=file).upload
+
+    return send
+
+
+def stored_keys() -> set[str]:
+    """Return the keys of all files in the local storage."""
+    root = Path(settings.MEDIA_ROOT)
+    folders = (root / "originals", root / "renditions")
+    return {str(path.relative_to(root)) for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def stored_digest(key: str) -> str:
+    """Return the SHA-256 of a stored file."""
+    with default_storage.open(key) as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def assert_storage_matches_rows() -> None:
+    """Assert that every row has its whole file, and that there is no other file."""
+    keys = set()
+    for original in Original.objects.all():
+        key = f"originals/{original.content_hash[:2]}/{original.content_hash}"
+        assert stored_digest(key) == original.content_hash
+        keys.add(key)
+        for row in original.renditions.all():
+            assert stored_digest(row.key) == row.digest
+            keys.add(row.key)
+    assert stored_keys() == keys

@@ -1,0 +1,48 @@
+"""deploy.guard: however the supervisor ends, what it started ends with it."""
+
+import signal
+import subprocess
+import sys
+
+from deploy.guard import watch
+
+# A supervisor in small: it starts a process, has it guarded, and waits to be killed.
+SUPERVISOR = """
+import subprocess, time
+from deploy.guard import Guard
+with Guard() as guard:
+    process = subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"], start_new_session=True)
+    guard.watch(process.pid)
+    print("started", flush=True)
+    time.sleep(60)
+"""
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], start_new_session=True)
+
+
+def test_a_killed_supervisor_takes_its_processes_with_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR], stdout=subprocess.PIPE, text=True
+    ) as supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "started\n"
+        supervisor.kill()
+        # The pipe ends when the last of those who write to it, both sleepers among them, is gone.
+        assert supervisor.communicate(timeout=10)[0] == ""
+
+
+def test_watched_groups_are_killed_and_forgotten_ones_left_alone() -> None:
+    with sleeper() as watched, sleeper() as forgotten:
+        watch([f"+{watched.pid}\n", f"+{forgotten.pid}\n", f"-{forgotten.pid}\n"])
+        assert watched.wait(timeout=10) == -signal.SIGKILL
+        assert forgotten.poll() is None
+        forgotten.kill()
+
+
+def test_a_group_that_has_ended_is_no_trouble() -> None:
+    with sleeper() as process:
+        process.kill()
+        process.wait()
+        watch([f"+{process.pid}\n"])

@@ -1,0 +1,147 @@
+"""deploy.processes: what is started is kept running, and is gone after it was stopped."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import CannotStart
+from deploy.guard import Guard
+from deploy.processes import KeptProcess, Launcher, Program
+
+# Says its process number, then sleeps; with `stubborn`, it does not mind being asked to stop.
+SLEEPER = """
+import os, signal, subprocess, sys, time
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "parent" in sys.argv:
+    print("child", subprocess.Popen(["sleep", "60"]).pid)
+print("pid", os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+class Lines:
+    """Stand in for the log."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, *, name: str, text: str) -> None:
+        self.lines.append(f"{name}: {text}")
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+    def numbers_after(self, word: str) -> list[int]:
+        return [int(line.split()[-1]) for line in self.lines if f" {word} " in line]
+
+
+Act = Callable[[KeptProcess, Lines], Coroutine[None, None, None]]
+
+
+def keep_sleeper(tmp_path: Path, act: Act, *words: str) -> Lines:
+    """Keep a sleeper running while `act` does something to it."""
+    lines = Lines()
+
+    async def scenario() -> None:
+        with Guard() as guard:
+            launcher = Launcher(folder=tmp_path, log=lines, guard=guard)  # type: ignore[arg-type]
+            command = (sys.executable, "-c", SLEEPER, *words)
+            kept = KeptProcess(
+                program=Program(name="sleeper", command=command, stop_seconds=0.5), launcher=launcher
+            )
+            kept.start()
+            async with asyncio.timeout(20):
+                await act(kept, lines)
+
+    asyncio.run(scenario())
+    return lines
+
+
+async def wait_for_starts(lines: Lines, count: int) -> int:
+    """Return the process number of the start of this count."""
+    while len(lines.numbers_after("pid")) < count:
+        await asyncio.sleep(0.01)
+    return lines.numbers_after("pid")[count - 1]
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is there and no zombie, which init may take its time to collect."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_dies_is_started_again_until_it_is_stopped(tmp_path: Path) -> None:
+    async def kill_then_stop(kept: KeptProcess, lines: Lines) -> None:
+        first = await wait_for_starts(lines, 1)
+        os.kill(first, signal.SIGKILL)
+        second = await wait_for_starts(lines, 2)
+        assert is_alive(second)
+        await kept.stop()
+        assert not is_alive(second)
+
+    lines = keep_sleeper(tmp_path, kill_then_stop)
+    assert "sleeper ended (signal 9) and starts again in 0.5 s" in lines.lines
+    assert len(lines.numbers_after("pid")) == 2
+
+
+def test_what_a_process_leaves_behind_is_ended_before_it_starts_again(tmp_path: Path) -> None:
+    async def kill_the_parent(kept: KeptProcess, lines: Lines) -> None:
+        os.kill(await wait_for_starts(lines, 1), signal.SIGKILL)
+        await wait_for_starts(lines, 2)
+        assert not is_alive(lines.numbers_after("child")[0])
+        await kept.stop()
+
+    lines = keep_sleeper(tmp_path, kill_the_parent, "parent")
+    assert not any(is_alive(child) for child in lines.numbers_after("child"))
+
+
+def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
+    async def stop(kept: KeptProcess, lines: Lines) -> None:
+        await wait_for_starts(lines, 1)
+        await kept.stop()
+
+    lines = keep_sleeper(tmp_path, stop, "stubborn")
+    assert "sleeper did not stop within 0.5 s and is killed" in lines.lines
+    assert not is_alive(lines.numbers_after("pid")[0])
+
+
+def test_stopping_does_not_wait_for_the_pause_before_a_restart(tmp_path: Path) -> None:
+    async def stop_in_the_pause(kept: KeptProcess, lines: Lines) -> None:
+        os.kill(await wait_for_starts(lines, 1), signal.SIGKILL)
+        while not any("starts again" in line for line in lines.lines):
+            await asyncio.sleep(0.01)
+        await kept.stop()
+
+    assert len(keep_sleeper(tmp_path, stop_in_the_pause).numbers_after("pid")) == 1
+
+
+def run(tmp_path: Path, program: str) -> str:
+    """Run a Python program to its end."""
+
+    async def scenario() -> str:
+        with Guard() as guard:
+            launcher = Launcher(folder=tmp_path, log=Lines(), guard=guard)  # type: ignore[arg-type]
+            return await launcher.run(Program(name="it", command=(sys.executable, "-c", program)))
+
+    return asyncio.run(scenario())
+
+
+def test_a_program_is_run_to_its_end(tmp_path: Path) -> None:
+    assert run(tmp_path, "print('one'); print('two', end='')") == "one\ntwo"
+
+
+def test_a_line_longer_than_the_buffer_comes_in_pieces(tmp_path: Path) -> None:
+    assert run(tmp_path, "print('x' * 3_000_000)").replace("\n", "") == "x" * 3_000_000
+
+
+def test_a_failing_program_tells_what_it_printed(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=r"`it` failed:\nno database"):
+        run(tmp_path, "import sys; print('no database'); sys.exit(3)")
