@@ -12,7 +12,7 @@ CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "myproject")
 WORKER_OPTIONS = {
     "thumbnails": (),
     "renditions": (),
-    "notifications": ("--pool", "threads", "--concurrency", "4"),
+    "notifications": ("--pool", "threads", "--concurrency", "8"),
     "bulk": ("--concurrency", "1"),
 }
 # What beat starts is quick, and needs no worker of its own.
@@ -48,6 +48,8 @@ def worker(*, queue: str, log_level: str) -> Program:
             *("--without-gossip", "--without-mingle", "--loglevel", log_level),
             *WORKER_OPTIONS[queue],
         ),
+        # Seven lines a worker, in a container where everybody is root; production is told by Celery.
+        environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"},
     )
 
 

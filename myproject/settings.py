@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import logging
 import os
 import secrets
 import tempfile
@@ -13,14 +14,15 @@ from typing import Any
 import django_stubs_ext
 import environ
 from botocore.config import Config as BotoConfig
-from kombu import Queue
+from kombu import Exchange, Queue
 
 # Django's generic classes take their types at run time too.
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+if (BASE_DIR / ".env").exists():
+    environ.Env.read_env(BASE_DIR / ".env")
 
 # Run-time state that is no media: database, secret key, mail, sockets.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
@@ -162,6 +164,7 @@ STORAGES = {
 }
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 
 FILE_UPLOAD_HANDLERS = ["uploads.handlers.HashingUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "incoming"
@@ -176,11 +179,13 @@ DARKROOM = {
     "MAX_PIXELS": env.int("MAX_PIXELS", default=210_000_000),
     # Pixels of all frames of an animation together; what is beyond is left out.
     "MAX_ANIMATION_PIXELS": env.int("MAX_ANIMATION_PIXELS", default=250_000_000),
+    # Bytes of address space that a process which decodes may have.
+    "WORKER_MEMORY": env.int("WORKER_MEMORY", default=4 * 1024**3),
     # Seconds a step may take before its worker is ended, and how often a crash or a
     # failing storage is tried again before the upload has failed.
     "STEP_TIME_LIMIT": env.int("STEP_TIME_LIMIT", default=120),
     "MAX_CRASHES": env.int("MAX_CRASHES", default=3),
-    "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=12),
+    "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=20),
     # Seconds between a deletion and the removal of the files.
     "DELETE_GRACE": env.int("DELETE_GRACE", default=30),
     "SIGNED_LINK_MAX_AGE": env.int("SIGNED_LINK_MAX_AGE", default=7 * 24 * 3600),
@@ -199,7 +204,7 @@ DARKROOM = {
 # --- Celery: hints on their way -------------------------------------------------------------
 
 REDIS_SOCKET = _local_redis_socket()
-REDIS_URL = env.str("REDIS_URL", default=f"unix://{REDIS_SOCKET}")
+REDIS_URL = env.str("REDIS_URL", default="") or f"unix://{REDIS_SOCKET}"
 
 
 def _kombu_url(url: str) -> str:
@@ -208,6 +213,7 @@ def _kombu_url(url: str) -> str:
 
 
 CELERY_BROKER_URL = _kombu_url(env.str("CELERY_BROKER_URL", default="") or REDIS_URL)
+_BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
 CELERY_RESULT_BACKEND = _kombu_url(env.str("CELERY_RESULT_BACKEND", default="") or REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 3600
@@ -219,7 +225,8 @@ CELERY_TIMEZONE = TIME_ZONE
 # One queue a purpose, so that what a person waits for goes first.
 CELERY_TASK_DEFAULT_QUEUE = "notifications"
 CELERY_TASK_QUEUES = [
-    Queue(name) for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
+    Queue(name, Exchange(name), routing_key=name)
+    for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
 ]
 CELERY_TASK_ROUTES = {
     "processing.tasks.generate_thumbnails": {"queue": "thumbnails"},
@@ -236,14 +243,14 @@ CELERY_BROKER_POOL_LIMIT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_timeout": 5, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
-    if "redis" in CELERY_BROKER_URL.split(":")[0]
+    if _BROKER_IS_REDIS
     else {"max_retries": 0, "confirm_publish": True}
 )
 CELERY_REDIS_SOCKET_TIMEOUT = 5.0
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
 
-# A worker takes a message when it has a free hand (Redis only), so none waits behind a slow one.
-CELERY_WORKER_DISABLE_PREFETCH = True
+# A worker takes a message when it has a free hand, so none waits behind a slow one.
+CELERY_WORKER_DISABLE_PREFETCH = _BROKER_IS_REDIS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
@@ -349,7 +356,27 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    # What asks whether the system is ready yet is no error while it is not.
+    "filters": {
+        "readiness": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: "/readyz" not in record.getMessage(),
+        },
+        # What beat starts every few seconds is told of only when it goes wrong.
+        "recurring": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: (
+                record.levelno > logging.INFO or "uploads.recurring" not in record.getMessage()
+            ),
+        },
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"botocore": {"level": "WARNING"}},
+    "loggers": {
+        "botocore": {"level": "WARNING"},
+        "celery.app.trace": {"filters": ["recurring"]},
+        "celery.beat": {"filters": ["recurring"]},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "django.request": {"filters": ["readiness"]},
+    },
 }

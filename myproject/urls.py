@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from uploads import health, pictures
 
@@ -13,6 +14,8 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    # Pages without a head of ours, such as the API's, are asked for it here.
+    path("favicon.ico", RedirectView.as_view(url="/static/uploads/favicon.svg"), name="favicon"),
     path("admin/", admin.site.urls),
     path("", include("uploads.urls")),
 ]
