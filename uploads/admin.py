@@ -114,7 +114,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin[Upload]):
 class OriginalAdmin(ReadOnly, admin.ModelAdmin[Original]):
     """Originals with their renditions."""
 
-    list_display = ("thumbnail", "content_hash", "format", "width", "height", "size", "created_at")
+    list_display = ("thumbnail", "__str__", "format", "width", "height", "size", "created_at")
     list_filter = ("format", "created_at")
     search_fields = ("content_hash", "public_key")
     inlines = (RenditionInline,)

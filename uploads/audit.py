@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from django.core.files.storage import default_storage
-from django.utils import timezone
+from django.db.models import Q
 
 from processing import originals
 from processing.fingerprint import original_key
-from processing.models import Lease, Original, Rendition
+from processing.models import Original, Rendition
 from processing.storages import FileMissing, call_storage
 from uploads import services
 from uploads.models import Upload
@@ -22,19 +22,28 @@ _BATCH = 200
 
 @dataclass(slots=True)
 class Findings:
-    """Keys of files: named by a row but missing or damaged, or there without a row."""
+    """Keys of files: named by a row but missing or damaged, or there without a row.
+
+    `lost` are those of the broken ones that nothing brings back: originals, and what is made of them.
+    """
 
     checked: int = 0
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unreferenced: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
+
+    @property
+    def broken(self) -> list[str]:
+        """Return what a row names and is not there as it should be."""
+        return [*self.missing, *self.damaged]
 
     @property
     def open(self) -> list[str]:
         """Return what is wrong and has not been mended."""
         mended = set(self.fixed)
-        return [key for key in [*self.missing, *self.damaged, *self.unreferenced] if key not in mended]
+        return [key for key in [*self.broken, *self.unreferenced] if key not in mended]
 
 
 def audit() -> Findings:
@@ -43,13 +52,13 @@ def audit() -> Findings:
     Reads every byte stored. Raises `StorageUnavailable`.
     """
     findings = Findings()
+    suspects = set()
     for key, digest in _expected():
         findings.checked += 1
-        stored = _stored_digest(key)
-        if stored is None:
-            findings.missing.append(key)
-        elif stored != digest:
-            findings.damaged.append(key)
+        if _stored_digest(key) != digest:
+            suspects.add(key)
+    _look_again(suspects, findings)
+    findings.lost = _lost(findings.broken)
     findings.unreferenced = _unreferenced()
     return findings
 
@@ -62,17 +71,40 @@ def fix(findings: Findings) -> None:
     for key in findings.unreferenced:
         originals.delete_file(key)
         findings.fixed.append(key)
-    broken = Rendition.objects.filter(key__in=[*findings.missing, *findings.damaged])
-    lost = {key for key in (*findings.missing, *findings.damaged) if key.startswith("originals/")}
-    hopeful = [
-        row
-        for row in broken.select_related("original")
-        if original_key(row.original.content_hash) not in lost
-    ]
-    Rendition.objects.filter(pk__in=[row.pk for row in hopeful]).update(redo=True)
-    uploads = Upload.objects.filter(original__in=[row.original_id for row in hopeful], deleted_at=None)
+    mendable = sorted(set(findings.broken) - set(findings.lost))
+    for start in range(0, len(mendable), _BATCH):
+        findings.fixed += _render_again(mendable[start : start + _BATCH])
+
+
+def _look_again(suspects: set[str], findings: Findings) -> None:
+    """Sort what is broken by how, leaving out what was rendered anew or deleted meanwhile."""
+    if not suspects:
+        return
+    for key, digest in _expected():
+        stored = _stored_digest(key) if key in suspects else digest
+        if stored is None:
+            findings.missing.append(key)
+        elif stored != digest:
+            findings.damaged.append(key)
+
+
+def _lost(broken: list[str]) -> list[str]:
+    content_hashes = {key.rpartition("/")[2] for key in broken if key.startswith("originals/")}
+    public_keys = {
+        public_key
+        for content_hash, public_key in Original.objects.values_list("content_hash", "public_key").iterator()
+        if content_hash in content_hashes
+    }
+    return [key for key in broken if key.startswith("originals/") or _belongs_to(key, public_keys)]
+
+
+def _render_again(keys: list[str]) -> list[str]:
+    """Queue the renditions of these keys; return those that still have a row."""
+    rows = list(Rendition.objects.filter(key__in=keys))
+    Rendition.objects.filter(pk__in=[row.pk for row in rows]).update(redo=True)
+    uploads = Upload.objects.filter(original__in=[row.original_id for row in rows], deleted_at=None)
     services.reprocess(uploads=list(uploads), bulk=True)
-    findings.fixed += [row.key for row in hopeful]
+    return [row.key for row in rows]
 
 
 def _expected() -> Iterator[tuple[str, str]]:
@@ -98,19 +130,24 @@ def _stored_digest(key: str) -> str | None:
 def _unreferenced() -> list[str]:
     """Return the keys of files that no row names and nobody is about to name."""
     strays = _without_rows([*_walk("originals"), *_walk("renditions")])
-    youngest = max((_age_limit(key) for key in strays), default=0.0)
-    if youngest > time.time():
-        # A file comes before its row: what is this young gets a second look.
-        time.sleep(min(_SETTLE, youngest - time.time()))
-        strays = _without_rows(strays)
-    return strays
+    if not strays:
+        return []
+    # A file comes before its row, so it gets a second look.
+    time.sleep(_SETTLE)
+    return [key for key in _without_rows(strays) if _has_settled(key)]
 
 
 def _without_rows(keys: list[str]) -> list[str]:
+    # What is in work is asked first: whatever ends between the two questions has its rows by the second.
+    in_work = _in_work()
     named = {key for key, _ in _expected()}
-    leased = Lease.objects.filter(expires_at__gt=timezone.now())
-    in_work = set(leased.values_list("original__public_key", flat=True))
     return [key for key in keys if key not in named and not _belongs_to(key, in_work)]
+
+
+def _in_work() -> set[str]:
+    """Return the public keys of the originals that are being rendered, or are about to be."""
+    busy = Q(leases__isnull=False) | Q(uploads__status__in=Upload.UNFINISHED, uploads__deleted_at=None)
+    return set(Original.objects.filter(busy).values_list("public_key", flat=True))
 
 
 def _belongs_to(key: str, public_keys: set[str]) -> bool:
@@ -119,11 +156,13 @@ def _belongs_to(key: str, public_keys: set[str]) -> bool:
     return len(folders) == 4 and folders[2] in public_keys
 
 
-def _age_limit(key: str) -> float:
+def _has_settled(key: str) -> bool:
+    """Tell whether a file is still there, and nobody has written to it since the first look."""
     try:
-        return call_storage(lambda: default_storage.get_modified_time(key)).timestamp() + _SETTLE
+        modified_at = call_storage(lambda: default_storage.get_modified_time(key))
     except FileMissing:
-        return 0.0
+        return False
+    return modified_at.timestamp() <= time.time() - _SETTLE
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -23,7 +23,10 @@ def queue_depths() -> dict[str, int]:
     """
     depths = {}
     try:
-        with current_app.connection_for_read() as connection, connection.channel() as channel:
+        with current_app.connection_for_read() as connection:
+            # Its default channel heeds the transport options: a broker that is away is asked once,
+            # where `connection.channel()` would sleep and ask again.
+            channel = connection.default_channel
             for queue in current_app.conf.task_queues:
                 depths[queue.name] = queue(channel).queue_declare(passive=False).message_count
     except _ERRORS as error:

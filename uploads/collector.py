@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,5 +46,7 @@ def _remove_abandoned_files() -> None:
     """Remove what a killed web process had begun to receive."""
     oldest = time.time() - _INCOMING_AGE
     for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
-        if path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
+        # A file that is received meanwhile vanishes from here.
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

@@ -30,7 +30,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
             return False
         events.begin_step([upload], Step.Name.NOTIFY_OWNER)
         events.end_step([upload], Step.Name.NOTIFY_OWNER)
-        upload.status, upload.ready_at = Upload.Status.READY, timezone.now()
+        upload.status, upload.ready_at = Upload.Status.READY, upload.ready_at or timezone.now()
         upload.error_code = upload.error_detail = ""
         upload.save(update_fields=["status", "ready_at", "error_code", "error_detail"])
         events.record(upload, Event.Name.READY)

@@ -81,7 +81,12 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
         return _not_found("The original's file is missing.", code="original_missing")
     except StorageUnavailable:
         return _storage_away()
-    return StreamingHttpResponse(_chunks(file), headers=_attachment_headers(upload, upload.original))
+    headers = _attachment_headers(upload, upload.original)
+    if request.method == "HEAD":
+        # Nobody would read the stream, and so nobody close the file.
+        file.close()
+        return HttpResponse(headers=headers)
+    return StreamingHttpResponse(_chunks(file), headers=headers)
 
 
 async def _chunks(file: File[Any]) -> AsyncIterator[bytes]:

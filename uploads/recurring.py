@@ -1,11 +1,15 @@
 """What beat starts, over and over; it stands above the pipeline that it keeps moving."""
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import beat_init
 from django.core.management import call_command
 from django.utils import timezone
 
 from uploads import collector, sweeper
 from uploads.models import Heartbeat
+from uploads.publishing import publish
 
 
 @shared_task(ignore_result=True)
@@ -13,6 +17,12 @@ def sweep() -> None:
     """Start again what stands still, and leave a sign that beat and a worker are alive."""
     Heartbeat.objects.update_or_create(name="sweep", defaults={"at": timezone.now()})
     sweeper.sweep()
+
+
+@beat_init.connect
+def sweep_at_once(**_options: Any) -> None:
+    """Sweep as soon as beat starts: whatever was stopped or lost goes on at once."""
+    publish(sweep.s())
 
 
 @shared_task(ignore_result=True)

@@ -4,9 +4,11 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.contrib.auth.models import User
 from django.db.models import Avg, Exists, F, OuterRef, Q, QuerySet
 
 from processing import configuration, renditions
@@ -21,7 +23,7 @@ _SAMPLE = 400
 
 
 class NothingMatches(Exception):
-    """A name on the command line is neither an upload's id nor a content hash that is known."""
+    """A name on the command line belongs to nothing: no upload's id, no content hash, no person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Selection:
         """
         uploads = Upload.objects.filter(self._kinds(), deleted_at=None)
         if self.owner is not None:
-            uploads = uploads.filter(owner__username=self.owner)
+            uploads = uploads.filter(owner=_person(self.owner))
         if self.since is not None:
             uploads = uploads.filter(created_at__gte=self.since)
         return uploads.select_related("original", "owner").order_by("created_at", "pk")[: self.limit]
@@ -112,12 +114,18 @@ def _named(name: str) -> Q:
 
 
 def _condition_of(name: str) -> Q:
-    if _HASH.fullmatch(name) and len(name) != 32:
-        return Q(original__content_hash__startswith=name)
+    """Return the condition of an id or a hash; 32 digits may be either."""
+    condition = Q(original__content_hash__startswith=name) if _HASH.fullmatch(name) else Q(pk__in=[])
+    with suppress(ValueError):
+        condition |= Q(pk=uuid.UUID(name))
+    return condition
+
+
+def _person(name: str) -> User:
     try:
-        return Q(pk=uuid.UUID(name))
-    except ValueError:
-        return Q(pk__in=[])
+        return User.objects.get(username=name)
+    except User.DoesNotExist as error:
+        raise NothingMatches(f"There is no person {name!r}.") from error
 
 
 def _where(condition: Q) -> Q:

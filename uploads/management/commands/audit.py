@@ -57,6 +57,6 @@ class Command(BaseCommand):
     def _remedy(self, findings: Findings, kind: str, key: str, *, would_fix: bool) -> str:
         if key in findings.fixed:
             return " (removed)" if kind == "unreferenced" else " (queued to be rendered again)"
-        if key.startswith("originals/") and kind != "unreferenced":
+        if key in findings.lost:
             return " (its owner has to send it again)"
         return " (would be mended)" if would_fix else ""

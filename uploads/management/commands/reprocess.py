@@ -1,12 +1,14 @@
 """`manage.py reprocess`: render again what is missing, stale, failed or asked for."""
 
 import json
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from threading import current_thread, main_thread
+from typing import Any, Self
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -27,18 +29,50 @@ _BATCH = 200
 
 @dataclass(slots=True)
 class Summary:
-    """What a run has done."""
+    """What a run has done; `waiting` are those that the broker could not take."""
 
     selected: int = 0
     unchanged: int = 0
     queued: int = 0
+    waiting: int = 0
     processed: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Tell whether all went well."""
-        return not self.failed
+        return not self.failed and not self.waiting
+
+
+class Interruption:
+    """Let the first Ctrl-C end a run between two uploads, and a second one at once.
+
+    An upload that is broken off keeps its lease, and nobody can go on with it until that runs out.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._requested = False
+
+    def __enter__(self) -> Self:
+        # Python lets only the main thread listen to signals.
+        self._former = signal.signal(signal.SIGINT, self._note) if current_thread() is main_thread() else None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._former is not None:
+            signal.signal(signal.SIGINT, self._former)
+
+    def raise_if_requested(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C."""
+        if self._requested:
+            raise KeyboardInterrupt
+
+    def _note(self, *_: object) -> None:
+        self.raise_if_requested()
+        self._requested = True
+        for bar in self._progress.task_ids:
+            self._progress.update(bar, description="Stopping")
 
 
 class Command(BaseCommand):
@@ -91,7 +125,8 @@ class Command(BaseCommand):
             raise CommandError("Interrupted; run the same command again to go on.", returncode=130) from None
         self._report(summary, as_json=options["json"])
         if not summary.is_good:
-            raise CommandError(f"{len(summary.failed)} of {summary.selected} did not go well.")
+            bad = len(summary.failed) + summary.waiting
+            raise CommandError(f"{bad} of {summary.selected} did not go well.")
 
     def _estimate(self, uploads: Any, chosen: Selection, options: dict[str, Any]) -> None:
         busy = [
@@ -113,13 +148,14 @@ class Command(BaseCommand):
         # The list is made before anything changes: what is done falls out of a selection.
         keys = list(uploads.values_list("pk", flat=True))
         summary.selected = len(keys)
-        with _progress(quiet=options["json"]) as progress:
+        with _progress(quiet=options["json"]) as progress, Interruption(progress) as interruption:
             bar = progress.add_task("Processing" if options["sync"] else "Queueing", total=len(keys))
             for batch in _batches(keys):
                 busy = [upload for upload in batch if _has_work(upload, chosen, options)]
                 summary.unchanged += len(batch) - len(busy)
                 progress.advance(bar, len(batch) - len(busy))
                 for part in _parts(busy, one_by_one=options["sync"]):
+                    interruption.raise_if_requested()
                     self._do(part, chosen, options, summary)
                     progress.advance(bar, len(part))
 
@@ -132,9 +168,7 @@ class Command(BaseCommand):
             return
         late = services.reprocess(uploads=uploads, force=options["force"], presets=presets, bulk=True)
         summary.queued += len(uploads) - late
-        if late:
-            detail = f"{late} uploads could not be queued; they will be once the broker is back."
-            summary.failed.append({"code": "broker_away", "detail": detail})
+        summary.waiting += late
 
     def _process(
         self, upload: Upload, presets: tuple[Preset, ...], options: dict[str, Any], summary: Summary
@@ -153,7 +187,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(asdict(summary)))
             return
         for failure in summary.failed:
-            self.stderr.write(f"{failure.get('id', '')} {failure['code']}: {failure['detail']}".strip())
+            self.stderr.write(f"{failure['id']} {failure['code']}: {failure['detail']}")
+        if summary.waiting:
+            self.stderr.write(f"{summary.waiting} could not be queued; they will be once the broker is back.")
         self.stdout.write(
             f"{summary.selected} selected: {summary.queued} queued, {summary.processed} processed, "
             f"{summary.unchanged} had nothing to do, {len(summary.failed)} failed."
@@ -177,8 +213,8 @@ def _selection(options: dict[str, Any]) -> Selection:
 
 
 def _has_work(upload: Upload, chosen: Selection, options: dict[str, Any]) -> bool:
-    """Tell whether anything is to be done for an upload."""
-    if upload.status == Upload.Status.FAILED:
+    """Tell whether anything is to be done for an upload: one that is not ready may lack only its notice."""
+    if upload.status != Upload.Status.READY:
         return True
     return bool(selection.todo(upload.original, chosen.presets, force=options["force"]))
 
@@ -214,7 +250,7 @@ def _positive(text: str) -> int:
 def _date(text: str) -> datetime:
     """Return the point in time; a date is its beginning, and without a zone it is UTC."""
     try:
-        moment, day = parse_datetime(text), parse_date(text[:10])
+        moment, day = parse_datetime(text), parse_date(text)
     except ValueError:
         moment, day = None, None
     if moment is None:
