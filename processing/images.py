@@ -24,8 +24,9 @@ from processing.errors import Refusal
 from processing.presets import Box, Format, Preset, Size, scaled
 
 pillow_heif.register_heif_opener(thumbnails=False)
-# `read_header` and `decode` check the pixels themselves, and refuse where Pillow only warns.
-Image.MAX_IMAGE_PIXELS = None
+# Pillow refuses more than twice this many. It stands behind our own limits, for what Pillow
+# allocates before anybody can ask: a GIF's frame can claim more than its canvas.
+Image.MAX_IMAGE_PIXELS = 210_000_000
 
 INPUT_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
 # What files of these formats begin with: (offset, bytes).
@@ -189,6 +190,7 @@ def read_header(file: BinaryIO, *, name: str, max_pixels: int) -> Header:
         raise UnsupportedFormat(
             f"{name} is no picture of a kind we take; send JPEG, PNG, GIF, WebP, AVIF or HEIC."
         )
+    _raise_pillow_limit(max_pixels)
     with _decoder_errors(name), Image.open(file, formats=INPUT_FORMATS) as image:
         _check_pixels(image.size, name=name, max_pixels=max_pixels)
         width, height = _upright_size(image.size, _orientation(image))
@@ -200,6 +202,7 @@ def decode(data: bytes, *, presets: Sequence[Preset], limits: Limits) -> Source:
 
     Raises `UnreadableImage`, `UnsupportedFormat` or `TooManyPixels`, whatever the decoder throws.
     """
+    _raise_pillow_limit(limits.pixels)
     with _decoder_errors("The file"), Image.open(BytesIO(data), formats=INPUT_FORMATS) as image:
         _check_pixels(image.size, name="The file", max_pixels=limits.pixels)
         stored, orientation = image.size, _orientation(image)
@@ -240,10 +243,19 @@ def _decoder_errors(name: str) -> Iterator[None]:
             yield
         except Refusal:
             raise
+        except MemoryError as error:
+            raise TooManyPixels(f"{name} needs more memory than is given; send a smaller version.") from error
+        except Image.DecompressionBombError as error:
+            raise TooManyPixels(f"{name} has many more pixels than are taken; send a smaller one.") from error
         except Exception as error:
             raise UnreadableImage(
                 f"{name} is damaged or incomplete; try to open and save it again."
             ) from error
+
+
+def _raise_pillow_limit(max_pixels: int) -> None:
+    """Let Pillow take what our limit takes; it is never lowered, for other threads may be decoding."""
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
 
 
 def _check_pixels(size: Size, *, name: str, max_pixels: int) -> None:
@@ -352,9 +364,14 @@ def _decode_animation(image: Image.Image, size: Size, limits: Limits) -> _Animat
     count = min(getattr(image, "n_frames", 1), limits.animation_pixels // (image.width * image.height))
     if count < 2:
         return None
-    frames, durations, orientation = [], [], _orientation(image)
+    frames, durations, orientation, pixels = [], [], _orientation(image), 0
     for index in range(count):
         image.seek(index)
+        # A GIF's canvas can grow with each frame.
+        _check_pixels(image.size, name="The file", max_pixels=limits.pixels)
+        pixels += image.width * image.height
+        if pixels > limits.animation_pixels:
+            break
         frame = _premultiplied(image.convert("RGBA"))
         if frame.size != size:
             frame = frame.resize(size, Image.Resampling.BICUBIC)
@@ -362,8 +379,15 @@ def _decode_animation(image: Image.Image, size: Size, limits: Limits) -> _Animat
         durations.append(int(image.info.get("duration", 100)) or 100)
     if any(frame.mode == "RGBa" for frame in frames):
         frames = [frame.convert("RGBA").convert("RGBa") for frame in frames]
-    # A GIF without a loop count plays once, which WebP writes as 1.
-    return _Animation(frames, durations, int(image.info.get("loop", 1)))
+    return _Animation(frames, durations, _plays(image))
+
+
+def _plays(image: Image.Image) -> int:
+    """Return how often an animation plays; 0 is for ever. A GIF says how often it is repeated."""
+    loop = image.info.get("loop")
+    if loop is None:
+        return 1
+    return int(loop) + 1 if image.format == "GIF" and loop else int(loop)
 
 
 def _large_enough(size: Size, target: Size) -> bool:

@@ -26,8 +26,7 @@ def acquire(original: Original, step: str) -> Lease:
     Raises `LeaseHeld` while another worker has it. One that ran out counts as a crash.
     """
     with transaction.atomic():
-        Lease.objects.get_or_create(original=original, step=step, defaults={"token": uuid.uuid4()})
-        lease = Lease.objects.select_for_update().get(original=original, step=step)
+        lease = _locked_row(original, step)
         now = timezone.now()
         if lease.expires_at is not None:
             if lease.expires_at > now:
@@ -39,6 +38,16 @@ def acquire(original: Original, step: str) -> Lease:
         lease.next_attempt_at = None
         lease.save()
     return lease
+
+
+def _locked_row(original: Original, step: str) -> Lease:
+    """Return the lease's row, locked: made where there is none, and again where it ends meanwhile."""
+    while True:
+        new = Lease(original=original, step=step, token=uuid.uuid4())
+        Lease.objects.bulk_create([new], ignore_conflicts=True)
+        lease = Lease.objects.select_for_update().filter(original=original, step=step).first()
+        if lease is not None:
+            return lease
 
 
 def is_spent(lease: Lease) -> bool:
