@@ -1,9 +1,30 @@
 """The web process: `uvicorn myproject.asgi:application`."""
 
 import os
+from collections.abc import Mapping
+from io import SEEK_END
+from typing import IO, Any
 
-from django.core.asgi import get_asgi_application
+import django
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
-application = get_asgi_application()
+
+class Handler(ASGIHandler):
+    """Django's handler, which also takes bodies whose length is not told beforehand."""
+
+    def create_request(
+        self, scope: Mapping[str, Any], body_file: IO[bytes]
+    ) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
+        """Tell the length of a body sent in chunks: Django reads nothing of one without."""
+        if not any(name == b"content-length" for name, _ in scope["headers"]):
+            length = body_file.seek(0, SEEK_END)
+            body_file.seek(0)
+            scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
+        return super().create_request(scope, body_file)
+
+
+django.setup(set_prefix=False)
+application = Handler()

