@@ -124,21 +124,36 @@ def _describe(original: Original, source: Source) -> None:
     original.color = placeholder.color
     original.transparent = source.transparent
     original.width, original.height = source.size
-    original.save(update_fields=["thumbhash", "color", "transparent", "width", "height"])
+    # No error where the original has been deleted meanwhile: `_finish` sees to that.
+    Original.objects.filter(pk=original.pk).update(
+        thumbhash=original.thumbhash,
+        color=original.color,
+        transparent=original.transparent,
+        width=original.width,
+        height=original.height,
+    )
 
 
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:
     """Save what was rendered, in one transaction with the end of the lease and the news of it."""
     with transaction.atomic():
         if not Original.objects.select_for_update().filter(pk=original.pk).exists():
-            # Deleted while it was rendered: nobody will ask for these files.
-            renditions.delete_files(row.key for row in rows)
+            _clean_up(original, rows)
             return
         unused = renditions.record(original, rows, presets_of(step))
         unused += renditions.drop_unconfigured(original)
         leases.end(lease)
         _send(step_finished, original, step)
         transaction.on_commit(partial(renditions.delete_files, unused))
+
+
+def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:
+    """Remove what was rendered of an original that is deleted, unless the same bytes were sent again.
+
+    These would be the new original's files then: their keys are the same.
+    """
+    if not Original.objects.filter(content_hash=original.content_hash).exists():
+        renditions.delete_files(row.key for row in rows)
 
 
 def _fail(original: Original, step: Step, lease: Lease, refusal: Refusal) -> None:

@@ -9,16 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
+from s3transfer.exceptions import RetriesExceededError
 from storages.backends.s3 import S3Storage as BaseS3Storage
 
 from processing.errors import TransientError
 
 Result = TypeVar("Result")
 # What a storage raises when it cannot be reached, is full or refuses: all may pass.
-STORAGE_ERRORS = (OSError, ClientError, BotoCoreError)
+STORAGE_ERRORS = (OSError, ClientError, BotoCoreError, Boto3Error, RetriesExceededError)
 
 
 class StorageUnavailable(TransientError):
@@ -81,8 +83,12 @@ class LocalStorage(FileSystemStorage):
             raise
 
     def _publish(self, part: Path, target: Path) -> None:
-        part.chmod(self.file_permissions_mode or 0o644)
-        part.replace(target)
+        try:
+            part.chmod(self.file_permissions_mode or 0o644)
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is untyped

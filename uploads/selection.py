@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db.models import Avg, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Avg, Count, Exists, F, OuterRef, Q, QuerySet
 
 from processing import configuration, renditions
 from processing.models import Original, Rendition
@@ -142,16 +142,15 @@ def _bytes_of(recipes: Counter[tuple[str, str]]) -> int | None:
 
 
 def _seconds_of(count: int) -> float | None:
-    """Return the time by how long the latest steps took, shared among what one renders."""
+    """Return the time that so many renditions take, by how long the latest steps took for theirs."""
     if not count:
         return 0.0
-    per_upload, presets = timedelta(), configuration.presets()
-    for name in (Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE):
-        latest = Step.objects.filter(name=name, finished_at__isnull=False).order_by("-id")[:_SAMPLE]
-        took = latest.aggregate(took=Avg(F("finished_at") - F("started_at")))["took"]
-        if took is None:
-            return None
-        per_upload += took
-    return float(
-        round(per_upload.total_seconds() * count / sum(len(preset.formats) for preset in presets), 1)
+    meanwhile = Q(upload__original__renditions__rendered_at__range=(F("started_at"), F("finished_at")))
+    steps = Step.objects.filter(finished_at__isnull=False).annotate(
+        rendered=Count("upload__original__renditions", filter=meanwhile)
     )
+    latest = [step for step in steps.order_by("-id")[:_SAMPLE] if step.rendered and step.finished_at]
+    if not latest:
+        return None
+    took = sum((step.finished_at - step.started_at).total_seconds() for step in latest if step.finished_at)
+    return round(took * count / sum(step.rendered for step in latest), 1)
