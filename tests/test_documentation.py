@@ -1,0 +1,161 @@
+"""The documentation names all there is to set, to call and to ask for, and its links lead somewhere."""
+
+import ast
+import dataclasses
+import re
+from argparse import Action
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+from processing.presets import FORMATS, MODES, Preset
+from uploads.models import Event, Upload
+
+ROOT = Path(settings.BASE_DIR)
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OUR_APPS = ("uploads", "processing")
+OUR_CODE = [path for app in OUR_APPS for path in sorted((ROOT / app).rglob("*.py"))]
+COMMANDS = [name for name, app in get_commands().items() if app in OUR_APPS]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def undocumented(names: Iterable[str], *documents: str) -> list[str]:
+    """Return the names that none of the documents has, marked as code."""
+    text = "\n".join((ROOT / "docs" / document).read_text() for document in documents)
+    marked = " ".join(re.findall(r"`([^`]+)`", text))
+    return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", marked)]
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def is_read_of_environment(call: ast.Call) -> bool:
+    """Tell whether a call is `env.str("NAME")`, `env("NAME")` or `os.environ.get("NAME")`."""
+    return re.fullmatch(r"env(\.\w+)?|os\.(environ\.get|getenv)", ast.unparse(call.func)) is not None
+
+
+def environment_variables(*paths: Path) -> set[str]:
+    return {
+        call.args[0].value
+        for path in paths
+        for call in calls(path)
+        if is_read_of_environment(call)
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
+
+
+def error_codes() -> set[str]:
+    """Return every `code` of a refusal or a problem in our code, given as a keyword, default or attribute."""
+    text = "\n".join(path.read_text() for path in OUR_CODE)
+    given = set(re.findall(r"""\bcode(?:: str)? ?= ?"(\w+)"|"code": "(\w+)\"""", text))
+    by_exception = set(re.findall(r"exceptions\.\w+: \"(\w+)\"", text))
+    fallback = set(re.findall(r"_CODES\.get\([^)]*\), \"(\w+)\"", text))
+    return {code for pair in given for code in pair if code} | by_exception | fallback
+
+
+def options_of(command: BaseCommand) -> list[str]:
+    """Return the options, and the metavars of what stands without one, that a command adds to Django's."""
+    ours = command.create_parser("manage.py", "")._actions
+    django = {action.dest for action in BaseCommand().create_parser("manage.py", "")._actions}
+    return [name for action in ours if action.dest not in django for name in names_of(action)]
+
+
+def names_of(action: Action) -> list[str]:
+    return list(action.option_strings) or str(action.metavar or action.dest).split(" or ")
+
+
+def make_targets() -> list[str]:
+    return re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_every_environment_variable_is_documented() -> None:
+    names = environment_variables(ROOT / "myproject" / "settings.py", *sorted((ROOT / "deploy").glob("*.py")))
+    assert {"SECRET_KEY", "PORT", "DEBUG", "MAX_PIXELS", "EMAIL_URL", "FLOWER_PORT"} <= names
+    assert undocumented(names, "settings.md") == []
+
+
+def test_every_key_of_ours_is_documented() -> None:
+    assert undocumented(settings.DARKROOM, "settings.md") == []
+
+
+def test_every_field_mode_and_format_of_a_preset_is_documented() -> None:
+    fields = [field.name for field in dataclasses.fields(Preset)]
+    assert undocumented([*fields, *MODES, *FORMATS], "presets.md") == []
+
+
+def test_the_documented_presets_are_the_default_ones() -> None:
+    example = re.search(r'"PRESETS": (\{.*?\n    \}),', (ROOT / "docs" / "presets.md").read_text(), re.DOTALL)
+    assert example is not None
+    assert ast.literal_eval(example[1]) == settings.DARKROOM["PRESETS"]
+
+
+def test_every_command_is_documented() -> None:
+    headings = HEADING.findall((ROOT / "docs" / "commands.md").read_text())
+    assert {*COMMANDS, "drf_create_token"} <= set(headings)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "drf_create_token"])
+def test_every_option_is_documented(name: str) -> None:
+    options = options_of(load_command_class(get_commands()[name], name))
+    if name == "drf_create_token":
+        options = [option for option in options if option.startswith("-")]
+    assert undocumented(options, "commands.md") == []
+
+
+def test_every_make_target_is_documented() -> None:
+    assert {"run", "test", "check", "help"} <= set(make_targets())
+    assert undocumented((f"make {target}" for target in make_targets()), "commands.md") == []
+
+
+def test_every_event_and_status_is_documented() -> None:
+    names = [*Event.Name.values, *Upload.Status.values, *Upload.Visibility.values]
+    assert undocumented(names, "api.md") == []
+
+
+def test_every_error_code_is_documented() -> None:
+    codes = error_codes()
+    assert {
+        "too_large",
+        "original_missing",
+        "no_such_preset",
+        "rate_limited",
+        "csrf_failed",
+        "error",
+    } <= codes
+    assert undocumented(codes, "api.md", "commands.md") == []
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    for document in DOCUMENTS:
+        for target in LINK.findall(document.read_text()):
+            if not re.match(r"[a-z]+:", target):
+                yield document, target
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as they are made from their words."""
+    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(document.read_text()))
+    return {text.replace(" ", "-") for text in words}
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    broken = []
+    for document, target in links():
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(f"{document.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_no_document_names_a_place_of_one_machine(document: Path) -> None:
+    assert str(ROOT) not in document.read_text()
