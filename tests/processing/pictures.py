@@ -1,0 +1,73 @@
+"""Comparing pictures, and reading the manifest of the corpus."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import NoReturn
+
+from PIL import Image, ImageChops, ImageStat
+
+from processing.images import Encoded, Limits, decode
+from processing.presets import Format, Preset
+
+LIMITS = Limits(210_000_000, 250_000_000)
+THUMB = Preset(name="thumb", width=256, height=256, mode="fill")
+SMALL = Preset(name="small", width=320)
+
+
+def render(data: bytes, preset: Preset = SMALL, format: Format = "png") -> Encoded:
+    """Return one rendition of the picture in `data`."""
+    return decode(data, presets=[preset], limits=LIMITS).render(preset, format)
+
+
+def rendered(data: bytes, preset: Preset = SMALL, format: Format = "png") -> Image.Image:
+    """Return one rendition as a picture; PNG shows what the encoders get."""
+    return opened(render(data, preset, format).data)
+
+
+def opened(data: bytes) -> Image.Image:
+    """Return the picture in `data`, decoded."""
+    image = Image.open(BytesIO(data))
+    image.load()
+    return image
+
+
+def distance(one: Image.Image, other: Image.Image) -> float:
+    """Return the mean difference of the colour values of two pictures, 0 to 255."""
+    assert one.size == other.size
+    return average(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
+
+
+def mean_color(image: Image.Image) -> list[float]:
+    """Return the mean red, green and blue of a picture, 0 to 255."""
+    return ImageStat.Stat(image.convert("RGB")).mean
+
+
+def average(values: list[float]) -> float:
+    """Return the mean of the values."""
+    return sum(values) / len(values)
+
+
+def corpus_files(corpus: Path, *, folder: str = "", expect: str) -> list[Path]:
+    """Return the files of a folder of the corpus that are to end as `expect` says."""
+    entries = json.loads((corpus / "manifest.json").read_text())
+    found = [corpus / entry["file"] for entry in entries if entry["expect"] == expect]
+    files = [path for path in found if path.relative_to(corpus).parts[0] == folder or not folder]
+    assert files, f"The corpus has no {expect} files in {folder or 'any folder'}."
+    return files
+
+
+def timeline(image: Image.Image) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the duration and the colour of the middle of every frame."""
+    frames = []
+    for index in range(getattr(image, "n_frames", 1)):
+        image.seek(index)
+        pixel = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
+        assert isinstance(pixel, tuple)
+        frames.append((int(image.info["duration"]), pixel))
+    return frames
+
+
+def refuse_to_decode(*args: object, **kwargs: object) -> NoReturn:
+    """Stand in for Pillow's decoder where nothing may be decoded."""
+    raise AssertionError("the pixels were decoded")

@@ -1,0 +1,137 @@
+"""The size arithmetic of recipes, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from processing.presets import Box, InvalidPreset, Preset, Size, parse_preset, parse_presets, scaled
+
+FILL = Preset(name="thumb", width=256, height=256, mode="fill")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "size", "expected"),
+    [
+        ({"width": 320}, (640, 480), (320, 240)),
+        ({"width": 320}, (3000, 4000), (320, 427)),
+        ({"width": 320}, (200, 100), (200, 100)),
+        ({"height": 100}, (640, 480), (133, 100)),
+        ({"width": 320, "height": 100}, (640, 480), (133, 100)),
+        ({"width": 100, "height": 320}, (640, 480), (100, 75)),
+        ({"width": 320}, (10000, 1), (320, 1)),
+        ({"width": 320}, (1, 10000), (1, 10000)),
+    ],
+)
+def test_fit_keeps_the_shape_and_never_enlarges(bounds: dict[str, int], size: Size, expected: Size) -> None:
+    assert Preset(name="p", **bounds).output_size(size) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (256, 256), (1, 1), (10000, 3)])
+def test_fill_has_its_exact_size(size: Size) -> None:
+    assert FILL.output_size(size) == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((640, 480), (80, 0, 560, 480)),
+        ((480, 640), (0, 80, 480, 560)),
+        ((256, 256), (0, 0, 256, 256)),
+        ((100, 50), (25, 0, 75, 50)),
+    ],
+)
+def test_fill_crops_around_the_middle(size: Size, expected: Box) -> None:
+    assert FILL.crop(size) == expected
+
+
+def test_fill_crops_to_its_own_shape() -> None:
+    left, top, right, bottom = Preset(name="p", width=200, height=100, mode="fill").crop((300, 300))
+    assert (left, top, right, bottom) == (0, 75, 300, 225)
+
+
+def test_fit_crops_nothing() -> None:
+    assert Preset(name="p", width=10, height=10).crop((640, 480)) == (0, 0, 640, 480)
+
+
+def test_the_scale_of_fill_covers_and_that_of_fit_is_covered() -> None:
+    assert FILL.scale((1024, 512)) == 0.5
+    assert Preset(name="p", width=256, height=256).scale((1024, 512)) == 0.25
+    assert Preset(name="p", width=256).scale((100, 100)) == 1.0
+    assert FILL.scale((64, 128)) == 4.0
+
+
+def test_sizes_are_rounded_half_up_to_at_least_one_pixel() -> None:
+    assert scaled((3, 5), 0.5) == (2, 3)
+    assert scaled((1000, 1), 0.001) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ({"width": 256, "height": 256}, True),
+        ({"width": 257, "height": 256}, False),
+        ({"width": 100}, False),
+        ({"height": 100}, False),
+        ({"width": 1, "height": 1}, True),
+    ],
+)
+def test_a_thumbnail_is_small_on_both_sides(bounds: dict[str, int], expected: bool) -> None:
+    assert Preset(name="p", **bounds).is_thumbnail is expected  # type: ignore[arg-type]
+
+
+def test_png_stands_in_for_jpeg_where_there_is_transparency() -> None:
+    preset = Preset(name="p", width=1, formats=("avif", "webp", "jpeg"))
+    assert preset.formats_for(transparent=False) == ("avif", "webp", "jpeg")
+    assert preset.formats_for(transparent=True) == ("avif", "webp", "png")
+
+
+def test_png_is_made_once_where_it_was_wanted_anyway() -> None:
+    preset = Preset(name="p", width=1, formats=("png", "jpeg"))
+    assert preset.formats_for(transparent=True) == ("png",)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("p", {"widht": 1}, "Preset 'p': unknown field 'widht'."),
+        ("p", {}, "Preset 'p': give a width, a height or both."),
+        ("p", {"width": 0}, "Preset 'p': width is 0; it must be 1 to 16383 pixels."),
+        ("p", {"width": -5}, "Preset 'p': width is -5; it must be 1 to 16383 pixels."),
+        ("p", {"height": 16384}, "Preset 'p': height is 16384; it must be 1 to 16383 pixels."),
+        ("p", {"width": "9"}, "Preset 'p': width is '9'; it must be 1 to 16383 pixels."),
+        ("p", {"width": 9.5}, "Preset 'p': width is 9.5; it must be 1 to 16383 pixels."),
+        ("p", {"width": 9, "mode": "stretch"}, "Preset 'p': mode is 'stretch'; use 'fit' or 'fill'."),
+        ("p", {"width": 9, "mode": "fill"}, "Preset 'p': mode 'fill' needs both width and height."),
+        ("p", {"width": 9, "formats": []}, "Preset 'p': name at least one format."),
+        (
+            "p",
+            {"width": 9, "formats": ["gif"]},
+            "Preset 'p': unknown format 'gif'; known are webp, jpeg, png, avif.",
+        ),
+        ("p", {"width": 9, "quality": 0}, "Preset 'p': quality is 0; it must be 1 to 100."),
+        ("p", {"width": 9, "quality": 101}, "Preset 'p': quality is 101; it must be 1 to 100."),
+        ("p", {"width": 9, "effort": 11}, "Preset 'p': effort is 11; it must be 0 to 10."),
+        ("Big", {"width": 9}, "Preset 'Big': a name has small letters, digits, - and _ only."),
+        ("a/b", {"width": 9}, "Preset 'a/b': a name has small letters, digits, - and _ only."),
+        ("", {"width": 9}, "Preset '': a name has small letters, digits, - and _ only."),
+        ("é", {"width": 9}, "Preset 'é': a name has small letters, digits, - and _ only."),
+    ],
+)
+def test_what_makes_no_recipe_is_refused(name: str, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidPreset) as refusal:
+        parse_preset(name=name, fields=fields)
+    assert str(refusal.value) == message
+
+
+def test_the_settings_become_presets_in_their_order() -> None:
+    parsed = parse_presets({"b-2": {"width": 5}, "a_1": {"height": 6, "formats": ["png"], "quality": 50}})
+    assert parsed == (
+        Preset(name="b-2", width=5),
+        Preset(name="a_1", height=6, formats=("png",), quality=50),
+    )
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    fields = {"width": 1, "height": 16383, "quality": 1, "effort": 0}
+    assert parse_preset(name="p", fields=fields).height == 16383
+    assert parse_preset(name="p", fields={"width": 16383, "quality": 100, "effort": 10}).quality == 100

@@ -1,0 +1,164 @@
+"""Wanted minus stored is what is missing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models import Q
+from pytest_django import Settings
+
+from processing import configuration, renditions, steps
+from processing.fingerprint import fingerprint, rendition_key
+from processing.images import Encoded
+from processing.models import Original, Rendition
+from processing.presets import Preset
+from processing.renditions import Recipe
+from processing.storages import LocalStorage
+from tests.conftest import MakeImage, stored_digest, stored_keys
+from tests.processing.conftest import StoreOriginal
+
+LARGE = Preset(name="large", width=1280)
+TINY = Preset(name="tiny", width=9, formats=("webp",))
+
+
+@pytest.fixture
+def original(store_original: StoreOriginal) -> Original:
+    return store_original()
+
+
+def row(original: Original, preset: Preset, format: Any = "webp", **fields: Any) -> Rendition:
+    """Return a row, not yet saved, of a file that is not there."""
+    key = rendition_key(public_key=original.public_key, preset=preset, format=format)
+    defaults = {"fingerprint": fingerprint(preset), "key": key, "width": 1, "height": 1, "byte_size": 1}
+    return Rendition(
+        original=original, preset=preset.name, format=format, digest="0" * 64, **{**defaults, **fields}
+    )
+
+
+def test_wanted_is_every_preset_in_every_format(original: Original) -> None:
+    assert renditions.wanted(original, [LARGE, TINY]) == [
+        Recipe(LARGE, "webp"),
+        Recipe(LARGE, "jpeg"),
+        Recipe(TINY, "webp"),
+    ]
+    original.transparent = True
+    assert renditions.wanted(original, [LARGE]) == [Recipe(LARGE, "webp"), Recipe(LARGE, "png")]
+
+
+def test_missing_is_wanted_minus_stored(original: Original) -> None:
+    row(original, LARGE, "webp").save()
+    assert renditions.missing(original, [LARGE, TINY]) == [Recipe(LARGE, "jpeg"), Recipe(TINY, "webp")]
+    row(original, LARGE, "jpeg").save()
+    row(original, TINY).save()
+    assert renditions.missing(original, [LARGE, TINY]) == []
+
+
+def test_what_is_stale_or_to_be_done_again_is_missing(original: Original) -> None:
+    row(original, LARGE, "webp", fingerprint="f" * 16).save()
+    row(original, LARGE, "jpeg", redo=True).save()
+    assert renditions.missing(original, [LARGE]) == [Recipe(LARGE, "webp"), Recipe(LARGE, "jpeg")]
+
+
+def test_what_another_original_has_does_not_count(
+    original: Original, store_original: StoreOriginal, make_image: MakeImage
+) -> None:
+    other = store_original(make_image(seed=1))
+    assert other != original
+    row(other, TINY).save()
+    assert renditions.missing(original, [TINY]) == [Recipe(TINY, "webp")]
+
+
+# What an original can have, and whether it lacks something and has something stale then.
+STATES: dict[str, tuple[Callable[[Original], Any], bool]] = {
+    "nothing": (lambda original: [], False),
+    "all": (lambda original: [row(original, LARGE), row(original, LARGE, "jpeg")], False),
+    "one format": (lambda original: [row(original, LARGE)], False),
+    "another preset": (lambda original: [row(original, TINY)], False),
+    "stale": (
+        lambda original: [row(original, LARGE), row(original, LARGE, "jpeg", fingerprint="f" * 16)],
+        True,
+    ),
+    "to be done again": (
+        lambda original: [row(original, LARGE), row(original, LARGE, "jpeg", redo=True)],
+        False,
+    ),
+    "all of a transparent one": (
+        lambda original: [row(original, LARGE), row(original, LARGE, "png")],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("transparent", [None, False, True])
+@pytest.mark.parametrize("state", STATES)
+def test_sql_finds_what_python_finds(state: str, transparent: bool | None, original: Original) -> None:
+    make_rows, is_stale = STATES[state]
+    Original.objects.update(transparent=transparent)
+    original.refresh_from_db()
+    Rendition.objects.bulk_create(make_rows(original))
+
+    def found(condition: Q) -> bool:
+        return Original.objects.filter(condition).exists()
+
+    assert found(renditions.lacking([LARGE])) is bool(renditions.missing(original, [LARGE]))
+    assert found(renditions.stale([LARGE])) is is_stale
+    assert not found(renditions.lacking([]))
+    assert not found(renditions.stale([]))
+
+
+def test_a_rendition_is_stored_under_its_derived_key(original: Original) -> None:
+    stored = renditions.store(original, Recipe(TINY, "webp"), Encoded(b"pixels", 9, 6, frames=4))
+    assert stored.key == rendition_key(public_key=original.public_key, preset=TINY, format="webp")
+    assert (stored.width, stored.height, stored.byte_size, stored.frames) == (9, 6, 6, 4)
+    assert stored.fingerprint == fingerprint(TINY)
+    assert stored_digest(stored.key) == stored.digest
+    assert not Rendition.objects.exists()
+
+
+def test_recording_replaces_and_names_what_is_not_needed_any_more(original: Original) -> None:
+    old = row(original, TINY, key="renditions/old", fingerprint="f" * 16, redo=True)
+    gone, kept = row(original, TINY, "jpeg"), row(original, LARGE)
+    Rendition.objects.bulk_create([old, gone, kept])
+    new = row(original, TINY)
+    assert sorted(renditions.record(original, [new], [TINY])) == sorted(["renditions/old", gone.key])
+    assert set(Rendition.objects.values_list("key", "redo")) == {(new.key, False), (kept.key, False)}
+
+
+def test_recording_the_same_again_needs_no_deletion(original: Original) -> None:
+    assert renditions.record(original, [row(original, TINY)], [TINY]) == []
+    first = Rendition.objects.get()
+    assert renditions.record(original, [row(original, TINY, width=7)], [TINY]) == []
+    assert (Rendition.objects.get().pk, Rendition.objects.get().width) == (first.pk, 7)
+
+
+def test_only_presets_that_the_settings_no_longer_name_are_dropped(
+    original: Original, settings: Settings
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {"large": {"width": 1280}}}
+    Rendition.objects.bulk_create([row(original, LARGE), row(original, TINY)])
+    assert renditions.drop_unconfigured(original) == [
+        rendition_key(public_key=original.public_key, preset=TINY, format="webp")
+    ]
+    assert list(Rendition.objects.values_list("preset", flat=True)) == ["large"]
+
+
+def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
+    original: Original, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps.run(step="generate_thumbnails", content_hash=original.content_hash)
+    keys = list(Rendition.objects.order_by("key").values_list("key", flat=True))
+    delete = LocalStorage.delete
+
+    def fail_on_the_first(self: LocalStorage, name: str) -> None:
+        if name == keys[0]:
+            raise PermissionError(name)
+        delete(self, name)
+
+    monkeypatch.setattr(LocalStorage, "delete", fail_on_the_first)
+    renditions.delete_files([*keys, "renditions/never/there"])
+    assert {key for key in stored_keys() if key.startswith("renditions/")} == {keys[0]}
+    assert f"Left {keys[0]} behind" in caplog.text
+
+
+def test_the_default_presets_want_ten_renditions(original: Original) -> None:
+    assert len(renditions.missing(original, configuration.presets())) == 10

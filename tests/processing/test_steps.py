@@ -1,0 +1,673 @@
+"""Each step: once, twice, in a race, killed; and what it does when something is amiss."""
+
+import errno
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.files.storage import default_storage
+from django.db import OperationalError
+from django.utils import timezone
+from pytest_django import Settings
+
+from processing import leases, originals, renditions, steps
+from processing.errors import Refusal
+from processing.fingerprint import original_key
+from processing.images import UnreadableImage
+from processing.leases import LeaseHeld
+from processing.models import Lease, Original, Rendition
+from processing.signals import step_finished, step_started
+from processing.steps import GaveUp, OriginalMissing, Step
+from processing.storages import LocalStorage, StorageUnavailable
+from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
+from tests.processing import mortal
+from tests.processing.conftest import News, StoreOriginal
+from tests.processing.processes import ROOT, environment
+from tests.processing.threads import run_at_once
+
+STEPS: tuple[Step, ...] = get_args(Step)
+# Rows of each step with the default presets.
+ROWS = {"generate_thumbnails": 2, "resize_image": 8}
+
+both_steps = pytest.mark.parametrize("step", STEPS)
+
+
+@pytest.fixture
+def original(store_original: StoreOriginal) -> Original:
+    return store_original()
+
+
+def run(step: Step, original: Original) -> None:
+    steps.run(step=step, content_hash=original.content_hash)
+
+
+def run_all(original: Original) -> None:
+    for step in STEPS:
+        run(step, original)
+
+
+def row_values() -> list[tuple[Any, ...]]:
+    return list(Rendition.objects.order_by("pk").values_list())
+
+
+def modified_at() -> dict[str, int]:
+    root = Path(django_settings.MEDIA_ROOT)
+    return {key: (root / key).stat().st_mtime_ns for key in stored_keys()}
+
+
+def digests() -> dict[str, str]:
+    return dict(Rendition.objects.values_list("key", "digest"))
+
+
+def keys_of(*names: str) -> set[str]:
+    return set(Rendition.objects.filter(preset__in=names).values_list("key", flat=True))
+
+
+def expire_leases() -> None:
+    """Let the time pass after which a worker is taken for dead."""
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def set_presets(settings: Settings, **changes: dict[str, Any] | None) -> None:
+    """Change presets of the settings, or remove those that are None."""
+    presets = {**settings.DARKROOM["PRESETS"], **changes}
+    kept = {name: fields for name, fields in presets.items() if fields is not None}
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": kept}
+
+
+def before(
+    monkeypatch: pytest.MonkeyPatch, owner: object, name: str, do: Callable[[], object], *, times: int = 1
+) -> None:
+    """Have `do` done before a call of the step's, the first `times` times."""
+    call = getattr(owner, name)
+    left = [do] * times
+
+    def do_and_call(*args: Any, **kwargs: Any) -> Any:
+        if left:
+            left.pop()()
+        return call(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, do_and_call)
+
+
+def fail_with(error: Exception) -> Callable[..., Any]:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    return fail
+
+
+# --- Once ---------------------------------------------------------------------------------
+
+
+def test_thumbnails_and_sizes_share_the_presets_between_them() -> None:
+    names = {step: [preset.name for preset in steps.presets_of(step)] for step in STEPS}
+    assert names == {"generate_thumbnails": ["thumb"], "resize_image": ["xlarge", "large", "medium", "small"]}
+
+
+@both_steps
+def test_a_step_renders_its_presets(step: Step, original: Original, news: News) -> None:
+    run(step, original)
+    assert set(Rendition.objects.values_list("preset", "format")) == {
+        (preset.name, format) for preset in steps.presets_of(step) for format in ("webp", "jpeg")
+    }
+    assert Rendition.objects.count() == ROWS[step]
+    assert not Lease.objects.exists()
+    assert (news.started, news.finished, news.failed) == ([step], [step], [])
+    assert_storage_matches_rows()
+
+
+def test_a_row_says_what_its_file_is(store_original: StoreOriginal, make_image: MakeImage) -> None:
+    original = store_original(make_image(width=1000, height=500))
+    run_all(original)
+    sizes = {row.preset: (row.width, row.height) for row in Rendition.objects.all()}
+    assert sizes == {
+        "thumb": (256, 256),
+        "small": (320, 160),
+        "medium": (640, 320),
+        "large": (1000, 500),
+        "xlarge": (1000, 500),
+    }
+    for row in Rendition.objects.all():
+        assert row.byte_size == default_storage.size(row.key)
+        assert (row.frames, row.redo) == (1, False)
+
+
+@both_steps
+def test_the_first_step_describes_the_original(step: Step, original: Original) -> None:
+    assert (original.thumbhash, original.color) == ("", "")
+    run(step, original)
+    original.refresh_from_db()
+    assert len(original.thumbhash) > 20
+    assert original.color.startswith("#")
+    assert original.transparent is False
+
+
+def test_the_original_is_described_before_its_first_rendition_is_there(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colors: list[str] = []
+    before(
+        monkeypatch,
+        renditions,
+        "store",
+        lambda: colors.append(Original.objects.get(pk=original.pk).color),
+    )
+    run("generate_thumbnails", original)
+    assert len(colors) == 1
+    assert colors[0].startswith("#")
+
+
+@pytest.mark.parametrize(("mode", "formats"), [("RGBA", {"webp", "png"}), ("RGB", {"webp", "jpeg"})])
+def test_png_is_made_instead_of_jpeg_where_it_is_transparent(
+    mode: str, formats: set[str], store_original: StoreOriginal, make_image: MakeImage
+) -> None:
+    original = store_original(make_image(format="PNG", mode=mode))
+    run_all(original)
+    assert set(Rendition.objects.values_list("format", flat=True)) == formats
+    assert Rendition.objects.count() == 10
+    assert_storage_matches_rows()
+
+
+def test_an_animation_tells_its_frames(store_original: StoreOriginal, corpus: Path) -> None:
+    original = store_original((corpus / "animation" / "animated_loop.gif").read_bytes())
+    run("generate_thumbnails", original)
+    assert {row.format: row.frames for row in Rendition.objects.all()} == {"webp": 4, "jpeg": 1}
+
+
+def test_what_is_not_there_any_more_is_no_error(db: None, news: News) -> None:
+    steps.run(step="generate_thumbnails", content_hash="ab" * 32)
+    assert (news.started, news.finished, news.failed) == ([], [], [])
+
+
+# --- Twice --------------------------------------------------------------------------------
+
+
+@both_steps
+def test_a_second_run_writes_nothing(
+    step: Step, original: Original, saved_keys: list[str], news: News
+) -> None:
+    run(step, original)
+    assert len(saved_keys) == ROWS[step]
+    rows, times = row_values(), modified_at()
+    run(step, original)
+    assert len(saved_keys) == ROWS[step]
+    assert (row_values(), modified_at()) == (rows, times)
+    assert news.finished == [step, step]
+    assert not Lease.objects.exists()
+
+
+@both_steps
+def test_a_second_run_reads_no_file(step: Step, original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(step, original)
+    monkeypatch.setattr(LocalStorage, "_open", fail_with(AssertionError("a file was opened")))
+    run(step, original)
+
+
+def test_only_what_is_missing_is_rendered(original: Original, saved_keys: list[str]) -> None:
+    run("resize_image", original)
+    lost = Rendition.objects.get(preset="medium", format="webp")
+    lost.delete()
+    saved_keys.clear()
+    run("resize_image", original)
+    assert saved_keys == [lost.key]
+    assert Rendition.objects.count() == ROWS["resize_image"]
+    assert_storage_matches_rows()
+
+
+# --- In a race ----------------------------------------------------------------------------
+
+
+@both_steps
+@pytest.mark.django_db(transaction=True)
+def test_a_step_in_a_race(step: Step, original: Original, news: News) -> None:
+    outcomes = run_at_once(*[lambda: run(step, original)] * 4)
+    assert {type(outcome) for outcome in outcomes} <= {type(None), LeaseHeld}
+    assert None in outcomes
+    assert news.finished == [step] * outcomes.count(None)
+    assert Rendition.objects.count() == ROWS[step]
+    assert not Lease.objects.exists()
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_both_steps_at_once(original: Original) -> None:
+    outcomes = run_at_once(*[lambda step=step: run(step, original) for step in STEPS])
+    assert outcomes == [None, None]
+    assert Rendition.objects.count() == 10
+    original.refresh_from_db()
+    assert original.color.startswith("#")
+    assert_storage_matches_rows()
+
+
+@both_steps
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_while_another_renders_is_turned_away(
+    step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, saved_keys: list[str]
+) -> None:
+    outcomes: list[BaseException | None] = []
+    before(monkeypatch, steps, "decode", lambda: outcomes.extend(run_at_once(lambda: run(step, original))))
+    run(step, original)
+    assert [type(outcome) for outcome in outcomes] == [LeaseHeld]
+    assert len(saved_keys) == ROWS[step]
+    assert_storage_matches_rows()
+
+
+@both_steps
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_overtaken_changes_nothing(
+    step: Step, original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def overtake() -> None:
+        expire_leases()
+        seen.extend(run_at_once(lambda: run(step, original)))
+        seen.append(digests())
+
+    before(monkeypatch, steps, "decode", overtake)
+    run(step, original)
+    assert seen == [None, digests()]
+    assert Rendition.objects.count() == ROWS[step]
+    assert not Lease.objects.exists()
+    assert_storage_matches_rows()
+
+
+# --- Killed -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def mortal_worker(django_db_setup: None) -> Iterator[subprocess.Popen[str]]:
+    """Return a worker on the same database and storage that dies as it is told."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import django; django.setup(); from tests.processing import mortal; mortal.serve()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
+    with process:
+        yield process
+
+
+def kill_at(worker: subprocess.Popen[str], *, step: Step, original: Original, boundary: str) -> None:
+    """Run the step in the worker, which is killed at the boundary."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(f"{step} {original.content_hash} {boundary}\n")
+    worker.stdin.flush()
+    assert worker.stdout.readline() == "-9\n", f"the worker was not killed {boundary}"
+
+
+@pytest.fixture
+def crashes_seen() -> Iterator[list[int]]:
+    """Return a list of the crashes that were counted when each attempt started."""
+    seen: list[int] = []
+
+    def look(*, content_hash: str, step: str, **kwargs: Any) -> None:
+        leases_there = Lease.objects.filter(original__content_hash=content_hash, step=step)
+        seen.extend(leases_there.values_list("crashes", flat=True))
+
+    step_started.connect(look)
+    yield seen
+    step_started.disconnect(look)
+
+
+@both_steps
+@pytest.mark.parametrize("boundary", mortal.BOUNDARIES)
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_step_is_made_whole(
+    step: Step,
+    boundary: str,
+    original: Original,
+    mortal_worker: subprocess.Popen[str],
+    crashes_seen: list[int],
+) -> None:
+    kill_at(mortal_worker, step=step, original=original, boundary=boundary)
+    committed, leased = (
+        boundary == "after_the_commit",
+        boundary not in ("before_the_lease", "after_the_commit"),
+    )
+    assert Lease.objects.exists() is leased
+    assert Rendition.objects.count() == (ROWS[step] if committed else 0)
+    expire_leases()
+    run(step, original)
+    assert crashes_seen == ([1] if leased else [] if committed else [0])
+    assert Rendition.objects.count() == ROWS[step]
+    assert not Lease.objects.exists()
+    remove_parts(expected=int(boundary == "before_the_first_file_has_its_name"))
+    assert_storage_matches_rows()
+
+
+def remove_parts(*, expected: int) -> None:
+    """Remove what a killed worker left of a file that it was writing, as `audit --fix` does."""
+    parts = [key for key in stored_keys() if key.endswith(".part")]
+    assert len(parts) == expected
+    for key in parts:
+        default_storage.delete(key)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_step_is_not_run_again_before_its_lease_ends(
+    original: Original, mortal_worker: subprocess.Popen[str]
+) -> None:
+    kill_at(mortal_worker, step="resize_image", original=original, boundary="after_the_lease")
+    with pytest.raises(LeaseHeld):
+        run("resize_image", original)
+    run("generate_thumbnails", original)
+    assert Rendition.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_kills_every_worker_is_given_up(
+    original: Original, mortal_worker: subprocess.Popen[str], news: News, settings: Settings
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_CRASHES": 3}
+    for _ in range(3):
+        kill_at(mortal_worker, step="resize_image", original=original, boundary="after_the_first_file")
+        expire_leases()
+    with pytest.raises(GaveUp) as refusal:
+        run("resize_image", original)
+    assert refusal.value.code == "processing_failed"
+    assert str(refusal.value) == (
+        "Processing this image broke off several times; it may be damaged or too demanding."
+    )
+    assert news.failed == [("resize_image", refusal.value)]
+    assert news.finished == []
+    assert not Lease.objects.exists()
+    assert not Rendition.objects.exists()
+
+
+def test_what_is_given_up_is_not_decoded_again(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(django_settings.DARKROOM["MAX_CRASHES"]):
+        leases.acquire(original, "generate_thumbnails")
+        expire_leases()
+    monkeypatch.setattr(steps, "decode", fail_with(AssertionError("decoded")))
+    with pytest.raises(GaveUp):
+        run("generate_thumbnails", original)
+
+
+def test_one_crash_less_is_not_given_up(original: Original) -> None:
+    for _ in range(django_settings.DARKROOM["MAX_CRASHES"] - 1):
+        leases.acquire(original, "generate_thumbnails")
+        expire_leases()
+    run("generate_thumbnails", original)
+    assert Rendition.objects.count() == 2
+
+
+# --- Something is amiss -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["_open", "_save"])
+@both_steps
+def test_a_storage_that_fails_postpones_the_step(
+    step: Step, call: str, original: Original, monkeypatch: pytest.MonkeyPatch, news: News
+) -> None:
+    delays = []
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, call, fail_with(OSError(errno.EIO, "Input/output error")))
+        for attempt in (1, 2, 3):
+            with pytest.raises(StorageUnavailable):
+                run(step, original)
+            lease = Lease.objects.get()
+            assert (lease.attempts, lease.crashes, lease.expires_at) == (attempt, 0, None)
+            assert "Input/output error" in lease.last_error
+            assert lease.next_attempt_at is not None
+            delays.append(round((lease.next_attempt_at - timezone.now()).total_seconds()))
+    assert delays == [4, 8, 16]
+    assert (news.failed, news.finished) == ([], [])
+    assert not Rendition.objects.exists()
+    run(step, original)
+    assert not Lease.objects.exists()
+    assert_storage_matches_rows()
+
+
+def test_a_storage_that_fails_for_long_is_given_up_with_its_reason(
+    original: Original, monkeypatch: pytest.MonkeyPatch, settings: Settings, news: News
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_ATTEMPTS": 2}
+    monkeypatch.setattr(LocalStorage, "_open", fail_with(OSError(errno.EIO, "Input/output error")))
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            run("resize_image", original)
+    with pytest.raises(GaveUp) as refusal:
+        run("resize_image", original)
+    assert str(refusal.value) == "The storage could not be reached for a long time; try again later."
+    assert news.failed == [("resize_image", refusal.value)]
+    assert not Lease.objects.exists()
+
+
+@both_steps
+def test_a_database_that_fails_at_the_end_changes_nothing(
+    step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, news: News
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "end", fail_with(OperationalError("gone away")))
+        with pytest.raises(OperationalError):
+            run(step, original)
+    assert not Rendition.objects.exists()
+    assert Lease.objects.get().next_attempt_at is not None
+    assert news.failed == []
+    run(step, original)
+    assert_storage_matches_rows()
+
+
+@both_steps
+def test_a_broken_image_is_final_at_once(
+    step: Step, store_original: StoreOriginal, make_image: MakeImage, news: News
+) -> None:
+    whole = make_image(format="PNG")
+    original = store_original(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableImage) as refusal:
+        run(step, original)
+    assert news.failed == [(step, refusal.value)]
+    assert news.finished == []
+    assert not Lease.objects.exists()
+    assert not Rendition.objects.exists()
+    assert_storage_matches_rows()
+
+
+@both_steps
+def test_a_lost_original_is_final_and_says_so(step: Step, original: Original, news: News) -> None:
+    originals.delete_file(original_key(original.content_hash))
+    with pytest.raises(OriginalMissing) as refusal:
+        run(step, original)
+    assert refusal.value.code == "original_missing"
+    assert news.failed == [(step, refusal.value)]
+    assert not Lease.objects.exists()
+
+
+# --- Deleted in the middle ----------------------------------------------------------------
+
+MOMENTS = [
+    (steps, "decode"),
+    (steps, "_describe"),
+    (renditions, "render"),
+    (renditions, "store"),
+    (steps, "_finish"),
+]
+
+
+@both_steps
+@pytest.mark.parametrize("moment", MOMENTS, ids=[name for _, name in MOMENTS])
+@pytest.mark.django_db(transaction=True)
+def test_an_original_deleted_in_the_middle_leaves_nothing(
+    step: Step, moment: tuple[object, str], original: Original, monkeypatch: pytest.MonkeyPatch, news: News
+) -> None:
+    before(monkeypatch, *moment, lambda: originals.remove(original_id=original.pk))
+    run(step, original)
+    assert not Original.objects.exists()
+    assert not Rendition.objects.exists()
+    assert not Lease.objects.exists()
+    assert stored_keys() == set()
+    assert (news.finished, news.failed) == ([], [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_original_deleted_before_it_is_read_leaves_nothing(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before(monkeypatch, originals, "read", lambda: originals.remove(original_id=original.pk))
+    with pytest.raises(OriginalMissing):
+        run("resize_image", original)
+    assert not Lease.objects.exists()
+    assert stored_keys() == set()
+
+
+@both_steps
+@pytest.mark.django_db(transaction=True)
+def test_an_original_deleted_and_sent_again_keeps_its_new_files(
+    step: Step, store_original: StoreOriginal, original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete_and_send_again() -> None:
+        originals.remove(original_id=original.pk)
+        run(step, store_original())
+
+    before(monkeypatch, steps, "_finish", delete_and_send_again)
+    run(step, original)
+    assert Original.objects.get().pk != original.pk
+    assert Rendition.objects.count() == ROWS[step]
+    assert_storage_matches_rows()
+
+
+# --- A preset changes ---------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_changed_preset_renders_exactly_what_changed(
+    original: Original, settings: Settings, saved_keys: list[str]
+) -> None:
+    run_all(original)
+    times, old = modified_at(), keys_of("medium")
+    set_presets(settings, medium={"width": 500})
+    saved_keys.clear()
+    run_all(original)
+    assert set(saved_keys) == keys_of("medium")
+    assert len(saved_keys) == 2
+    assert not old & stored_keys()
+    assert {key: at for key, at in modified_at().items() if key not in saved_keys} == {
+        key: at for key, at in times.items() if key not in old
+    }
+    assert set(Rendition.objects.filter(preset="medium").values_list("width", flat=True)) == {500}
+    assert Rendition.objects.count() == 10
+    assert_storage_matches_rows()
+
+
+def test_old_files_stay_until_the_new_rows_are_committed(
+    original: Original, settings: Settings, django_capture_on_commit_callbacks: Any
+) -> None:
+    run_all(original)
+    old = keys_of("medium")
+    set_presets(settings, medium={"width": 500})
+    with django_capture_on_commit_callbacks(execute=True):
+        run_all(original)
+        assert old <= stored_keys()
+        assert keys_of("medium") <= stored_keys()
+    assert not old & stored_keys()
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_old_rows_and_files_stay_where_the_commit_fails(original: Original, settings: Settings) -> None:
+    run_all(original)
+    rows, old = row_values(), keys_of("medium")
+    set_presets(settings, medium={"width": 500})
+
+    def fail(**kwargs: Any) -> None:
+        raise OperationalError("gone away")
+
+    step_finished.connect(fail)
+    try:
+        with pytest.raises(OperationalError):
+            run("resize_image", original)
+    finally:
+        step_finished.disconnect(fail)
+    assert row_values() == rows
+    assert old <= stored_keys()
+    run("resize_image", original)
+    assert not old & stored_keys()
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_preset_and_a_format_that_are_gone_are_dropped(original: Original, settings: Settings) -> None:
+    run_all(original)
+    set_presets(settings, small=None, large={"width": 1280, "formats": ["webp"]})
+    run("resize_image", original)
+    remaining = set(Rendition.objects.exclude(preset="thumb").values_list("preset", "format"))
+    assert remaining == {
+        ("medium", "webp"),
+        ("medium", "jpeg"),
+        ("large", "webp"),
+        ("xlarge", "webp"),
+        ("xlarge", "jpeg"),
+    }
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_preset_that_becomes_a_thumbnail_moves_to_the_other_step(
+    original: Original, settings: Settings, saved_keys: list[str]
+) -> None:
+    run_all(original)
+    set_presets(settings, small={"width": 200, "height": 200})
+    saved_keys.clear()
+    run("resize_image", original)
+    assert saved_keys == []
+    run("generate_thumbnails", original)
+    assert set(saved_keys) == keys_of("small")
+    assert Rendition.objects.count() == 10
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_done_again_gives_the_same_bytes(original: Original, saved_keys: list[str]) -> None:
+    run_all(original)
+    expected, rendered_at = digests(), Rendition.objects.get(preset="thumb", format="webp").rendered_at
+    saved_keys.clear()
+    Rendition.objects.update(redo=True)
+    run_all(original)
+    assert sorted(saved_keys) == sorted(expected)
+    assert digests() == expected
+    assert not Rendition.objects.filter(redo=True).exists()
+    assert Rendition.objects.get(preset="thumb", format="webp").rendered_at > rendered_at
+    assert_storage_matches_rows()
+
+
+def test_a_new_preset_is_rendered_alone(
+    original: Original, settings: Settings, saved_keys: list[str]
+) -> None:
+    run_all(original)
+    set_presets(settings, huge={"width": 3000, "formats": ["png"]})
+    saved_keys.clear()
+    run_all(original)
+    assert set(saved_keys) == keys_of("huge")
+    assert len(saved_keys) == 1
+
+
+@both_steps
+def test_an_original_is_decoded_once_a_step(
+    step: Step, original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    before(monkeypatch, steps, "decode", lambda: decoded.append(step), times=9)
+    run(step, original)
+    assert decoded == [step]
+
+
+def test_a_refusal_of_the_decoder_reaches_who_asked(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "decode", fail_with(UnreadableImage("It is damaged.")))
+    with pytest.raises(Refusal, match=r"It is damaged\."):
+        run("resize_image", original)

@@ -1,0 +1,160 @@
+"""The tasks: what their messages hold, where they go, and what is tried again."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import InterfaceError, OperationalError
+
+from myproject.celery import app
+from processing import steps
+from processing.errors import Refusal, TransientError
+from processing.images import UnreadableImage
+from processing.leases import LeaseHeld
+from processing.models import Lease, Original, Rendition
+from processing.storages import StorageUnavailable
+from processing.tasks import generate_thumbnails, resize_image
+from tests.conftest import assert_storage_matches_rows
+from tests.processing.conftest import News, StoreOriginal
+from tests.processing.processes import ROOT, environment
+
+# celery-types does not know the attributes of retries.
+TASKS: dict[str, Any] = {"thumbnails": generate_thumbnails, "renditions": resize_image}
+
+both_tasks = pytest.mark.parametrize("queue", TASKS)
+
+
+@pytest.fixture
+def broker() -> Iterator[Any]:
+    """Return a connection to the broker, whose queues are empty before and after."""
+    app.control.purge()
+    with app.connection_for_write() as connection:
+        yield connection.default_channel
+    app.control.purge()
+
+
+@both_tasks
+def test_each_task_has_a_queue_of_its_own(queue: str) -> None:
+    assert app.amqp.router.route({}, TASKS[queue].name)["queue"].name == queue
+
+
+@both_tasks
+def test_nobody_waits_for_a_result(queue: str) -> None:
+    assert TASKS[queue].ignore_result
+
+
+@both_tasks
+def test_only_what_may_pass_is_tried_again(queue: str) -> None:
+    retried: tuple[type[Exception], ...] = TASKS[queue].autoretry_for
+    assert set(retried) == {StorageUnavailable, LeaseHeld, OperationalError, InterfaceError}
+    for error in retried:
+        assert not issubclass(error, Refusal)
+        assert issubclass(error, TransientError) or error.__module__ == "django.db.utils"
+
+
+@both_tasks
+def test_a_message_holds_the_content_hash_and_nothing_else(queue: str, broker: Any) -> None:
+    TASKS[queue].delay(content_hash="ab" * 32)
+    message = broker.basic_get(queue)
+    arguments, keywords, _ = json.loads(message.body)
+    assert message.headers["task"] == TASKS[queue].name
+    assert (arguments, keywords) == ([], {"content_hash": "ab" * 32})
+
+
+def attempts(task: Any, error: Exception, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
+    """Return how often the task tries what raises `error`, and its last result."""
+    tries: list[dict[str, Any]] = []
+
+    def fail(**kwargs: Any) -> None:
+        tries.append(kwargs)
+        raise error
+
+    monkeypatch.setattr(steps, "run", fail)
+    result = task.apply(kwargs={"content_hash": "ab" * 32})
+    return len(tries), result.result
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StorageUnavailable("away"), LeaseHeld("held"), OperationalError("locked"), InterfaceError("closed")],
+)
+@both_tasks
+def test_what_may_pass_is_tried_six_times(
+    queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, result = attempts(TASKS[queue], error, monkeypatch)
+    assert tried == 6
+    assert isinstance(result, type(error))
+
+
+@pytest.mark.parametrize("error", [UnreadableImage("damaged"), ValueError("a mistake of ours")])
+@both_tasks
+def test_what_will_not_pass_is_tried_once(
+    queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert attempts(TASKS[queue], error, monkeypatch) == (1, error)
+
+
+def test_waiting_between_the_tries_takes_about_half_a_minute_at_most() -> None:
+    for task in TASKS.values():
+        longest = sum(
+            min(task.retry_backoff * 2**retry, task.retry_backoff_max) for retry in range(task.max_retries)
+        )
+        assert 15 <= longest <= 30
+
+
+@both_tasks
+def test_a_task_runs_its_step(queue: str, store_original: StoreOriginal, news: News) -> None:
+    original = store_original()
+    TASKS[queue].apply(kwargs={"content_hash": original.content_hash}, throw=True)
+    assert news.finished == [TASKS[queue].name.rpartition(".")[2]]
+    assert Rendition.objects.count() == {"thumbnails": 2, "renditions": 8}[queue]
+
+
+@pytest.fixture
+def worker(broker: Any, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Return a real worker of both queues, on the database, storage and broker of the tests."""
+    command = ["celery", "--app=myproject", "worker", "--queues=thumbnails,renditions", "--concurrency=1"]
+    options = ["--loglevel=warning", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    log = tmp_path / "worker.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, *options],
+            cwd=ROOT,
+            env=environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        yield process
+        process.terminate()
+        process.wait(timeout=30)
+    assert "Traceback" not in log.read_text()
+
+
+def wait_until_done(original: Original, *, rows: int, worker: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while Lease.objects.exists() or Rendition.objects.filter(original=original).count() < rows:
+        assert worker.poll() is None, "the worker has ended"
+        assert time.monotonic() < deadline, "the worker did not render in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_worker_renders(store_original: StoreOriginal, worker: subprocess.Popen[bytes]) -> None:
+    original = store_original()
+    for task in (generate_thumbnails, resize_image, generate_thumbnails):
+        task.delay(content_hash=original.content_hash)
+    wait_until_done(original, rows=10, worker=worker)
+    original.refresh_from_db()
+    assert original.color.startswith("#")
+    assert_storage_matches_rows()
+
+
+def test_no_step_outlives_its_lease() -> None:
+    assert app.conf.task_time_limit == django_settings.DARKROOM["STEP_TIME_LIMIT"]

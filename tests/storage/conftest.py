@@ -1,0 +1,68 @@
+"""The storages under test: a local folder, moto, and a real server that speaks S3."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from processing.storages import LocalStorage, S3Storage
+from tests.storage.servers import moto_server, rclone_server, s3_storage
+
+AnyStorage = LocalStorage | S3Storage
+S3_SERVERS = ["moto", "rclone"]
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Storage]:
+    """Return a storage on moto."""
+    with moto_server() as endpoint, s3_storage(endpoint) as storage:
+        yield storage
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
+    """Return a storage on rclone's S3 server."""
+    folder = tmp_path_factory.mktemp("rclone") / "buckets"
+    folder.mkdir()
+    with rclone_server(folder) as endpoint, s3_storage(endpoint) as storage:
+        yield storage
+
+
+@pytest.fixture(params=S3_SERVERS)
+def s3(request: pytest.FixtureRequest) -> S3Storage:
+    """Return a storage on each server that speaks S3, with an empty bucket."""
+    storage: S3Storage = request.getfixturevalue(request.param)
+    return with_empty_bucket(storage)
+
+
+@pytest.fixture(params=["local", *S3_SERVERS])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AnyStorage:
+    """Return each storage, empty."""
+    if request.param == "local":
+        return LocalStorage(location=tmp_path / "media")
+    return with_empty_bucket(request.getfixturevalue(request.param))
+
+
+def with_empty_bucket(storage: S3Storage) -> S3Storage:
+    """Make the storage's bucket, or empty it; return the storage."""
+    client = storage.connection.meta.client
+    if storage.bucket_name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=storage.bucket_name)
+    for key in keys_in(storage):
+        client.delete_object(Bucket=storage.bucket_name, Key=key)
+    return storage
+
+
+def keys_in(storage: AnyStorage) -> set[str]:
+    """Return the names of all files in the storage, unfinished ones too."""
+    if isinstance(storage, S3Storage):
+        return {item.key for item in storage.bucket.objects.all()}
+    root = Path(storage.location)
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def read(storage: AnyStorage, key: str) -> bytes:
+    """Return the bytes of a stored file."""
+    with storage.open(key) as file:
+        data: bytes = file.read()
+        return data

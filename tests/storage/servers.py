@@ -1,0 +1,139 @@
+"""Servers that speak S3, on this machine, and one that does not answer."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from processing.storages import S3Storage
+
+ACCESS_KEY, SECRET_KEY = "access", "a secret of the tests"
+QUICK = Config(
+    signature_version="s3v4",
+    connect_timeout=0.5,
+    read_timeout=0.5,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+PATIENT = QUICK.merge(Config(connect_timeout=5, read_timeout=30))
+
+
+def storage_options(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> dict[str, Any]:
+    """Return the options of a storage at the endpoint, as the settings have them."""
+    return {
+        "bucket_name": bucket,
+        "endpoint_url": endpoint,
+        "region_name": "us-east-1",
+        "access_key": ACCESS_KEY,
+        "secret_key": SECRET_KEY,
+        "client_config": config,
+    }
+
+
+@contextmanager
+def s3_storage(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> Iterator[S3Storage]:
+    """Return a storage at the endpoint, whose connections are closed in the end."""
+    storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config))
+    yield storage
+    close(storage)
+
+
+def close(storage: S3Storage) -> None:
+    """Close the connections of a storage in this thread."""
+    storage.connection.meta.client.close()
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Run moto, and return its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@contextmanager
+def rclone_server(folder: Path) -> Iterator[str]:
+    """Run rclone's S3 server on the folder, whose folders are its buckets, and return its address."""
+    port = free_port()
+    program = Path(sys.executable).parent / "rclone"
+    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
+    options += ["--config", str(folder.parent / "rclone.conf"), "--log-level", "ERROR"]
+    process = subprocess.Popen(
+        [program, "serve", "s3", folder, *options],
+    )
+    try:
+        _wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Accept connections and never answer; return the address."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+class _Breaking(BaseHTTPRequestHandler):
+    """Promise a thousand bytes, send half of them, and hang up."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.send_header("ETag", '"0"')
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(b"x" * 500)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def breaking_server() -> Iterator[str]:
+    """Run a server that hangs up in the middle of every file; return its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Breaking) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,228 @@
+"""S3: what stands on the objects, what happens when it is away, and a whole upload through it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from django.conf import settings as django_settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from pytest_django import Settings
+
+from myproject import settings as project_settings
+from processing import originals
+from processing.fingerprint import original_key
+from processing.models import Lease, Original, Rendition
+from processing.storages import FileMissing, S3Storage, StorageUnavailable, call_storage
+from tests.conftest import MakeImage, Send, stored_digest
+from tests.storage.conftest import keys_in, read, with_empty_bucket
+from tests.storage.servers import (
+    QUICK,
+    breaking_server,
+    close,
+    free_port,
+    s3_storage,
+    silent_server,
+    storage_options,
+)
+from uploads import pipeline
+from uploads.models import Upload
+
+RENDITION = "renditions/ab/abcdef/thumb-0123456789abcdef.webp"
+ORIGINAL = "originals/ab/abcdef"
+# Every way in which the rest of Darkroom uses a storage.
+CALLS: dict[str, Callable[[S3Storage], object]] = {
+    "save": lambda storage: storage.save(ORIGINAL, ContentFile(b"pixels")),
+    "open": lambda storage: read(storage, ORIGINAL),
+    "delete": lambda storage: storage.delete(ORIGINAL),
+    "check": lambda storage: storage.check(),
+}
+
+
+# --- Objects ------------------------------------------------------------------------------
+
+
+def head(storage: S3Storage, key: str) -> dict[str, Any]:
+    answer: dict[str, Any] = storage.connection.meta.client.head_object(Bucket=storage.bucket_name, Key=key)
+    return answer
+
+
+@pytest.fixture
+def bucket(moto: S3Storage) -> S3Storage:
+    """Return a storage on moto, which keeps the headers of objects as S3 does, with an empty bucket."""
+    return with_empty_bucket(moto)
+
+
+def test_a_rendition_may_be_kept_for_ever(bucket: S3Storage) -> None:
+    bucket.save(RENDITION, ContentFile(b"pixels"))
+    answer = head(bucket, RENDITION)
+    assert answer["CacheControl"] == "public, max-age=31536000, immutable"
+    assert answer["ContentType"] == "application/octet-stream"
+
+
+def test_an_original_is_nothing_that_a_browser_shows(bucket: S3Storage) -> None:
+    file = ContentFile(b"<script>alert(1)</script>", name="evil.html")
+    file.content_type = "text/html"  # type: ignore[attr-defined]
+    bucket.save(ORIGINAL, file)
+    answer = head(bucket, ORIGINAL)
+    assert answer["ContentType"] == "application/octet-stream"
+    assert "CacheControl" not in answer
+    assert "ContentEncoding" not in answer
+    assert answer["Metadata"] == {}
+
+
+def test_no_object_is_public(bucket: S3Storage) -> None:
+    bucket.save(RENDITION, ContentFile(b"pixels"))
+    answer = bucket.connection.meta.client.get_object_acl(Bucket=bucket.bucket_name, Key=RENDITION)
+    assert [grant["Grantee"]["Type"] for grant in answer["Grants"]] == ["CanonicalUser"]
+
+
+# --- Away ---------------------------------------------------------------------------------
+
+
+def assert_unavailable(storage: S3Storage, call: str, *, within: float) -> None:
+    started = time.monotonic()
+    with pytest.raises(StorageUnavailable):
+        call_storage(lambda: CALLS[call](storage))
+    assert time.monotonic() - started < within
+
+
+@pytest.fixture(scope="module")
+def absent() -> Iterator[S3Storage]:
+    """Return a storage where nothing listens."""
+    with s3_storage(f"http://127.0.0.1:{free_port()}", config=QUICK) as storage:
+        yield storage
+
+
+@pytest.fixture(scope="module")
+def silent() -> Iterator[S3Storage]:
+    """Return a storage that takes connections and never answers."""
+    with silent_server() as endpoint, s3_storage(endpoint, config=QUICK) as storage:
+        yield storage
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_server_that_is_away_is_unavailable_at_once(call: str, absent: S3Storage) -> None:
+    assert_unavailable(absent, call, within=5)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_server_that_never_answers_is_unavailable_in_bounded_time(call: str, silent: S3Storage) -> None:
+    assert_unavailable(silent, call, within=5)
+
+
+def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_unavailable() -> None:
+    with breaking_server() as endpoint, s3_storage(endpoint, config=QUICK) as storage:
+        assert_unavailable(storage, "open", within=20)
+
+
+def test_the_settings_give_up_well_before_a_step_must_end() -> None:
+    config: Config = project_settings._S3_MEDIA["OPTIONS"]["client_config"]
+    attempts = config.retries["total_max_attempts"]  # type: ignore[attr-defined]
+    longest = attempts * (config.connect_timeout + config.read_timeout)  # type: ignore[attr-defined]
+    assert longest < django_settings.DARKROOM["STEP_TIME_LIMIT"]
+
+
+def test_a_bucket_that_does_not_exist_is_unavailable(s3: S3Storage) -> None:
+    with s3_storage(s3.endpoint_url, bucket="nowhere") as storage, pytest.raises(StorageUnavailable):
+        call_storage(lambda: storage.save(ORIGINAL, ContentFile(b"pixels")))
+
+
+def test_the_check_finds_that_the_bucket_is_not_there(s3: S3Storage) -> None:
+    missing = pytest.raises((StorageUnavailable, FileMissing))
+    with s3_storage(s3.endpoint_url, bucket="nowhere") as storage, missing:
+        call_storage(storage.check)
+
+
+def test_a_wrong_key_is_no_missing_file(rclone: S3Storage) -> None:
+    options = {**storage_options(rclone.endpoint_url), "secret_key": "wrong"}
+    storage = S3Storage(**options)
+    with pytest.raises(StorageUnavailable):
+        call_storage(lambda: storage.open(ORIGINAL))
+    close(storage)
+
+
+# --- A whole upload -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def media(s3: S3Storage, settings: Settings) -> Iterator[S3Storage]:
+    """Have each server hold the media, as the settings do with `S3_BUCKET`."""
+    backend = {"BACKEND": "processing.storages.S3Storage", "OPTIONS": storage_options(s3.endpoint_url)}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    assert isinstance(default_storage, S3Storage)
+    yield default_storage
+    close(default_storage)
+
+
+def assert_objects_match_rows(storage: S3Storage) -> None:
+    """Assert that every row has its whole object, and that there is no other object."""
+    expected = {
+        original_key(original.content_hash): original.content_hash for original in Original.objects.all()
+    }
+    expected |= dict(Rendition.objects.values_list("key", "digest"))
+    assert keys_in(storage) == set(expected)
+    assert {key: stored_digest(key) for key in expected} == expected
+
+
+def test_an_upload_becomes_ready(media: S3Storage, send: Send, make_image: MakeImage) -> None:
+    data = make_image()
+    upload = send(data)
+    pipeline.run_here(upload)
+    upload.refresh_from_db()
+    assert upload.status == Upload.Status.READY
+    assert upload.original.content_hash == hashlib.sha256(data).hexdigest()
+    assert Rendition.objects.count() == 10
+    assert_objects_match_rows(media)
+
+
+def test_a_second_run_writes_nothing(media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = send()
+    pipeline.run_here(upload)
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr(S3Storage, "_save", fail)
+    monkeypatch.setattr(S3Storage, "_open", fail)
+    pipeline.run_here(upload)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_changed_preset_leaves_no_old_object(media: S3Storage, send: Send, settings: Settings) -> None:
+    upload = send()
+    pipeline.run_here(upload)
+    presets = {**settings.DARKROOM["PRESETS"], "thumb": {"width": 100, "height": 100, "mode": "fill"}}
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
+    pipeline.run_here(upload)
+    assert set(Rendition.objects.filter(preset="thumb").values_list("width", flat=True)) == {100}
+    assert_objects_match_rows(media)
+
+
+def test_a_removed_original_leaves_no_object(media: S3Storage, send: Send) -> None:
+    upload = send()
+    pipeline.run_here(upload)
+    upload.delete()
+    assert originals.remove(original_id=upload.original.pk)
+    assert keys_in(media) == set()
+
+
+def test_a_storage_that_goes_away_postpones_the_step(
+    media: S3Storage, send: Send, settings: Settings
+) -> None:
+    upload = send()
+    options = storage_options(f"http://127.0.0.1:{free_port()}", config=QUICK)
+    backend = {"BACKEND": "processing.storages.S3Storage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    with pytest.raises(StorageUnavailable):
+        pipeline.run_here(upload)
+    assert isinstance(default_storage, S3Storage)
+    close(default_storage)
+    lease = Lease.objects.get()
+    assert (lease.expires_at, lease.crashes) == (None, 0)
+    assert lease.next_attempt_at is not None
+    upload.refresh_from_db()
+    assert upload.status == Upload.Status.PROCESSING

@@ -1,0 +1,157 @@
+"""The admin: every list and every row, with pictures, failures and actions; for staff alone."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
+from django.test import Client
+
+from processing.models import Original, Rendition
+from tests.conftest import MakeImage, Send
+from uploads import links, pipeline
+from uploads.models import Delivery, Upload
+
+pytestmark = pytest.mark.django_db
+
+LISTS = ["uploads/upload", "uploads/delivery", "processing/original", "processing/rendition", "auth/user"]
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
+    """Collect what is started."""
+    uploads: list[Upload] = []
+
+    def start(upload: Upload) -> bool:
+        uploads.append(upload)
+        return True
+
+    monkeypatch.setattr(pipeline, "start", start)
+    return uploads
+
+
+@pytest.fixture
+def ready(send: Send) -> Upload:
+    upload = send(name="<b>sea<b>.jpg")
+    pipeline.run_here(upload)
+    upload.refresh_from_db()
+    return upload
+
+
+def act(client: Client, action: str, *uploads: Upload) -> list[str]:
+    """Do an action on the list of uploads; return what is told."""
+    data = {"action": action, "_selected_action": [str(upload.pk) for upload in uploads]}
+    answer = client.post("/admin/uploads/upload/", data)
+    assert answer.status_code == 302
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_is_drawn(admin_client: Client, ready: Upload, path: str) -> None:
+    answer = admin_client.get(f"/admin/{path}/")
+    assert answer.status_code == 200
+    assert b"<b>sea" not in answer.content
+
+
+@pytest.mark.parametrize("path", ["uploads/upload", "processing/original", "processing/rendition"])
+def test_lists_show_pictures(admin_client: Client, ready: Upload, path: str) -> None:
+    row = Rendition.objects.filter(preset="thumb").first()
+    assert row is not None
+    page = admin_client.get(f"/admin/{path}/").content.decode()
+    assert f'<img src="{links.rendition_path(row).rpartition(".")[0]}' in page
+
+
+def test_every_row_is_drawn(admin_client: Client, ready: Upload) -> None:
+    rows = [
+        *Upload.objects.all(),
+        *Original.objects.all(),
+        *Rendition.objects.all()[:1],
+        *Delivery.objects.all()[:1],
+    ]
+    for row in rows:
+        path = f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
+        assert admin_client.get(path).status_code == 200, path
+
+
+def test_what_is_not_rendered_yet_is_drawn_too(admin_client: Client, send: Send) -> None:
+    send()
+    for path in LISTS:
+        assert admin_client.get(f"/admin/{path}/").status_code == 200
+
+
+def test_a_failure_has_its_reason(admin_client: Client, send: Send) -> None:
+    send()
+    Upload.objects.update(status="failed", error_code="unreadable_image", error_detail="It is damaged.")
+    assert "unreadable_image: It is damaged." in admin_client.get("/admin/uploads/upload/").content.decode()
+
+
+@pytest.mark.parametrize("text", ["sea", "ada", "nothing"])
+def test_uploads_are_found(admin_client: Client, ready: Upload, text: str) -> None:
+    page = admin_client.get("/admin/uploads/upload/", {"q": text}).content.decode()
+    assert (str(ready.pk) in page) is (text != "nothing")
+
+
+def test_uploads_are_found_by_id_and_hash(admin_client: Client, ready: Upload) -> None:
+    for text in (str(ready.pk), ready.original.content_hash):
+        assert str(ready.pk) in admin_client.get("/admin/uploads/upload/", {"q": text}).content.decode()
+
+
+@pytest.mark.parametrize("action", ["reprocess", "reprocess_everything"])
+def test_reprocess(admin_client: Client, ready: Upload, started: list[Upload], action: str) -> None:
+    assert act(admin_client, action, ready) == ["1 upload queued."]
+    assert started == [ready]
+    ready.refresh_from_db()
+    assert (ready.status, ready.bulk) == ("pending", True)
+    again = Rendition.objects.filter(redo=True).count()
+    assert again == (10 if action == "reprocess_everything" else 0)
+
+
+def test_delete(admin_client: Client, ready: Upload, send: Send, make_image: MakeImage) -> None:
+    assert act(admin_client, "delete_uploads", ready, send(make_image(seed=90))) == ["2 uploads deleted."]
+    assert not Upload.objects.filter(deleted_at=None).exists()
+    assert str(ready.pk) not in admin_client.get("/admin/uploads/upload/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["uploads/upload", "uploads/delivery", "processing/original", "processing/rendition"]
+)
+def test_rows_are_looked_at_and_not_made(admin_client: Client, path: str) -> None:
+    assert admin_client.get(f"/admin/{path}/add/").status_code == 403
+
+
+def test_rows_are_not_edited_or_removed(admin_client: Client, ready: Upload) -> None:
+    path = f"/admin/uploads/upload/{ready.pk}"
+    assert admin_client.post(f"{path}/change/", {"status": "failed"}).status_code == 403
+    assert admin_client.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["", *[f"{path}/" for path in LISTS]])
+def test_a_plain_person_and_a_visitor_are_sent_to_sign_in(client: Client, owner: User, path: str) -> None:
+    for _ in range(2):
+        answer = client.get(f"/admin/{path}")
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/admin/login/")
+        client.force_login(owner)
+
+
+def test_staff_without_a_permission_may_not_look(client: Client, owner: User, ready: Upload) -> None:
+    User.objects.update(is_staff=True)
+    client.force_login(User.objects.get())
+    assert client.get("/admin/uploads/upload/").status_code == 403
+    owner.user_permissions.add(Permission.objects.get(codename="view_upload"))
+    assert client.get("/admin/uploads/upload/").status_code == 200
+
+
+def test_a_list_takes_a_fixed_number_of_queries(
+    admin_client: Client, send: Send, make_image: MakeImage, django_assert_max_num_queries: Any
+) -> None:
+    for seed in range(0, 250, 50):
+        send(make_image(seed=seed))
+    with django_assert_max_num_queries(12):
+        admin_client.get("/admin/uploads/upload/")

@@ -1,0 +1,54 @@
+"""What the broker says of itself, and that it may be away."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from redis import Redis
+
+from uploads import broker
+from uploads.tasks import notify_owner
+
+QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
+
+
+@pytest.fixture(autouse=True)
+def redis_client() -> Iterator[Redis]:
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def refusing_broker(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name a port as the broker where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"redis://127.0.0.1:{free.getsockname()[1]}/0"
+    monkeypatch.setattr(current_app.conf, "broker_url", address)
+    monkeypatch.setattr(current_app, "_pool", None)
+    return address
+
+
+def test_every_queue_is_counted() -> None:
+    notify_owner.apply_async(kwargs={"upload_id": "1"})
+    notify_owner.apply_async(kwargs={"upload_id": "2"}, queue="bulk")
+    assert broker.queue_depths() == {**dict.fromkeys(QUEUES, 0), "notifications": 1, "bulk": 1}
+
+
+def test_without_a_worker_no_queue_is_served() -> None:
+    assert broker.served_queues() == set()
+
+
+@pytest.mark.usefixtures("refusing_broker")
+@pytest.mark.parametrize("question", [broker.queue_depths, broker.served_queues])
+def test_a_broker_that_is_away_is_told_soon(question: Any) -> None:
+    started_at = time.monotonic()
+    with pytest.raises(broker.BrokerAway):
+        question()
+    assert time.monotonic() - started_at < 2

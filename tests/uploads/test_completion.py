@@ -1,0 +1,136 @@
+"""The end of the chain: ready once, told once, and not before everything is there."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connections
+from django.utils import timezone
+
+from processing import steps
+from processing.models import Rendition
+from tests.conftest import Send
+from uploads import services, tasks
+from uploads.completion import complete
+from uploads.models import Delivery, Event, Upload
+
+pytestmark = pytest.mark.django_db
+
+
+def render(upload: Upload) -> None:
+    for step in ("generate_thumbnails", "resize_image"):
+        steps.run(step=step, content_hash=upload.original.content_hash)
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Make all calls at the same moment, each in a thread of its own; return their answers."""
+    barrier = Barrier(len(calls))
+
+    def call_in_time(call: Callable[[], Any]) -> Any:
+        barrier.wait(timeout=10)
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call_in_time, calls))
+
+
+def test_a_whole_upload_becomes_ready_and_its_owner_is_told(send: Send) -> None:
+    upload = send()
+    render(upload)
+    assert complete(upload.pk) is True
+    upload.refresh_from_db()
+    assert upload.status == Upload.Status.READY
+    assert upload.ready_at is not None
+    notify = upload.steps.get(name="notify_owner")
+    assert notify.finished_at is not None
+    in_app, email = Delivery.objects.order_by("-channel")
+    assert (in_app.channel, email.channel) == ("in_app", "email")
+    assert in_app.delivered_at is not None
+    assert (email.delivered_at, email.attempts) == (None, 0)
+
+
+def test_a_repeat_tells_nobody_again(send: Send) -> None:
+    upload = send()
+    render(upload)
+    assert [complete(upload.pk) for _ in range(3)] == [True, False, False]
+    assert Event.objects.filter(name="upload.ready").count() == 1
+    assert Delivery.objects.count() == 2
+
+
+def test_what_is_not_whole_is_not_ready(send: Send) -> None:
+    upload = send()
+    render(upload)
+    Rendition.objects.filter(preset="large", format="webp").delete()
+    assert complete(upload.pk) is False
+    upload.refresh_from_db()
+    assert (upload.status, upload.ready_at) == ("processing", None)
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "failed"}, {"status": "ready"}, {"deleted_at": timezone.now()}]
+)
+def test_what_is_finished_or_deleted_is_left(send: Send, change: dict[str, Any]) -> None:
+    upload = send()
+    render(upload)
+    Upload.objects.update(**change)
+    assert complete(upload.pk) is False
+    assert not Delivery.objects.exists()
+
+
+def test_what_is_gone_is_nothing_to_tell() -> None:
+    assert complete(uuid.uuid4()) is False
+    tasks.notify_owner(upload_id=str(uuid.uuid4()))
+
+
+def test_without_an_address_there_is_no_mail(send: Send, owner: User) -> None:
+    User.objects.update(email="")
+    upload = send(by=User.objects.get())
+    render(upload)
+    complete(upload.pk)
+    assert Delivery.objects.get().channel == "in_app"
+
+
+def test_ready_again_is_no_news_and_its_moment_stays(send: Send) -> None:
+    upload = send()
+    render(upload)
+    complete(upload.pk)
+    upload.refresh_from_db()
+    first_ready_at = upload.ready_at
+    services.reprocess_here(upload=upload, force=True)
+    upload.refresh_from_db()
+    assert (upload.status, upload.ready_at) == ("ready", first_ready_at)
+    assert Delivery.objects.count() == 2
+
+
+def test_the_rest_happens_or_nothing_does(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = send()
+    render(upload)
+
+    def break_off(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Delivery.objects, "create", break_off)
+    with pytest.raises(ZeroDivisionError):
+        complete(upload.pk)
+    upload.refresh_from_db()
+    assert upload.status == Upload.Status.PROCESSING
+    assert not Event.objects.filter(name="upload.ready").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_five_at_once_tell_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "publish", lambda _message: True)
+    upload = send()
+    render(upload)
+    answers = at_once(*[partial(complete, upload.pk)] * 5)
+    assert sorted(answers) == [False] * 4 + [True]
+    assert Event.objects.filter(name="upload.ready").count() == 1
+    assert Delivery.objects.count() == 2

@@ -1,0 +1,99 @@
+"""What the database guarantees of uploads, whatever the code does."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from processing.models import Rendition
+from tests.conftest import Send
+from uploads import services
+from uploads.models import Delivery, Event, Heartbeat, Step, Upload
+
+pytestmark = pytest.mark.django_db
+
+
+def add_rendition(upload: Upload, preset: str, *, width: int, format: str = "webp") -> Rendition:
+    return Rendition.objects.create(
+        original=upload.original,
+        preset=preset,
+        format=format,
+        fingerprint="0" * 16,
+        key=f"renditions/{preset}.{format}",
+        width=width,
+        height=width,
+        byte_size=1,
+        digest="0" * 64,
+    )
+
+
+def test_a_person_has_one_live_upload_of_an_original(send: Send, owner: User, stranger: User) -> None:
+    first = send()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Upload.objects.create(owner=owner, original=first.original, filename="again.jpg")
+    Upload.objects.create(owner=stranger, original=first.original, filename="another person's.jpg")
+    services.delete_upload(upload=first)
+    Upload.objects.create(owner=owner, original=first.original, filename="after deletion.jpg")
+
+
+def test_an_original_in_use_cannot_be_deleted(send: Send) -> None:
+    with pytest.raises(ProtectedError):
+        send().original.delete()
+
+
+def test_an_event_happens_once_and_is_kept_after_its_upload(send: Send, owner: User) -> None:
+    upload = send()
+    event = Event.objects.get()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Event.objects.create(owner=owner, upload=upload, name=event.name)
+    upload.delete()
+    event.refresh_from_db()
+    assert event.upload_id is None
+    assert event.data["filename"] == "photo.jpg"
+
+
+def test_an_event_has_one_delivery_a_channel(send: Send) -> None:
+    send()
+    event = Event.objects.get()
+    Delivery.objects.create(event=event, channel="email", subject="one")
+    Delivery.objects.create(event=event, channel="in_app", subject="one")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Delivery.objects.create(event=event, channel="email", subject="two")
+
+
+def test_a_step_has_one_row_an_upload(send: Send) -> None:
+    fields: dict[str, Any] = {"upload": send(), "name": "resize_image", "started_at": timezone.now()}
+    Step.objects.create(**fields)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Step.objects.create(**fields)
+
+
+def test_what_is_shown_follows_the_uploads_own_steps(send: Send) -> None:
+    upload = send()
+    thumbnail, large = add_rendition(upload, "thumb", width=256), add_rendition(upload, "large", width=1280)
+    add_rendition(upload, "no-longer-configured", width=99)
+    assert upload.shown_renditions() == []
+    upload.thumbnails_ready_at = timezone.now()
+    assert upload.shown_renditions() == [thumbnail]
+    upload.ready_at = timezone.now()
+    assert set(upload.shown_renditions()) == {thumbnail, large}
+
+
+def test_rows_say_what_they_are(send: Send) -> None:
+    upload = send()
+    now = timezone.now()
+    assert str(upload) == "photo.jpg"
+    assert str(Event.objects.get()) == f"upload.received {upload.pk}"
+    assert str(Step(upload=upload, name="resize_image")) == f"resize_image of {upload.pk}"
+    assert str(Delivery(channel="email", subject="It is ready")) == "email: It is ready"
+    assert str(Heartbeat(name="sweep", at=now)).startswith("sweep at ")
+
+
+@pytest.mark.parametrize(
+    ("status", "unfinished"), [("pending", True), ("processing", True), ("ready", False), ("failed", False)]
+)
+def test_pending_and_processing_are_unfinished(status: str, unfinished: bool) -> None:
+    assert Upload(status=status).is_unfinished is unfinished

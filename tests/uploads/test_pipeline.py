@@ -1,0 +1,389 @@
+"""The chain: what its messages hold, which queues they go to, and what real workers make of it."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from celery import current_app
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from redis import Redis
+from rest_framework.test import APIClient
+
+from processing.models import Lease, Rendition
+from tests.conftest import MakeImage, Send, assert_storage_matches_rows
+from uploads import broker, pipeline, recurring, services, sweeper
+from uploads.models import Delivery, Event, Heartbeat, Step, Upload
+from uploads.publishing import publish
+
+ROOT = Path(__file__).resolve().parents[2]
+QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
+WORKER = "tests@localhost"
+
+
+@pytest.fixture(autouse=True)
+def redis_client() -> Iterator[Redis]:
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.delete(*QUEUES)
+        yield client
+        client.delete(*QUEUES)
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
+    """Return once the condition holds; fail when it does not within that many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def messages_in(client: Redis, queue: str) -> list[dict[str, Any]]:
+    """Return the messages of a queue, each with its body decoded."""
+    messages = [json.loads(raw) for raw in client.lrange(queue, 0, -1)]
+    for message in messages:
+        message["arguments"], message["keywords"], message["embedded"] = json.loads(
+            base64.b64decode(message["body"])
+        )
+    return messages
+
+
+class TestMessages:
+    pytestmark = pytest.mark.django_db
+
+    def test_they_hold_the_hash_and_the_id_alone(self, send: Send, redis_client: Redis) -> None:
+        upload = send(name="a secret name.jpg")
+        assert pipeline.start(upload) is True
+        (message,) = messages_in(redis_client, "thumbnails")
+        notify, resize = message["embedded"]["chain"]
+        content_hash = upload.original.content_hash
+        assert message["headers"]["task"] == "processing.tasks.generate_thumbnails"
+        assert (message["arguments"], message["keywords"]) == ([], {"content_hash": content_hash})
+        assert (resize["task"], resize["kwargs"]) == (
+            "processing.tasks.resize_image",
+            {"content_hash": content_hash},
+        )
+        assert (notify["task"], notify["kwargs"]) == (
+            "uploads.tasks.notify_owner",
+            {"upload_id": str(upload.pk)},
+        )
+        assert (resize["args"], notify["args"]) == ([], [])
+        assert "secret" not in json.dumps(message)
+
+    def test_each_step_has_a_queue_of_its_own(self) -> None:
+        queues = {
+            "processing.tasks.generate_thumbnails": "thumbnails",
+            "processing.tasks.resize_image": "renditions",
+            "uploads.tasks.notify_owner": "notifications",
+            "uploads.tasks.deliver": "notifications",
+        }
+        for name, queue in queues.items():
+            assert current_app.amqp.router.route({}, name)["queue"].name == queue
+
+    def test_what_nobody_waits_for_stays_in_the_bulk_queue(self, send: Send, redis_client: Redis) -> None:
+        send()
+        Upload.objects.update(bulk=True)
+        pipeline.start(services.live_uploads().get())
+        (message,) = messages_in(redis_client, "bulk")
+        assert [step["options"]["queue"] for step in message["embedded"]["chain"]] == ["bulk", "bulk"]
+        assert redis_client.llen("thumbnails") == 0
+
+    def test_nobody_keeps_a_result(self, send: Send) -> None:
+        chain: Any = pipeline.build(send())
+        assert [task.type.ignore_result for task in chain.tasks] == [True] * 3
+
+
+class TestStart:
+    pytestmark = pytest.mark.django_db
+
+    def test_it_notes_when(self, send: Send) -> None:
+        upload = send()
+        pipeline.start(upload)
+        upload.refresh_from_db()
+        assert upload.queued_at is not None
+        assert (timezone.now() - upload.queued_at).total_seconds() < 10
+
+    def test_whoever_comes_second_publishes_nothing(self, send: Send, redis_client: Redis) -> None:
+        upload = send()
+        same = Upload.objects.select_related("original").get()
+        assert [pipeline.start(upload), pipeline.start(same)] == [True, True]
+        assert redis_client.llen("thumbnails") == 1
+
+    def test_while_the_broker_refuses_it_is_left_to_the_sweeper(
+        self, send: Send, monkeypatch: pytest.MonkeyPatch, redis_client: Redis
+    ) -> None:
+        upload = send()
+        with monkeypatch.context() as patch:
+            refuse_connections(patch)
+            started_at = time.monotonic()
+            assert pipeline.start(upload) is False
+            assert time.monotonic() - started_at < 2
+        upload.refresh_from_db()
+        assert upload.queued_at is None
+        assert sweeper.sweep() == 1
+        assert redis_client.llen("thumbnails") == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_an_upload_is_taken_within_two_seconds_all_the_same(
+        self,
+        owner: User,
+        client_of: Callable[[User], APIClient],
+        make_image: MakeImage,
+        monkeypatch: pytest.MonkeyPatch,
+        redis_client: Redis,
+    ) -> None:
+        client = client_of(owner)
+        with monkeypatch.context() as patch:
+            refuse_connections(patch)
+            started_at = time.monotonic()
+            file = SimpleUploadedFile("a.jpg", make_image())
+            response = client.post("/api/uploads/", {"file": file}, format="multipart")
+            assert time.monotonic() - started_at < 2
+        assert response.status_code == 201
+        assert Upload.objects.get().queued_at is None
+        assert sweeper.sweep() == 1
+        assert redis_client.llen("thumbnails") == 1
+
+
+@pytest.mark.django_db
+def test_the_work_can_be_done_here(send: Send) -> None:
+    upload = send()
+    for _ in range(2):
+        pipeline.run_here(upload)
+        upload.refresh_from_db()
+        assert upload.status == Upload.Status.READY
+    assert Event.objects.filter(name="upload.ready").count() == 1
+
+
+def refuse_connections(patch: pytest.MonkeyPatch) -> None:
+    """Name a port as the broker where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"redis://127.0.0.1:{free.getsockname()[1]}/0"
+    patch.setattr(current_app.conf, "broker_url", address)
+    patch.setattr(current_app, "_pool", None)
+    patch.setattr(current_app.amqp, "_producer_pool", None)
+
+
+# --- Real workers -----------------------------------------------------------------------------
+
+
+class Inbox:
+    """A mail server's handler that keeps what comes."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        assert isinstance(envelope.content, bytes)
+        self.messages.append(message_from_bytes(envelope.content))
+        return "250 taken"
+
+
+@pytest.fixture(scope="module")
+def mail_server() -> Iterator[Controller]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(Inbox(), hostname="127.0.0.1", port=port)
+    controller.start()
+    yield controller
+    controller.stop()
+
+
+@pytest.fixture
+def inbox(mail_server: Controller) -> list[Message]:
+    messages: list[Message] = mail_server.handler.messages
+    messages.clear()
+    return messages
+
+
+def database_url_of_tests() -> str:
+    """Return the address of the database that the tests are run on."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+@pytest.fixture(scope="module")
+def worker_log(
+    django_db_setup: None, mail_server: Controller, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Run a worker for all queues on the database of the tests; return the file of its log."""
+    log = tmp_path_factory.mktemp("worker") / "log"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url_of_tests(),
+        "EMAIL_URL": f"smtp://{mail_server.hostname}:{mail_server.port}",
+    }
+    options = [
+        "-Q",
+        ",".join(sorted(QUEUES)),
+        "--pool",
+        "prefork",
+        "-c",
+        "2",
+        "-n",
+        WORKER,
+        "--loglevel",
+        "INFO",
+        "--without-mingle",
+        "--without-gossip",
+    ]
+    command = [sys.executable, "-m", "celery", "-A", "myproject", "worker", *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: process.poll() is not None or broker.served_queues() == QUEUES, seconds=60)
+        assert process.poll() is None, log.read_text()
+        yield log
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def at_rest(worker_log: Path, redis_client: Redis) -> Iterator[Callable[[], None]]:
+    """Return a function that waits until no message is left, in a queue or in the worker's hands."""
+    inspect: Any = current_app.control.inspect(destination=[WORKER])
+
+    def counts() -> tuple[object, int]:
+        stats, *in_hand = inspect.stats(), inspect.active(), inspect.reserved(), inspect.scheduled()
+        waiting = int(redis_client.hlen("unacked")) + int(redis_client.exists(*QUEUES))
+        return stats[WORKER]["total"], waiting + sum(len(tasks[WORKER]) for tasks in in_hand)
+
+    def is_at_rest() -> bool:
+        # One look might fall between the end of a task and the start of the next.
+        before, after = counts(), counts()
+        return before == after and not after[1]
+
+    yield lambda: wait_until(is_at_rest, seconds=45)
+    wait_until(is_at_rest, seconds=45)
+
+
+def all_are(status: str) -> bool:
+    return not Upload.objects.exclude(status=status).exists()
+
+
+def assert_told_once(name: str, inbox: list[Message]) -> None:
+    """Assert one event, one in-app notice and one mail for each upload."""
+    count = Upload.objects.count()
+    events = Event.objects.filter(name=name)
+    assert events.count() == count
+    for channel in ("in_app", "email"):
+        assert Delivery.objects.filter(event__in=events, channel=channel).count() == count
+    assert not Delivery.objects.filter(delivered_at=None).exists()
+    ids = {f"<{pk}@darkroom>" for pk in Delivery.objects.filter(channel="email").values_list("pk", flat=True)}
+    assert sorted(message["Message-ID"] for message in inbox) == sorted(ids)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWorkers:
+    def test_uploads_become_ready_and_their_owner_is_told_once(
+        self,
+        send: Send,
+        make_image: MakeImage,
+        at_rest: Callable[[], None],
+        inbox: list[Message],
+        redis_client: Redis,
+    ) -> None:
+        for seed in (0, 90, 180):
+            send(make_image(seed=seed), name=f"{seed}.jpg")
+        wait_until(lambda: all_are("ready"))
+        at_rest()
+        assert_told_once("upload.ready", inbox)
+        assert sorted(message["Subject"] for message in inbox) == [
+            f"{name}.jpg is ready" for name in (0, 180, 90)
+        ]
+        assert Rendition.objects.count() == 30
+        assert_storage_matches_rows()
+        assert not Lease.objects.exists()
+        assert Step.objects.filter(finished_at__isnull=False).count() == 9
+        assert redis_client.keys("celery-task-meta-*") == []
+
+    def test_a_chain_published_five_times_has_one_end(
+        self, send: Send, at_rest: Callable[[], None], inbox: list[Message]
+    ) -> None:
+        upload = send()
+        for _ in range(4):
+            assert publish(pipeline.build(upload))
+        wait_until(lambda: all_are("ready"))
+        at_rest()
+        assert_told_once("upload.ready", inbox)
+        assert Rendition.objects.count() == 10
+        assert_storage_matches_rows()
+        assert not Lease.objects.exists()
+
+    def test_a_broken_image_has_failed_for_good(
+        self,
+        send: Send,
+        make_image: MakeImage,
+        at_rest: Callable[[], None],
+        inbox: list[Message],
+        worker_log: Path,
+    ) -> None:
+        data = make_image()
+        upload = send(data[: len(data) // 3], name="broken.jpg")
+        wait_until(lambda: all_are("failed"))
+        at_rest()
+        upload.refresh_from_db()
+        assert (upload.status, upload.error_code) == ("failed", "unreadable_image")
+        assert "damaged" in upload.error_detail
+        assert_told_once("upload.failed", inbox)
+        assert list(upload.steps.values_list("name", "finished_at")) == [("generate_thumbnails", None)]
+        assert not Lease.objects.exists()
+        assert not Rendition.objects.exists()
+        assert sweeper.sweep() == 0
+        lines = [line for line in worker_log.read_text().splitlines() if "is damaged or incomplete" in line]
+        assert lines
+        assert not any("Retry in" in line for line in lines)
+
+    def test_bulk_work_is_done_too(
+        self, send: Send, at_rest: Callable[[], None], inbox: list[Message]
+    ) -> None:
+        upload = send()
+        wait_until(lambda: all_are("ready"))
+        at_rest()
+        digests = dict(Rendition.objects.values_list("key", "digest"))
+        inbox.clear()
+        assert services.reprocess(uploads=[upload], force=True, bulk=True) == 0
+        wait_until(lambda: all_are("ready"))
+        at_rest()
+        assert dict(Rendition.objects.values_list("key", "digest")) == digests
+        assert not Rendition.objects.filter(redo=True).exists()
+        assert inbox == []
+
+    def test_everything_answers(
+        self, client: Client, at_rest: Callable[[], None], redis_client: Redis
+    ) -> None:
+        assert client.get("/readyz").json()["checks"]["workers"] == "ok"
+        recurring.sweep.delay()
+        wait_until(Heartbeat.objects.exists)
+        response = client.get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {
+            "ready": True,
+            "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat"], "ok"),
+        }

@@ -1,0 +1,103 @@
+"""The tasks that work for people: what they retry, and what is queued on commit."""
+
+from typing import Any
+
+import pytest
+from celery import Task
+from celery.canvas import Signature
+from django.db import OperationalError, transaction
+
+from tests.conftest import Send
+from uploads import events, notifications, tasks
+from uploads.models import Delivery, Event
+from uploads.notifications import DeliveryFailed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Collect the arguments of what is published."""
+    messages: list[dict[str, Any]] = []
+
+    def publish(message: Signature[Any]) -> bool:
+        messages.append(message.kwargs)
+        return True
+
+    monkeypatch.setattr(tasks, "publish", publish)
+    return messages
+
+
+def count_attempts(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> list[str]:
+    attempts: list[str] = []
+
+    def break_off(argument: str) -> None:
+        attempts.append(argument)
+        raise error
+
+    target = notifications if name == "deliver" else tasks
+    monkeypatch.setattr(target, name, break_off)
+    return attempts
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "argument"),
+    [(tasks.notify_owner, "complete", "upload_id"), (tasks.deliver, "deliver", "delivery_id")],
+)
+def test_a_database_that_is_away_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, task: Task[Any, Any], name: str, argument: str
+) -> None:
+    attempts = count_attempts(monkeypatch, name, OperationalError("the database is away"))
+    assert task.apply(kwargs={argument: "1"}).state == "FAILURE"
+    assert attempts == ["1"] * 6
+
+
+@pytest.mark.parametrize("error", [DeliveryFailed("not taken"), ZeroDivisionError()])
+def test_nothing_else_is(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    attempts = count_attempts(monkeypatch, "deliver", error)
+    assert tasks.deliver.apply(kwargs={"delivery_id": "1"}).state == "FAILURE"
+    assert attempts == ["1"]
+
+
+def test_nobody_reads_results() -> None:
+    assert all(task.ignore_result for task in (tasks.notify_owner, tasks.deliver))
+
+
+def test_a_new_notice_is_queued_on_commit_only(
+    send: Send, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
+) -> None:
+    upload = send()
+    with django_capture_on_commit_callbacks(execute=True):
+        events.record(upload, Event.Name.READY)
+        assert published == []
+    email = Delivery.objects.get(channel="email")
+    assert published == [{"delivery_id": str(email.pk)}]
+    assert email.queued_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_notice_that_was_rolled_back_is_not_queued(send: Send, published: list[dict[str, Any]]) -> None:
+    with transaction.atomic():
+        events.record(send(), Event.Name.READY)
+        transaction.set_rollback(True)
+    assert published == []
+
+
+def test_a_notice_that_changes_is_not_queued_again(
+    send: Send, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
+) -> None:
+    events.record(send(), Event.Name.READY)
+    with django_capture_on_commit_callbacks(execute=True):
+        Delivery.objects.get(channel="email").save()
+    assert published == []
+
+
+def test_a_notice_that_cannot_be_queued_is_left_for_the_sweeper(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "publish", lambda _message: False)
+    events.record(send(), Event.Name.READY)
+    delivery = Delivery.objects.get(channel="email")
+    tasks.publish_delivery(delivery)
+    delivery.refresh_from_db()
+    assert delivery.queued_at is None
