@@ -13,6 +13,7 @@ def main() -> None:
     """Do what must be done before anything serves."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
     django.setup()
+    call_command("check")
     call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     call_command("demo_link")

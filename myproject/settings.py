@@ -189,8 +189,6 @@ DARKROOM = {
     # Seconds between a deletion and the removal of the files.
     "DELETE_GRACE": env.int("DELETE_GRACE", default=30),
     "SIGNED_LINK_MAX_AGE": env.int("SIGNED_LINK_MAX_AGE", default=7 * 24 * 3600),
-    # What shines through a transparent picture where a format has no transparency.
-    "BACKGROUND": "#ffffff",
     # `docs/presets.md` tells what each field does.
     "PRESETS": {
         "thumb": {"width": 256, "height": 256, "mode": "fill"},

@@ -11,8 +11,8 @@ from django.db.models import ProtectedError
 
 from processing.fingerprint import original_key, public_key
 from processing.images import Header
-from processing.models import Original
-from processing.storages import FileMissing, call_storage
+from processing.models import Original, Rendition
+from processing.storages import FileMissing, StorageUnavailable, call_storage
 
 
 def store(*, content_hash: str, file: File[Any]) -> None:
@@ -65,6 +65,15 @@ def remove(*, original_id: int) -> bool:
     finds no row, and stores them anew. Raises `StorageUnavailable`; then nothing has changed
     that a repeat does not mend.
     """
+    try:
+        return _remove(original_id)
+    except StorageUnavailable:
+        # Some files may be gone: whoever sends the same bytes now has them rendered again.
+        Rendition.objects.filter(original=original_id).update(redo=True)
+        raise
+
+
+def _remove(original_id: int) -> bool:
     with transaction.atomic():
         original = Original.objects.select_for_update().filter(pk=original_id).first()
         if original is None:

@@ -55,6 +55,12 @@ def stale(presets: Iterable[Preset]) -> Q:
     return _any(Q(Exists(_rows_of(preset).exclude(fingerprint=fingerprint(preset)))) for preset in presets)
 
 
+def unconfigured() -> Q:
+    """Return the condition on originals that a rendition is of a preset that the settings no longer name."""
+    names = [preset.name for preset in configuration.presets()]
+    return Q(Exists(Rendition.objects.filter(original=OuterRef("pk")).exclude(preset__in=names)))
+
+
 def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     """Write a rendition's file and return its row, not yet saved.
 

@@ -72,7 +72,9 @@ def _is_done(original: Original, step: Step) -> bool:
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
         _send(step_started, original, step)
+        unused = renditions.drop_unconfigured(original)
         _send(step_finished, original, step)
+        transaction.on_commit(partial(renditions.delete_files, unused))
 
 
 def _run_leased(original: Original, step: Step) -> None:
@@ -84,6 +86,10 @@ def _run_leased(original: Original, step: Step) -> None:
         _finish(original, step, lease, rows)
     except Refusal as refusal:
         _fail(original, step, lease, refusal)
+        raise
+    except KeyboardInterrupt:
+        # Whoever runs it by hand has stopped it, and may start it again at once.
+        leases.end(lease)
         raise
     except (StorageUnavailable, DatabaseError) as error:
         leases.postpone(lease, error)

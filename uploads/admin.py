@@ -88,22 +88,32 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin[Upload]):
         """Tell why it failed."""
         return f"{upload.error_code}: {upload.error_detail}" if upload.error_code else ""
 
-    @admin.action(description=_("Reprocess: render what is missing, stale or failed"))
+    @admin.action(
+        description=_("Reprocess: render what is missing, stale or failed"), permissions=["process"]
+    )
     def reprocess(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
         """Queue the selected uploads again."""
         self._reprocess(request, queryset, force=False)
 
-    @admin.action(description=_("Reprocess: render everything again"))
+    @admin.action(description=_("Reprocess: render everything again"), permissions=["process"])
     def reprocess_everything(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
         """Queue the selected uploads again, whatever is there already."""
         self._reprocess(request, queryset, force=True)
 
-    @admin.action(description=_("Delete the selected uploads"))
+    @admin.action(description=_("Delete the selected uploads"), permissions=["remove"])
     def delete_uploads(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
         """Delete as their owners would."""
         for upload in queryset:
             services.delete_upload(upload=upload)
         _tell(request, ngettext("%d upload deleted.", "%d uploads deleted.", len(queryset)) % len(queryset))
+
+    def has_process_permission(self, request: HttpRequest) -> bool:
+        """Allow it to those who may change uploads."""
+        return request.user.has_perm("uploads.change_upload")
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        """Allow it to those who may delete uploads."""
+        return request.user.has_perm("uploads.delete_upload")
 
     def _reprocess(self, request: HttpRequest, queryset: QuerySet[Upload], *, force: bool) -> None:
         services.reprocess(uploads=list(queryset), force=force, bulk=True)

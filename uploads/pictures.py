@@ -27,8 +27,10 @@ from uploads.problems import problem_response
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
-# What not every program can read is sent only to those that name it; the smallest comes first.
+# What not every program can read is sent only to those that name it.
 _NAMED_FORMATS: tuple[Format, ...] = ("avif", "webp")
+# Of what a request likes equally the smallest is sent.
+_BY_SIZE: tuple[Format, ...] = ("avif", "webp", "jpeg", "png")
 _FOREVER = "max-age=31536000, immutable"
 _RETRY_AFTER = 2
 
@@ -134,12 +136,16 @@ def _may_see(request: HttpRequest, upload: Upload) -> bool:
 
 
 def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:
-    """Return the row of the best format that the request names, else of one that all can read."""
-    named = {str(kind) for kind in request.accepted_types if kind.quality > 0}
-    for format in _NAMED_FORMATS:
-        if format in rows and CONTENT_TYPES[format] in {name.partition(";")[0].strip() for name in named}:
-            return rows[format]
-    return rows.get("jpeg") or rows.get("png") or next(iter(rows.values()))
+    """Return the row that the request likes best; what not all can read counts only where it is named."""
+    qualities = {f"{kind.main_type}/{kind.sub_type}": kind.quality for kind in request.accepted_types}
+    anything = qualities.get("image/*", qualities.get("*/*", 0.0))
+    likings = {
+        format: qualities.get(CONTENT_TYPES[format], 0.0 if format in _NAMED_FORMATS else anything)
+        for format in _BY_SIZE
+        if format in rows
+    }
+    best = max(likings, key=likings.__getitem__)
+    return rows[best] if likings[best] > 0 else rows.get("jpeg") or rows.get("png") or rows[best]
 
 
 def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:

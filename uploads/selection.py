@@ -69,6 +69,8 @@ class Selection:
             total |= _where(renditions.lacking(self.presets))
         if self.stale:
             total |= _where(renditions.stale(self.presets))
+            if self.preset is None:
+                total |= _where(renditions.unconfigured())
         return total
 
 
@@ -104,6 +106,11 @@ def todo(original: Original, presets: Iterable[Preset], *, force: bool) -> list[
     lacking = renditions.missing(original, configuration.presets())
     forced = renditions.wanted(original, presets) if force else []
     return list(dict.fromkeys([*lacking, *forced]))
+
+
+def has_unconfigured(original: Original) -> bool:
+    """Tell whether the original has a rendition of a preset that the settings no longer name."""
+    return any(configuration.preset_named(row.preset) is None for row in original.renditions.all())
 
 
 def _named(name: str) -> Q:

@@ -58,6 +58,7 @@ def receive_upload(
     while True:
         known = uploads_of(owner).filter(original__content_hash=file.content_hash).first()
         if known is not None:
+            _keep_private(known, visibility)
             return Received(known, duplicate=True)
         if not stored and not Original.objects.filter(content_hash=file.content_hash).exists():
             originals.store(content_hash=file.content_hash, file=file)
@@ -128,6 +129,12 @@ def delete_upload(*, upload: Upload) -> None:
         upload.deleted_at = timezone.now()
         upload.save(update_fields=["deleted_at"])
         events.record(upload, Event.Name.DELETED)
+
+
+def _keep_private(upload: Upload, visibility: str) -> None:
+    """Make an upload private that its owner sends again as such; sending it again reveals nothing."""
+    if visibility == Upload.Visibility.PRIVATE:
+        update_upload(upload=upload, visibility=visibility)
 
 
 def _create(owner: User, file: HashedFile, header: Header, visibility: str, *, stored: bool) -> Upload | None:

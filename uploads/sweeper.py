@@ -4,6 +4,7 @@ The broker carries hints; when it loses them, the database still knows what is u
 """
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
@@ -17,6 +18,8 @@ from uploads.tasks import publish_delivery
 
 logger = logging.getLogger(__name__)
 
+# The queues that an upload goes through, by whether it is bulk work.
+_LANES = {False: ("thumbnails", "renditions", "notifications"), True: (pipeline.BULK_QUEUE,)}
 # What has moved within these seconds may be between two queues.
 _IDLE = timedelta(seconds=5)
 # An upload is lost when one that was queued this much later is done already.
@@ -28,10 +31,11 @@ _BATCH = 1000
 def sweep() -> int:
     """Start again every upload and notice that stands still; return how many."""
     try:
-        drained = not any(queue_depths().values())
+        depths = queue_depths()
     except BrokerAway as error:
         logger.warning("The broker is away: %s", error)
         return 0
+    drained = [bulk for bulk, queues in _LANES.items() if not any(depths[name] for name in queues)]
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
     for upload in uploads:
         pipeline.start(upload)
@@ -43,20 +47,19 @@ def sweep() -> int:
     return len(uploads) + len(deliveries)
 
 
-def standing_still(*, drained: bool) -> QuerySet[Upload]:
-    """Return the unfinished uploads that nothing will move; `drained` tells that the queues are empty.
+def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
+    """Return the unfinished uploads that nothing will move.
 
-    A long queue is no standstill: while it is not empty, only what was never queued, what a
-    worker has dropped, what is due for another attempt, and what was overtaken counts.
+    `drained` has those values of `Upload.bulk` whose queues are empty. A long queue is no
+    standstill: while it is not empty, only what was never queued, what a worker has dropped,
+    what is due for another attempt, and what was overtaken counts.
     """
     now = timezone.now()
     leases = Lease.objects.filter(original=OuterRef("original"))
     never_queued = Q(queued_at=None)
     dropped = Exists(leases.filter(expires_at__lte=now, expires_at__gt=OuterRef("queued_at")))
     due = Exists(leases.filter(next_attempt_at__lte=now, next_attempt_at__gt=OuterRef("queued_at")))
-    standing = never_queued | Q(dropped) | Q(due) | _overtaken()
-    if drained:
-        standing |= _idle(now)
+    standing = never_queued | Q(dropped) | Q(due) | _overtaken() | (_idle(now) & Q(bulk__in=drained))
     busy = Exists(leases.filter(Q(expires_at__gt=now) | Q(next_attempt_at__gt=now)))
     return Upload.objects.filter(standing, ~busy, status__in=Upload.UNFINISHED, deleted_at=None).order_by(
         F("queued_at").asc(nulls_first=True), "created_at"

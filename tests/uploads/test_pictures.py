@@ -89,6 +89,8 @@ class TestFormat:
             ("image/jpeg", "jpeg"),
             ("image/avif", "jpeg"),
             ("image/webp;q=0, */*", "jpeg"),
+            ("image/jpeg, image/webp;q=0.1", "jpeg"),
+            ("image/webp, image/jpeg;q=0.1", "webp"),
             ("nonsense", "jpeg"),
         ],
     )

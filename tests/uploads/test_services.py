@@ -328,3 +328,15 @@ def _forget(upload: Upload) -> None:
     long_ago = timezone.now() - timedelta(days=1)
     Upload.objects.filter(pk=upload.pk).update(deleted_at=long_ago)
     Original.objects.filter(pk=upload.original_id).update(created_at=long_ago)
+
+
+@pytest.mark.django_db
+def test_what_is_sent_again_as_private_becomes_private(
+    owner: User, make_file: MakeFile, make_image: MakeImage
+) -> None:
+    services.receive_upload(owner=owner, file=make_file(make_image()))
+    again = services.receive_upload(owner=owner, file=make_file(make_image()), visibility="private")
+    assert again.duplicate
+    assert Upload.objects.get().visibility == "private"
+    services.receive_upload(owner=owner, file=make_file(make_image()))
+    assert Upload.objects.get().visibility == "private"

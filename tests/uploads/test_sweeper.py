@@ -56,7 +56,7 @@ def add_lease(upload: Upload, **fields: Any) -> None:
 
 
 def stands_still(*, drained: bool = False) -> bool:
-    return sweeper.standing_still(drained=drained).exists()
+    return sweeper.standing_still(drained=(False, True) if drained else ()).exists()
 
 
 class TestStandingStill:
@@ -69,6 +69,12 @@ class TestStandingStill:
 
     def test_what_no_queue_holds(self, upload: Upload) -> None:
         assert stands_still(drained=True)
+
+    def test_each_lane_by_its_own_queues(self, upload: Upload) -> None:
+        assert not sweeper.standing_still(drained=(True,)).exists()
+        assert sweeper.standing_still(drained=(False,)).exists()
+        Upload.objects.update(bulk=True)
+        assert sweeper.standing_still(drained=(True,)).exists()
 
     def test_not_what_was_queued_just_now(self, upload: Upload) -> None:
         Upload.objects.update(queued_at=timezone.now() - 4 * SECOND)
@@ -113,7 +119,7 @@ class TestStandingStill:
         make_uploads(owner, 1, status="ready", queued_at=timezone.now() - SECOND)
         assert not stands_still()
         Upload.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - 302 * SECOND)
-        assert sweeper.standing_still(drained=False).get() == upload
+        assert sweeper.standing_still(drained=()).get() == upload
 
     def test_not_what_only_those_of_another_queue_have_overtaken(self, upload: Upload, owner: User) -> None:
         make_uploads(owner, 1, status="ready", bulk=True, queued_at=timezone.now())
@@ -134,7 +140,7 @@ class TestStandingStill:
         now = timezone.now()
         for seconds in (20, 40, None, 30):
             make_uploads(owner, 1, queued_at=now - seconds * SECOND if seconds else None)
-        found = [upload.queued_at for upload in sweeper.standing_still(drained=True)]
+        found = [upload.queued_at for upload in sweeper.standing_still(drained=(False, True))]
         assert found == [None, now - 40 * SECOND, now - 30 * SECOND, now - 20 * SECOND]
 
 

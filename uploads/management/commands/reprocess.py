@@ -214,7 +214,7 @@ def _selection(options: dict[str, Any]) -> Selection:
 
 def _has_work(upload: Upload, chosen: Selection, options: dict[str, Any]) -> bool:
     """Tell whether anything is to be done for an upload: one that is not ready may lack only its notice."""
-    if upload.status != Upload.Status.READY:
+    if upload.status != Upload.Status.READY or selection.has_unconfigured(upload.original):
         return True
     return bool(selection.todo(upload.original, chosen.presets, force=options["force"]))
 
