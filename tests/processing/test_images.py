@@ -39,6 +39,8 @@ from tests.processing.pictures import (
     timeline,
 )
 
+pytestmark = pytest.mark.pixels
+
 FLIPS = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
