@@ -40,9 +40,13 @@ help:  ## Say what there is to do
 run: .venv/run.stamp $(REDIS)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
+# Journeys measure out their own processes; everything else is shared out among the cores. That ARGS
+# leaves nothing of a part (pytest's status 5) is no failure.
+PYTEST := $(BIN)/python -m pytest
 test: .venv/dev.stamp $(REDIS)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
-	$(BIN)/python -m pytest $(ARGS)
-	$(BIN)/python -m pytest --database=postgresql -m "not journey" $(ARGS)
+	$(PYTEST) -n auto -m "not journey" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -m journey $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n auto --database=postgresql -m "not journey and not pixels" $(ARGS) || test $$? -eq 5
 
 check: .venv/dev.stamp  ## Check style, format, types, import rules, migrations, deployment settings
 	$(BIN)/python -m ruff check
@@ -54,8 +58,8 @@ check: .venv/dev.stamp  ## Check style, format, types, import rules, migrations,
 	@echo "manage.py check --deploy, with production settings"
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench:  ## Compare Darkroom with its peers (comes with the renderer)
-	@echo "There is no benchmark yet: it comes with the renderer." >&2; exit 1
+bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures only)
+	@var/benchmarks/peers/bin/python -m benchmarks $(ARGS)
 
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
 	$(COMPILE) pyproject.toml --output-file requirements/run.txt $(ARGS)
@@ -79,3 +83,7 @@ clean:  ## Remove the environment and every cache; media/ and var/ stay
 .venv/redis.stamp: requirements/redis.txt requirements/uv.txt .venv/pyvenv.cfg
 	@deploy/install.sh $< --python-version 3.12 --only-binary=:all: --target .venv/redis
 	@touch $@
+
+# The peers have environments of their own. Where one cannot be installed there is no stamp.
+var/benchmarks/installed.stamp: $(wildcard benchmarks/*.txt) benchmarks/package-lock.json requirements/run.txt .venv/run.stamp
+	@benchmarks/install.sh $@

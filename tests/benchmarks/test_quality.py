@@ -1,0 +1,51 @@
+"""SSIM: what is known of it without a second implementation."""
+
+import pytest
+
+numpy = pytest.importorskip("numpy", reason="only the benchmark's own environment has numpy")
+
+from benchmarks.quality import ssim  # noqa: E402 - it needs numpy
+
+
+def noise(*, seed: int, height: int = 150, width: int = 90) -> "numpy.ndarray":
+    return numpy.random.default_rng(seed).uniform(0, 255, (height, width)).astype(numpy.float32)
+
+
+def direct(first: "numpy.ndarray", second: "numpy.ndarray") -> float:
+    """Return SSIM of two pictures of one window's size, straight from the paper's formula."""
+    offsets = numpy.arange(-5, 6)
+    line = numpy.exp(-(offsets**2) / (2 * 1.5**2))
+    window = numpy.outer(line, line) / line.sum() ** 2
+    mean_1, mean_2 = (window * first).sum(), (window * second).sum()
+    variance_1 = (window * (first - mean_1) ** 2).sum()
+    variance_2 = (window * (second - mean_2) ** 2).sum()
+    covariance = (window * (first - mean_1) * (second - mean_2)).sum()
+    c_1, c_2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_1 * mean_2 + c_1) / (mean_1**2 + mean_2**2 + c_1)
+    return float(luminance * (2 * covariance + c_2) / (variance_1 + variance_2 + c_2))
+
+
+def test_a_picture_is_wholly_similar_to_itself() -> None:
+    assert ssim(noise(seed=1), noise(seed=1)) == pytest.approx(1)
+
+
+def test_two_noises_have_nothing_in_common() -> None:
+    assert abs(ssim(noise(seed=1), noise(seed=2))) < 0.1
+
+
+def test_it_is_symmetric() -> None:
+    first, second = noise(seed=1), noise(seed=1) * 0.8 + noise(seed=2) * 0.2
+    assert ssim(first, second) == pytest.approx(ssim(second, first))
+
+
+def test_one_window_is_as_the_formula_says() -> None:
+    first = noise(seed=1, height=11, width=11)
+    second = first * 0.7 + noise(seed=2, height=11, width=11) * 0.3
+    assert ssim(first, second) == pytest.approx(direct(first, second), abs=1e-5)
+
+
+def test_strips_make_no_difference() -> None:
+    first = noise(seed=1, height=70, width=11)
+    second = first * 0.7 + noise(seed=2, height=70, width=11) * 0.3
+    windows = [direct(first[top : top + 11], second[top : top + 11]) for top in range(60)]
+    assert ssim(first, second) == pytest.approx(sum(windows) / 60, abs=1e-5)

@@ -1,0 +1,104 @@
+"""The report: every table from a run's figures, and what is missing said aloud."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.catalog import CONTENDERS
+from benchmarks.measurements import Measurement, Quality, Results
+from benchmarks.places import ROOT
+from benchmarks.report import Run, write_report
+from benchmarks.work import RENDITIONS
+
+
+def measured(contender: str, *, cpu: float) -> Measurement:
+    qualities = {one.name: Quality(1000, 0.98, 0.2, metadata=contender == "thumbor") for one in RENDITIONS}
+    return Measurement(
+        contender=contender,
+        picture="jpeg-12.jpg",
+        cpu=cpu,
+        wall=cpu,
+        peak=2**27,
+        idle_peak=2**26,
+        rounds=3,
+        qualities=qualities,
+    )
+
+
+@pytest.fixture
+def run() -> Run:
+    times = {one.key: 1.0 + index for index, one in enumerate(CONTENDERS)}
+    return Run(
+        contenders=CONTENDERS,
+        labels={"jpeg-12.jpg": "12 MP JPEG", "growth-1152.jpg": "1 MP"},
+        results=Results([measured(key, cpu=cpu) for key, cpu in times.items()]),
+        growth=Results([replace(measured("darkroom", cpu=0.25), picture="growth-1152.jpg")]),
+        steps={"jpeg-12.jpg": {"decode": 0.1, "encode WebP": 0.25}},
+        avif={
+            "jpeg-12.jpg": {
+                "webp": {"cpu": 0.1, "byte_size": 2000, "ssim": 0.97},
+                "avif": {"cpu": 0.5, "byte_size": 1500, "ssim": 0.96},
+            }
+        },
+        versions={"sharp": {"sharp": "0.1.2"}},
+        machine={"python": "3.11", "system": "Linux", "cores": "2", "codecs": "libwebp 1", "load": "0.0"},
+    )
+
+
+def cells(report: str, row: str, *, below: str) -> list[str]:
+    """Return the cells of the row of that name in the section of that title."""
+    section = report.split(f"## {below}\n")[1].split("\n## ")[0]
+    line = next(line for line in section.splitlines() if line.startswith(f"| {row} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_ratios_are_darkrooms_figure_divided_by_the_others(run: Run) -> None:
+    report = write_report(run)
+    assert cells(report, "floor", below="CPU") == ["floor", "**0.50**", "0.50"]
+    assert cells(report, "thumbor", below="CPU") == ["thumbor", "**0.08**", "0.08"]
+
+
+def test_every_contender_stands_with_its_versions(run: Run) -> None:
+    report = write_report(run)
+    assert cells(report, "sharp, as usually used", below="Who is who")[-1] == "sharp 0.1.2"
+    for contender in CONTENDERS:
+        assert cells(report, contender.label, below="Who is who")[1] == contender.recipe
+
+
+def test_metadata_is_told(run: Run) -> None:
+    report = write_report(run)
+    assert cells(report, "thumbor", below="Quality")[3] == "yes"
+    assert cells(report, "Darkroom", below="Quality")[3] == "no"
+
+
+def test_steps_growth_and_avif_have_their_tables(run: Run) -> None:
+    report = write_report(run)
+    assert cells(report, "together", below="Darkroom, step by step") == ["together", "350"]
+    assert cells(report, "1 MP", below="Growth") == ["1 MP", "0.25", "128"]
+    assert cells(report, "12 MP JPEG | AVIF", below="AVIF")[2:] == ["500", "5.00", "2", "0.75", "0.9600"]
+
+
+def test_who_is_missing_is_said_at_the_top_and_in_the_tables(run: Run) -> None:
+    failed = Measurement(contender="thumbor", picture="jpeg-12.jpg", error="not installed")
+    others = [one for one in run.results.measurements if one.contender != "thumbor"]
+    report = write_report(replace(run, results=Results([*others, failed])))
+    assert "**MISSING: thumbor** could not be measured: not installed" in report.split("\n## ")[0]
+    assert cells(report, "thumbor", below="CPU")[1] == "**missing**"
+    assert cells(report, "thumbor", below="Quality")[1] == "**missing**"
+
+
+def test_a_busy_machine_and_a_quick_run_are_told(run: Run) -> None:
+    assert "busy" not in write_report(run)
+    busy = replace(run, machine={**run.machine, "load": "3.5"}, quick=True)
+    assert "load 3.5" in write_report(busy)
+    assert "quick run" in write_report(busy)
+
+
+def test_no_path_of_this_machine_is_told(run: Run) -> None:
+    assert str(ROOT) not in write_report(run)
+
+
+def test_tables_are_whole(run: Run) -> None:
+    for table in write_report(run).split("\n\n"):
+        lines = [line for line in table.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) <= 1
