@@ -121,12 +121,13 @@ class Source:
     """A decoded original, upright and in sRGB, ready to be rendered by presets.
 
     `size` is that of the original, upright; `pictures` are the reductions made so far, largest
-    first, all of the whole picture.
+    first, all of the whole picture; `ladder` has the sizes that the cascade is still to reach.
     """
 
     size: Size
     transparent: bool
     pictures: list[Image.Image]
+    ladder: list[Size]
     animation: "_Animation | None" = field(default=None)
 
     def render(self, preset: Preset, format: Format) -> Encoded:
@@ -138,21 +139,31 @@ class Source:
 
     def placeholder(self) -> Placeholder:
         """Return what to show before the thumbnail is there."""
-        picture = self.pictures[-1].copy()
+        picture = self.pictures[0].copy()
         picture.thumbnail((_PLACEHOLDER_SIDE, _PLACEHOLDER_SIDE), Image.Resampling.BOX)
         rgba = _straight_alpha(picture).convert("RGBA")
         return Placeholder(*rgba.size, rgba.tobytes(), _dominant_color(rgba))
 
     def _base(self, preset: Preset) -> Image.Image:
-        """Return the picture to resize from, and keep this preset's own for smaller ones."""
+        """Return the picture to resize from.
+
+        The cascade goes through the same sizes whichever are asked for and in whatever order, so
+        that a rendition's bytes depend on the original and the presets alone.
+        """
         target = scaled(self.size, preset.scale(self.size))
-        base = next(
-            p for p in reversed(self.pictures) if _large_enough(p.size, target) or p is self.pictures[0]
-        )
-        if base.size != target and _large_enough(self.pictures[-1].size, target) and preset.mode == "fit":
-            base = base.resize(target, Image.Resampling.LANCZOS)
-            self.pictures.append(base)
-        return base
+        while self.ladder and self.ladder[0] >= target:
+            self._descend(self.ladder.pop(0))
+        return self._smallest_for(target)
+
+    def _descend(self, size: Size) -> None:
+        base = self._smallest_for(size)
+        if _large_enough(base.size, size):
+            self.pictures.append(base.resize(size, Image.Resampling.LANCZOS))
+
+    def _smallest_for(self, target: Size) -> Image.Image:
+        """Return the smallest picture so far that is of this size or large enough for it."""
+        fitting = [p for p in self.pictures if p.size == target or _large_enough(p.size, target)]
+        return fitting[-1] if fitting else self.pictures[0]
 
 
 @dataclass(slots=True)
@@ -200,6 +211,9 @@ def read_header(file: BinaryIO, *, name: str, max_pixels: int) -> Header:
 def decode(data: bytes, *, presets: Sequence[Preset], limits: Limits) -> Source:
     """Return the original in `data`, decoded once, large enough for every one of `presets`.
 
+    Give it all presets that are ever rendered together: they determine the cascade, and with it
+    the bytes of each rendition.
+
     Raises `UnreadableImage`, `UnsupportedFormat` or `TooManyPixels`, whatever the decoder throws.
     """
     _raise_pillow_limit(limits.pixels)
@@ -215,8 +229,8 @@ def decode(data: bytes, *, presets: Sequence[Preset], limits: Limits) -> Source:
         # A PNG may tell its orientation after its pixels, so it is asked for again.
         orientation = _orientation(image, loaded=True)
         picture = _turn(_to_srgb(picture, image), orientation)
-        transparent = picture.mode == "RGBa"
-        return Source(_upright_size(stored, orientation), transparent, [picture], animation)
+        size = _upright_size(stored, orientation)
+        return Source(size, picture.mode == "RGBa", [picture], _ladder(size, presets), animation)
 
 
 def placeholder_picture(*, size: Size, color: str) -> bytes:
@@ -388,6 +402,12 @@ def _plays(image: Image.Image) -> int:
     if loop is None:
         return 1
     return int(loop) + 1 if image.format == "GIF" and loop else int(loop)
+
+
+def _ladder(size: Size, presets: Sequence[Preset]) -> list[Size]:
+    """Return the sizes of the whole picture that smaller ones are made from, largest first."""
+    sizes = {scaled(size, preset.scale(size)) for preset in presets if preset.mode == "fit"}
+    return sorted(sizes, reverse=True)
 
 
 def _large_enough(size: Size, target: Size) -> bool:

@@ -37,9 +37,15 @@ def test_nine_renditions_are_written(key: str, tmp_path: Path, make_image: MakeI
 
 
 def test_who_is_not_installed_says_so(tmp_path: Path) -> None:
-    contender = Contender(key="x", label="X", module="thumbor", recipe="", runtime="thumbor")
-    missing = replace(contender, packages=("no-such-package",), runtime="peers")
-    with pytest.raises(ContenderFailed, match="no-such-package|thumbor"):
+    missing = Contender(key="x", label="X", module="tutorial", recipe="", packages=("no-such-package",))
+    with pytest.raises(ContenderFailed, match="no-such-package"):
+        Process(contender=missing, folder=tmp_path / "work")
+
+
+def test_whose_interpreter_is_not_there_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.catalog.FOLDER", tmp_path)
+    missing = Contender(key="x", label="X", module="thumbor", recipe="", runtime="thumbor")
+    with pytest.raises(ContenderFailed, match="not installed"):
         Process(contender=missing, folder=tmp_path / "work")
 
 

@@ -47,7 +47,7 @@ def run() -> Run:
 
 def cells(report: str, row: str, *, below: str) -> list[str]:
     """Return the cells of the row of that name in the section of that title."""
-    section = report.split(f"## {below}\n")[1].split("\n## ")[0]
+    section = report.split(f"## {below}\n")[1].split("\n## ", maxsplit=1)[0]
     line = next(line for line in section.splitlines() if line.startswith(f"| {row} "))
     return [cell.strip() for cell in line.strip("|").split("|")]
 

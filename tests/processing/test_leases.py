@@ -11,7 +11,7 @@ from processing.errors import TransientError
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original
 from tests.processing.conftest import StoreOriginal
-from tests.processing.threads import run_at_once
+from tests.threads import run_at_once
 
 STEP = "generate_thumbnails"
 

@@ -15,7 +15,7 @@ from processing.models import Lease, Original, Rendition
 from processing.storages import FileMissing, LocalStorage, StorageUnavailable
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_digest, stored_keys
 from tests.processing.conftest import StoreOriginal
-from tests.processing.threads import run_at_once
+from tests.threads import run_at_once
 from uploads.models import Upload
 
 

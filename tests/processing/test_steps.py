@@ -28,7 +28,7 @@ from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
 from tests.processing import mortal
 from tests.processing.conftest import News, StoreOriginal
 from tests.processing.processes import ROOT, environment
-from tests.processing.threads import run_at_once
+from tests.threads import run_at_once
 
 STEPS: tuple[Step, ...] = get_args(Step)
 # Rows of each step with the default presets.
@@ -671,3 +671,12 @@ def test_a_refusal_of_the_decoder_reaches_who_asked(
     monkeypatch.setattr(steps, "decode", fail_with(UnreadableImage("It is damaged.")))
     with pytest.raises(Refusal, match=r"It is damaged\."):
         run("resize_image", original)
+
+
+def test_one_preset_alone_gives_the_same_bytes(original: Original) -> None:
+    """A rendition's bytes depend on the original and the presets, not on what else is missing."""
+    steps.run(step="resize_image", content_hash=original.content_hash)
+    before = dict(original.renditions.values_list("key", "digest"))
+    original.renditions.filter(preset="small").update(redo=True)
+    steps.run(step="resize_image", content_hash=original.content_hash)
+    assert dict(original.renditions.values_list("key", "digest")) == before

@@ -44,8 +44,10 @@ def storage_options(endpoint: str, *, bucket: str = "media", config: Config = PA
 def s3_storage(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> Iterator[S3Storage]:
     """Return a storage at the endpoint, whose connections are closed in the end."""
     storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config))
-    yield storage
-    close(storage)
+    try:
+        yield storage
+    finally:
+        close(storage)
 
 
 def close(storage: S3Storage) -> None:
@@ -59,8 +61,10 @@ def moto_server() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -134,6 +138,8 @@ def breaking_server() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Breaking) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -2,26 +2,17 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from celery import current_app
-from django.conf import settings
-from redis import Redis
 
 from uploads import broker
 from uploads.tasks import notify_owner
 
+pytestmark = pytest.mark.usefixtures("redis_client")
+
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
-
-
-@pytest.fixture(autouse=True)
-def redis_client() -> Iterator[Redis]:
-    with Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
 """The end of the chain: ready once, told once, and not before everything is there."""
 
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 from django.utils import timezone
 
 from processing import steps
 from processing.models import Rendition
 from tests.conftest import Send
+from tests.threads import at_once
 from uploads import services, tasks
 from uploads.completion import complete
 from uploads.models import Delivery, Event, Upload
@@ -25,21 +22,6 @@ pytestmark = pytest.mark.django_db
 def render(upload: Upload) -> None:
     for step in ("generate_thumbnails", "resize_image"):
         steps.run(step=step, content_hash=upload.original.content_hash)
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make all calls at the same moment, each in a thread of its own; return their answers."""
-    barrier = Barrier(len(calls))
-
-    def call_in_time(call: Callable[[], Any]) -> Any:
-        barrier.wait(timeout=10)
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(call_in_time, calls))
 
 
 def test_a_whole_upload_becomes_ready_and_its_owner_is_told(send: Send) -> None:

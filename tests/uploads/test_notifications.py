@@ -2,23 +2,21 @@
 
 import smtplib
 import socket
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import partial
-from threading import Barrier
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.core import mail
-from django.db import connections
 from django.utils import timezone
 
 from tests.conftest import Send
+from tests.threads import at_once
 from uploads import events, notifications, tasks
 from uploads.models import Delivery, Event, Upload
 
@@ -216,21 +214,6 @@ class TestDue:
     def test_not_one_that_is_delivered(self, email: Delivery) -> None:
         Delivery.objects.update(delivered_at=timezone.now(), next_attempt_at=None)
         assert not notifications.due().exists()
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make all calls at the same moment, each in a thread of its own; return their answers."""
-    barrier = Barrier(len(calls))
-
-    def call_in_time(call: Callable[[], Any]) -> Any:
-        barrier.wait(timeout=10)
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(call_in_time, calls))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from celery import current_app
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -37,14 +36,6 @@ from uploads.publishing import publish
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 WORKER = "tests@localhost"
-
-
-@pytest.fixture(autouse=True)
-def redis_client() -> Iterator[Redis]:
-    with Redis.from_url(settings.REDIS_URL) as client:
-        client.delete(*QUEUES)
-        yield client
-        client.delete(*QUEUES)
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
@@ -66,7 +57,7 @@ def messages_in(client: Redis, queue: str) -> list[dict[str, Any]]:
 
 
 class TestMessages:
-    pytestmark = pytest.mark.django_db
+    pytestmark: ClassVar = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
     def test_they_hold_the_hash_and_the_id_alone(self, send: Send, redis_client: Redis) -> None:
         upload = send(name="a secret name.jpg")

@@ -1,20 +1,16 @@
 """Receiving, changing, processing again and deleting: alone, twice and at once."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
-from django.db import connections
 from django.utils import timezone
-from redis import Redis
 from rest_framework.test import APIClient
 
 from processing import configuration, originals
@@ -22,6 +18,7 @@ from processing.errors import Refusal
 from processing.models import Lease, Original, Rendition
 from processing.storages import StorageUnavailable
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
+from tests.threads import at_once
 from uploads import collector, pipeline, services
 from uploads.models import Event, Step, Upload
 
@@ -37,29 +34,6 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
 
     monkeypatch.setattr(pipeline, "start", start)
     return uploads
-
-
-@pytest.fixture
-def redis_client() -> Iterator[Redis]:
-    with Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make all calls at the same moment, each in a thread of its own; return their answers."""
-    barrier = Barrier(len(calls))
-
-    def call_in_time(call: Callable[[], Any]) -> Any:
-        barrier.wait(timeout=10)
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(call_in_time, calls))
 
 
 def make_ready(upload: Upload) -> Upload:

@@ -1,14 +1,13 @@
 """The sweeper: what stands still is started again, once, and a long queue is no standstill."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
 from django.utils import timezone
@@ -19,16 +18,8 @@ from tests.conftest import Send
 from uploads import broker, events, pipeline, services, sweeper
 from uploads.models import Delivery, Event, Step, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def redis_client() -> Iterator[Redis]:
-    with Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 @pytest.fixture
