@@ -2,11 +2,10 @@
 
 from typing import Any
 
+import numpy
 import pytest
 
-numpy = pytest.importorskip("numpy", reason="only the benchmark's own environment has numpy")
-
-from benchmarks.quality import ssim  # noqa: E402 - it needs numpy
+from benchmarks.quality import ssim
 
 
 def noise(*, seed: int, height: int = 150, width: int = 90) -> Any:

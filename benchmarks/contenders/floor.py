@@ -1,0 +1,59 @@
+"""What cannot be avoided: one decode, and nine encodes of pixels that are ready.
+
+The pixels are those of the reference, so its files are also what the reference recipe gives.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.references import load_references
+from benchmarks.work import EFFORT, RENDITIONS, WIDTHS, Rendition
+
+_pixels: dict[str, Image.Image] = {}
+
+
+def prepare(*, source: Path, folder: Path) -> None:
+    """Load the ready pixels."""
+    for rendition in RENDITIONS:
+        picture = Image.fromarray(load_references(source=source, rendition=rendition)[0])
+        _pixels[rendition.name] = _flatten(picture) if rendition.format == "jpeg" else picture
+
+
+def render(*, source: Path, folder: Path) -> dict[str, Path]:
+    """Decode the picture, and write the nine renditions from the ready pixels."""
+    decode(source.read_bytes())
+    return {rendition.name: _write(rendition, folder / rendition.name) for rendition in RENDITIONS}
+
+
+def decode(data: bytes, *, width: int = WIDTHS[0]) -> Image.Image:
+    """Return the picture, scaled down by the decoder where it can, at least `width` wide."""
+    with Image.open(BytesIO(data)) as image:
+        image.draft(None, (width, round(width * image.height / image.width)))
+        image.load()
+    return image
+
+
+def encode_ready(rendition: Rendition) -> bytes:
+    """Return the rendition of the ready pixels."""
+    picture, output = _pixels[rendition.name], BytesIO()
+    if rendition.format == "webp":
+        picture.save(output, "WEBP", quality=rendition.quality, method=EFFORT)
+    else:
+        picture.save(output, "JPEG", quality=rendition.quality, progressive=True)
+    return output.getvalue()
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Return the picture on white."""
+    if picture.mode != "RGBA":
+        return picture
+    canvas = Image.new("RGB", picture.size, "white")
+    canvas.paste(picture, mask=picture.getchannel("A"))
+    return canvas
+
+
+def _write(rendition: Rendition, target: Path) -> Path:
+    target.write_bytes(encode_ready(rendition))
+    return target

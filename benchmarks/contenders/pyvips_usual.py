@@ -1,0 +1,44 @@
+"""pyvips as usually used: one `thumbnail` of the file for each rendition, defaults otherwise."""
+
+from pathlib import Path
+
+import pyvips
+from pyvips.voperation import cache_get_max, cache_set_max
+
+from benchmarks.work import RENDITIONS, Rendition
+
+# More than any picture is high: only the width bounds it.
+UNBOUNDED = 10_000_000
+
+
+def prepare(*, source: Path, folder: Path) -> None:
+    """Forget the operations of the round before, which libvips keeps."""
+    kept = cache_get_max()
+    cache_set_max(0)
+    cache_set_max(kept)
+
+
+def render(*, source: Path, folder: Path) -> dict[str, Path]:
+    """Write the nine renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+
+
+def _profile(source: Path) -> dict[str, str]:
+    """Return the option that brings a picture with a profile to sRGB; without one it only costs."""
+    header = pyvips.Image.new_from_file(str(source), access="sequential")
+    return {"export_profile": "srgb"} if header.get_typeof("icc-profile-data") else {}
+
+
+def _render(source: Path, folder: Path, rendition: Rendition) -> Path:
+    target = folder / rendition.name
+    crop = "none" if rendition.height is None else "centre"
+    height = rendition.height or UNBOUNDED
+    picture = pyvips.Image.thumbnail(
+        str(source), rendition.width, height=height, size="down", crop=crop, **_profile(source)
+    )
+    if rendition.format == "webp":
+        picture.webpsave(str(target), Q=rendition.quality, keep="none")
+    else:
+        flat = picture.flatten(background=255) if picture.hasalpha() else picture
+        flat.jpegsave(str(target), Q=rendition.quality, interlace=True, keep="none")
+    return target

@@ -1,0 +1,27 @@
+"""sorl-thumbnail at its own defaults, one thumbnail for each rendition."""
+
+import shutil
+from pathlib import Path
+
+from sorl.thumbnail import get_thumbnail
+
+from benchmarks.work import RENDITIONS, Rendition
+
+
+def prepare(*, source: Path, folder: Path) -> None:
+    """Put the picture into the storage."""
+    shutil.copyfile(source, folder / source.name)
+
+
+def render(*, source: Path, folder: Path) -> dict[str, Path]:
+    """Write the nine renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+
+
+def _render(source: Path, folder: Path, rendition: Rendition) -> Path:
+    options = {"format": rendition.format.upper(), "quality": rendition.quality}
+    geometry = str(rendition.width)
+    if rendition.height is not None:
+        geometry = f"{rendition.width}x{rendition.height}"
+        options["crop"] = "center"
+    return folder / str(get_thumbnail(source.name, geometry, **options).name)

@@ -1,0 +1,12 @@
+"""Where things lie: all of it in `var/benchmarks`, which git ignores."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = Path(os.environ.get("CORPUS", ROOT.parent / "shared" / "corpus"))
+FOLDER = ROOT / "var" / "benchmarks"
+# Raise the number when the recipe of the inputs changes.
+INPUTS = FOLDER / "inputs-1"
+RESULTS = ROOT / "var" / "benchmarks.json"
+REPORT = ROOT / "docs" / "benchmarks.md"

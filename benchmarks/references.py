@@ -1,0 +1,84 @@
+"""References: what each rendition would look like if neither speed nor encoding took anything away.
+
+Decoded in full, turned upright, brought to sRGB, resized once with Lanczos, not encoded. They are
+kept beside their pictures as arrays of 8-bit RGB or straight RGBA, and the thumbnail's has
+variants: who crops whole pixels is up to half a pixel off, which is no loss but would count as one.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from io import BytesIO
+from math import ceil, floor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from benchmarks.work import RENDITIONS, Rendition
+
+Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+
+Image.MAX_IMAGE_PIXELS = None
+
+
+def load_references(*, source: Path, rendition: Rendition) -> Sequence[Pixels]:
+    """Return the reference of a rendition, and its variants if there are any."""
+    return list(np.load(reference_path(source=source, rendition=rendition)))
+
+
+def reference_path(*, source: Path, rendition: Rendition) -> Path:
+    """Return where the reference of a rendition lies; its format makes no difference."""
+    return source.parent / "references" / f"{source.stem}-{rendition.width}.npy"
+
+
+def make_references(sources: list[Path]) -> None:
+    """Make the references of the pictures that have none yet, on every core."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(_make, sources))
+
+
+def _make(source: Path) -> None:
+    paths = {reference_path(source=source, rendition=rendition): rendition for rendition in RENDITIONS}
+    if all(path.exists() for path in paths):
+        return
+    picture = _upright_srgb(source)
+    for path, rendition in paths.items():
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, np.stack([np.asarray(one) for one in _variants(picture, rendition)]))
+
+
+def _upright_srgb(source: Path) -> Image.Image:
+    with Image.open(source) as image:
+        picture = ImageOps.exif_transpose(image)
+        profile = image.info.get("icc_profile")
+    if profile:
+        source_profile = ImageCms.ImageCmsProfile(BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        ImageCms.profileToProfile(picture, source_profile, srgb, inPlace=True)
+    return picture.convert("RGBa") if picture.mode == "RGBA" else picture
+
+
+def _variants(picture: Image.Image, rendition: Rendition) -> Iterator[Image.Image]:
+    """Yield the rendition's pixels; alpha is premultiplied while they are resized."""
+    width, height = picture.size
+    if rendition.height is None:
+        yield _resized(picture, (rendition.width, round(rendition.width * height / width)))
+        return
+    size = rendition.width, rendition.height
+    left, top = max(0, width - height) / 2, max(0, height - width) / 2
+    yield _resized(picture, size, box=(left, top, width - left, height - top))
+    shorter = min(width, height)
+    for rounding in (floor, ceil):
+        cover = rounding(width * size[0] / shorter), rounding(height * size[1] / shorter)
+        whole = _resized(picture, cover)
+        for offset in {floor((cover[0] - size[0]) / 2), ceil((cover[0] - size[0]) / 2)}:
+            yield whole.crop((offset, 0, offset + size[0], size[1]))
+
+
+def _resized(
+    picture: Image.Image, size: tuple[int, int], *, box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    small = picture.resize(size, Image.Resampling.LANCZOS, box=box)
+    return small.convert("RGBA") if small.mode == "RGBa" else small

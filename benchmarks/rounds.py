@@ -1,0 +1,117 @@
+"""The measuring itself: one picture, every contender, round by round.
+
+Each contender's process first does the work unmeasured with a small picture, which warms it up. Then
+all take turns, so that whatever else the machine does hits them alike; medians count. The
+memory is that of the first turn: the peak of a process that has done the work once.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+from benchmarks.catalog import Contender
+from benchmarks.inputs import Picture
+from benchmarks.measurements import Measurement, rounds_for
+from benchmarks.places import FOLDER
+from benchmarks.processes import ContenderFailed, Cost, Process
+from benchmarks.quality import judge
+from benchmarks.work import RENDITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long one contender is measured with one picture, in seconds, and how often at most."""
+
+    budget: float
+    most: int
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One contender's part in the measuring of a picture."""
+
+    contender: Contender
+    process: Process | None = None
+    idle_peak: int = 0
+    costs: list[Cost] = field(default_factory=list)
+    error: str = ""
+
+    def is_due(self, number: int, plan: Plan) -> bool:
+        """Tell whether it takes part in the round of that number, the first being 0."""
+        if self.error or not self.costs:
+            return not self.error
+        return number < rounds_for(seconds=self.costs[0].cpu, budget=plan.budget, most=plan.most)
+
+
+def measure(
+    *, picture: Picture, warm_up: Picture, contenders: Sequence[Contender], plan: Plan
+) -> tuple[list[Measurement], dict[str, dict[str, str]]]:
+    """Return the measurements of one picture, without quality, and every contender's versions."""
+    with ExitStack() as stack:
+        turns = [_Turn(contender) for contender in contenders]
+        for turn in turns:
+            _start(turn, picture, warm_up, stack)
+        for number in range(plan.most):
+            # Every other round goes backwards, so that nobody is always the one after somebody.
+            for turn in turns if number % 2 == 0 else reversed(turns):
+                if turn.is_due(number, plan):
+                    _work(turn, picture)
+    versions = {turn.contender.key: turn.process.versions for turn in turns if turn.process}
+    return [_measurement(turn, picture) for turn in turns], versions
+
+
+def _start(turn: _Turn, picture: Picture, warm_up: Picture, stack: ExitStack) -> None:
+    folder = FOLDER / "work" / picture.path.stem / turn.contender.key
+    try:
+        turn.process = stack.enter_context(Process(contender=turn.contender, folder=folder))
+        turn.idle_peak = turn.process.work(warm_up.path).idle_peak
+    except ContenderFailed as error:
+        turn.error = str(error)
+
+
+def _work(turn: _Turn, picture: Picture) -> None:
+    assert turn.process is not None
+    try:
+        turn.costs.append(turn.process.work(picture.path))
+    except ContenderFailed as error:
+        turn.error = str(error)
+
+
+def _measurement(turn: _Turn, picture: Picture) -> Measurement:
+    if turn.error:
+        return Measurement(contender=turn.contender.key, picture=picture.name, error=turn.error)
+    return Measurement(
+        contender=turn.contender.key,
+        picture=picture.name,
+        cpu=median(cost.cpu for cost in turn.costs),
+        wall=median(cost.wall for cost in turn.costs),
+        peak=turn.costs[0].peak,
+        idle_peak=turn.idle_peak,
+        rounds=len(turn.costs),
+        files=turn.costs[-1].files,
+    )
+
+
+def with_quality(*, measurements: Sequence[Measurement], picture: Picture) -> list[Measurement]:
+    """Return the measurements with the quality of their files, judged on every core."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_judged, measurements, [picture.path] * len(measurements)))
+
+
+def _judged(measurement: Measurement, source: Path) -> Measurement:
+    if measurement.error:
+        return measurement
+    try:
+        qualities = {
+            rendition.name: judge(
+                source=source, rendition=rendition, path=Path(measurement.files[rendition.name])
+            )
+            for rendition in RENDITIONS
+        }
+    except (ValueError, KeyError, OSError) as error:
+        return replace(measurement, error=f"its files are not what was asked for: {error}")
+    return replace(measurement, qualities=qualities, files={})

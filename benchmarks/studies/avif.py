@@ -1,0 +1,36 @@
+"""What AVIF costs and saves beside WebP and JPEG: one picture, 1280 wide, at each format's defaults."""
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.quality import judge
+from benchmarks.work import Rendition
+from benchmarks.worker import cpu_seconds
+from processing import configuration
+from processing.images import Source, decode
+from processing.presets import Format, Preset
+
+ROUNDS = 3
+WIDTH = 1280
+FORMATS: tuple[Format, ...] = ("webp", "jpeg", "avif")
+
+
+def study(*, source: Path, folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the seconds of CPU to encode, the bytes and the SSIM, by format."""
+    preset = Preset(name="large", width=WIDTH, formats=FORMATS)
+    picture = decode(source.read_bytes(), presets=[preset], limits=configuration.limits())
+    return {format: _encode(picture, preset, format, source, folder) for format in FORMATS}
+
+
+def _encode(picture: Source, preset: Preset, format: Format, source: Path, folder: Path) -> dict[str, Any]:
+    seconds = []
+    path = folder / f"{WIDTH}.{format}"
+    for _ in range(ROUNDS):
+        before = cpu_seconds()
+        encoded = picture.render(preset, format)
+        seconds.append(cpu_seconds() - before)
+        path.write_bytes(encoded.data)
+    # Any rendition of this width has the reference that is meant.
+    quality = judge(source=source, rendition=Rendition(width=WIDTH, format="webp"), path=path)
+    return {"cpu": median(seconds), "byte_size": quality.byte_size, "ssim": quality.ssim}

@@ -1,0 +1,43 @@
+"""A look into Darkroom alone, in a process of its own: `python -m benchmarks.study NAME PICTURE FOLDER`.
+
+It prints what the study of that name in `benchmarks.studies` found, as JSON.
+"""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import django
+
+from benchmarks.catalog import CONTENDERS
+from benchmarks.places import FOLDER, ROOT
+
+
+def run_study(*, name: Literal["steps", "avif"], source: Path) -> Any:
+    """Run a study and return what it found."""
+    contender = next(one for one in CONTENDERS if one.key == "darkroom")
+    folder = FOLDER / "work" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    output = subprocess.run(
+        [sys.executable, "-m", "benchmarks.study", name, str(source), str(folder)],
+        cwd=ROOT,
+        env=contender.variables(folder),
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    return json.loads(output)
+
+
+def main() -> None:
+    """Run the study that the arguments name."""
+    name, source, folder = sys.argv[1:]
+    django.setup()
+    module = importlib.import_module(f"benchmarks.studies.{name}")
+    print(json.dumps(module.study(source=Path(source), folder=Path(folder))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""A process that does the work when it is asked to, and tells what that cost.
+
+    python -m benchmarks.worker MODULE FOLDER [PACKAGE ...]
+
+It answers with lines of JSON: first the versions of the packages, then, for each line with the
+path of a picture, the costs of its nine renditions. Only the standard library is imported here.
+"""
+
+import importlib
+import importlib.metadata
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Protocol, TextIO, cast
+
+
+class Contender(Protocol):
+    """A module that can do the work; `prepare` is not measured."""
+
+    def prepare(self, *, source: Path, folder: Path) -> None:
+        """Do what is no part of the work, in the empty folder."""
+
+    def render(self, *, source: Path, folder: Path) -> dict[str, Path]:
+        """Write the nine renditions and return where each is, by its name."""
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    module, folder, *packages = sys.argv[1:]
+    answers = _take_standard_output()
+    try:
+        contender = _load(module)
+        _answer(answers, {"versions": {name: importlib.metadata.version(name) for name in packages}})
+    except Exception as error:
+        _answer(answers, {"error": f"{type(error).__name__}: {error}"})
+        raise
+    for line in sys.stdin:
+        _answer(answers, _attempt(contender, Path(json.loads(line)["source"]), Path(folder)))
+
+
+def _take_standard_output() -> TextIO:
+    """Return the standard output, and let whatever else is printed go to the standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _load(module: str) -> Contender:
+    if "DJANGO_SETTINGS_MODULE" in os.environ:
+        importlib.import_module("django").setup()
+    return cast("Contender", importlib.import_module(f"benchmarks.contenders.{module}"))
+
+
+def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+def _attempt(contender: Contender, source: Path, folder: Path) -> dict[str, Any]:
+    try:
+        return _measure(contender, source, folder)
+    except Exception as error:  # noqa: BLE001 - a peer may raise anything; it is told in the table
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _measure(contender: Contender, source: Path, folder: Path) -> dict[str, Any]:
+    _empty(folder)
+    contender.prepare(source=source, folder=folder)
+    idle_peak = peak_bytes()
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    files = contender.render(source=source, folder=folder)
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    return {
+        "wall": wall,
+        "cpu": cpu,
+        "idle_peak": idle_peak,
+        "peak": peak_bytes(),
+        "files": {name: str(path) for name, path in files.items()},
+    }
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def cpu_seconds() -> float:
+    """Return the seconds of CPU, user and system, of this process, its threads and its children."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has ever held.
+
+    Linux tells it in `/proc` (VmHWM); `ru_maxrss` there counts what a parent held before.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    main()
