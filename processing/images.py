@@ -294,7 +294,7 @@ def _orientation(image: Image.Image, *, loaded: bool = False) -> int:
     """Return the EXIF orientation, 1 to 8; anything else in the tag counts as 1.
 
     Before the pixels are loaded a PNG is asked only for what stands before them: `getexif`
-    would decode it. AVIF and HEIC are turned upright by their decoders.
+    would decode it. HEIC is turned upright by its decoder.
     """
     if image.format == "HEIF":
         return 1
