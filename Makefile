@@ -66,6 +66,9 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
 	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
 	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
+	$(COMPILE) benchmarks/requirements.in --constraint requirements/run.txt --output-file benchmarks/requirements.txt $(ARGS)
+	$(COMPILE) benchmarks/thumbor.in --output-file benchmarks/thumbor.txt $(ARGS)
+	$(COMPILE) benchmarks/node.in --output-file benchmarks/node.txt $(ARGS)
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

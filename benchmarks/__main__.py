@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.catalog import CONTENDERS, Contender
 from benchmarks.inputs import GROWTH, PICTURES, Picture, make_all
-from benchmarks.measurements import Measurement, Results, targets
+from benchmarks.measurements import Measurement, Results, mean_ratios, targets
 from benchmarks.places import FOLDER, REPORT, RESULTS, ROOT
 from benchmarks.references import make_references
 from benchmarks.report import Run, write_report
@@ -58,14 +58,14 @@ def main() -> None:
         quick=options.quick,
     )
     _publish(run)
-    _say(f"done: {REPORT.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}")
+    _say(f"done: {RESULTS.relative_to(ROOT)}")
     for key, error in results.failures().items():
         _say(f"MISSING: {run.label(key)}: {error}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two pictures, fewer rounds")
+    parser.add_argument("--quick", action="store_true", help="two pictures, fewer rounds, docs left alone")
     return parser.parse_args()
 
 
@@ -87,10 +87,11 @@ def _compare(
 
 
 def _publish(run: Run) -> None:
-    """Print the report, and write it with everything that it was made from."""
+    """Print the report, and write it with all that it was made from; a quick one is not published."""
     report = write_report(run)
     print(report)
-    REPORT.write_text(report)
+    if not run.quick:
+        REPORT.write_text(report)
     RESULTS.write_text(json.dumps(_as_json(run), indent=1))
 
 
@@ -100,6 +101,7 @@ def _as_json(run: Run) -> dict[str, Any]:
         "quick": run.quick,
         "versions": run.versions,
         "targets": [{**asdict(target), "met": target.met} for target in targets(run.results)],
+        "mean_ratios": mean_ratios(run.results),
         "measurements": [asdict(one) for one in run.results.measurements],
         "growth": [asdict(one) for one in run.growth.measurements],
         "steps": run.steps,

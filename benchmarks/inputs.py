@@ -109,8 +109,15 @@ PICTURES = [
     Picture("soft-12.jpg", "12 MP, soft", partial(_jpeg, size=SMALL, soft=True)),
     Picture("rgba-12.png", "12 MP RGBA PNG", partial(_png, size=SMALL)),
 ]
-_GROWTH_SIZES: list[Size] = [(1152, 864), (2000, 1500), SMALL, LARGE, (12000, 9000), (16320, 12240)]
+_GROWTH_SIZES: dict[str, Size] = {
+    "1 MP": (1152, 864),
+    "3 MP": (2000, 1500),
+    "12 MP": SMALL,
+    "48 MP": LARGE,
+    "108 MP": (12000, 9000),
+    "200 MP": (16320, 12240),
+}
 GROWTH = [
-    Picture(f"growth-{width}.jpg", f"{width * height / 1e6:.0f} MP", partial(_jpeg, size=(width, height)))
-    for width, height in _GROWTH_SIZES
+    Picture(f"growth-{size[0]}.jpg", label, partial(_jpeg, size=size))
+    for label, size in _GROWTH_SIZES.items()
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import exp, log
-from typing import Literal
+from typing import Literal, get_args
 
 Figure = Literal["cpu", "wall", "peak"]
 
@@ -156,8 +156,6 @@ def _memory_targets(results: Results) -> list[Target]:
         one = results.get("darkroom", picture)
         if one:
             found.append(Target(f"peak memory, {label}, MiB", one.peak / MEBIBYTE, limit))
-            own = (one.peak - one.idle_peak) / MEBIBYTE
-            found.append(Target(f"… of that above the idle worker, {label}, MiB", own, limit))
     return found
 
 
@@ -168,6 +166,16 @@ def _output_targets(results: Results) -> list[Target]:
         Target("SSIM below the reference recipe, worst rendition", max(losses.values(), default=None), 0.005),
         Target("bytes ÷ the reference recipe, worst picture", max(sizes.values(), default=None), 1.03),
     ]
+
+
+def mean_ratios(results: Results) -> dict[str, dict[Figure, float | None]]:
+    """Return the geometric means of Darkroom's figures divided by everybody else's."""
+    figures: tuple[Figure, ...] = get_args(Figure)
+    return {
+        other: {figure: _mean_ratio(results, other, figure) for figure in figures}
+        for other in results.contenders
+        if other != "darkroom"
+    }
 
 
 def _mean_ratio(results: Results, other: str, figure: Figure) -> float | None:

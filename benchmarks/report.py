@@ -46,7 +46,7 @@ def write_report(run: Run) -> str:
         _targets(run),
         _ratio_section(run, "cpu", "CPU", "Seconds of CPU of Darkroom, divided by the contender's."),
         _ratio_section(run, "wall", "Wall clock", _WALL.format(cores=run.machine["cores"])),
-        _ratio_section(run, "peak", "Peak memory", _MEMORY),
+        _ratio_section(run, "peak", "Peak memory", _MEMORY.format(idle=_idle_memory(run))),
         _bytes(run),
         _quality(run),
         _steps(run),
@@ -68,7 +68,8 @@ from a file to nine files.
 How to read it: what counts are the ratios. Each is Darkroom's figure divided by somebody
 else's, so **less than 1 is better than they are**; the mean is geometric, over the pictures.
 Seconds depend on the machine and stand at the end. Every contender runs in a process of its own
-and is warmed up first; then all take turns, and medians count. The *floor* is one
+and is warmed up first; then all take turns, and medians count (of five rounds; of fewer, down to
+one, where a round takes seconds). The *floor* is one
 decode and nine encodes of pixels that are ready, with Darkroom's encoders at Darkroom's settings;
 its pixels come from the reference recipe (full decode, one Lanczos resize for each size), so
 its files are the measure for bytes and quality."""
@@ -76,8 +77,8 @@ its files are the measure for bytes and quality."""
 _WALL = """Seconds from the file to nine files, on {cores} cores. Darkroom's files are synced to the disk,
 as its storage does; nobody else's are."""
 
-_MEMORY = """The most memory that a fresh process held while it did the work once. Darkroom's process is a
-whole worker with Django, its database drivers and its storages."""
+_MEMORY = """The most memory that a fresh process held while it did the work once. Darkroom's is a whole
+worker with Django, its database drivers and its storages: it holds {idle} MiB before the first picture."""
 
 
 def _opening(run: Run) -> str:
@@ -125,6 +126,11 @@ def _ratio_row(run: Run, peer: str, figure: Figure) -> list[str]:
     return [run.label(peer), f"**{_number(geometric_mean(ratios.values()))}**", *cells]
 
 
+def _idle_memory(run: Run) -> str:
+    found = [run.results.get(DARKROOM, name) for name in run.results.pictures]
+    return _number(max((one.idle_peak / MEBIBYTE for one in found if one), default=None), digits=0)
+
+
 def _bytes(run: Run) -> str:
     rows = []
     for one in run.contenders:
@@ -138,9 +144,9 @@ def _bytes(run: Run) -> str:
 
 _QUALITY = """SSIM on luminance, against the reference, seen on white: by rendition the mean over the
 pictures; *lost* is how much less it is than the reference recipe's at the worst rendition of the
-worst picture. *Colour* is how far the mean colour is off there, out of 255: above 3 somebody
-left a profile unread or flattened transparency on another colour than white. *Metadata* tells
-whether any file carries some (or a profile, which sRGB doesn't need)."""
+worst picture. *Colour* is how far the mean colour of any file is off, out of 255: around 10 where a
+profile was left unread, around 90 where transparency became another colour than white in JPEG.
+*Metadata* tells whether any file carries some, or a profile, which sRGB doesn't need."""
 
 
 def _quality(run: Run) -> str:
