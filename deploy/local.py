@@ -177,9 +177,7 @@ def wanted_flower_port(port: int) -> int:
 
 async def serve(*, port: int) -> None:
     """Run the system on this port until it is told to stop."""
-    flower_port = free_port(
-        read_port(os.environ.get("FLOWER_PORT", str(port + FLOWER_OFFSET)), name="FLOWER_PORT")
-    )
+    flower_port = free_port(wanted_flower_port(port))
     os.environ["PORT"] = str(port)
     os.environ.setdefault("FLOWER_URL", f"http://{HOST}:{flower_port}")
     with Guard() as guard:

@@ -314,7 +314,8 @@ def _turn(picture: Image.Image, orientation: int) -> Image.Image:
 
 def _reduce(image: Image.Image, size: Size) -> Image.Image:
     """Return the first frame at `size` or larger by the decoder, in a mode that can be resized."""
-    image.seek(0) if getattr(image, "n_frames", 1) > 1 else None
+    if getattr(image, "n_frames", 1) > 1:
+        image.seek(0)
     image.load()
     picture = _resizable(image)
     return picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC)

@@ -120,8 +120,7 @@ def cards(request: HttpRequest) -> HttpResponse:
 def reprocess(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
     """Render an upload's renditions again."""
     upload = _own_upload(request, upload_id)
-    if not upload.is_unfinished:
-        services.reprocess(uploads=[upload])
+    services.reprocess(uploads=[upload])
     messages.success(request, _("%(name)s is being processed again.") % {"name": upload.filename})
     return redirect("home")
 

@@ -6,6 +6,9 @@ import pytest
 from django.conf import settings
 from redis import Redis
 
+from uploads import pipeline
+from uploads.models import Upload
+
 
 @pytest.fixture
 def redis_client() -> Iterator[Redis]:
@@ -14,3 +17,16 @@ def redis_client() -> Iterator[Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
+    """Collect the uploads whose chains are started."""
+    uploads: list[Upload] = []
+
+    def start(upload: Upload) -> bool:
+        uploads.append(upload)
+        return True
+
+    monkeypatch.setattr(pipeline, "start", start)
+    return uploads

@@ -12,7 +12,7 @@ from tests.conftest import MakeImage, Send
 from uploads import links, pipeline
 from uploads.models import Delivery, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started")]
 
 LISTS = ["uploads/upload", "uploads/delivery", "processing/original", "processing/rendition", "auth/user"]
 
@@ -21,19 +21,6 @@ LISTS = ["uploads/upload", "uploads/delivery", "processing/original", "processin
 def plain_static_files(settings: Any) -> None:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
-
-
-@pytest.fixture(autouse=True)
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
-    """Collect what is started."""
-    uploads: list[Upload] = []
-
-    def start(upload: Upload) -> bool:
-        uploads.append(upload)
-        return True
-
-    monkeypatch.setattr(pipeline, "start", start)
-    return uploads
 
 
 @pytest.fixture

@@ -23,19 +23,6 @@ from uploads import collector, pipeline, services
 from uploads.models import Event, Step, Upload
 
 
-@pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
-    """Collect the uploads whose chains are started."""
-    uploads: list[Upload] = []
-
-    def start(upload: Upload) -> bool:
-        uploads.append(upload)
-        return True
-
-    monkeypatch.setattr(pipeline, "start", start)
-    return uploads
-
-
 def make_ready(upload: Upload) -> Upload:
     pipeline.run_here(upload)
     upload.refresh_from_db()
@@ -104,12 +91,12 @@ class TestReceive:
         assert not Upload.objects.exists()
 
     def test_the_chain_starts_on_commit_only(
-        self, send: Send, published: list[Upload], django_capture_on_commit_callbacks: Any
+        self, send: Send, started: list[Upload], django_capture_on_commit_callbacks: Any
     ) -> None:
         with django_capture_on_commit_callbacks(execute=True):
             upload = send()
-            assert published == []
-        assert published == [upload]
+            assert started == []
+        assert started == [upload]
 
     def test_after_deletion_the_same_bytes_are_a_new_upload(self, send: Send) -> None:
         first = send()
@@ -146,28 +133,28 @@ class TestLists:
 @pytest.mark.django_db
 class TestReprocess:
     def test_what_is_ready_is_started_again_and_tells_nobody_twice(
-        self, send: Send, published: list[Upload]
+        self, send: Send, started: list[Upload]
     ) -> None:
         upload = make_ready(send())
         before = list(Event.objects.values_list("pk", flat=True))
         assert services.reprocess(uploads=[upload]) == 0
-        assert published == [upload]
+        assert started == [upload]
         upload.refresh_from_db()
         assert (upload.status, upload.queued_at, upload.steps.count()) == ("pending", None, 0)
         make_ready(upload)
         assert list(Event.objects.values_list("pk", flat=True)) == before
 
-    def test_what_is_unfinished_is_not_started_twice(self, send: Send, published: list[Upload]) -> None:
+    def test_what_is_unfinished_is_not_started_twice(self, send: Send, started: list[Upload]) -> None:
         services.reprocess(uploads=[send()])
-        assert published == []
+        assert started == []
 
-    def test_what_is_deleted_is_not_started(self, send: Send, published: list[Upload]) -> None:
+    def test_what_is_deleted_is_not_started(self, send: Send, started: list[Upload]) -> None:
         upload = make_ready(send())
         services.delete_upload(upload=upload)
         services.reprocess(uploads=[upload])
-        assert published == []
+        assert started == []
 
-    def test_a_failure_is_forgotten(self, send: Send, published: list[Upload]) -> None:
+    def test_a_failure_is_forgotten(self, send: Send, started: list[Upload]) -> None:
         upload = send()
         Upload.objects.update(status="failed", error_code="broken", error_detail="It broke.")
         Lease.objects.create(
@@ -183,12 +170,12 @@ class TestReprocess:
         monkeypatch.setattr(pipeline, "start", lambda _upload: False)
         assert services.reprocess(uploads=[upload]) == 1
 
-    def test_bulk_is_remembered(self, send: Send, published: list[Upload]) -> None:
+    def test_bulk_is_remembered(self, send: Send, started: list[Upload]) -> None:
         upload = make_ready(send())
         services.reprocess(uploads=[upload], bulk=True)
         upload.refresh_from_db()
         assert upload.bulk
-        assert published[0].bulk
+        assert started[0].bulk
 
     def test_without_force_nothing_is_rendered_that_is_there(self, send: Send) -> None:
         upload = make_ready(send())
