@@ -17,12 +17,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started")]
 LISTS = ["uploads/upload", "uploads/delivery", "processing/original", "processing/rendition", "auth/user"]
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Any) -> None:
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
-
-
 @pytest.fixture
 def ready(send: Send) -> Upload:
     upload = send(name="<b>sea<b>.jpg")

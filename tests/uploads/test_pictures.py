@@ -252,9 +252,7 @@ class TestNotThere:
     def test_no_such_rendition(self, client: Client, ready: Upload, path: str) -> None:
         assert_problem(client.get(f"/renditions/{path}"), "not_found")
 
-    def test_an_original_is_no_rendition(self, client: Client, ready: Upload, settings: Any) -> None:
-        plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-        settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    def test_an_original_is_no_rendition(self, client: Client, ready: Upload) -> None:
         key = original_key(ready.original.content_hash)
         for address in (f"/renditions/{key}", f"/{key}", f"/media/{key}", f"/renditions/../{key}"):
             assert client.get(address).status_code == 404

@@ -82,9 +82,7 @@ def test_forgery_is_told_to_programs_as_a_problem() -> None:
     assert json.loads(response.content)["code"] == "csrf_failed"
 
 
-def test_forgery_is_told_to_people_as_a_page(settings: Any) -> None:
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+def test_forgery_is_told_to_people_as_a_page() -> None:
     response = problems.csrf_failure(RequestFactory().post("/"), reason="no cookie")
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert response.headers["Content-Type"].startswith("text/html")
