@@ -9,6 +9,8 @@ import django
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http.response import HttpResponseBase
 
+from myproject.startup import refuse_errors
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 
@@ -27,4 +29,5 @@ class Handler(ASGIHandler):
 
 
 django.setup(set_prefix=False)
+refuse_errors()
 application = Handler()

@@ -178,7 +178,15 @@ DARKROOM = {
     "MAX_UPLOAD_BYTES": env.int("MAX_UPLOAD_BYTES", default=50 * 1024 * 1024),
     "MAX_PIXELS": env.int("MAX_PIXELS", default=210_000_000),
     # Pixels of all frames of an animation together; what is beyond is left out.
-    "MAX_ANIMATION_PIXELS": env.int("MAX_ANIMATION_PIXELS", default=250_000_000),
+    "MAX_ANIMATION_PIXELS": env.int("MAX_ANIMATION_PIXELS", default=150_000_000),
+    # Of "tiff" and "bmp", those that are taken too.
+    "EXTRA_FORMATS": env.list("EXTRA_FORMATS", default=[]),
+    # Threads that encode the renditions of one original; they help while a core is idle.
+    "ENCODER_THREADS": env.int("ENCODER_THREADS", default=2),
+    # Where the first step leaves what it has decoded for the second, and how many bytes may lie
+    # there; 0 turns it off.
+    "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),
+    "HANDOVER_BYTES": env.int("HANDOVER_BYTES", default=512 * 1024**2),
     # Bytes of address space that a process which decodes may have.
     "WORKER_MEMORY": env.int("WORKER_MEMORY", default=4 * 1024**3),
     # Seconds a step may take before its worker is ended, and how often a crash or a

@@ -1,4 +1,4 @@
-"""System checks: a preset that makes no recipe stops the start-up with a clear message."""
+"""System checks: settings that make no recipe stop the start-up with a clear message."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 
-from processing.images import can_encode
+from processing.images.formats import EXTRA_FORMATS, can_encode
 from processing.presets import InvalidPreset, parse_preset
 
 
@@ -17,6 +17,20 @@ def check_presets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     if not presets:
         return [checks.Error("DARKROOM['PRESETS'] is empty: name at least one preset.", id="darkroom.E001")]
     return [error for name, fields in presets.items() for error in _check_preset(name, fields)]
+
+
+@checks.register
+def check_formats(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for every further format that is none of those that can be taken."""
+    known = [name.lower() for name in EXTRA_FORMATS]
+    return [
+        checks.Error(
+            f"DARKROOM['EXTRA_FORMATS']: unknown format {name!r}; known are {', '.join(known)}.",
+            id="darkroom.E003",
+        )
+        for name in settings.DARKROOM["EXTRA_FORMATS"]
+        if name not in known
+    ]
 
 
 def _check_preset(name: str, fields: Any) -> list[checks.CheckMessage]:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from processing.images import Limits
+from processing.images.formats import INPUT_FORMATS, Limits
 from processing.presets import Preset, parse_presets
 
 
@@ -24,8 +24,18 @@ def preset_named(name: str) -> Preset | None:
 
 
 def limits() -> Limits:
-    """Return how many pixels are decoded at most."""
-    return Limits(settings.DARKROOM["MAX_PIXELS"], settings.DARKROOM["MAX_ANIMATION_PIXELS"])
+    """Return which formats are taken, and how many pixels are decoded at most."""
+    return Limits(
+        pixels=settings.DARKROOM["MAX_PIXELS"],
+        animation_pixels=settings.DARKROOM["MAX_ANIMATION_PIXELS"],
+        formats=INPUT_FORMATS + tuple(name.upper() for name in settings.DARKROOM["EXTRA_FORMATS"]),
+    )
+
+
+def encoder_threads() -> int:
+    """Return how many threads encode the renditions of one original."""
+    threads: int = settings.DARKROOM["ENCODER_THREADS"]
+    return threads
 
 
 @receiver(setting_changed)

@@ -3,23 +3,32 @@
 import hashlib
 import hmac
 import json
-from dataclasses import asdict
 
-from processing.presets import EXTENSIONS, Format, Preset
+from processing.presets import EXTENSIONS, Format, Recipe
 
-# Raise it when a change of the renderer or of a codec library changes what it puts out:
-# every rendition is stale then, and `reprocess --stale` renders them again.
-ENGINE_VERSION = 1
+# Raise a format's number when a change of the renderer, of Pillow or of a codec library changes
+# what its renditions look like: they are stale then, and `reprocess --stale` renders them again.
+# A test fails when the bytes change and the number does not.
+ENGINE_VERSIONS: dict[Format, int] = {"webp": 1, "jpeg": 1, "png": 1, "avif": 1}
+
+_FIELDS = ("width", "height", "mode")
+_FIELDS_OF: dict[Format, tuple[str, ...]] = {
+    "webp": ("quality", "effort"),
+    "jpeg": ("quality", "background"),
+    "png": ("effort",),
+    "avif": ("quality", "effort"),
+}
 
 
-def fingerprint(preset: Preset) -> str:
+def fingerprint(recipe: Recipe) -> str:
     """Return 16 hexadecimal digits that change whenever what the recipe does changes.
 
-    The name is left out, for it changes no pixel.
+    What changes no pixel of this rendition is left out: the preset's name, its other formats, and
+    fields that mean nothing to this one.
     """
-    fields = {name: value for name, value in asdict(preset).items() if name != "name"}
-    recipe = json.dumps([ENGINE_VERSION, fields], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+    fields = {name: getattr(recipe.preset, name) for name in _FIELDS + _FIELDS_OF[recipe.format]}
+    text = json.dumps([recipe.format, ENGINE_VERSIONS[recipe.format], fields], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def public_key(*, content_hash: str, secret: str) -> str:
@@ -36,7 +45,7 @@ def original_key(content_hash: str) -> str:
     return f"originals/{content_hash[:2]}/{content_hash}"
 
 
-def rendition_key(*, public_key: str, preset: Preset, format: Format) -> str:
+def rendition_key(*, public_key: str, recipe: Recipe) -> str:
     """Return the storage key of a rendition."""
-    name = f"{preset.name}-{fingerprint(preset)}.{EXTENSIONS[format]}"
+    name = f"{recipe.preset.name}-{fingerprint(recipe)}.{EXTENSIONS[recipe.format]}"
     return f"renditions/{public_key[:2]}/{public_key}/{name}"

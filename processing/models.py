@@ -5,12 +5,15 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from processing.presets import Point
+
 
 class Original(models.Model):
     """The bytes that were sent, stored once, named by their SHA-256.
 
     `width` and `height` are upright. `transparent` is unknown (None) until the first task has
-    decoded a picture whose header speaks of transparency.
+    decoded a picture whose header speaks of transparency. `focus_x` and `focus_y` say where a
+    crop should look, each 0 to 1 of the upright picture.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -22,6 +25,8 @@ class Original(models.Model):
     transparent = models.BooleanField(null=True)
     thumbhash = models.CharField(max_length=64, blank=True)
     color = models.CharField(max_length=7, blank=True)
+    focus_x = models.FloatField(default=0.5)
+    focus_y = models.FloatField(default=0.5)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
@@ -30,12 +35,18 @@ class Original(models.Model):
     def __str__(self) -> str:
         return self.content_hash[:12]
 
+    @property
+    def focus(self) -> Point:
+        """Return where a crop should look."""
+        return self.focus_x, self.focus_y
+
 
 class Rendition(models.Model):
     """An original rendered by a preset in one format; its file is whole.
 
     `fingerprint` is what the preset did when it was rendered; `redo` asks for it to be rendered
-    again although it is not stale; `digest` is the SHA-256 of the file.
+    again although it is not stale; `digest` is the SHA-256 of the file. `frames_left_out` are those
+    of an animation beyond the budget.
     """
 
     original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="renditions")
@@ -47,6 +58,7 @@ class Rendition(models.Model):
     height = models.PositiveIntegerField()
     byte_size = models.PositiveBigIntegerField()
     frames = models.PositiveIntegerField(default=1)
+    frames_left_out = models.PositiveIntegerField(default=0)
     digest = models.CharField(max_length=64)
     redo = models.BooleanField(default=False)
     rendered_at = models.DateTimeField(default=timezone.now)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from processing.fingerprint import original_key, public_key
-from processing.images import Header
+from processing.images.header import Header
 from processing.models import Original, Rendition
 from processing.storages import FileMissing, StorageUnavailable, call_storage
 

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
-from typing import Any, Literal, cast, get_args
+from re import fullmatch
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 Format = Literal["webp", "jpeg", "png", "avif"]
 Mode = Literal["fit", "fill"]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
+# A place in a picture: from the left and from the top, each 0 to 1.
+Point = tuple[float, float]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -17,6 +20,7 @@ CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
 # A preset that fits into this square makes thumbnails: they are rendered first.
 THUMBNAIL_SIDE = 256
 MAX_SIDE = 16383  # WebP's limit
+CENTRE: Point = (0.5, 0.5)
 
 
 class InvalidPreset(ValueError):
@@ -30,7 +34,8 @@ class Preset:
     `width` and `height` are pixels of the upright picture, at least one of them given. `fit`
     keeps the whole picture within them and never enlarges; `fill` covers them exactly and
     crops the rest. `quality` and `effort` mean what each encoder means by them; None is the
-    default of `processing.images`.
+    default of `processing.images`. `background`, as #rrggbb, is what a transparent picture is
+    flattened on in JPEG; where there is none, PNG stands in for JPEG.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Preset:
     formats: tuple[Format, ...] = ("webp", "jpeg")
     quality: int | None = None
     effort: int | None = None
+    background: str | None = None
 
     @property
     def is_thumbnail(self) -> bool:
@@ -47,8 +53,8 @@ class Preset:
         return (self.width or MAX_SIDE) <= THUMBNAIL_SIDE and (self.height or MAX_SIDE) <= THUMBNAIL_SIDE
 
     def formats_for(self, *, transparent: bool) -> tuple[Format, ...]:
-        """Return the formats of one original: PNG stands in for JPEG where it is transparent."""
-        if not transparent:
+        """Return the formats of one original: JPEG has no transparency, and needs a background for it."""
+        if self.background or not transparent:
             return self.formats
         return tuple(dict.fromkeys("png" if name == "jpeg" else name for name in self.formats))
 
@@ -67,15 +73,23 @@ class Preset:
             return self.width, self.height
         return scaled(size, self.scale(size))
 
-    def crop(self, size: Size) -> Box:
-        """Return the part of a picture of `size` that is seen, around its middle."""
+    def crop(self, size: Size, focus: Point = CENTRE) -> Box:
+        """Return the part of a picture of `size` that is seen, as near around `focus` as fits."""
         width, height = size
         if self.mode == "fit" or not (self.width and self.height):
             return 0, 0, width, height
         scale = max(self.width / width, self.height / height)
         seen_width, seen_height = min(width, self.width / scale), min(height, self.height / scale)
-        left, top = (width - seen_width) / 2, (height - seen_height) / 2
+        left = min(max(0, focus[0] * width - seen_width / 2), width - seen_width)
+        top = min(max(0, focus[1] * height - seen_height / 2), height - seen_height)
         return left, top, left + seen_width, top + seen_height
+
+
+class Recipe(NamedTuple):
+    """One rendition to be: a preset in one format."""
+
+    preset: Preset
+    format: Format
 
 
 def scaled(size: Size, scale: float) -> Size:
@@ -88,7 +102,7 @@ def parse_preset(*, name: str, fields: Mapping[str, Any]) -> Preset:
 
     Raises `InvalidPreset` with a sentence that names the field.
     """
-    unknown = set(fields) - {"width", "height", "mode", "formats", "quality", "effort"}
+    unknown = set(fields) - {"width", "height", "mode", "formats", "quality", "effort", "background"}
     if unknown:
         raise InvalidPreset(f"Preset {name!r}: unknown field {min(unknown)!r}.")
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name != name.lower():
@@ -98,6 +112,7 @@ def parse_preset(*, name: str, fields: Mapping[str, Any]) -> Preset:
     _check_formats(preset)
     _check_range(preset, "quality", 1, 100)
     _check_range(preset, "effort", 0, 10)
+    _check_background(preset)
     return preset
 
 
@@ -138,4 +153,12 @@ def _check_range(preset: Preset, field: str, lowest: int, highest: int) -> None:
     if value is not None and not (isinstance(value, int) and lowest <= value <= highest):
         raise InvalidPreset(
             f"Preset {preset.name!r}: {field} is {value!r}; it must be {lowest} to {highest}."
+        )
+
+
+def _check_background(preset: Preset) -> None:
+    if preset.background is not None and not fullmatch("#[0-9a-f]{6}", str(preset.background)):
+        raise InvalidPreset(
+            f"Preset {preset.name!r}: background is {preset.background!r}; "
+            "it must be a colour such as '#ffffff'."
         )

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -12,19 +11,13 @@ from django.utils import timezone
 
 from processing import configuration, originals
 from processing.fingerprint import fingerprint, rendition_key
-from processing.images import Encoded, Source
+from processing.images.encoding import Encoded
+from processing.images.source import Source
 from processing.models import Original, Rendition
-from processing.presets import Format, Preset
+from processing.presets import Format, Preset, Recipe
 from processing.storages import StorageUnavailable, call_storage
 
 logger = logging.getLogger(__name__)
-
-
-class Recipe(NamedTuple):
-    """One rendition to be: a preset in one format."""
-
-    preset: Preset
-    format: Format
 
 
 def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
@@ -41,7 +34,7 @@ def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
     return [
         recipe
         for recipe in wanted(original, presets)
-        if (recipe.preset.name, recipe.format, fingerprint(recipe.preset)) not in stored
+        if (recipe.preset.name, recipe.format, fingerprint(recipe)) not in stored
     ]
 
 
@@ -52,13 +45,24 @@ def lacking(presets: Iterable[Preset]) -> Q:
 
 def stale(presets: Iterable[Preset]) -> Q:
     """Return the condition on originals that a rendition was made by an older recipe."""
-    return _any(Q(Exists(_rows_of(preset).exclude(fingerprint=fingerprint(preset)))) for preset in presets)
+    return _any(
+        Q(Exists(_rows_of(recipe).exclude(fingerprint=fingerprint(recipe))))
+        for recipe in _all_recipes(presets)
+    )
 
 
-def unconfigured() -> Q:
-    """Return the condition on originals that a rendition is of a preset that the settings no longer name."""
-    names = [preset.name for preset in configuration.presets()]
-    return Q(Exists(Rendition.objects.filter(original=OuterRef("pk")).exclude(preset__in=names)))
+def unwanted() -> Q:
+    """Return the condition on originals that a rendition is of a preset or format that is not configured."""
+    rows = Rendition.objects.filter(original=OuterRef("pk"))
+    for preset in configuration.presets():
+        rows = rows.exclude(preset=preset.name, format__in=_all_formats(preset))
+    return Q(Exists(rows))
+
+
+def unwanted_rows(original: Original) -> list[Rendition]:
+    """Return the rows of presets and formats that are no longer wanted."""
+    keep = {(recipe.preset.name, recipe.format) for recipe in wanted(original, configuration.presets())}
+    return [row for row in original.renditions.all() if (row.preset, row.format) not in keep]
 
 
 def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
@@ -66,18 +70,19 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
 
     Raises `StorageUnavailable`.
     """
-    key = rendition_key(public_key=original.public_key, preset=recipe.preset, format=recipe.format)
+    key = rendition_key(public_key=original.public_key, recipe=recipe)
     call_storage(lambda: default_storage.save(key, ContentFile(encoded.data)))
     return Rendition(
         original=original,
         preset=recipe.preset.name,
         format=recipe.format,
-        fingerprint=fingerprint(recipe.preset),
+        fingerprint=fingerprint(recipe),
         key=key,
         width=encoded.width,
         height=encoded.height,
         byte_size=len(encoded.data),
         frames=encoded.frames,
+        frames_left_out=encoded.frames_left_out,
         digest=hashlib.sha256(encoded.data).hexdigest(),
         rendered_at=timezone.now(),
     )
@@ -85,27 +90,23 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
 
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
     """Render and store each recipe, largest first; return the rows, not yet saved."""
-    return [store(original, recipe, source.render(recipe.preset, recipe.format)) for recipe in recipes]
+    encoded = source.render_all(recipes, focus=original.focus, threads=configuration.encoder_threads())
+    return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]
 
 
 def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Preset]) -> list[str]:
     """Save the rows in place of older ones; return the keys of files that no row names any more.
 
-    Rows that nothing wants go too: of formats the presets no longer have. Call it in a
-    transaction that holds the original's row, and delete the files once it has committed.
+    Call it in a transaction that holds the original's row, and delete the files once it has committed.
     """
-    keep = {(recipe.preset.name, recipe.format) for recipe in wanted(original, presets)}
-    names = [preset.name for preset in presets]
-    before = list(original.renditions.filter(preset__in=names))
-    Rendition.objects.filter(
-        pk__in=[row.pk for row in before if (row.preset, row.format) not in keep]
-    ).delete()
+    before = list(original.renditions.filter(preset__in=[preset.name for preset in presets]))
     Rendition.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["original", "preset", "format"],
         update_fields=[
-            "fingerprint", "key", "width", "height", "byte_size", "frames", "digest", "redo", "rendered_at",
+            "fingerprint", "key", "width", "height", "byte_size", "frames", "frames_left_out", "digest",
+            "redo", "rendered_at",
         ],
     )  # fmt: skip
     after = set(original.renditions.values_list("key", flat=True))
@@ -121,23 +122,20 @@ def delete_files(keys: Iterable[str]) -> None:
             logger.warning("Left %s behind: %s", key, error)
 
 
-def drop_unconfigured(original: Original) -> list[str]:
-    """Delete the rows of presets that the settings no longer name; return their files' keys."""
-    names = [preset.name for preset in configuration.presets()]
-    rows = original.renditions.exclude(preset__in=names)
-    keys = list(rows.values_list("key", flat=True))
-    rows.delete()
-    return keys
+def drop_unwanted(original: Original) -> list[str]:
+    """Delete the rows that are no longer wanted; return their files' keys."""
+    rows = unwanted_rows(original)
+    Rendition.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    return [row.key for row in rows]
 
 
 def _all_recipes(presets: Iterable[Preset]) -> list[Recipe]:
-    pairs = {
-        Recipe(preset, format)
-        for preset in presets
-        for transparent in (False, True)
-        for format in preset.formats_for(transparent=transparent)
-    }
-    return sorted(pairs, key=lambda recipe: (recipe.preset.name, recipe.format))
+    return [Recipe(preset, format) for preset in presets for format in _all_formats(preset)]
+
+
+def _all_formats(preset: Preset) -> list[Format]:
+    """Return the formats that the preset has for any original, transparent or not."""
+    return sorted({*preset.formats, *preset.formats_for(transparent=True)})
 
 
 def _applies(recipe: Recipe) -> Q:
@@ -151,13 +149,11 @@ def _applies(recipe: Recipe) -> Q:
 
 
 def _current_rows(recipe: Recipe) -> QuerySet[Rendition]:
-    return _rows_of(recipe.preset).filter(
-        format=recipe.format, fingerprint=fingerprint(recipe.preset), redo=False
-    )
+    return _rows_of(recipe).filter(fingerprint=fingerprint(recipe), redo=False)
 
 
-def _rows_of(preset: Preset) -> QuerySet[Rendition]:
-    return Rendition.objects.filter(original=OuterRef("pk"), preset=preset.name)
+def _rows_of(recipe: Recipe) -> QuerySet[Rendition]:
+    return Rendition.objects.filter(original=OuterRef("pk"), preset=recipe.preset.name, format=recipe.format)
 
 
 def _any(conditions: Iterable[Q]) -> Q:

@@ -13,9 +13,9 @@ from typing import Literal
 from django.db import DatabaseError, transaction
 from django.dispatch import Signal
 
-from processing import configuration, leases, originals, renditions, thumbhash
+from processing import configuration, handover, leases, originals, renditions, thumbhash
 from processing.errors import Refusal
-from processing.images import Source, decode
+from processing.images.source import Source, decode
 from processing.models import Lease, Original, Rendition
 from processing.presets import Preset
 from processing.signals import step_failed, step_finished, step_started
@@ -72,7 +72,7 @@ def _is_done(original: Original, step: Step) -> bool:
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
         _send(step_started, original, step)
-        unused = renditions.drop_unconfigured(original)
+        unused = renditions.drop_unwanted(original)
         _send(step_finished, original, step)
         transaction.on_commit(partial(renditions.delete_files, unused))
 
@@ -109,15 +109,31 @@ def _why_spent(lease: Lease) -> str:
     return "Processing this image broke off several times; it may be damaged or too demanding."
 
 
-def _render(original: Original, step: Step) -> list[Rendition]:
+def open_source(*, original: Original, step: Step) -> Source:
+    """Return the original, decoded for the presets of a step: all of them, however few are missing.
+
+    The bytes of each would change with the others otherwise. Raises `StorageUnavailable`,
+    `OriginalMissing` or what the decoder refuses.
+    """
     try:
         data = originals.read(original)
     except FileMissing as error:
         raise OriginalMissing("The original's file is missing from the storage; send it again.") from error
-    # All presets of the step, however few are missing: the same recipe gives the same bytes.
-    source = decode(data, presets=presets_of(step), limits=configuration.limits())
+    presets, limits, pays = presets_of(step), configuration.limits(), handover.pays(original)
+    if step == "generate_thumbnails":
+        later = presets_of("resize_image") if pays else []
+        return decode(data, presets=presets, limits=limits, later=later)
+    handed = handover.take(original) if pays else None
+    return decode(data, presets=presets, limits=limits, handed=handed)
+
+
+def _render(original: Original, step: Step) -> list[Rendition]:
+    source = open_source(original=original, step=step)
     _describe(original, source)
-    return renditions.render(original, source, renditions.missing(original, presets_of(step)))
+    rows = renditions.render(original, source, renditions.missing(original, presets_of(step)))
+    if source.decoded and renditions.missing(original, presets_of("resize_image")):
+        handover.put(original, source.decoded)
+    return rows
 
 
 def _describe(original: Original, source: Source) -> None:
@@ -130,6 +146,7 @@ def _describe(original: Original, source: Source) -> None:
     original.color = placeholder.color
     original.transparent = source.transparent
     original.width, original.height = source.size
+    original.focus_x, original.focus_y = source.focus()
     # No error where the original has been deleted meanwhile: `_finish` sees to that.
     Original.objects.filter(pk=original.pk).update(
         thumbhash=original.thumbhash,
@@ -137,6 +154,8 @@ def _describe(original: Original, source: Source) -> None:
         transparent=original.transparent,
         width=original.width,
         height=original.height,
+        focus_x=original.focus_x,
+        focus_y=original.focus_y,
     )
 
 
@@ -147,7 +166,7 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
             _clean_up(original, rows)
             return
         unused = renditions.record(original, rows, presets_of(step))
-        unused += renditions.drop_unconfigured(original)
+        unused += renditions.drop_unwanted(original)
         leases.end(lease)
         _send(step_finished, original, step)
         transaction.on_commit(partial(renditions.delete_files, unused))

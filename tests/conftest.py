@@ -47,6 +47,7 @@ def _clean_media() -> Iterator[None]:
     yield
     for name in ("originals", "renditions"):
         shutil.rmtree(Path(settings.MEDIA_ROOT) / name, ignore_errors=True)
+    shutil.rmtree(FOLDER / "var" / "handover", ignore_errors=True)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from processing import originals
+from processing import handover, originals
 from processing.models import Original
 from processing.storages import StorageUnavailable
 from uploads.models import Upload
@@ -27,6 +27,7 @@ def collect() -> int:
     Upload.objects.filter(deleted_at__lt=grace).delete()
     unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
     _remove_abandoned_files()
+    handover.remove_old()
     return sum(_remove(pk) for pk in unused)
 
 

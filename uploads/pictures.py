@@ -17,7 +17,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from processing import configuration, originals
-from processing.images import placeholder_picture
+from processing.images.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages import FileMissing, StorageUnavailable, call_storage
@@ -173,7 +173,7 @@ def _not_ready(upload: Upload, preset: Preset) -> HttpResponse:
     color = upload.original.color if upload.thumbnails_ready_at else ""
     size = preset.output_size((upload.original.width, upload.original.height))
     return HttpResponse(
-        placeholder_picture(size=size, color=color or "#c8c8c8"),
+        plain_picture(size=size, color=color or "#c8c8c8"),
         status=HTTPStatus.ACCEPTED,
         content_type="image/png",
         headers={"Retry-After": str(_RETRY_AFTER), "Cache-Control": "no-store"},

@@ -13,8 +13,7 @@ from django.db.models import Avg, Count, Exists, F, OuterRef, Q, QuerySet
 
 from processing import configuration, renditions
 from processing.models import Original, Rendition
-from processing.presets import Preset
-from processing.renditions import Recipe
+from processing.presets import Preset, Recipe
 from uploads.models import Step, Upload
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
@@ -70,7 +69,7 @@ class Selection:
         if self.stale:
             total |= _where(renditions.stale(self.presets))
             if self.preset is None:
-                total |= _where(renditions.unconfigured())
+                total |= _where(renditions.unwanted())
         return total
 
 
@@ -106,11 +105,6 @@ def todo(original: Original, presets: Iterable[Preset], *, force: bool) -> list[
     lacking = renditions.missing(original, configuration.presets())
     forced = renditions.wanted(original, presets) if force else []
     return list(dict.fromkeys([*lacking, *forced]))
-
-
-def has_unconfigured(original: Original) -> bool:
-    """Tell whether the original has a rendition of a preset that the settings no longer name."""
-    return any(configuration.preset_named(row.preset) is None for row in original.renditions.all())
 
 
 def _named(name: str) -> Q:

@@ -11,7 +11,7 @@ from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from processing import configuration, originals
-from processing.images import Header, read_header
+from processing.images.header import Header, read_header
 from processing.models import Lease, Original, Rendition
 from processing.presets import Preset
 from uploads import events, pipeline
@@ -51,9 +51,7 @@ def receive_upload(
 
     Raises a `Refusal` for what is no image that is taken, and `StorageUnavailable`.
     """
-    header = read_header(
-        cast("BinaryIO", file), name=file.name or "The file", max_pixels=configuration.limits().pixels
-    )
+    header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=configuration.limits())
     stored = False
     while True:
         known = uploads_of(owner).filter(original__content_hash=file.content_hash).first()

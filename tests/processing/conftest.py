@@ -10,9 +10,9 @@ import pytest
 from django.core.files.base import ContentFile, File
 from django.dispatch import Signal
 
-from processing import originals
+from processing import configuration, originals
 from processing.errors import Refusal
-from processing.images import read_header
+from processing.images.header import read_header
 from processing.models import Original
 from processing.signals import step_failed, step_finished, step_started
 from processing.storages import LocalStorage
@@ -28,7 +28,7 @@ def store_original(db: None, make_image: MakeImage) -> StoreOriginal:
     def store(data: bytes | None = None) -> Original:
         content = make_image() if data is None else data
         content_hash = hashlib.sha256(content).hexdigest()
-        header = read_header(BytesIO(content), name="photo", max_pixels=210_000_000)
+        header = read_header(BytesIO(content), name="photo", limits=configuration.limits())
         originals.store(content_hash=content_hash, file=ContentFile(content))
         return originals.create(content_hash=content_hash, byte_size=len(content), header=header)
 

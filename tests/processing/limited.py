@@ -12,7 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 from processing.errors import Refusal
-from processing.images import decode, read_header
+from processing.images.header import read_header
+from processing.images.source import decode
+from processing.presets import Recipe
 from tests.processing.pictures import LIMITS, THUMB
 
 MEMORY = 4 << 30
@@ -34,10 +36,10 @@ def main() -> None:
 def outcome(data: bytes) -> str:
     """Return the code of the refusal, "memory" where that ran out, or "rendered"."""
     try:
-        read_header(BytesIO(data), name="file", max_pixels=LIMITS.pixels)
+        read_header(BytesIO(data), name="file", limits=LIMITS)
         source = decode(data, presets=[THUMB], limits=LIMITS)
         for format in THUMB.formats_for(transparent=source.transparent):
-            source.render(THUMB, format)
+            source.render(Recipe(THUMB, format))
         source.placeholder()
     except Refusal as refusal:
         return "memory" if isinstance(refusal.__cause__, MemoryError) else refusal.code

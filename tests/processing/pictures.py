@@ -7,17 +7,19 @@ from typing import NoReturn
 
 from PIL import Image, ImageChops, ImageStat
 
-from processing.images import Encoded, Limits, decode
-from processing.presets import Format, Preset
+from processing.images.encoding import Encoded
+from processing.images.formats import Limits
+from processing.images.source import decode
+from processing.presets import Format, Preset, Recipe
 
-LIMITS = Limits(210_000_000, 250_000_000)
+LIMITS = Limits(pixels=210_000_000, animation_pixels=250_000_000)
 THUMB = Preset(name="thumb", width=256, height=256, mode="fill")
 SMALL = Preset(name="small", width=320)
 
 
 def render(data: bytes, preset: Preset = SMALL, format: Format = "png") -> Encoded:
     """Return one rendition of the picture in `data`."""
-    return decode(data, presets=[preset], limits=LIMITS).render(preset, format)
+    return decode(data, presets=[preset], limits=LIMITS).render(Recipe(preset, format))
 
 
 def rendered(data: bytes, preset: Preset = SMALL, format: Format = "png") -> Image.Image:

@@ -7,7 +7,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from processing import checks, configuration
-from processing.images import Limits
+from processing.images.formats import Limits
 from processing.presets import Preset
 
 
@@ -73,3 +73,16 @@ def test_a_format_without_its_encoder_is_an_error(
     monkeypatch.setattr(checks, "can_encode", lambda name: name != "avif")
     set_presets(settings, {"p": {"width": 9, "formats": ["avif", "webp"]}})
     assert problems() == [("darkroom.E002", "Preset 'p': this installation of Pillow cannot write avif.")]
+
+
+def test_an_unknown_format_is_an_error(settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "EXTRA_FORMATS": ["tiff", "psd"]}
+    expected = "DARKROOM['EXTRA_FORMATS']: unknown format 'psd'; known are tiff, bmp."
+    assert problems() == [("darkroom.E003", expected)]
+
+
+@pytest.mark.parametrize("background", ["white", "#fff", "#FFFFFF", "#12345g", 7])
+def test_a_background_is_a_colour(background: Any, settings: Settings) -> None:
+    set_presets(settings, {"p": {"width": 9, "background": background}})
+    (problem,) = problems()
+    assert problem[1] == (f"Preset 'p': background is {background!r}; it must be a colour such as '#ffffff'.")

@@ -8,28 +8,38 @@ import pytest
 
 from processing import fingerprint as module
 from processing.fingerprint import fingerprint, original_key, public_key, rendition_key
-from processing.presets import Preset
+from processing.presets import FORMATS, Preset, Recipe
 
 PRESET = Preset(name="thumb", width=256, height=256, mode="fill")
+RECIPE = Recipe(PRESET, "jpeg")
 CONTENT_HASH = "ab" * 32
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "formats"),
     [
-        {"width": 257},
-        {"width": None},
-        {"height": 255},
-        {"mode": "fit"},
-        {"formats": ("webp",)},
-        {"formats": ("jpeg", "webp")},
-        {"quality": 80},
-        {"effort": 0},
+        ({"width": 257}, "webp jpeg png avif"),
+        ({"width": None}, "webp jpeg png avif"),
+        ({"height": 255}, "webp jpeg png avif"),
+        ({"mode": "fit"}, "webp jpeg png avif"),
+        ({"quality": 80}, "webp jpeg avif"),
+        ({"effort": 0}, "webp png avif"),
+        ({"background": "#000000"}, "jpeg"),
+        ({"name": "other"}, ""),
+        ({"formats": ("webp",)}, ""),
     ],
     ids=str,
 )
-def test_the_fingerprint_changes_with_every_field(change: dict[str, Any]) -> None:
-    assert fingerprint(replace(PRESET, **change)) != fingerprint(PRESET)
+def test_the_fingerprint_changes_where_the_field_changes_what_is_seen(
+    change: dict[str, Any], formats: str
+) -> None:
+    changed = replace(PRESET, **change)
+    found = [
+        format
+        for format in FORMATS
+        if fingerprint(Recipe(changed, format)) != fingerprint(Recipe(PRESET, format))
+    ]
+    assert " ".join(found) == formats
 
 
 def test_no_field_is_forgotten() -> None:
@@ -41,35 +51,36 @@ def test_no_field_is_forgotten() -> None:
         "formats",
         "quality",
         "effort",
+        "background",
     }
 
 
-def test_the_fingerprint_does_not_change_with_the_name() -> None:
-    assert fingerprint(replace(PRESET, name="other")) == fingerprint(PRESET)
+def test_each_format_has_a_fingerprint_of_its_own() -> None:
+    assert len({fingerprint(Recipe(PRESET, format)) for format in FORMATS}) == len(FORMATS)
 
 
-def test_the_fingerprint_changes_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint(PRESET)
-    monkeypatch.setattr(module, "ENGINE_VERSION", module.ENGINE_VERSION + 1)
-    assert fingerprint(PRESET) != before
+def test_the_fingerprint_changes_with_the_engine_of_its_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {format: fingerprint(Recipe(PRESET, format)) for format in FORMATS}
+    monkeypatch.setitem(module.ENGINE_VERSIONS, "webp", module.ENGINE_VERSIONS["webp"] + 1)
+    changed = {format for format in FORMATS if fingerprint(Recipe(PRESET, format)) != before[format]}
+    assert changed == {"webp"}
 
 
 def test_fields_do_not_run_into_each_other() -> None:
-    assert fingerprint(Preset(name="p", width=11, height=1)) != fingerprint(
-        Preset(name="p", width=1, height=11)
-    )
+    one, other = Preset(name="p", width=11, height=1), Preset(name="p", width=1, height=11)
+    assert fingerprint(Recipe(one, "webp")) != fingerprint(Recipe(other, "webp"))
 
 
 def test_keys_stay_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     # Changing one of these makes every stored file unreachable: that must be meant.
-    monkeypatch.setattr(module, "ENGINE_VERSION", 1)
+    monkeypatch.setitem(module.ENGINE_VERSIONS, "jpeg", 1)
     key = public_key(content_hash=CONTENT_HASH, secret="secret")
-    assert fingerprint(PRESET) == "069a42a63aa5946a"
+    assert fingerprint(RECIPE) == "fea35dd10f353e7f"
     assert key == "b2f821a81e1ff4a688e61d068f81f824a04e7da1"
     assert original_key(CONTENT_HASH) == f"originals/ab/{CONTENT_HASH}"
     assert (
-        rendition_key(public_key=key, preset=PRESET, format="jpeg")
-        == f"renditions/{key[:2]}/{key}/thumb-069a42a63aa5946a.jpg"
+        rendition_key(public_key=key, recipe=RECIPE)
+        == f"renditions/{key[:2]}/{key}/thumb-fea35dd10f353e7f.jpg"
     )
 
 
@@ -95,8 +106,8 @@ def test_the_public_key_tells_nothing_of_the_content_hash() -> None:
 def test_each_preset_and_format_has_a_key_of_its_own() -> None:
     presets = (PRESET, replace(PRESET, name="other"), replace(PRESET, quality=1))
     keys = {
-        rendition_key(public_key="k" * 40, preset=preset, format=format)
+        rendition_key(public_key="k" * 40, recipe=Recipe(preset, format))
         for preset in presets
-        for format in ("webp", "jpeg", "png", "avif")
+        for format in ("webp", "jpeg", "avif")
     }
-    assert len(keys) == 12
+    assert len(keys) == 9

@@ -11,20 +11,15 @@ from typing import Any, NoReturn
 import pytest
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
-from processing import images
-from processing.errors import Refusal
-from processing.images import (
-    Header,
-    Limits,
-    TooManyPixels,
-    UnreadableImage,
-    UnsupportedFormat,
-    can_encode,
-    decode,
-    placeholder_picture,
-    read_header,
-)
-from processing.presets import FORMATS, Format, Preset
+from processing.images import encoding, reduction
+from processing.images import source as source_module
+from processing.images.encoding import Encoded
+from processing.images.formats import Limits, can_encode
+from processing.images.header import Header, read_header
+from processing.images.placeholder import plain_picture
+from processing.images.refusals import TooManyPixels, UnreadableImage, UnsupportedFormat
+from processing.images.source import decode
+from processing.presets import FORMATS, Format, Preset, Recipe
 from tests.conftest import MakeImage
 from tests.processing.pictures import (
     LIMITS,
@@ -36,7 +31,6 @@ from tests.processing.pictures import (
     refuse_to_decode,
     render,
     rendered,
-    timeline,
 )
 
 pytestmark = pytest.mark.pixels
@@ -60,8 +54,12 @@ def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     return output.getvalue()
 
 
+def limits_of(pixels: int, animation_pixels: int = 10**9) -> Limits:
+    return Limits(pixels=pixels, animation_pixels=animation_pixels)
+
+
 def header_of(data: bytes, max_pixels: int = 210_000_000) -> Header:
-    return read_header(BytesIO(data), name="photo.jpg", max_pixels=max_pixels)
+    return read_header(BytesIO(data), name="photo.jpg", limits=limits_of(max_pixels))
 
 
 def with_orientation(image: Image.Image, orientation: int) -> bytes:
@@ -134,7 +132,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
     assert str(refusal.value) == "photo.jpg has 2000 × 1000 pixels; at most 2 megapixels are taken."
     assert (refusal.value.code, refusal.value.status) == ("too_many_pixels", 422)
     with pytest.raises(TooManyPixels):
-        decode(data, presets=[SMALL], limits=Limits(1_999_999, 10**9))
+        decode(data, presets=[SMALL], limits=limits_of(1_999_999, 10**9))
 
 
 def test_the_limits_of_pillow_do_not_get_in_the_way() -> None:
@@ -170,20 +168,20 @@ def test_every_size_of_a_cascade_looks_like_the_picture(make_image: MakeImage) -
     source = decode(data, presets=presets, limits=LIMITS)
     for preset in presets:
         expected = opened(data).resize(preset.output_size(source.size), Image.Resampling.LANCZOS)
-        assert distance(opened(source.render(preset, "png").data), expected) < 1, preset.name
+        assert distance(opened(source.render(Recipe(preset, "png")).data), expected) < 1, preset.name
 
 
 def test_a_jpeg_is_scaled_down_while_it_is_decoded(
     make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[tuple[int, int]] = []
-    resizable = images._resizable
+    mode_for = reduction._mode_for
 
-    def watch(image: Image.Image) -> Image.Image:
+    def watch(image: Image.Image) -> str:
         decoded.append(image.size)
-        return resizable(image)
+        return mode_for(image)
 
-    monkeypatch.setattr(images, "_resizable", watch)
+    monkeypatch.setattr(reduction, "_mode_for", watch)
     source = decode(make_image(width=4000, height=3000), presets=[SMALL, THUMB], limits=LIMITS)
     assert source.size == (4000, 3000)
     assert len(decoded) == 1
@@ -250,7 +248,7 @@ def test_a_picture_that_only_could_be_transparent_is_opaque() -> None:
     assert header_of(data).has_alpha
     source = decode(data, presets=[SMALL], limits=LIMITS)
     assert not source.transparent
-    assert opened(source.render(SMALL, "png").data).mode == "RGB"
+    assert opened(source.render(Recipe(SMALL, "png")).data).mode == "RGB"
 
 
 def test_a_transparent_palette_is_transparent() -> None:
@@ -259,7 +257,7 @@ def test_a_transparent_palette_is_transparent() -> None:
     image.paste(0, (0, 0, 10, 10))
     source = decode(saved(image, transparency=0), presets=[SMALL], limits=LIMITS)
     assert source.transparent
-    picture = opened(source.render(SMALL, "png").data)
+    picture = opened(source.render(Recipe(SMALL, "png")).data)
     assert [picture.getpixel((x, 5)) for x in (2, 17)] == [(0, 0, 0, 0), (0, 0, 255, 255)]
 
 
@@ -354,6 +352,51 @@ def test_the_same_bytes_and_recipe_give_the_same_bytes(format: Format, make_imag
     assert render(data, SMALL, format) == render(data, SMALL, format)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_threads_change_no_byte(mode: str, make_image: MakeImage) -> None:
+    data = make_image(width=900, height=600, format="PNG", mode=mode)
+    presets = [Preset(name=str(width), width=width, formats=FORMATS, effort=1) for width in (640, 320, 100)]
+    recipes = [Recipe(preset, format) for preset in presets for format in FORMATS]
+    one, *others = (
+        list(decode(data, presets=presets, limits=LIMITS).render_all(recipes, threads=threads))
+        for threads in (1, 2, 4)
+    )
+    assert [(encoded.width, opened(encoded.data).format) for encoded in one] == [
+        (recipe.preset.width, recipe.format.upper()) for recipe in recipes
+    ]
+    assert others == [one, one]
+
+
+def test_presets_that_come_to_the_same_are_encoded_once(
+    make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    encode = encoding.encode
+
+    def count(picture: Image.Image, recipe: Recipe) -> Encoded:
+        encoded.append(recipe.preset.name)
+        return encode(picture, recipe)
+
+    monkeypatch.setattr(source_module, "encode", count)
+    presets = [
+        Preset(name="large", width=1280),
+        Preset(name="medium", width=640),
+        Preset(name="fine", width=640, quality=95),
+    ]
+    decoded = decode(make_image(width=500, height=300), presets=presets, limits=LIMITS)
+    found = list(decoded.render_all([Recipe(preset, "webp") for preset in presets]))
+    assert encoded == ["large", "fine"]
+    assert found[0] is found[1]
+    assert len(found[2].data) > len(found[0].data)
+
+
+def test_fill_shows_the_focus(make_image: MakeImage) -> None:
+    data = make_image(width=800, height=400, format="PNG")
+    output = decode(data, presets=[THUMB], limits=LIMITS).render(Recipe(THUMB, "png"), focus=(0.9, 0.5))
+    expected = opened(data).crop((400, 0, 800, 400)).resize((256, 256), Image.Resampling.LANCZOS)
+    assert distance(opened(output.data), expected) < 1
+
+
 PRINT_DIGESTS = """
 import hashlib, sys
 from processing.presets import FORMATS
@@ -381,69 +424,7 @@ def test_quality_and_effort_reach_the_encoders(make_image: MakeImage) -> None:
     assert len(slow.data) < len(fast.data)
 
 
-# --- Animation ----------------------------------------------------------------------------
-
-
-def animated(format: str, **options: Any) -> bytes:
-    frames = [Image.new("RGB", (400, 200), color) for color in ("red", "lime", "blue")]
-    return saved(frames[0], format, save_all=True, append_images=frames[1:], **options)
-
-
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_an_animation_stays_one_in_webp(format: str) -> None:
-    output = render(animated(format, duration=[100, 250, 70], loop=0), SMALL, "webp")
-    picture = Image.open(BytesIO(output.data))
-    frames = timeline(picture)
-    assert (output.frames, picture.size) == (3, (320, 160))
-    assert [duration for duration, _ in frames] == [100, 250, 70]
-    for (_, color), expected in zip(frames, [(255, 0, 0), (0, 255, 0), (0, 0, 255)], strict=True):
-        assert color == pytest.approx(expected, abs=4)
-
-
-@pytest.mark.parametrize(
-    ("format", "loop", "plays"),
-    # A GIF counts repetitions, WebP and PNG count plays; 0 is for ever in all.
-    [("GIF", 0, 0), ("GIF", 2, 3), ("GIF", None, 1), ("WEBP", 0, 0), ("WEBP", 3, 3), ("PNG", 2, 2)],
-)
-def test_an_animation_plays_as_often_as_the_original(format: str, loop: int | None, plays: int) -> None:
-    options = {} if loop is None else {"loop": loop}
-    output = render(animated(format, duration=100, **options), SMALL, "webp")
-    assert opened(output.data).info["loop"] == plays
-
-
-@pytest.mark.parametrize("format", ["jpeg", "png", "avif"])
-def test_an_animation_shows_its_first_frame_elsewhere(format: Format) -> None:
-    output = render(animated("GIF", duration=100, loop=0), SMALL, format)
-    picture = opened(output.data)
-    assert (output.frames, getattr(picture, "n_frames", 1)) == (1, 1)
-    assert mean_color(picture) == pytest.approx([255, 0, 0], abs=4)
-
-
-def test_an_animation_is_cut_to_its_budget() -> None:
-    data = animated("GIF", duration=100, loop=0)
-    source = decode(data, presets=[SMALL], limits=Limits(10**8, 2 * 400 * 200))
-    assert source.render(SMALL, "webp").frames == 2
-    source = decode(data, presets=[SMALL], limits=Limits(10**8, 2 * 400 * 200 - 1))
-    assert source.render(SMALL, "webp").frames == 1
-
-
-def test_a_frame_without_a_duration_lasts_as_long_as_browsers_show_it() -> None:
-    frames = timeline(Image.open(BytesIO(render(animated("GIF", loop=0, duration=0), SMALL, "webp").data)))
-    assert [duration for duration, _ in frames] == [100, 100, 100]
-
-
-def growing_gif(side: int) -> bytes:
-    """Return a GIF whose canvas is 100 by 100 pixels, and its last two frames `side` by `side`."""
-    small, large = (saved(Image.new("L", (size, size), 90), "GIF") for size in (100, side))
-    frame = large[large.index(b"," + bytes(4) + side.to_bytes(2, "little")) : -1]
-    return small[:-1] + frame * 2 + b";"
-
-
-def test_a_frame_that_outgrows_the_budget_ends_the_animation() -> None:
-    source = decode(growing_gif(900), presets=[SMALL], limits=Limits(1_000_000, 900_000))
-    assert source.render(SMALL, "webp").frames == 2
-    source = decode(growing_gif(900), presets=[SMALL], limits=Limits(1_000_000, 5_000_000))
-    assert source.render(SMALL, "webp").frames == 3
+# --- Damage -------------------------------------------------------------------------------
 
 
 def test_a_header_that_claims_gigabytes_is_refused_before_they_are_allocated() -> None:
@@ -453,25 +434,6 @@ def test_a_header_that_claims_gigabytes_is_refused_before_they_are_allocated() -
     with pytest.raises(TooManyPixels) as refusal:
         header_of(bomb, max_pixels=210_000_000)
     assert isinstance(refusal.value.__cause__, Image.DecompressionBombError)
-
-
-def test_a_frame_that_outgrows_the_limit_is_refused_before_it_is_drawn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sizes: list[tuple[int, int]] = []
-    prepare = ImageFile.ImageFile.load_prepare
-
-    def watch(self: ImageFile.ImageFile) -> None:
-        sizes.append(self.size)
-        prepare(self)
-
-    monkeypatch.setattr(ImageFile.ImageFile, "load_prepare", watch)
-    with pytest.raises(Refusal):
-        decode(growing_gif(5000), presets=[SMALL], limits=Limits(1_000_000, 10**8))
-    assert (5000, 5000) not in sizes
-
-
-# --- Damage -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("format", INPUTS)
@@ -539,7 +501,7 @@ def test_a_placeholder_is_small_and_has_the_shape(
 
 
 def test_a_picture_stands_in_for_a_rendition_to_come() -> None:
-    data = placeholder_picture(size=(1920, 1080), color="#143cc8")
+    data = plain_picture(size=(1920, 1080), color="#143cc8")
     picture = opened(data)
     assert (picture.format, picture.size) == ("PNG", (1920, 1080))
     assert picture.convert("RGB").getextrema() == ((0x14, 0x14), (0x3C, 0x3C), (0xC8, 0xC8))

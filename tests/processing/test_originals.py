@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 
 from processing import originals, steps
 from processing.fingerprint import original_key
-from processing.images import Header
+from processing.images.header import Header
 from processing.models import Lease, Original, Rendition
 from processing.storages import FileMissing, LocalStorage, StorageUnavailable
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_digest, stored_keys

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from processing.presets import Box, InvalidPreset, Preset, Size, parse_preset, parse_presets, scaled
+from processing.presets import Box, InvalidPreset, Point, Preset, Size, parse_preset, parse_presets, scaled
 
 FILL = Preset(name="thumb", width=256, height=256, mode="fill")
 
@@ -42,6 +42,19 @@ def test_fill_has_its_exact_size(size: Size) -> None:
 )
 def test_fill_crops_around_the_middle(size: Size, expected: Box) -> None:
     assert FILL.crop(size) == expected
+
+
+@pytest.mark.parametrize(
+    ("focus", "expected"),
+    [
+        ((0.5, 0.5), (80, 0, 560, 480)),
+        ((0.6, 0.1), (144, 0, 624, 480)),
+        ((0.0, 0.0), (0, 0, 480, 480)),
+        ((1.0, 1.0), (160, 0, 640, 480)),
+    ],
+)
+def test_fill_crops_around_a_focus_as_far_as_the_picture_goes(focus: Point, expected: Box) -> None:
+    assert FILL.crop((640, 480), focus) == pytest.approx(expected)
 
 
 def test_fill_crops_to_its_own_shape() -> None:

@@ -9,10 +9,9 @@ from pytest_django import Settings
 
 from processing import configuration, renditions, steps
 from processing.fingerprint import fingerprint, rendition_key
-from processing.images import Encoded
+from processing.images.encoding import Encoded
 from processing.models import Original, Rendition
-from processing.presets import Preset
-from processing.renditions import Recipe
+from processing.presets import Preset, Recipe
 from processing.storages import LocalStorage
 from tests.conftest import MakeImage, stored_digest, stored_keys
 from tests.processing.conftest import StoreOriginal
@@ -28,8 +27,9 @@ def original(store_original: StoreOriginal) -> Original:
 
 def row(original: Original, preset: Preset, format: Any = "webp", **fields: Any) -> Rendition:
     """Return a row, not yet saved, of a file that is not there."""
-    key = rendition_key(public_key=original.public_key, preset=preset, format=format)
-    defaults = {"fingerprint": fingerprint(preset), "key": key, "width": 1, "height": 1, "byte_size": 1}
+    recipe = Recipe(preset, format)
+    key = rendition_key(public_key=original.public_key, recipe=recipe)
+    defaults = {"fingerprint": fingerprint(recipe), "key": key, "width": 1, "height": 1, "byte_size": 1}
     return Rendition(
         original=original, preset=preset.name, format=format, digest="0" * 64, **{**defaults, **fields}
     )
@@ -108,19 +108,19 @@ def test_sql_finds_what_python_finds(state: str, transparent: bool | None, origi
 
 def test_a_rendition_is_stored_under_its_derived_key(original: Original) -> None:
     stored = renditions.store(original, Recipe(TINY, "webp"), Encoded(b"pixels", 9, 6, frames=4))
-    assert stored.key == rendition_key(public_key=original.public_key, preset=TINY, format="webp")
+    assert stored.key == rendition_key(public_key=original.public_key, recipe=Recipe(TINY, "webp"))
     assert (stored.width, stored.height, stored.byte_size, stored.frames) == (9, 6, 6, 4)
-    assert stored.fingerprint == fingerprint(TINY)
+    assert stored.fingerprint == fingerprint(Recipe(TINY, "webp"))
     assert stored_digest(stored.key) == stored.digest
     assert not Rendition.objects.exists()
 
 
 def test_recording_replaces_and_names_what_is_not_needed_any_more(original: Original) -> None:
     old = row(original, TINY, key="renditions/old", fingerprint="f" * 16, redo=True)
-    gone, kept = row(original, TINY, "jpeg"), row(original, LARGE)
-    Rendition.objects.bulk_create([old, gone, kept])
+    kept = row(original, LARGE)
+    Rendition.objects.bulk_create([old, kept])
     new = row(original, TINY)
-    assert sorted(renditions.record(original, [new], [TINY])) == sorted(["renditions/old", gone.key])
+    assert renditions.record(original, [new], [TINY]) == ["renditions/old"]
     assert set(Rendition.objects.values_list("key", "redo")) == {(new.key, False), (kept.key, False)}
 
 
@@ -131,15 +131,21 @@ def test_recording_the_same_again_needs_no_deletion(original: Original) -> None:
     assert (Rendition.objects.get().pk, Rendition.objects.get().width) == (first.pk, 7)
 
 
-def test_only_presets_that_the_settings_no_longer_name_are_dropped(
+def test_only_presets_and_formats_that_the_settings_no_longer_name_are_dropped(
     original: Original, settings: Settings
 ) -> None:
-    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {"large": {"width": 1280}}}
-    Rendition.objects.bulk_create([row(original, LARGE), row(original, TINY)])
-    assert renditions.drop_unconfigured(original) == [
-        rendition_key(public_key=original.public_key, preset=TINY, format="webp")
-    ]
-    assert list(Rendition.objects.values_list("preset", flat=True)) == ["large"]
+    settings.DARKROOM = {
+        **settings.DARKROOM,
+        "PRESETS": {"large": {"width": 1280}, "other": {"width": 9, "formats": ["jpeg"]}},
+    }
+    other = Preset(name="other", width=9)
+    gone = [row(original, TINY), row(original, other, "webp")]
+    assert not Original.objects.filter(renditions.unwanted()).exists()
+    Rendition.objects.bulk_create([row(original, LARGE), row(original, other, "jpeg"), *gone])
+    assert Original.objects.filter(renditions.unwanted()).exists()
+    assert sorted(renditions.drop_unwanted(original)) == sorted(one.key for one in gone)
+    assert not Original.objects.filter(renditions.unwanted()).exists()
+    assert set(Rendition.objects.values_list("preset", "format")) == {("large", "webp"), ("other", "jpeg")}
 
 
 def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(

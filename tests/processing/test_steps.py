@@ -18,7 +18,7 @@ from pytest_django import Settings
 from processing import leases, originals, renditions, steps
 from processing.errors import Refusal
 from processing.fingerprint import original_key
-from processing.images import UnreadableImage
+from processing.images.refusals import UnreadableImage
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original, Rendition
 from processing.signals import step_finished, step_started

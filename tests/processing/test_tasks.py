@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 from myproject.celery import app
 from processing import steps
 from processing.errors import Refusal, TransientError
-from processing.images import UnreadableImage
+from processing.images.refusals import UnreadableImage
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original, Rendition
 from processing.storages import StorageUnavailable

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from processing import thumbhash
-from processing.images import Limits, decode
+from processing.images.formats import Limits
+from processing.images.source import decode
 from processing.presets import Preset
 from tests.conftest import MakeImage
 
@@ -179,7 +180,7 @@ def test_it_is_short() -> None:
 
 
 def test_a_real_picture_of_many_pixels_is_hashed_from_few(make_image: MakeImage) -> None:
-    limits = Limits(10**8, 10**8)
+    limits = Limits(pixels=10**8, animation_pixels=10**8)
     source = decode(make_image(width=3000, height=2000), presets=[Preset(name="p", width=256)], limits=limits)
     placeholder = source.placeholder()
     assert max(placeholder.width, placeholder.height) == 32

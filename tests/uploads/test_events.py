@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from processing.images import UnreadableImage
+from processing.images.refusals import UnreadableImage
 from processing.signals import step_failed, step_finished, step_started
 from tests.conftest import Send
 from uploads import events, services

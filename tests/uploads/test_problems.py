@@ -10,7 +10,7 @@ from django.http import Http404
 from django.test import RequestFactory
 from rest_framework import exceptions
 
-from processing.images import UnreadableImage
+from processing.images.refusals import UnreadableImage
 from processing.storages import FileMissing, StorageUnavailable
 from uploads import problems
 

@@ -31,7 +31,7 @@ from redis import Redis
 
 from processing import leases
 from processing.fingerprint import original_key
-from processing.images import UnreadableImage
+from processing.images.refusals import UnreadableImage
 from processing.models import Lease, Rendition
 from processing.steps import OriginalMissing
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_digest, stored_keys

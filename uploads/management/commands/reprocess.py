@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from processing import configuration
+from processing import configuration, renditions
 from processing.errors import Refusal, TransientError
 from processing.presets import Preset
 from uploads import selection, services
@@ -214,7 +214,7 @@ def _selection(options: dict[str, Any]) -> Selection:
 
 def _has_work(upload: Upload, chosen: Selection, options: dict[str, Any]) -> bool:
     """Tell whether anything is to be done for an upload: one that is not ready may lack only its notice."""
-    if upload.status != Upload.Status.READY or selection.has_unconfigured(upload.original):
+    if upload.status != Upload.Status.READY or renditions.unwanted_rows(upload.original):
         return True
     return bool(selection.todo(upload.original, chosen.presets, force=options["force"]))
 

@@ -1,0 +1,100 @@
+"""Containers: where a file says by which standard its colours are coded (PNG's cICP, HEIF's colr)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import error, unpack_from
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+# No honest file has so many parts before it tells its colours; a hostile one could have millions.
+_MOST_PARTS = 1000
+# A `meta` box lists the tiles of a picture, not their pixels.
+_LARGEST_META = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CodePoints:
+    """A picture's colours by ITU-T H.273: the numbers of its primaries and of its transfer function."""
+
+    primaries: int
+    transfer: int
+
+
+def code_points(data: bytes) -> CodePoints | None:
+    """Return what a PNG's cICP chunk, or the colr box of an AVIF or HEIC, says; None where it is broken."""
+    try:
+        return _of_png(data) if data.startswith(_PNG) else _of_boxes(data)
+    except (error, IndexError):
+        return None
+
+
+# --- PNG ----------------------------------------------------------------------------------
+
+
+def _of_png(data: bytes) -> CodePoints | None:
+    """Read the chunk cICP (PNG, third edition, 11.3.2.6); PNG knows only RGB in full range."""
+    position = len(_PNG)
+    for _ in range(_MOST_PARTS):
+        length, kind = unpack_from(">I4s", data, position)
+        if kind == b"cICP":
+            primaries, transfer, matrix, full_range = unpack_from("4B", data, position + 8)
+            return CodePoints(primaries, transfer) if (length, matrix, full_range) == (4, 0, 1) else None
+        if kind == b"IDAT":
+            return None
+        position += 12 + length
+    return None
+
+
+# --- ISO base media file format (ISO/IEC 14496-12) ----------------------------------------
+
+
+def _of_boxes(data: bytes) -> CodePoints | None:
+    meta = _first(_boxes(memoryview(data)), b"meta")
+    if not 4 <= len(meta) <= _LARGEST_META:
+        return None
+    parts = dict(_boxes(meta[4:]))
+    properties = dict(_boxes(parts.get(b"iprp", meta[:0])))
+    colours = list(_boxes(properties.get(b"ipco", meta[:0])))
+    wanted = _of_primary_item(parts.get(b"pitm", meta[:0]), properties.get(b"ipma", meta[:0]))
+    for number, (kind, content) in enumerate(colours, start=1):
+        if kind == b"colr" and bytes(content[:4]) == b"nclx" and number in wanted:
+            return CodePoints(*unpack_from(">HH", content, 4))
+    return None
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield type and content of the boxes that lie wholly within the data."""
+    position = 0
+    for _ in range(_MOST_PARTS):
+        if position + 8 > len(data):
+            return
+        size, kind = unpack_from(">I4s", data, position)
+        header = 8
+        if size == 1:
+            (size,), header = unpack_from(">Q", data, position + 8), 16
+        end = position + size if size else len(data)
+        if end > len(data) or end < position + header:
+            return
+        yield kind, data[position + header : end]
+        position = end
+
+
+def _first(boxes: Iterator[tuple[bytes, memoryview]], wanted: bytes) -> memoryview:
+    return next((content for kind, content in boxes if kind == wanted), memoryview(b""))
+
+
+def _of_primary_item(primary: memoryview, associations: memoryview) -> set[int]:
+    """Return the numbers of the properties of the picture that is shown (ISO/IEC 23008-12, 9.3)."""
+    (item,) = unpack_from(">I" if primary[0] else ">H", primary, 4)
+    version, wide = associations[0], associations[3] & 1
+    (count,) = unpack_from(">I", associations, 4)
+    position = 8
+    for _ in range(count):
+        (found,) = unpack_from(">I" if version else ">H", associations, position)
+        position += 4 if version else 2
+        many = associations[position]
+        numbers = unpack_from(f">{many}{'H' if wide else 'B'}", associations, position + 1)
+        if found == item:
+            # The highest bit says that a reader must understand the property.
+            return {number & (0x7FFF if wide else 0x7F) for number in numbers}
+        position += 1 + many * (2 if wide else 1)
+    return set()

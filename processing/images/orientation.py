@@ -1,0 +1,57 @@
+"""Orientation: how a picture is stored, and how it is turned upright."""
+
+from PIL import Image
+
+from processing.presets import Box, Size
+
+_TAG = 0x0112
+# What brings a picture of each EXIF orientation upright (CIPA DC-008, Orientation); 1 is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_MIRRORED, _UPSIDE_DOWN, _ON_ITS_SIDE = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}
+
+
+def stored_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; anything else in the tag counts as 1.
+
+    The decoders of HEIC and TIFF turn the picture themselves, and leave a tag that must not be applied
+    again. A PNG may tell its orientation after its pixels, which have to be loaded for it.
+    """
+    if image.format in {"HEIF", "TIFF"}:
+        return 1
+    value = image.getexif().get(_TAG, 1)
+    return value if value in _TURNS else 1
+
+
+def told_orientation(image: Image.Image) -> int:
+    """Return the orientation as far as it is told without decoding a pixel."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return stored_orientation(image)
+
+
+def swapped(size: Size, orientation: int) -> Size:
+    """Return the upright size of what is stored in `size`, or the other way round."""
+    return (size[1], size[0]) if orientation in _ON_ITS_SIDE else size
+
+
+def turned(picture: Image.Image, orientation: int) -> Image.Image:
+    """Return the picture upright."""
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def turned_box(box: Box, size: Size, orientation: int) -> Box:
+    """Return where a part of a stored picture of `size` lies once it is upright."""
+    left, top, right, bottom = box
+    if orientation in _MIRRORED:
+        left, right = size[0] - right, size[0] - left
+    if orientation in _UPSIDE_DOWN:
+        top, bottom = size[1] - bottom, size[1] - top
+    return (top, left, bottom, right) if orientation in _ON_ITS_SIDE else (left, top, right, bottom)

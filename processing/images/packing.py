@@ -1,0 +1,44 @@
+"""Packing: what was decoded, as bytes that another process takes up."""
+
+import json
+from collections.abc import Iterator
+
+from PIL import Image
+
+from processing.images.reduction import View, strips
+from processing.images.source import Decoded
+
+# Four bytes a pixel, as Pillow holds RGB, would be a third more to write for nothing.
+_RAW_BYTES = {"L": 1, "RGB": 3, "RGBa": 4, "CMYK": 4, "LAB": 3}
+
+
+def packed_size(decoded: Decoded) -> int:
+    """Return how many bytes the pixels take."""
+    picture = decoded.view.picture
+    return picture.width * picture.height * _RAW_BYTES[picture.mode]
+
+
+def packed(decoded: Decoded) -> Iterator[bytes]:
+    """Yield one line of JSON, then the pixels."""
+    view = decoded.view
+    fields = {
+        "orientation": decoded.orientation,
+        "mode": view.picture.mode,
+        "size": view.picture.size,
+        "box": view.box,
+    }
+    yield json.dumps(fields).encode() + b"\n"
+    for strip in strips(view.picture):
+        yield strip.tobytes()
+
+
+def unpacked(data: bytes) -> Decoded:
+    """Return what was packed.
+
+    Raises `ValueError` or `KeyError` for what is not whole.
+    """
+    start = data.index(b"\n") + 1
+    fields = json.loads(data[:start])
+    left, top, right, bottom = fields["box"]
+    picture = Image.frombytes(fields["mode"], tuple(fields["size"]), memoryview(data)[start:])
+    return Decoded(fields["orientation"], View(picture, (left, top, right, bottom)))

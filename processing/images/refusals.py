@@ -1,0 +1,54 @@
+"""What is said of a file that cannot be taken, and the one place where decoders' errors end."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from PIL import Image
+
+from processing.errors import Refusal
+
+
+class UnsupportedFormat(Refusal):
+    """The bytes are no picture of a format that is taken."""
+
+    code = "unsupported_format"
+    title = "This kind of file is not supported"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class UnreadableImage(Refusal):
+    """The picture is damaged."""
+
+    code = "unreadable_image"
+    title = "The image cannot be read"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class TooManyPixels(Refusal):
+    """The picture is larger than the limit."""
+
+    code = "too_many_pixels"
+    title = "The image has too many pixels"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@contextmanager
+def decoder_errors(name: str) -> Iterator[None]:
+    """Turn whatever a decoder throws into the one error that is final."""
+    with warnings.catch_warnings():
+        # A decoder's warnings are about the file, which is somebody else's.
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Refusal:
+            raise
+        except MemoryError as error:
+            raise TooManyPixels(f"{name} needs more memory than is given; send a smaller version.") from error
+        except Image.DecompressionBombError as error:
+            raise TooManyPixels(f"{name} has many more pixels than are taken; send a smaller one.") from error
+        except Exception as error:
+            raise UnreadableImage(
+                f"{name} is damaged or incomplete; try to open and save it again."
+            ) from error

@@ -1,0 +1,152 @@
+"""Source: an original, decoded once, and its renditions.
+
+The recipe of a rendition:
+
+1. `decoded`: decode the original once, scaled down by the decoder where it can (JPEG), alpha
+   premultiplied, and what is left of a whole factor averaged away;
+2. `resized`: reduce it to the largest size wanted, in the orientation it is stored in;
+3. `in_srgb`: bring its colours to sRGB;
+4. `_upright`: turn it; colours and turning cost less on fewer pixels;
+5. `Cascade`: every smaller size comes from the smallest picture that is still large enough;
+6. `encode`: pixels to bytes, with nothing beside the pixels.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+
+from PIL import Image
+
+from processing.images.animation import Animation, first_frame, read_animation
+from processing.images.attention import focus_of
+from processing.images.cascade import Cascade, first_size, ladder
+from processing.images.colour import in_srgb
+from processing.images.encoders import Encoders
+from processing.images.encoding import Encoded, encode, ready
+from processing.images.formats import Limits, opened
+from processing.images.orientation import stored_orientation, swapped, turned, turned_box
+from processing.images.placeholder import Placeholder, placeholder_of
+from processing.images.reduction import View, decoded_view
+from processing.presets import CENTRE, Point, Preset, Recipe, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the one decode gave: pixels as they are stored, and how they are to be turned."""
+
+    orientation: int
+    view: View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the whole original's."""
+
+    size: Size
+    transparent: bool
+    cascade: Cascade
+    animation: Animation | None
+    decoded: Decoded | None
+
+    def render(self, recipe: Recipe, *, focus: Point = CENTRE) -> Encoded:
+        """Return the rendition of this original by `recipe`, cropped around `focus`."""
+        (encoded,) = self.render_all([recipe], focus=focus, threads=1)
+        return encoded
+
+    def render_all(
+        self, recipes: Sequence[Recipe], *, focus: Point = CENTRE, threads: int = 2
+    ) -> Iterator[Encoded]:
+        """Yield the renditions in the order of the recipes; largest first is the fastest.
+
+        Encoders run in up to `threads` threads, this one included; the bytes are the same.
+        """
+        animated = self._animated(recipes, focus)
+        with Encoders(threads=threads) as encoders:
+            for preset, group in groupby(recipes, key=attrgetter("preset")):
+                picture = ready(self.cascade.picture(preset, focus))
+                for recipe in group:
+                    # Pillow's JPEG encoder holds the interpreter's lock: it would stop the other threads.
+                    here = recipe.format == "jpeg"
+                    job = partial(self._still, picture if here else picture.copy(), recipe)
+                    if recipe.format == "webp" and preset in animated:
+                        job = partial(animated.__getitem__, preset)
+                    encoders.add(self._effect(recipe, focus), job, here=here)
+                    yield from encoders.finished()
+            yield from encoders.rest()
+
+    def _animated(self, recipes: Sequence[Recipe], focus: Point) -> dict[Preset, Encoded]:
+        """Return the animated renditions: the frames pass once for all of them."""
+        presets = [recipe.preset for recipe in recipes if recipe.format == "webp"]
+        if not presets or self.animation is None or self.animation.is_too_large:
+            return {}
+        return self.animation.render_all(presets, focus)
+
+    def _still(self, picture: Image.Image, recipe: Recipe) -> Encoded:
+        """Return a picture; in WebP, which could have shown them, the other frames are left out."""
+        encoded = encode(picture, recipe)
+        if self.animation is None or recipe.format != "webp":
+            return encoded
+        film = self.animation.film
+        return replace(encoded, frames_left_out=film.count + film.left_out - 1)
+
+    def _effect(self, recipe: Recipe, focus: Point) -> Hashable:
+        """Return what the recipe does to this original: a small one looks alike in many presets."""
+        preset = recipe.preset
+        shape = preset.output_size(self.size), preset.crop(self.size, focus)
+        return shape, recipe.format, preset.quality, preset.effort, preset.background
+
+    def focus(self) -> Point:
+        """Return where a crop should look, found in the picture."""
+        return focus_of(self.cascade.views[-1].picture)
+
+    def placeholder(self) -> Placeholder:
+        """Return what to show before the thumbnail is there."""
+        return placeholder_of(self.cascade.views[-1].picture)
+
+
+def decode(
+    data: bytes,
+    *,
+    presets: Sequence[Preset],
+    limits: Limits,
+    later: Sequence[Preset] = (),
+    handed: Decoded | None = None,
+) -> Source:
+    """Return the original in `data`, decoded once, ready to be rendered by `presets`.
+
+    Give it all presets that are ever rendered together: they determine the cascade, and with it
+    the bytes of each rendition. With `later`, presets that will be rendered from what is decoded
+    now, `Source.decoded` is large enough for them too; `handed` is such a one from before, and
+    nothing but the header is read again.
+
+    Raises `UnreadableImage`, `UnsupportedFormat` or `TooManyPixels`, whatever the decoder throws.
+    """
+    with opened(data, limits=limits) as image:
+        stored = image.size  # A decoder that scales changes it.
+        decoded = handed or _decoded(data, image, [*presets, *later])
+        orientation = decoded.orientation
+        size = swapped(stored, orientation)
+        view = _first_reduction(decoded, size, presets)
+        view = View(in_srgb(view.picture, image, data), view.box)
+        view = View(turned(view.picture, orientation), turned_box(view.box, view.picture.size, orientation))
+        return Source(
+            size=size,
+            transparent=view.picture.mode == "RGBa",
+            cascade=Cascade(size, [view], ladder(size, presets)),
+            animation=read_animation(data, image=image, orientation=orientation, limits=limits),
+            decoded=decoded if later else None,
+        )
+
+
+def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:
+    orientation = stored_orientation(image)
+    wanted, _ = first_size(swapped(image.size, orientation), presets)
+    return Decoded(orientation, decoded_view(first_frame(data, image=image), swapped(wanted, orientation)))
+
+
+def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset]) -> View:
+    wanted, exactly = first_size(size, presets)
+    stored = swapped(wanted, decoded.orientation)
+    return decoded.view.resized(stored) if exactly else decoded.view.reduced(stored)

@@ -1,0 +1,56 @@
+"""The engine: what its versions are known for.
+
+A failure means that an upgrade of Pillow or of a codec library, or a change of the renderer, changed
+what is put out. Look at the pictures; if they are right, raise the format's number in
+`processing.fingerprint.ENGINE_VERSIONS`, so that its renditions are stale, and put its new digest here.
+"""
+
+import hashlib
+import random
+from io import BytesIO
+
+import pytest
+from PIL import Image, ImageFilter
+
+from processing.fingerprint import ENGINE_VERSIONS
+from processing.images.source import decode
+from processing.presets import FORMATS, Format, Preset, Recipe
+from tests.processing.pictures import LIMITS, opened
+
+pytestmark = pytest.mark.pixels
+
+# By format and by whether the picture is transparent. Of PNG the pixels count: how they are
+# compressed may differ between processors, and nobody sees it.
+KNOWN: dict[tuple[Format, bool], tuple[int, str]] = {
+    ("webp", False): (1, "78fb2c21397e3f25"),
+    ("webp", True): (1, "913e84d04178f446"),
+    ("jpeg", False): (1, "7a4e8f37def0f37a"),
+    ("jpeg", True): (1, "eb3b73307b34bbc6"),
+    ("png", False): (1, "f559ac66204dcaea"),
+    ("png", True): (1, "80fd829d4d10fe2f"),
+    ("avif", False): (1, "8700443778b5eeca"),
+    ("avif", True): (1, "ea175c1674bd0c74"),
+}
+PRESETS = [Preset(name=str(width), width=width) for width in (320, 160, 100)]
+
+
+def scene(*, transparent: bool) -> bytes:
+    """Return a PNG with edges, gradients and grain, the same on every machine."""
+    grain = Image.frombytes("RGB", (64, 48), random.Random(1).randbytes(64 * 48 * 3))
+    image = grain.resize((701, 523), Image.Resampling.BICUBIC).filter(ImageFilter.BoxBlur(2))
+    image.paste((250, 240, 20), (300, 100, 420, 333))
+    if transparent:
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    output = BytesIO()
+    image.save(output, "PNG")
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_version_of_the_engine_is_known_by_its_bytes(format: Format, transparent: bool) -> None:
+    source = decode(scene(transparent=transparent), presets=PRESETS, limits=LIMITS)
+    digest = hashlib.sha256()
+    for encoded in source.render_all([Recipe(preset, format) for preset in PRESETS]):
+        digest.update(opened(encoded.data).tobytes() if format == "png" else encoded.data)
+    assert KNOWN.get((format, transparent)) == (ENGINE_VERSIONS[format], digest.hexdigest()[:16])
