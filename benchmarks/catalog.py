@@ -62,7 +62,7 @@ CONTENDERS = [
         key="darkroom",
         label="Darkroom",
         module="darkroom",
-        recipe="as it runs: both steps, one decode each, files written as the storage writes them",
+        recipe="as it runs: both steps, two encoder threads, files written as the storage writes them",
         packages=("pillow",),
         environment={
             **programs.worker(queue="renditions", log_level="WARNING").environment,

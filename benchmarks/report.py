@@ -75,7 +75,7 @@ its pixels come from the reference recipe (full decode, one Lanczos resize for e
 its files are the measure for bytes and quality."""
 
 _WALL = """Seconds from the file to nine files, on {cores} cores. Darkroom's files are synced to the disk,
-as its storage does; nobody else's are."""
+as its storage does; nobody else's are. It encodes in two threads."""
 
 _MEMORY = """The most memory that a fresh process held while it did the work once. Darkroom's is a whole
 worker with Django, its database drivers and its storages: it holds {idle} MiB before the first picture."""
@@ -171,20 +171,27 @@ def _quality_row(run: Run, contender: str) -> list[str]:
     ]
 
 
-_STEPS = """Milliseconds of CPU. Decoding and encoding are measured alone, on the same pixels; reducing and
-resizing are what `decode` and `render` take beyond them."""
+_STEPS = """Milliseconds of CPU, in a process of its own that has rendered the picture before, in one thread;
+each step without those that it calls. What is cheap to decode is decoded twice, small for the
+thumbnail and larger for the sizes; what is dear is decoded once and handed over. The *floor*, one
+decode and nine encodes, is what no recipe on the same libraries can do without; it was measured
+above, among the others."""
 
 
 def _steps(run: Run) -> str:
     if not run.steps:
         return ""
-    names = list(next(iter(run.steps.values())))
+    names = dict.fromkeys(name for costs in run.steps.values() for name in costs)
     rows = [
-        [step, *[_number(1000 * costs[step], digits=0) for costs in run.steps.values()]] for step in names
+        [step, *[_number(1000 * costs.get(step, 0), digits=0) for costs in run.steps.values()]]
+        for step in names
     ]
     totals = [_number(1000 * sum(costs.values()), digits=0) for costs in run.steps.values()]
+    floors = [run.results.get(FLOOR, picture) for picture in run.steps]
+    floor = [_number(1000 * one.cpu if one else None, digits=0) for one in floors]
     header = ["step", *[run.labels[picture] for picture in run.steps]]
-    return f"## Darkroom, step by step\n\n{_STEPS}\n\n{_table(header, [*rows, ['together', *totals]])}"
+    table = _table(header, [*rows, ["together", *totals], ["*floor*", *floor]])
+    return f"## Darkroom, step by step\n\n{_STEPS}\n\n{table}"
 
 
 def _growth(run: Run) -> str:

@@ -2,21 +2,29 @@
 
 import hashlib
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from django.conf import settings
 
 from benchmarks.work import THUMBNAIL_SIDE, WIDTHS, Format
-from processing import configuration, originals, renditions, thumbhash
+from processing import configuration, handover, memory, renditions, steps, thumbhash
 from processing.fingerprint import original_key, public_key
-from processing.images import Source, decode
+from processing.images.header import read_header
+from processing.images.source import Source
 from processing.models import Original
-from processing.presets import Preset
-from processing.renditions import Recipe
+from processing.presets import Preset, Recipe
 
 FORMATS: tuple[Format, ...] = ("webp", "jpeg")
 THUMBNAIL = Preset(name="thumb", width=THUMBNAIL_SIDE, height=THUMBNAIL_SIDE, mode="fill", formats=("webp",))
 SIZES = [Preset(name=f"size-{width}", width=width, formats=FORMATS) for width in WIDTHS]
+
+# As a worker's process does when it begins.
+memory.keep()
+settings.DARKROOM["PRESETS"] = {
+    preset.name: {key: value for key, value in asdict(preset).items() if key != "name" and value is not None}
+    for preset in [THUMBNAIL, *SIZES]
+}
 
 
 def prepare(*, source: Path, folder: Path) -> None:
@@ -29,21 +37,36 @@ def prepare(*, source: Path, folder: Path) -> None:
 def render(*, source: Path, folder: Path) -> dict[str, Path]:
     """Do what the two tasks do, one after the other."""
     original = unsaved_original(source)
-    first = _decode(original, [THUMBNAIL])
+    first = steps.open_source(original=original, step="generate_thumbnails")
     describe(first)
     thumbnail = _write(original, first, [THUMBNAIL])
-    return {**thumbnail, **_write(original, _decode(original, SIZES), SIZES)}
+    if first.decoded:
+        handover.put(original, first.decoded)
+    del first
+    second = steps.open_source(original=original, step="resize_image")
+    return {**thumbnail, **_write(original, second, SIZES)}
 
 
 def unsaved_original(source: Path) -> Original:
     """Return the row of the picture, which no database knows."""
     content_hash = _content_hash(source)
-    key = public_key(content_hash=content_hash, secret=settings.SECRET_KEY)
-    return Original(content_hash=content_hash, public_key=key)
+    with source.open("rb") as file:
+        header = read_header(file, name=source.name, limits=configuration.limits())
+    return Original(
+        content_hash=content_hash,
+        public_key=public_key(content_hash=content_hash, secret=settings.SECRET_KEY),
+        format=header.format,
+        width=header.width,
+        height=header.height,
+    )
 
 
 def describe(source: Source) -> None:
-    """Do what the first step does before its thumbnail: placeholder and dominant colour."""
+    """Do what the first step does before its thumbnail: placeholder, dominant colour and focus.
+
+    The thumbnail is cut from the middle all the same, for that is what is compared.
+    """
+    source.focus()
     placeholder = source.placeholder()
     thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
 
@@ -51,10 +74,6 @@ def describe(source: Source) -> None:
 def recipes_of(presets: list[Preset]) -> list[Recipe]:
     """Return the recipes; unlike in a site, JPEG stays JPEG where there is transparency."""
     return [Recipe(preset, format) for preset in presets for format in preset.formats]
-
-
-def _decode(original: Original, presets: list[Preset]) -> Source:
-    return decode(originals.read(original), presets=presets, limits=configuration.limits())
 
 
 def _write(original: Original, source: Source, presets: list[Preset]) -> dict[str, Path]:

@@ -8,8 +8,8 @@ from benchmarks.quality import judge
 from benchmarks.work import Rendition
 from benchmarks.worker import cpu_seconds
 from processing import configuration
-from processing.images import Source, decode
-from processing.presets import Format, Preset
+from processing.images.source import Source, decode
+from processing.presets import Format, Preset, Recipe
 
 ROUNDS = 3
 WIDTH = 1280
@@ -28,7 +28,7 @@ def _encode(picture: Source, preset: Preset, format: Format, source: Path, folde
     path = folder / f"{WIDTH}.{format}"
     for _ in range(ROUNDS):
         before = cpu_seconds()
-        encoded = picture.render(preset, format)
+        encoded = picture.render(Recipe(preset, format))
         seconds.append(cpu_seconds() - before)
         path.write_bytes(encoded.data)
     # Any rendition of this width has the reference that is meant.

@@ -1,87 +1,89 @@
-"""Where Darkroom's CPU goes, step by step, seen through its public functions.
-
-Decoding and encoding are measured alone, on the same pixels; what `decode` and `render` take beyond
-them is reducing, colour and resizing.
-"""
+"""Where Darkroom's CPU goes, step by step: each part is timed without those that it calls."""
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from benchmarks.contenders import darkroom, floor
-from benchmarks.contenders.darkroom import SIZES, THUMBNAIL
-from benchmarks.work import RENDITIONS
+from django.conf import settings
+
+from benchmarks.contenders import darkroom
 from benchmarks.worker import cpu_seconds
-from processing import configuration, originals, renditions
-from processing.images import decode
+from processing import handover, originals, renditions, steps
+from processing.images import source as sources
+from processing.images.cascade import Cascade
+from processing.images.reduction import View
 
 # By what was done.
 Seconds = dict[str, float]
 
-ROUNDS = 3
-# A fill of 256 × 256 needs a picture of 4:3 to be as wide as this.
-THUMBNAIL_WIDTH = 342
+ROUNDS = 5
+
+
+def _format_of(*arguments: Any) -> str:
+    return f"encode {arguments[1].format.upper().replace('WEBP', 'WebP')}"
+
+
+# Where each part is found, its name there, and what it is called.
+PARTS: list[tuple[Any, str, str | Callable[..., str]]] = [
+    (originals, "read", "read the original, twice"),
+    (sources, "decoded_view", "decode"),
+    (sources, "stored_orientation", "decode"),  # A PNG is decoded to be asked for it.
+    (View, "resized", "resize whole pictures"),
+    (sources, "in_srgb", "bring to sRGB"),
+    (sources, "turned", "turn upright"),
+    (darkroom, "describe", "placeholder, colour and focus"),
+    (Cascade, "picture", "crop and resize"),
+    (sources, "ready", "alpha as the encoders take it"),
+    (sources, "encode", _format_of),
+    (renditions, "store", "hash, write, sync"),
+    (handover, "put", "hand over"),
+    (handover, "take", "hand over"),
+    (steps, "open_source", "everything else"),
+]
+
+
+class Stopwatch:
+    """Seconds of CPU by part, each without the parts inside it."""
+
+    def __init__(self) -> None:
+        self.taken: Seconds = defaultdict(float)
+        self._inside: list[float] = [0.0]
+
+    def watch(self, place: Any, name: str, label: str | Callable[..., str]) -> None:
+        """Time a function from now on."""
+        function = getattr(place, name)
+
+        def timed(*arguments: Any, **options: Any) -> Any:
+            self._inside.append(0.0)
+            before = cpu_seconds()
+            try:
+                return function(*arguments, **options)
+            finally:
+                seconds = cpu_seconds() - before
+                told = label if isinstance(label, str) else label(*arguments)
+                self.taken[told] += seconds - self._inside.pop()
+                self._inside[-1] += seconds
+
+        setattr(place, name, timed)
 
 
 def study(*, source: Path, folder: Path) -> dict[str, float]:
-    """Return the median seconds of CPU by step."""
-    rounds = [_round(source, folder) for _ in range(ROUNDS + 1)][1:]
-    return {step: median(costs[step] for costs in rounds) for step in rounds[0]}
+    """Return the median seconds of CPU by step; one thread encodes, so that each step is seen alone."""
+    settings.DARKROOM["ENCODER_THREADS"] = 1
+    stopwatch = Stopwatch()
+    for part in PARTS:
+        stopwatch.watch(*part)
+    rounds = [_round(source, folder, stopwatch) for _ in range(ROUNDS + 1)][1:]
+    return {step: median(costs.get(step, 0.0) for costs in rounds) for step in rounds[0]}
 
 
-def _round(source: Path, folder: Path) -> dict[str, float]:
+def _round(source: Path, folder: Path, stopwatch: Stopwatch) -> Seconds:
     shutil.rmtree(folder)
     folder.mkdir()
     darkroom.prepare(source=source, folder=folder)
-    floor.prepare(source=source, folder=folder)
-    taken: Seconds = defaultdict(float)
-    _darkroom(taken, source)
-    _alone(taken, source.read_bytes())
-    return {
-        "read the original, twice": taken["read"],
-        "decode, twice": taken["decode alone"],
-        "reduce, colour, turn upright": max(0, taken["decode"] - taken["decode alone"]),
-        "placeholder and dominant colour": taken["describe"],
-        "resize": max(0, taken["render"] - taken["webp"] - taken["jpeg"]),
-        "encode WebP": taken["webp"],
-        "encode JPEG": taken["jpeg"],
-        "hash, write, sync": taken["store"],
-    }
-
-
-def _darkroom(taken: Seconds, source: Path) -> None:
-    """Do what the two tasks do."""
-    original = darkroom.unsaved_original(source)
-    for presets in ([THUMBNAIL], SIZES):
-        with _timed(taken, "read"):
-            data = originals.read(original)
-        with _timed(taken, "decode"):
-            picture = decode(data, presets=presets, limits=configuration.limits())
-        if presets == [THUMBNAIL]:
-            with _timed(taken, "describe"):
-                darkroom.describe(picture)
-        for recipe in darkroom.recipes_of(presets):
-            with _timed(taken, "render"):
-                encoded = picture.render(recipe.preset, recipe.format)
-            with _timed(taken, "store"):
-                renditions.store(original, recipe, encoded)
-
-
-def _alone(taken: Seconds, data: bytes) -> None:
-    """Do what cannot be avoided, from ready bytes and ready pixels."""
-    with _timed(taken, "decode alone"):
-        floor.decode(data, width=THUMBNAIL_WIDTH)
-        floor.decode(data)
-    for rendition in RENDITIONS:
-        with _timed(taken, rendition.format):
-            floor.encode_ready(rendition)
-
-
-@contextmanager
-def _timed(taken: Seconds, name: str) -> Iterator[None]:
-    before = cpu_seconds()
-    yield
-    taken[name] += cpu_seconds() - before
+    stopwatch.taken.clear()
+    darkroom.render(source=source, folder=folder)
+    return dict(stopwatch.taken)
