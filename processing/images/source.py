@@ -2,11 +2,11 @@
 
 The recipe of a rendition:
 
-1. `decoded`: decode the original once, scaled down by the decoder where it can (JPEG), alpha
+1. `decoded_view`: decode the original once, scaled down by the decoder where it can (JPEG), alpha
    premultiplied, and what is left of a whole factor averaged away;
-2. `resized`: reduce it to the largest size wanted, in the orientation it is stored in;
+2. `View.resized`: reduce it to the largest size wanted, in the orientation it is stored in;
 3. `in_srgb`: bring its colours to sRGB;
-4. `_upright`: turn it; colours and turning cost less on fewer pixels;
+4. `turned`: turn it upright; colours and turning cost less on fewer pixels;
 5. `Cascade`: every smaller size comes from the smallest picture that is still large enough;
 6. `encode`: pixels to bytes, with nothing beside the pixels.
 """
