@@ -75,7 +75,9 @@ its pixels come from the reference recipe (full decode, one Lanczos resize for e
 its files are the measure for bytes and quality."""
 
 _WALL = """Seconds from the file to nine files, on {cores} cores. Darkroom's files are synced to the disk,
-as its storage does; nobody else's are. It encodes in two threads."""
+as its storage does; nobody else's are. It encodes in two threads, but its two steps are two tasks, the
+second of which begins where the first has ended: decoding, the thumbnail, and the first resize are
+done by one core, while sharp at its best encodes all nine files at once on every core."""
 
 _MEMORY = """The most memory that a fresh process held while it did the work once. Darkroom's is a whole
 worker with Django, its database drivers and its storages: it holds {idle} MiB before the first picture."""

@@ -1,12 +1,12 @@
 """Handover: what the first step has decoded, left on this machine for the second.
 
-Decoding is what a PNG, a HEIC or a very large JPEG costs most, and two steps would do it twice. It is no
-more than a help: whoever finds nothing here decodes the original, and gets the same pixels.
+Decoding is what a PNG or a HEIC costs most, and a camera's JPEG a good part, and two steps would do it
+twice. It is no more than a help: whoever finds nothing here decodes the original, and gets the same pixels.
 """
 
 import hashlib
 import json
-import os
+import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -43,16 +43,19 @@ def put(original: Original, decoded: Decoded) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _used_bytes(folder) + packed_size(decoded) > settings.DARKROOM["HANDOVER_BYTES"]:
             return
-        part = folder / f"{os.getpid()}.part"
-        with part.open("wb") as file:
-            file.writelines(packed(decoded))
-        part.replace(_path(original))
+        part = folder / f"{secrets.token_hex(8)}.part"
+        try:
+            with part.open("wb") as file:
+                file.writelines(packed(decoded))
+            part.replace(_path(original))
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def take(original: Original) -> Decoded | None:
     """Return what was left, which is gone then, or None."""
     path = _path(original)
-    mine = path.with_suffix(f".{os.getpid()}")
+    mine = path.with_suffix(f".{secrets.token_hex(8)}")
     try:
         # Whoever comes at the same time finds nothing.
         path.replace(mine)

@@ -1,8 +1,9 @@
 """What the first step leaves for the second: the same pixels, once, bounded, and never needed."""
 
+import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,18 @@ def test_what_nobody_takes_is_removed(folder: Path, make_image: MakeImage) -> No
     os.utime(old, (time.time() - 601, time.time() - 601))
     handover.remove_old()
     assert files(folder) == [new]
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    folder: Path, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(decoded: Decoded) -> Iterator[bytes]:
+        yield b"{}"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(handover, "packed", fail)
+    handover.put(Original(content_hash="ab" * 32), decoded(make_image))
+    assert files(folder) == []
 
 
 def test_only_its_owner_may_look(folder: Path, make_image: MakeImage) -> None:
