@@ -56,9 +56,13 @@ def is_spent(lease: Lease) -> bool:
     return bool(lease.crashes >= most_crashes or lease.attempts > most_attempts)
 
 
-def end(lease: Lease) -> None:
-    """Remove the lease of a step that is done or has failed for good; another's stays."""
-    Lease.objects.filter(pk=lease.pk, token=lease.token).delete()
+def end(lease: Lease) -> bool:
+    """Remove the lease of a step that is done or has failed for good; tell whether it was still this one.
+
+    It is not where it ran out and another worker has taken over, or where the original is gone.
+    """
+    deleted, _ = Lease.objects.filter(pk=lease.pk, token=lease.token).delete()
+    return bool(deleted)
 
 
 def postpone(lease: Lease, error: Exception) -> None:

@@ -45,8 +45,13 @@ def read(original: Original) -> bytes:
 
     Raises `StorageUnavailable` or `FileMissing`.
     """
-    with call_storage(lambda: default_storage.open(original_key(original.content_hash))) as file:
-        data: bytes = call_storage(file.read)
+    try:
+        with call_storage(lambda: default_storage.open(original_key(original.content_hash))) as file:
+            data: bytes = call_storage(file.read)
+    except FileMissing as error:
+        if not call_storage(default_storage.is_there):  # type: ignore[attr-defined]  # both of ours have it
+            raise StorageUnavailable("The storage is gone: is its disk mounted, its bucket there?") from error
+        raise
     return data
 
 

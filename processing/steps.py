@@ -79,6 +79,9 @@ def _report_done(original: Original, step: Step) -> None:
 
 def _run_leased(original: Original, step: Step) -> None:
     lease = _begin(original, step)
+    if lease is None:
+        logger.info("%s: the original %s was deleted just now.", step, original)
+        return
     try:
         if leases.is_spent(lease):
             raise GaveUp(_why_spent(lease))
@@ -96,8 +99,11 @@ def _run_leased(original: Original, step: Step) -> None:
         raise
 
 
-def _begin(original: Original, step: Step) -> Lease:
+def _begin(original: Original, step: Step) -> Lease | None:
+    """Return a lease for the step, or None where the original has been deleted meanwhile."""
     with transaction.atomic():
+        if not _locked(original):
+            return None
         lease = leases.acquire(original, step)
         _send(step_started, original, step)
     return lease
@@ -162,7 +168,7 @@ def _describe(original: Original, source: Source) -> None:
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:
     """Save what was rendered, in one transaction with the end of the lease and the news of it."""
     with transaction.atomic():
-        if not Original.objects.select_for_update().filter(pk=original.pk).exists():
+        if not _locked(original):
             _clean_up(original, rows)
             return
         unused = renditions.record(original, rows, presets_of(step))
@@ -170,6 +176,11 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
         leases.end(lease)
         _send(step_finished, original, step)
         transaction.on_commit(partial(renditions.delete_files, unused))
+
+
+def _locked(original: Original) -> bool:
+    """Keep the original's row from being deleted until the transaction ends; tell whether it is there."""
+    return Original.objects.select_for_update().filter(pk=original.pk).exists()
 
 
 def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:
@@ -182,9 +193,10 @@ def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:
 
 
 def _fail(original: Original, step: Step, lease: Lease, refusal: Refusal) -> None:
+    """Tell that the step has failed, unless that is for another worker to say by now."""
     with transaction.atomic():
-        leases.end(lease)
-        step_failed.send(sender=Original, content_hash=original.content_hash, step=step, refusal=refusal)
+        if leases.end(lease):
+            step_failed.send(sender=Original, content_hash=original.content_hash, step=step, refusal=refusal)
 
 
 def _send(signal: Signal, original: Original, step: Step) -> None:

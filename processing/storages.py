@@ -45,6 +45,10 @@ class LocalStorage(FileSystemStorage):
         if not os.access(root, os.W_OK):
             raise PermissionError(f"{root} cannot be written to")
 
+    def is_there(self) -> bool:
+        """Tell whether the storage is what it was: a disk that is not mounted leaves an empty folder."""
+        return (Path(self.location) / "originals").is_dir()
+
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +101,16 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
     def check(self) -> None:
         """Raise what stands in the way of reaching the bucket."""
         self.connection.meta.client.head_bucket(Bucket=self.bucket_name)
+
+    def is_there(self) -> bool:
+        """Tell whether the bucket exists: S3 answers for a file in none as for a file that is missing."""
+        try:
+            self.check()
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
 
     def get_object_parameters(self, name: str) -> dict[str, Any]:
         """Return the headers of an object: nothing that a browser sent gets among them."""

@@ -1,6 +1,7 @@
 """Each step: once, twice, in a race, killed; and what it does when something is amiss."""
 
 import errno
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -278,6 +279,23 @@ def test_a_worker_that_is_overtaken_changes_nothing(
     assert_storage_matches_rows()
 
 
+@both_steps
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_overtaken_and_fails_says_nothing(
+    step: Step, original: Original, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtake() -> None:
+        expire_leases()
+        run_at_once(lambda: run(step, original))
+        raise UnreadableImage("too late")
+
+    before(monkeypatch, steps, "decode", overtake)
+    with pytest.raises(UnreadableImage, match="too late"):
+        run(step, original)
+    assert news.failed == []
+    assert Rendition.objects.count() == ROWS[step]
+
+
 # --- Killed -------------------------------------------------------------------------------
 
 
@@ -487,7 +505,28 @@ def test_a_lost_original_is_final_and_says_so(step: Step, original: Original, ne
     assert not Lease.objects.exists()
 
 
+@both_steps
+def test_a_storage_that_is_gone_is_no_lost_original(step: Step, original: Original, news: News) -> None:
+    shutil.rmtree(Path(django_settings.MEDIA_ROOT) / "originals")
+    with pytest.raises(StorageUnavailable, match=r"is its disk mounted, its bucket there\?"):
+        run(step, original)
+    assert news.failed == []
+    assert Lease.objects.get().next_attempt_at is not None
+
+
 # --- Deleted in the middle ----------------------------------------------------------------
+
+
+@both_steps
+def test_an_original_deleted_before_its_lease_is_no_error(
+    step: Step, original: Original, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before(monkeypatch, steps, "_begin", lambda: originals.remove(original_id=original.pk))
+    run(step, original)
+    assert not Lease.objects.exists()
+    assert news.failed == []
+    assert stored_keys() == set()
+
 
 MOMENTS = [
     (steps, "decode"),

@@ -27,6 +27,15 @@ def root(storage: LocalStorage) -> Path:
     return Path(storage.location)
 
 
+def test_a_folder_that_was_never_written_to_is_not_there(storage: LocalStorage, root: Path) -> None:
+    assert not storage.is_there()
+    storage.check()
+    assert not storage.is_there()
+    storage.save(KEY, ContentFile(b"pixels"))
+    storage.delete(KEY)
+    assert storage.is_there()
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[str]:
     """Return a list of what is asked of the file system, in its order."""

@@ -226,3 +226,11 @@ def test_a_storage_that_goes_away_postpones_the_step(
     assert lease.next_attempt_at is not None
     upload.refresh_from_db()
     assert upload.status == Upload.Status.PROCESSING
+
+
+def test_a_bucket_that_is_gone_is_not_there(bucket: S3Storage) -> None:
+    assert bucket.is_there()
+    bucket.connection.meta.client.delete_bucket(Bucket=bucket.bucket_name)
+    assert not bucket.is_there()
+    with pytest.raises(FileMissing):
+        call_storage(lambda: read(bucket, ORIGINAL))
