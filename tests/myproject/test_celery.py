@@ -1,0 +1,38 @@
+"""What a worker's process does before its first task, seen in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+from tests.processing.processes import ROOT
+
+CODE = """
+import resource
+from celery.signals import worker_process_init
+from PIL import Image
+from myproject.celery import app
+app.loader.import_default_modules()
+worker_process_init.send(sender=None)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        Image.new("RGB", (4000, 3000))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(resource.getrlimit(resource.RLIMIT_AS)[0], faults())
+"""
+
+
+def test_a_child_has_bounded_memory_and_keeps_it() -> None:
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CODE],
+        cwd=ROOT,
+        env={**os.environ, "WORKER_MEMORY": "2000000000"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    limit, faults = map(int, process.stdout.split())
+    assert limit == 2_000_000_000
+    assert faults < 100
