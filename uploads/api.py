@@ -13,9 +13,15 @@ from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from uploads import services
-from uploads.models import Upload
-from uploads.serializers import NewUploadSerializer, UploadSerializer
+from uploads import notifications, services
+from uploads.models import Delivery, Upload
+from uploads.serializers import (
+    NewUploadSerializer,
+    NoticeSerializer,
+    ReadSerializer,
+    UnreadSerializer,
+    UploadSerializer,
+)
 
 
 class NewestFirst(CursorPagination):
@@ -88,3 +94,46 @@ class UploadViewSet(
         upload = self.get_object()
         services.reprocess(uploads=[upload])
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
+
+
+class NewestNotices(NewestFirst):
+    """Pages of notices, with how many have not been read."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return one page, and count what is unread beside it."""
+        self.unread = notifications.unread_count(cast("User", request.user))
+        return super().paginate_queryset(queryset, request, view)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the page with the count."""
+        response = super().get_paginated_response(data)
+        return Response({"unread": self.unread, **response.data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the page's schema with the count."""
+        page: dict[str, Any] = super().get_paginated_response_schema(schema)
+        page["properties"] = {"unread": {"type": "integer"}, **page["properties"]}
+        return page
+
+
+class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+    """A person's own notices."""
+
+    serializer_class = NoticeSerializer
+    pagination_class = NewestNotices
+    parser_classes = (JSONParser,)
+    http_method_names = ("get", "head", "options", "post")
+
+    def get_queryset(self) -> QuerySet[Delivery]:
+        """Return what this person was told."""
+        return notifications.inbox(cast("User", self.request.user))
+
+    @extend_schema(request=ReadSerializer, responses=UnreadSerializer)
+    @action(detail=False, methods=["post"])
+    def read(self, request: Request) -> Response:
+        """Note that notices have been read, all of them or those that `ids` names."""
+        wanted = ReadSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        person = cast("User", request.user)
+        notifications.mark_read(person=person, ids=wanted.validated_data.get("ids"))
+        return Response({"unread": notifications.unread_count(person)})

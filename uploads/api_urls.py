@@ -4,13 +4,14 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from uploads.api import UploadViewSet
+from uploads.api import NoticeViewSet, UploadViewSet
 from uploads.problems import not_found
 
 app_name = "api"
 
 router = SimpleRouter(use_regex_path=False)
 router.register("uploads", UploadViewSet, basename="upload")
+router.register("notices", NoticeViewSet, basename="notice")
 
 urlpatterns = [
     *router.urls,

@@ -1,10 +1,12 @@
 """Notices: rows made with the event they tell of, delivered at least once under a stable id."""
 
 import smtplib
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -40,6 +42,27 @@ def create(event: Event) -> None:
         Delivery.objects.create(
             event=event, channel=Delivery.Channel.EMAIL, subject=subject, next_attempt_at=timezone.now()
         )
+
+
+def inbox(person: User) -> QuerySet[Delivery]:
+    """Return the notices that a person sees on the page and in the API, newest first."""
+    return Delivery.objects.filter(event__owner=person, channel=Delivery.Channel.IN_APP).select_related(
+        "event"
+    )
+
+
+def unread_count(person: User) -> int:
+    """Return how many notices a person has not read."""
+    return inbox(person).filter(read_at=None).count()
+
+
+def mark_read(*, person: User, ids: Collection[uuid.UUID] | None = None) -> None:
+    """Note that a person has read notices, all of them by default; who reads again changes nothing."""
+    unread = inbox(person).filter(read_at=None)
+    if ids is not None:
+        unread = unread.filter(pk__in=ids)
+    # A query over several tables cannot be updated.
+    Delivery.objects.filter(pk__in=unread.values("pk")).update(read_at=timezone.now())
 
 
 def due() -> QuerySet[Delivery]:

@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -20,9 +19,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from processing.errors import Refusal, TransientError
 from processing.models import Rendition
-from uploads import accounts, services
+from uploads import accounts, notifications, services
 from uploads.handlers import HashedFile
-from uploads.models import Delivery, Step, Upload
+from uploads.models import Step, Upload
 
 CARDS_A_PAGE = 24
 NOTICES = 8
@@ -98,7 +97,7 @@ def _home(request: HttpRequest, files: list[HashedFile]) -> HttpResponse:
         "page": page,
         "cards": cards,
         "unfinished": any(card.upload.is_unfinished for card in cards),
-        "notices": _notices(_person(request)),
+        "notices": notifications.inbox(_person(request))[:NOTICES],
         "visibilities": Upload.Visibility.choices,
         "words": {name: str(words) for name, words in WORDS.items()},
     }
@@ -189,12 +188,6 @@ def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> Non
     else:
         words = _("%(name)s is already here.") if received.duplicate else _("%(name)s is uploaded.")
         messages.success(request, words % name)
-
-
-def _notices(person: User) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(event__owner=person, channel=Delivery.Channel.IN_APP).select_related(
-        "event"
-    )[:NOTICES]
 
 
 def _own_upload(request: HttpRequest, upload_id: uuid.UUID) -> Upload:

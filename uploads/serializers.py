@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from processing.models import Rendition
 from uploads import links
-from uploads.models import Step, Upload
+from uploads.models import Delivery, Step, Upload
 
 
 class PlaceholderSerializer(serializers.Serializer[Any]):
@@ -130,3 +130,27 @@ def _step(upload: Upload, name: str, row: Step | None) -> dict[str, Any]:
     else:
         state = "running" if started_at else "waiting"
     return {"name": name, "state": state, "started_at": started_at, "finished_at": finished_at}
+
+
+class NoticeSerializer(serializers.ModelSerializer[Delivery]):
+    """A notice as its owner sees it; the upload is null once it has been purged."""
+
+    event = serializers.CharField(source="event.name", read_only=True)
+    upload = serializers.UUIDField(source="event.upload_id", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Delivery
+        fields = ("id", "subject", "event", "upload", "created_at", "read_at")
+        read_only_fields = fields
+
+
+class ReadSerializer(serializers.Serializer[Any]):
+    """Which notices have been read: all of them where no ids are given."""
+
+    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
+
+
+class UnreadSerializer(serializers.Serializer[Any]):
+    """How many notices have not been read."""
+
+    unread = serializers.IntegerField()
