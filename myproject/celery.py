@@ -1,18 +1,46 @@
 """The Celery application: the workers, beat, Flower and the web process all start from it."""
 
 import os
+from contextlib import suppress
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
+from celery.app.task import Context
+from celery.canvas import Signature
 from celery.signals import worker_init, worker_process_init
 from django.conf import settings
 
+from myproject import rabbitmq
 from myproject.startup import refuse_errors
 from processing import memory
+from uploads.broker import BrokerAway, queue_depths
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
-app = Celery("darkroom")
+
+class QueuedTask(Task[Any, Any]):
+    """A task that is tried again in the queue it came from, so that bulk work stays bulk work."""
+
+    def signature_from_request(
+        self,
+        request: Context | None = None,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        queue: str | None = None,
+        **options: Any,
+    ) -> Signature[Any]:
+        """Return the signature of the next attempt.
+
+        Celery keeps the queue only where there is no exchange; else it takes that of the task's route.
+        """
+        # What RabbitMQ has delayed carries the delay before the queue's name: `0.0.….1.bulk`.
+        key = ((request or self.request).delivery_info or {}).get("routing_key") or ""
+        queue = queue or key.rpartition(".")[2] or None
+        return super().signature_from_request(request, args, kwargs, queue, **options)
+
+
+rabbitmq.install()
+app = Celery("darkroom", task_cls=QueuedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # What beat starts stands above the pipeline, and account mail below it: modules of their own.
@@ -24,6 +52,14 @@ app.autodiscover_tasks(related_name="mail")
 def check_settings(**_options: Any) -> None:
     """Refuse to start with settings that make no sense."""
     refuse_errors()
+
+
+@worker_init.connect
+def declare_queues(**_options: Any) -> None:
+    """Declare every queue on RabbitMQ, where each worker binds those of the others, too."""
+    if not settings.CELERY_BROKER_URL.startswith("redis"):
+        with suppress(BrokerAway):
+            queue_depths()
 
 
 @worker_process_init.connect

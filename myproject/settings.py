@@ -228,16 +228,30 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_TIMEZONE = TIME_ZONE
 
+
+def _queue(name: str) -> Queue:
+    """Return a queue as the broker keeps it best: on RabbitMQ it outlives a node."""
+    if _BROKER_IS_REDIS:
+        return Queue(name, Exchange(name), routing_key=name)
+    # Celery delays a retry in the broker only behind a topic exchange; behind a direct one the
+    # message would fill a worker's hand until its time has come.
+    exchange = Exchange("darkroom", type="topic")
+    return Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"})
+
+
+# A quorum queue without its majority confirms nothing: whoever publishes waits a second for it.
+_PUBLISHING: dict[str, Any] = {} if _BROKER_IS_REDIS else {"confirm_timeout": 1}
+
 # One queue a purpose, so that what a person waits for goes first.
 CELERY_TASK_DEFAULT_QUEUE = "notifications"
 CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name), routing_key=name)
-    for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
+    _queue(name) for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
 ]
 CELERY_TASK_ROUTES = {
-    "processing.tasks.generate_thumbnails": {"queue": "thumbnails"},
-    "processing.tasks.resize_image": {"queue": "renditions"},
-    "uploads.recurring.*": {"queue": "maintenance"},
+    "processing.tasks.generate_thumbnails": {"queue": "thumbnails", **_PUBLISHING},
+    "processing.tasks.resize_image": {"queue": "renditions", **_PUBLISHING},
+    "uploads.recurring.*": {"queue": "maintenance", **_PUBLISHING},
+    "*": {"queue": CELERY_TASK_DEFAULT_QUEUE, **_PUBLISHING},
 }
 CELERY_TASK_TIME_LIMIT = DARKROOM["STEP_TIME_LIMIT"]
 

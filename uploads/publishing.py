@@ -2,6 +2,7 @@
 
 import logging
 
+from amqp import AMQPError
 from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 
@@ -12,7 +13,8 @@ def publish(message: Signature) -> bool:
     """Hand a message to the broker; return False where it cannot be reached."""
     try:
         message.apply_async()
-    except OperationalError as error:
+    # RabbitMQ's refusals (a queue of another type, a wrong password) come as its client's own errors.
+    except (OperationalError, AMQPError) as error:
         logger.warning("The broker is away, %s will be queued again: %s", message.task, error)
         return False
     return True

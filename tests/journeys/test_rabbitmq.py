@@ -1,0 +1,64 @@
+"""The system on RabbitMQ, with quorum queues."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import IN_CI, MakeImage
+from tests.journeys.test_upload import send_by_token, status_of
+from tests.rabbitmq import RabbitMQ, is_installed
+from tests.system import System, wait_until
+
+pytestmark = pytest.mark.journey
+
+QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
+
+
+@pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """Return a running node."""
+    if not is_installed():
+        if IN_CI:
+            pytest.fail("There is no RabbitMQ.")
+        pytest.skip("There is no RabbitMQ; install Debian's package rabbitmq-server.")
+    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    with node.running():
+        yield node
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ) -> Iterator[System]:
+    """Return a running system whose broker is that node."""
+    running = System(tmp_path_factory.mktemp("system"), CELERY_BROKER_URL=rabbitmq.url)
+    with running.ready():
+        yield running
+
+
+@pytest.fixture(scope="module")
+def token(system: System) -> str:
+    return system.manage("drf_create_token", "demo").stdout.split()[2]
+
+
+def send(system: System, token: str, data: bytes) -> object:
+    """Upload a picture, see that it is taken soon, and return its address."""
+    started_at = time.monotonic()
+    status, upload = send_by_token(system, token, data, "photo.jpg")
+    assert status == 201
+    assert time.monotonic() - started_at < 2
+    return upload["url"]
+
+
+def all_ready(urls: list[object], token: str) -> bool:
+    return all(status_of(url, token) == "ready" for url in urls)
+
+
+def test_it_runs_on_quorum_queues(
+    system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
+) -> None:
+    sent = [send(system, token, make_image(seed=number)) for number in range(3)]
+    wait_until(lambda: all_ready(sent, token), seconds=30)
+    assert system.is_ready()
+    types = rabbitmq.queue_types()
+    assert {types[name] for name in QUEUES} == {"quorum"}
+    assert "Failed to" not in system.output()
