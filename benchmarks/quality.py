@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageCms
 
+from benchmarks.background import on_white
 from benchmarks.measurements import Quality
 from benchmarks.references import load_references
 from benchmarks.work import Rendition
@@ -103,8 +104,4 @@ def _as_displayed(image: Image.Image) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Pixels:
-    if image.mode == "RGBA":
-        canvas = Image.new("RGB", image.size, "white")
-        canvas.paste(image, mask=image.getchannel("A"))
-        image = canvas
-    return np.asarray(image.convert("RGB"), dtype=np.float32)
+    return np.asarray(on_white(image).convert("RGB"), dtype=np.float32)

@@ -57,7 +57,7 @@ def check_settings(**_options: Any) -> None:
 @worker_init.connect
 def declare_queues(**_options: Any) -> None:
     """Declare every queue on RabbitMQ, where each worker binds those of the others, too."""
-    if not settings.CELERY_BROKER_URL.startswith("redis"):
+    if not settings.BROKER_IS_REDIS:
         with suppress(BrokerAway):
             queue_depths()
 

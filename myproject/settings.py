@@ -219,7 +219,7 @@ def _kombu_url(url: str) -> str:
 
 
 CELERY_BROKER_URL = _kombu_url(env.str("CELERY_BROKER_URL", default="") or REDIS_URL)
-_BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
+BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
 CELERY_RESULT_BACKEND = _kombu_url(env.str("CELERY_RESULT_BACKEND", default="") or REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 3600
@@ -231,7 +231,7 @@ CELERY_TIMEZONE = TIME_ZONE
 
 def _queue(name: str) -> Queue:
     """Return a queue as the broker keeps it best: on RabbitMQ it outlives a node."""
-    if _BROKER_IS_REDIS:
+    if BROKER_IS_REDIS:
         return Queue(name, Exchange(name), routing_key=name)
     # Celery delays a retry in the broker only behind a topic exchange; behind a direct one the
     # message would fill a worker's hand until its time has come.
@@ -240,7 +240,7 @@ def _queue(name: str) -> Queue:
 
 
 # A quorum queue without its majority confirms nothing: whoever publishes waits a second for it.
-_PUBLISHING: dict[str, Any] = {} if _BROKER_IS_REDIS else {"confirm_timeout": 1}
+_PUBLISHING: dict[str, Any] = {} if BROKER_IS_REDIS else {"confirm_timeout": 1}
 
 # One queue a purpose, so that what a person waits for goes first.
 CELERY_TASK_DEFAULT_QUEUE = "notifications"
@@ -263,14 +263,14 @@ CELERY_BROKER_POOL_LIMIT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_timeout": 5, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
-    if _BROKER_IS_REDIS
+    if BROKER_IS_REDIS
     else {"max_retries": 0, "confirm_publish": True}
 )
 CELERY_REDIS_SOCKET_TIMEOUT = 5.0
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
 
 # A worker takes a message when it has a free hand, so none waits behind a slow one.
-CELERY_WORKER_DISABLE_PREFETCH = _BROKER_IS_REDIS
+CELERY_WORKER_DISABLE_PREFETCH = BROKER_IS_REDIS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True

@@ -1,7 +1,6 @@
 """What the web process and the workers do when they start."""
 
-from django.core import checks
-from django.core.management.color import color_style
+from django.core.management.base import BaseCommand, SystemCheckError
 
 
 def refuse_errors() -> None:
@@ -9,8 +8,7 @@ def refuse_errors() -> None:
 
     `manage.py` does the same before its commands; a server does not start through it.
     """
-    found = [message for message in checks.run_checks() if message.is_serious(checks.ERROR)]
-    errors = [message for message in found if not message.is_silenced()]
-    if errors:
-        style = color_style()
-        raise SystemExit("\n".join([style.ERROR("The settings have errors:"), *map(str, errors)]))
+    try:
+        BaseCommand().check()
+    except SystemCheckError as error:
+        raise SystemExit(str(error)) from None

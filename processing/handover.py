@@ -7,7 +7,6 @@ twice. It is no more than a help: whoever finds nothing here decodes the origina
 import hashlib
 import json
 import secrets
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from processing import configuration
 from processing.fingerprint import fingerprint
 from processing.images.packing import packed, packed_size, unpacked
 from processing.images.source import Decoded
+from processing.leftovers import remove_older
 from processing.models import Original
 from processing.presets import Recipe
 
@@ -41,6 +41,7 @@ def put(original: Original, decoded: Decoded) -> None:
     with suppress(OSError):
         # Nobody else on the machine has to do with people's pictures.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_older(folder, seconds=_SECONDS)
         if _used_bytes(folder) + packed_size(decoded) > settings.DARKROOM["HANDOVER_BYTES"]:
             return
         part = folder / f"{secrets.token_hex(8)}.part"
@@ -69,7 +70,7 @@ def take(original: Original) -> Decoded | None:
 def remove_old() -> None:
     """Remove what nobody has taken."""
     with suppress(OSError):
-        _used_bytes(Path(settings.DARKROOM["HANDOVER_DIR"]))
+        remove_older(Path(settings.DARKROOM["HANDOVER_DIR"]), seconds=_SECONDS)
 
 
 def _path(original: Original) -> Path:
@@ -82,13 +83,9 @@ def _path(original: Original) -> Path:
 
 
 def _used_bytes(folder: Path) -> int:
-    """Return how many bytes lie there, after the old ones have been removed."""
-    used, oldest = 0, time.time() - _SECONDS
+    """Return how many bytes lie there."""
+    used = 0
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
-            status = path.stat()
-            if status.st_mtime < oldest:
-                path.unlink()
-            else:
-                used += status.st_size
+            used += path.stat().st_size
     return used

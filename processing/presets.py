@@ -102,7 +102,7 @@ def parse_preset(*, name: str, fields: Mapping[str, Any]) -> Preset:
 
     Raises `InvalidPreset` with a sentence that names the field.
     """
-    unknown = set(fields) - {"width", "height", "mode", "formats", "quality", "effort", "background"}
+    unknown = set(fields) - (set(Preset.__dataclass_fields__) - {"name"})
     if unknown:
         raise InvalidPreset(f"Preset {name!r}: unknown field {min(unknown)!r}.")
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name != name.lower():

@@ -148,21 +148,17 @@ def _describe(original: Original, source: Source) -> None:
         return
     placeholder = source.placeholder()
     digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
-    original.thumbhash = base64.b64encode(digest).decode()
-    original.color = placeholder.color
-    original.transparent = source.transparent
-    original.width, original.height = source.size
-    original.focus_x, original.focus_y = source.focus()
+    described = {
+        "thumbhash": base64.b64encode(digest).decode(),
+        "color": placeholder.color,
+        "transparent": source.transparent,
+        **dict(zip(("width", "height"), source.size, strict=True)),
+        **dict(zip(("focus_x", "focus_y"), source.focus(), strict=True)),
+    }
+    for name, value in described.items():
+        setattr(original, name, value)
     # No error where the original has been deleted meanwhile: `_finish` sees to that.
-    Original.objects.filter(pk=original.pk).update(
-        thumbhash=original.thumbhash,
-        color=original.color,
-        transparent=original.transparent,
-        width=original.width,
-        height=original.height,
-        focus_x=original.focus_x,
-        focus_y=original.focus_y,
-    )
+    Original.objects.filter(pk=original.pk).update(**described)
 
 
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:

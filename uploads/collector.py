@@ -1,8 +1,6 @@
 """The collector: removes what nobody has any more."""
 
 import logging
-import time
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from processing import handover, originals
+from processing.leftovers import remove_older
 from processing.models import Original
 from processing.storages import StorageUnavailable
 from uploads.models import Upload
@@ -26,7 +25,8 @@ def collect() -> int:
     grace = timezone.now() - timedelta(seconds=settings.DARKROOM["DELETE_GRACE"])
     Upload.objects.filter(deleted_at__lt=grace).delete()
     unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
-    _remove_abandoned_files()
+    # What a killed web process had begun to receive, and what was handed over to nobody.
+    remove_older(Path(settings.FILE_UPLOAD_TEMP_DIR), seconds=_INCOMING_AGE)
     handover.remove_old()
     return sum(_remove(pk) for pk in unused)
 
@@ -41,13 +41,3 @@ def _remove(original_id: int) -> bool:
     except StorageUnavailable as error:
         logger.warning("An original nobody has stays for now: %s", error)
         return False
-
-
-def _remove_abandoned_files() -> None:
-    """Remove what a killed web process had begun to receive."""
-    oldest = time.time() - _INCOMING_AGE
-    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
-        # A file that is received meanwhile vanishes from here.
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()

@@ -61,8 +61,7 @@ def mark_read(*, person: User, ids: Collection[uuid.UUID] | None = None) -> None
     unread = inbox(person).filter(read_at=None)
     if ids is not None:
         unread = unread.filter(pk__in=ids)
-    # A query over several tables cannot be updated.
-    Delivery.objects.filter(pk__in=unread.values("pk")).update(read_at=timezone.now())
+    unread.update(read_at=timezone.now())
 
 
 def due() -> QuerySet[Delivery]:

@@ -71,13 +71,9 @@ def describe(source: Source) -> None:
     thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
 
 
-def recipes_of(presets: list[Preset]) -> list[Recipe]:
-    """Return the recipes; unlike in a site, JPEG stays JPEG where there is transparency."""
-    return [Recipe(preset, format) for preset in presets for format in preset.formats]
-
-
 def _write(original: Original, source: Source, presets: list[Preset]) -> dict[str, Path]:
-    recipes = recipes_of(presets)
+    # Unlike in a site, JPEG stays JPEG where there is transparency.
+    recipes = [Recipe(preset, format) for preset in presets for format in preset.formats]
     rows = renditions.render(original, source, recipes)
     return {
         f"{recipe.preset.width}.{recipe.format}": Path(settings.MEDIA_ROOT) / row.key

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.background import on_white
 from benchmarks.references import load_references
 from benchmarks.work import EFFORT, RENDITIONS, WIDTHS, Rendition
 
@@ -18,7 +19,7 @@ def prepare(*, source: Path, folder: Path) -> None:
     """Load the ready pixels."""
     for rendition in RENDITIONS:
         picture = Image.fromarray(load_references(source=source, rendition=rendition)[0])
-        _pixels[rendition.name] = _flatten(picture) if rendition.format == "jpeg" else picture
+        _pixels[rendition.name] = on_white(picture) if rendition.format == "jpeg" else picture
 
 
 def render(*, source: Path, folder: Path) -> dict[str, Path]:
@@ -43,15 +44,6 @@ def encode_ready(rendition: Rendition) -> bytes:
     else:
         picture.save(output, "JPEG", quality=rendition.quality, progressive=True)
     return output.getvalue()
-
-
-def _flatten(picture: Image.Image) -> Image.Image:
-    """Return the picture on white."""
-    if picture.mode != "RGBA":
-        return picture
-    canvas = Image.new("RGB", picture.size, "white")
-    canvas.paste(picture, mask=picture.getchannel("A"))
-    return canvas
 
 
 def _write(rendition: Rendition, target: Path) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps
 
+from benchmarks.background import on_white
 from benchmarks.work import RENDITIONS, Rendition
 
 
@@ -24,7 +25,7 @@ def _render(source: Path, folder: Path, rendition: Rendition) -> Path:
     if rendition.format == "webp":
         picture.save(target, quality=rendition.quality)
     else:
-        _flatten(picture).save(target, quality=rendition.quality, progressive=True)
+        on_white(picture).save(target, quality=rendition.quality, progressive=True)
     return target
 
 
@@ -44,11 +45,3 @@ def _resize(picture: Image.Image, rendition: Rendition) -> Image.Image:
         return ImageOps.fit(picture, (rendition.width, rendition.height), Image.Resampling.LANCZOS)
     picture.thumbnail((rendition.width, picture.height), Image.Resampling.LANCZOS)
     return picture
-
-
-def _flatten(picture: Image.Image) -> Image.Image:
-    if picture.mode != "RGBA":
-        return picture
-    canvas = Image.new("RGB", picture.size, "white")
-    canvas.paste(picture, mask=picture.getchannel("A"))
-    return canvas

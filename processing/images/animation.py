@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 
 from processing.images.apng import read_apng
 from processing.images.colour import in_srgb
-from processing.images.encoding import Encoded, quality_of, webp_effort
+from processing.images.encoding import Encoded, quality_of, ready, webp_effort
 from processing.images.formats import Limits
 from processing.images.frames import Film, Timed, composed
 from processing.images.gif import first_patch, read_gif
@@ -49,10 +49,6 @@ class Animation:
     def is_too_large(self) -> bool:
         """Tell whether its canvas would take too much memory, so that only its first frame is shown."""
         return self.image.width * self.image.height > _LARGEST_CANVAS
-
-    def render(self, preset: Preset, focus: Point) -> Encoded:
-        """Return the animated WebP."""
-        return self.render_all([preset], focus)[preset]
 
     def render_all(self, presets: Sequence[Preset], focus: Point) -> dict[Preset, Encoded]:
         """Return the animated WebP of each preset; one frame that is left gives a still picture.
@@ -147,4 +143,4 @@ def _look(preset: Preset, size: Size, focus: Point) -> Look:
 def _resized(frame: Image.Image, look: Look) -> Image.Image:
     if frame.size != look.size or look.box != (0, 0, *look.size):
         frame = frame.resize(look.size, Image.Resampling.LANCZOS, box=look.box, reducing_gap=_GAP)
-    return frame.convert("RGBA") if frame.mode == "RGBa" else frame
+    return ready(frame)

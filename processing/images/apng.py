@@ -12,11 +12,11 @@ from struct import pack, unpack_from
 from typing import NamedTuple
 from zlib import crc32
 
+from processing.images.containers import PNG_SIGNATURE, png_chunks
 from processing.images.formats import Limits
 from processing.images.frames import Disposal, Film, Patch, composed, patches_within
 from processing.presets import Size
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OVER = 1
 _DISPOSALS: dict[int, Disposal] = {1: "clear", 2: "restore"}
 # What is needed to decode a frame, beside the header and the pixels.
@@ -48,7 +48,7 @@ class _Apng:
         self._data = data
         self._header = self._shared = b""
         self._frames = self.plays = 0
-        for name, content in takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data)):
+        for name, content in takewhile(lambda chunk: chunk[0] != b"IDAT", png_chunks(data)):
             if name == b"IHDR":
                 self._header = bytes(content)
             elif name == b"acTL":
@@ -75,7 +75,7 @@ class _Apng:
 
     def _parts(self) -> Iterator[_Part]:
         part = None
-        for name, content in _chunks(self._data):
+        for name, content in png_chunks(self._data):
             if name == b"fcTL":
                 if part:
                     yield part
@@ -86,21 +86,10 @@ class _Apng:
             yield part
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield names and contents; a file cut short ends with what cannot be decoded."""
-    view, position = memoryview(data), len(_SIGNATURE)
-    while position + 8 <= len(data):
-        length, name = unpack_from(">I4s", data, position)
-        yield name, view[position + 8 : position + 8 + length]
-        position += length + 12
-        if name == b"IEND":
-            return
-
-
 def _chunk(name: bytes, content: bytes) -> bytes:
     return pack(">I4s", len(content), name) + content + pack(">I", crc32(name + content))
 
 
 def _standalone(start: bytes, pixels: list[memoryview]) -> bytes:
     """Return a PNG of one frame."""
-    return _SIGNATURE + start + _chunk(b"IDAT", b"".join(pixels)) + _chunk(b"IEND", b"")
+    return PNG_SIGNATURE + start + _chunk(b"IDAT", b"".join(pixels)) + _chunk(b"IEND", b"")

@@ -9,6 +9,7 @@ Video Technology 9, 1999).
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
+from processing.images.encoding import flattened, ready
 from processing.presets import CENTRE, Point
 
 _SIDE = 64
@@ -34,12 +35,7 @@ def focus_of(picture: Image.Image) -> Point:
 
 def _on_grey(picture: Image.Image) -> Image.Image:
     """Return the picture as RGB; what is clear becomes plain, for nobody sees an edge in it."""
-    if picture.mode == "RGB":
-        return picture
-    canvas = Image.new("RGB", picture.size, (128, 128, 128))
-    straight = picture.convert("RGBA")
-    canvas.paste(straight, mask=straight.getchannel("A"))
-    return canvas
+    return picture if picture.mode == "RGB" else flattened(ready(picture), "#808080")
 
 
 def _attention(picture: Image.Image) -> Image.Image:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from struct import error, unpack_from
+from itertools import islice
+from struct import error, unpack, unpack_from
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # No honest file has so many parts before it tells its colours; a hostile one could have millions.
 _MOST_PARTS = 1000
 # A `meta` box lists the tiles of a picture, not their pixels.
@@ -22,7 +23,7 @@ class CodePoints:
 def code_points(data: bytes) -> CodePoints | None:
     """Return what a PNG's cICP chunk, or the colr box of an AVIF or HEIC, says; None where it is broken."""
     try:
-        return _of_png(data) if data.startswith(_PNG) else _of_boxes(data)
+        return _of_png(data) if data.startswith(PNG_SIGNATURE) else _of_boxes(data)
     except (error, IndexError):
         return None
 
@@ -32,28 +33,36 @@ def code_points(data: bytes) -> CodePoints | None:
 
 def _of_png(data: bytes) -> CodePoints | None:
     """Read the chunk cICP (PNG, third edition, 11.3.2.6); PNG knows only RGB in full range."""
-    position = len(_PNG)
-    for _ in range(_MOST_PARTS):
-        length, kind = unpack_from(">I4s", data, position)
+    for kind, content in islice(png_chunks(data), _MOST_PARTS):
         if kind == b"cICP":
-            primaries, transfer, matrix, full_range = unpack_from("4B", data, position + 8)
-            return CodePoints(primaries, transfer) if (length, matrix, full_range) == (4, 0, 1) else None
+            primaries, transfer, matrix, full_range = unpack("4B", content)
+            return CodePoints(primaries, transfer) if (matrix, full_range) == (0, 1) else None
         if kind == b"IDAT":
             return None
-        position += 12 + length
     return None
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield names and contents up to the end; a file cut short ends with what cannot be decoded."""
+    view, position = memoryview(data), len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        length, name = unpack_from(">I4s", data, position)
+        yield name, view[position + 8 : position + 8 + length]
+        position += length + 12
+        if name == b"IEND":
+            return
 
 
 # --- ISO base media file format (ISO/IEC 14496-12) ----------------------------------------
 
 
 def _of_boxes(data: bytes) -> CodePoints | None:
-    meta = _first(_boxes(memoryview(data)), b"meta")
+    meta = _first(boxes(memoryview(data)), b"meta")
     if not 4 <= len(meta) <= _LARGEST_META:
         return None
-    parts = dict(_boxes(meta[4:]))
-    properties = dict(_boxes(parts.get(b"iprp", meta[:0])))
-    colours = list(_boxes(properties.get(b"ipco", meta[:0])))
+    parts = dict(boxes(meta[4:]))
+    properties = dict(boxes(parts.get(b"iprp", meta[:0])))
+    colours = list(boxes(properties.get(b"ipco", meta[:0])))
     wanted = _of_primary_item(parts.get(b"pitm", meta[:0]), properties.get(b"ipma", meta[:0]))
     for number, (kind, content) in enumerate(colours, start=1):
         if kind == b"colr" and bytes(content[:4]) == b"nclx" and number in wanted:
@@ -61,7 +70,7 @@ def _of_boxes(data: bytes) -> CodePoints | None:
     return None
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield type and content of the boxes that lie wholly within the data."""
     position = 0
     for _ in range(_MOST_PARTS):

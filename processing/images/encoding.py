@@ -62,7 +62,7 @@ def _encode_webp(picture: Image.Image, output: BinaryIO, preset: Preset) -> None
 
 
 def _encode_jpeg(picture: Image.Image, output: BinaryIO, preset: Preset) -> None:
-    flat = picture if picture.mode == "RGB" else _flattened(picture, preset.background or _BACKGROUND)
+    flat = picture if picture.mode == "RGB" else flattened(picture, preset.background or _BACKGROUND)
     flat.save(output, "JPEG", quality=quality_of(preset, "jpeg"), progressive=True)
 
 
@@ -76,7 +76,8 @@ def _encode_avif(picture: Image.Image, output: BinaryIO, preset: Preset) -> None
     picture.save(output, "AVIF", quality=quality_of(preset, "avif"), speed=speed, max_threads=1)
 
 
-def _flattened(picture: Image.Image, background: str) -> Image.Image:
+def flattened(picture: Image.Image, background: str) -> Image.Image:
+    """Return an RGBA picture as RGB, on a plain background, given as #rrggbb."""
     canvas = Image.new("RGB", picture.size, background)
     canvas.paste(picture, mask=picture.getchannel("A"))
     return canvas

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 from PIL import Image
 
 from processing.images.formats import Limits, check_pixels
+from processing.images.reduction import with_alpha
 from processing.presets import Size
 
 # A picture of the whole canvas, RGB or RGBA, and for how many milliseconds it is to be shown.
@@ -113,16 +114,10 @@ def _draw(patch: Patch, picture: Image.Image, box: tuple[int, int, int, int]) ->
     if not (width and height):
         return
     with Image.open(BytesIO(patch.file()), formats=("GIF", "PNG")) as image:
+        image.load()
         # Cut first: most of a hostile frame may lie outside.
-        part = _rgba(image if image.size == (width, height) else image.crop((0, 0, width, height)))
+        part = with_alpha(image if image.size == (width, height) else image.crop((0, 0, width, height)))
     if patch.over:
         picture.alpha_composite(part, box[:2])
     else:
         picture.paste(part, box)
-
-
-def _rgba(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # Pillow would clip 16 bits of grey to white.
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    return image.convert("RGBA")

@@ -1,13 +1,13 @@
 """High dynamic range: PQ and HLG, brighter than a page can show, brought within its range."""
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from PIL import Image, ImageChops, ImageMath
 
 from processing.images.primaries import Primaries, luminances
+from processing.images.reduction import strips
 
 # Numbers of transfer functions in ITU-T H.273, table 3.
 PQ, HLG = 16, 18
@@ -19,8 +19,6 @@ PEAK = 1000.0
 # The exponent by which HLG's scene becomes a display's light at that peak (ITU-R BT.2100, table 5).
 _SYSTEM_GAMMA = 1.2
 
-# Each pixel takes some forty bytes while it is worked on.
-_STRIP_PIXELS = 512 * 1024
 _DEPTH = 65535
 
 
@@ -32,15 +30,10 @@ def shown(picture: Image.Image, primaries: Primaries, transfer: int) -> Image.Im
     white becomes a light grey, and the peak becomes white. The primaries stay what they are.
     """
     canvas = Image.new("RGB", picture.size)
-    for top, strip in _strips(picture):
+    # In strips, for each pixel takes some forty bytes while it is worked on.
+    for top, strip in strips(picture):
         canvas.paste(_pq_shown(strip) if transfer == PQ else _hlg_shown(strip, primaries), (0, top))
     return canvas
-
-
-def _strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    height = max(1, _STRIP_PIXELS // picture.width)
-    for top in range(0, picture.height, height):
-        yield top, picture.crop((0, top, picture.width, min(top + height, picture.height)))
 
 
 def _brightest(picture: Image.Image) -> Image.Image:

@@ -8,14 +8,11 @@ from PIL import Image
 from processing.images.reduction import View, strips
 from processing.images.source import Decoded
 
-# Four bytes a pixel, as Pillow holds RGB, would be a third more to write for nothing.
-_RAW_BYTES = {"L": 1, "RGB": 3, "RGBa": 4, "CMYK": 4, "LAB": 3}
-
 
 def packed_size(decoded: Decoded) -> int:
     """Return how many bytes the pixels take."""
     picture = decoded.view.picture
-    return picture.width * picture.height * _RAW_BYTES[picture.mode]
+    return picture.width * picture.height * len(picture.getbands())
 
 
 def packed(decoded: Decoded) -> Iterator[bytes]:
@@ -28,7 +25,7 @@ def packed(decoded: Decoded) -> Iterator[bytes]:
         "box": view.box,
     }
     yield json.dumps(fields).encode() + b"\n"
-    for strip in strips(view.picture):
+    for _, strip in strips(view.picture):
         yield strip.tobytes()
 
 

@@ -76,12 +76,10 @@ def _converted(full: View, mode: str, at_least: Size) -> View:
     """Return the picture in that mode, reduced by a whole factor."""
     factor, image = full.factor(at_least), full.picture
     canvas = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
-    top = 0
-    for strip in strips(image, factor):
+    for top, strip in strips(image, factor):
         small = _in_mode(strip, mode)
         small = small.reduce(factor) if factor > 1 else small
-        canvas.paste(small, (0, top))
-        top += small.height
+        canvas.paste(small, (0, top // factor))
     return View(canvas, (0, 0, full.size[0] / factor, full.size[1] / factor))
 
 
@@ -114,7 +112,7 @@ def _scale_transparent_value(image: Image.Image) -> None:
 
 def _is_transparent(image: Image.Image) -> bool:
     """Tell whether any pixel is less than opaque."""
-    return any(_with_alpha(strip).getchannel("A").getextrema()[0] != 255 for strip in strips(image))
+    return any(with_alpha(strip).getchannel("A").getextrema()[0] != 255 for _, strip in strips(image))
 
 
 def _is_deep(image: Image.Image) -> bool:
@@ -122,21 +120,21 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode in {"I", "F"} or image.mode.startswith("I;16")
 
 
-def strips(image: Image.Image, factor: int = 1) -> Iterator[Image.Image]:
-    """Yield the picture from top to bottom, in strips whose height is a multiple of `factor`."""
+def strips(image: Image.Image, factor: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the picture in strips, each with where it begins; their height is a multiple of `factor`."""
     height = factor * max(1, _STRIP_PIXELS // (image.width * factor))
     for top in range(0, image.height, height):
-        yield image.crop((0, top, image.width, min(top + height, image.height)))
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
 
 
 def _in_mode(strip: Image.Image, mode: str) -> Image.Image:
     if mode == "RGBa":
-        return _with_alpha(strip).convert("RGBa")
+        return with_alpha(strip).convert("RGBa")
     return _eight_bits(strip) if _is_deep(strip) else strip.convert(mode)
 
 
-def _with_alpha(strip: Image.Image) -> Image.Image:
-    """Return the strip as RGBA."""
+def with_alpha(strip: Image.Image) -> Image.Image:
+    """Return a picture as RGBA; Pillow's own conversion would clip 16 bits of grey to white."""
     if not _is_deep(strip):
         return strip if strip.mode == "RGBA" else strip.convert("RGBA")
     alphas, clear = [255] * 65536, strip.info.get("transparency")

@@ -7,6 +7,7 @@ from struct import unpack_from
 
 from PIL import Image
 
+from processing.images.containers import boxes
 from processing.images.formats import Limits
 from processing.images.frames import Film, Timed, frames_within
 
@@ -48,10 +49,10 @@ def _avif_plays(data: bytes) -> int:
     long (ISO/IEC 14496-12, 8.6.6; ISO/IEC 23008-12, 7.2.2). Without one it is played for ever, as
     Chromium does.
     """
-    boxes = dict(reversed(list(_boxes(memoryview(data)))))
-    if b"elst" not in boxes or b"tkhd" not in boxes:
+    found = dict(reversed(list(_track_boxes(memoryview(data)))))
+    if b"elst" not in found or b"tkhd" not in found:
         return 0
-    edits, track = boxes[b"elst"], boxes[b"tkhd"]
+    edits, track = found[b"elst"], found[b"tkhd"]
     if not edits[3] & _REPEATS:
         return 1
     (edit,) = unpack_from(">Q" if edits[0] else ">I", edits, 8)
@@ -61,17 +62,9 @@ def _avif_plays(data: bytes) -> int:
     return int(-(-whole // edit))
 
 
-def _boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the boxes of a file that have to do with its tracks, by name."""
-    position = 0
-    while position + 8 <= len(content):
-        size, name = unpack_from(">I4s", content, position)
-        header = 8
-        if size == 1:
-            (size,), header = unpack_from(">Q", content, position + 8), 16
-        end = position + size if size >= header else len(content)
-        inside = content[position + header : end]
+def _track_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the boxes of a file that have to do with its tracks, those inside others too."""
+    for name, inside in boxes(content):
         yield name, inside
         if name in _CONTAINERS:
-            yield from _boxes(inside)
-        position = end
+            yield from _track_boxes(inside)

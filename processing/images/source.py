@@ -69,7 +69,7 @@ class Source:
                 for recipe in group:
                     # Pillow's JPEG encoder holds the interpreter's lock: it would stop the other threads.
                     here = recipe.format == "jpeg"
-                    job = partial(self._still, picture if here else picture.copy(), recipe)
+                    job = partial(self._still, picture, recipe, alone=here)
                     if recipe.format == "webp" and preset in animated:
                         job = partial(animated.__getitem__, preset)
                     encoders.add(self._effect(recipe, focus), job, here=here)
@@ -83,9 +83,12 @@ class Source:
             return {}
         return self.animation.render_all(presets, focus)
 
-    def _still(self, picture: Image.Image, recipe: Recipe) -> Encoded:
-        """Return a picture; in WebP, which could have shown them, the other frames are left out."""
-        encoded = encode(picture, recipe)
+    def _still(self, picture: Image.Image, recipe: Recipe, *, alone: bool) -> Encoded:
+        """Return a picture, from a copy unless nobody else encodes that one meanwhile.
+
+        In WebP, which could have shown them, the other frames are left out.
+        """
+        encoded = encode(picture if alone else picture.copy(), recipe)
         if self.animation is None or recipe.format != "webp":
             return encoded
         film = self.animation.film

@@ -88,7 +88,7 @@ def lengths(data: bytes) -> list[int]:
 
 
 def webp(data: bytes, preset: Preset = SMALL, **limits: int) -> Encoded:
-    return animation(data, **limits).render(preset, CENTRE)
+    return animation(data, **limits).render_all([preset], CENTRE)[preset]
 
 
 def colors_at(data: bytes, *places: tuple[int, int]) -> list[list[object]]:
@@ -552,7 +552,7 @@ def test_a_rendition_is_the_same_whichever_are_made_with_it() -> None:
     found = animation(animated("GIF", duration=100))
     together = found.render_all([*SIZES, THUMB], CENTRE)
     for preset in (*SIZES, THUMB):
-        assert found.render(preset, CENTRE) == together[preset]
+        assert found.render_all([preset], CENTRE)[preset] == together[preset]
 
 
 def test_no_frame_is_kept_once_it_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -599,7 +599,7 @@ def test_frames_are_turned_upright_and_cropped_as_they_are_seen(format: str) -> 
     last.seek(1)
     pixels = [last.convert("RGB").getpixel((100, y)) for y in (50, 350)]
     assert pixels == [pytest.approx(color, abs=8) for color in ((255, 0, 0), (255, 255, 0))]
-    part = Image.open(BytesIO(animation(data).render(top, (0.5, 0.0)).data))
+    part = Image.open(BytesIO(animation(data).render_all([top], (0.5, 0.0))[top].data))
     assert mean_color(part) == pytest.approx([255, 0, 0], abs=6)
 
 

@@ -5,24 +5,11 @@ import sys
 
 import pytest
 
-from tests.processing.processes import ROOT
+from tests.processing.processes import COUNT_FAULTS, ROOT
 
 pytestmark = pytest.mark.pixels
 
-FAULTS = """
-import resource
-from PIL import Image
-from processing import memory
-if {keep}:
-    memory.keep()
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
-        Image.new("RGB", (4000, 3000))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(faults())
-"""
+KEEP = "from processing import memory; memory.keep()"
 
 
 def printed(code: str) -> str:
@@ -33,8 +20,8 @@ def printed(code: str) -> str:
 
 
 def test_what_was_freed_serves_the_next_picture() -> None:
-    assert int(printed(FAULTS.format(keep=False))) > 10_000
-    assert int(printed(FAULTS.format(keep=True))) < 100
+    assert int(printed(COUNT_FAULTS)) > 10_000
+    assert int(printed(KEEP + COUNT_FAULTS)) < 100
 
 
 def test_whoever_wants_more_than_the_limit_fails_alone() -> None:

@@ -1,0 +1,12 @@
+"""White: what a transparent picture is seen on where a format has no transparency."""
+
+from PIL import Image
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """Return the picture without transparency."""
+    if picture.mode != "RGBA":
+        return picture
+    canvas = Image.new("RGB", picture.size, "white")
+    canvas.paste(picture, mask=picture.getchannel("A"))
+    return canvas
