@@ -1,7 +1,7 @@
 """What the database says of people's uploads: their state, their history, their notices."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -135,6 +135,10 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.upload_id}"
+
+    def payload(self) -> dict[str, Any]:
+        """Return the event as programs get it, over a stream and over webhooks alike."""
+        return {"type": self.name, "timestamp": self.created_at.isoformat(), "data": self.data}
 
 
 class Delivery(models.Model):

@@ -97,3 +97,13 @@ def test_rows_say_what_they_are(send: Send) -> None:
 )
 def test_pending_and_processing_are_unfinished(status: str, unfinished: bool) -> None:
     assert Upload(status=status).is_unfinished is unfinished
+
+
+def test_programs_get_an_event_as_its_name_its_time_and_what_happened(send: Send) -> None:
+    upload = send()
+    event = Event.objects.get()
+    assert event.payload() == {
+        "type": "upload.received",
+        "timestamp": event.created_at.isoformat(),
+        "data": {"id": str(upload.pk), "filename": "photo.jpg"},
+    }
