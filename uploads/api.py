@@ -1,19 +1,24 @@
 """The REST API; it translates between HTTP and the services."""
 
+import re
 from typing import Any, cast
 
 from django.contrib.auth.models import User
+from django.db import close_old_connections
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from uploads import notifications, services
+from uploads import events, notifications, services, streams
 from uploads.models import Delivery, Upload
 from uploads.serializers import (
     NewUploadSerializer,
@@ -94,6 +99,45 @@ class UploadViewSet(
         upload = self.get_object()
         services.reprocess(uploads=[upload])
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
+
+
+class EventStreamRenderer(JSONRenderer):
+    """Let a client ask for a stream; what goes wrong before it begins is JSON, as everywhere."""
+
+    media_type = "text/event-stream"
+
+
+class EventStreamView(APIView):
+    """A person's events as they happen."""
+
+    renderer_classes = (EventStreamRenderer, JSONRenderer)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER),
+            OpenApiParameter("last_event_id", int, description="for a first connection, which has no header"),
+        ],
+        responses={(200, "text/event-stream"): str},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Stream events after the one that is named, or from now on."""
+        owner = cast("User", request.user).pk
+        newest = events.newest(owner_id=owner)
+        last = _last_event_id(request)
+        stream = streams.follow(owner_id=owner, after=newest if last is None else min(last, newest))
+        # The stream asks over a connection of its own; this thread's would stay open as long as it.
+        close_old_connections()
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingHttpResponse(stream, content_type="text/event-stream", headers=headers)
+
+
+def _last_event_id(request: Request) -> int | None:
+    text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValidationError({"last_event_id": [f"{text!r} is no event's id."]})
+    return int(text)
 
 
 class NewestNotices(NewestFirst):

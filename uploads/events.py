@@ -1,19 +1,34 @@
 """The upload's history: each event is recorded once, in the transaction that makes it true."""
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from django.db.models import QuerySet
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max, QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 
 from processing.errors import Refusal
 from processing.signals import step_failed, step_finished, step_started
-from uploads import notifications
+from uploads import hints, notifications
 from uploads.models import Event, Step, Upload
+
+
+def after(*, owner_id: int, event_id: int) -> QuerySet[Event]:
+    """Return a person's events after this one, in their order."""
+    return Event.objects.filter(owner=owner_id, pk__gt=event_id).order_by("pk")
+
+
+def newest(*, owner_id: int) -> int:
+    """Return the id of a person's newest event, 0 where there is none."""
+    return Event.objects.filter(owner=owner_id).aggregate(newest=Max("pk"))["newest"] or 0
 
 
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     """Record an event with its notices; return None where it has been recorded before."""
+    _keep_order([upload])
     event, created = Event.objects.get_or_create(
         upload=upload,
         name=name,
@@ -25,6 +40,7 @@ def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     if not created:
         return None
     notifications.create(event)
+    transaction.on_commit(partial(hints.tell, upload.owner_id))
     return event
 
 
@@ -65,6 +81,7 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
     uploads = list(_unfinished(content_hash))
     end_step(uploads, step)
     if step == Step.Name.GENERATE_THUMBNAILS:
+        _keep_order(uploads)
         for upload in uploads:
             upload.thumbnails_ready_at = upload.thumbnails_ready_at or timezone.now()
             upload.save(update_fields=["thumbnails_ready_at"])
@@ -74,8 +91,20 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
 @receiver(step_failed)
 def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> None:
     """Tell the uploads of this original that it cannot be processed."""
-    for upload in _unfinished(content_hash):
+    uploads = list(_unfinished(content_hash))
+    _keep_order(uploads)
+    for upload in uploads:
         fail(upload, refusal)
+
+
+def _keep_order(uploads: Iterable[Upload]) -> None:
+    """Let nobody else record events of these uploads' owners until the transaction ends.
+
+    Ids are given before a commit. Without this an event could appear after one with a higher
+    id, and a stream that has sent the latter would miss it. All owners are locked in one order.
+    """
+    owners = User.objects.filter(pk__in={upload.owner_id for upload in uploads})
+    list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
 def _unfinished(content_hash: str) -> QuerySet[Upload]:
