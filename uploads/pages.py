@@ -19,9 +19,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from processing.errors import Refusal, TransientError
 from processing.models import Rendition
-from uploads import accounts, notifications, services
+from uploads import accounts, events, notifications, services
 from uploads.handlers import HashedFile
-from uploads.models import Step, Upload
+from uploads.models import Event, Step, Upload
 
 CARDS_A_PAGE = 24
 NOTICES = 8
@@ -91,11 +91,15 @@ def _home(request: HttpRequest, files: list[HashedFile]) -> HttpResponse:
     if request.method == "POST":
         _receive(request, files)
         return redirect("home")
+    # Asked before the cards: what happens in between comes by the stream.
+    last_event = events.newest(owner_id=_person(request).pk)
     page = Paginator(services.uploads_of(_person(request)), CARDS_A_PAGE).get_page(request.GET.get("page"))
     cards = make_cards(page.object_list)
     context = {
         "page": page,
         "cards": cards,
+        "last_event": last_event,
+        "event_names": " ".join(Event.Name),
         "unfinished": any(card.upload.is_unfinished for card in cards),
         "notices": notifications.inbox(_person(request))[:NOTICES],
         "visibilities": Upload.Visibility.choices,

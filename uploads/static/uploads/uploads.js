@@ -1,9 +1,15 @@
 // Uploading with progress, and cards that follow what the workers do. The server draws every card;
-// this file sends files, asks for cards that may have changed and puts them in place.
+// this file sends files, asks for cards that have changed and puts them in place.
+
+import { follow } from "./live.js";
 
 const AT_ONCE = 3;
+// Milliseconds: how soon changes are drawn together, and the pauses between two looks where no
+// stream tells of changes, and where one does.
+const TOGETHER = 50;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 3000;
+const STREAM_PAUSE = 15000;
 const CARDS_A_REQUEST = 24;
 const SHOWN_OPEN = 4;
 
@@ -79,40 +85,71 @@ function replace(old, card) {
   if (finished) announce(card.dataset.news);
 }
 
-// Draw these uploads' cards again; answer whether anything looks different.
+// Draw these uploads' cards again, and those that another tab or program has sent; answer whether
+// anything looks different.
 async function refresh(ids) {
   const fetched = new Map((await fetchCards(ids)).map((card) => [card.dataset.upload, card]));
-  let changed = false;
+  let moved = false;
   for (const id of ids) {
     const old = cardOf(id);
     const card = fetched.get(id);
-    if (!old || (card && drawn.get(old) === card.outerHTML)) continue;
-    changed = true;
-    if (card) replace(old, remember(card));
-    else old.remove();
+    if (card && drawn.get(old) === card.outerHTML) continue;
+    moved = true;
+    if (old && card) replace(old, remember(card));
+    else if (card) cards.prepend(remember(card));
+    else old?.remove();
   }
-  return changed;
+  return moved;
 }
 
-// --- Where changes come from: the one place that knows ------------------------------------------
+// --- Where changes come from: the stream, and a look now and then in case there is none -----------
+
+const changed = new Set();
+let drawTimer;
+
+function onEvent({ type, data }) {
+  if (!data.id) return;
+  if (!cardOf(data.id) && !(type === "upload.received" && "newest" in cards.dataset)) return;
+  changed.add(data.id);
+  clearTimeout(drawTimer);
+  drawTimer = setTimeout(draw, TOGETHER);
+}
+
+// While this page is sending, what is new to it may be what it sends: that has a place already.
+async function draw() {
+  const ids = [...changed].filter((id) => sending === 0 || cardOf(id)).slice(0, CARDS_A_REQUEST);
+  ids.forEach((id) => changed.delete(id));
+  await refresh(ids).catch(() => ids.forEach((id) => changed.add(id)));
+  if (changed.size > 0) drawTimer = setTimeout(draw, FIRST_PAUSE);
+}
+
+const isStreaming = follow({
+  address: cards.dataset.events,
+  last: Number(cards.dataset.lastEvent),
+  names: cards.dataset.names.split(" "),
+  onEvent,
+});
 
 let pause = FIRST_PAUSE;
 let lookTimer;
 
 function watchSoon() {
   pause = FIRST_PAUSE;
+  lookLater();
+}
+
+function lookLater() {
   clearTimeout(lookTimer);
-  lookTimer = setTimeout(look, pause);
+  lookTimer = setTimeout(look, isStreaming() ? STREAM_PAUSE : pause);
 }
 
 async function look() {
   const unfinished = [...cards.querySelectorAll("[data-unfinished]")].map((card) => card.dataset.upload);
   if (unfinished.length === 0) return;
   // The last ones on the page were sent first, so they change first.
-  const changed = await refresh(unfinished.slice(-CARDS_A_REQUEST)).catch(() => false);
-  pause = changed ? FIRST_PAUSE : Math.min(pause * 1.5, LONGEST_PAUSE);
-  clearTimeout(lookTimer);
-  lookTimer = setTimeout(look, pause);
+  const moved = await refresh(unfinished.slice(-CARDS_A_REQUEST)).catch(() => false);
+  pause = moved ? FIRST_PAUSE : Math.min(pause * 1.5, LONGEST_PAUSE);
+  lookLater();
 }
 
 // --- Sending -----------------------------------------------------------------------------------
