@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds between signs of life; also the longest that an event waits whose hint was lost.
 KEEP_ALIVE = 15.0
+# Seconds after which a stream ends, and whoever connects again has to be signed in still.
+LIFETIME = 3600.0
 # Seconds between two looks while there are no hints, and after which a silent Redis is asked for a sign.
 _LOOK = 2.0
 # Milliseconds after which a browser connects again.
@@ -106,13 +108,14 @@ _bells = Bells()
 
 
 async def follow(*, owner_id: int, after: int) -> AsyncGenerator[str]:
-    """Yield a person's events after one of them, as text of a stream, for ever.
+    """Yield a person's events after one of them, as text of a stream.
 
     The first block gives the browser the id to resume from, even before there is an event.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
+    ends_at = time.monotonic() + LIFETIME
     with _bells.hung_up(owner_id) as bell:
-        while True:
+        while time.monotonic() < ends_at:
             bell.clear()
             if batch := await _later(owner_id, after):
                 for event in batch:

@@ -174,6 +174,20 @@ def test_while_nothing_happens_there_are_signs_of_life(owner: User, monkeypatch:
     run(test())
 
 
+def test_it_ends_so_that_whoever_goes_on_is_signed_in_still(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LIFETIME", 0.2)
+    monkeypatch.setattr(streams, "KEEP_ALIVE", 0.05)
+
+    async def test() -> None:
+        async with asyncio.timeout(PATIENCE):
+            blocks = [block async for block in streams.follow(owner_id=owner.pk, after=0)]
+        assert set(blocks[1:]) == {": still here\n\n"}
+
+    run(test())
+
+
 def test_it_waits_for_a_database_that_is_away(
     send: Send, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,15 @@
 // The person's events as they happen: one stream for all tabs of a browser, which one tab opens and
 // tells the others. The tab that holds the lock is the one; when it goes, the next has the lock.
 
-const NAME = "darkroom-events";
 // Events that a tab keeps for those that come later: what happens while a page is loading.
 const KEPT = 500;
 
-// Follow the events after `last`, the newest that the page knows. `onEvent` gets each once; answer
-// whether there is a stream at present.
-export function follow({ address, last, names, onEvent }) {
+// Follow the person's events after `last`, the newest that the page knows. `onEvent` gets each once;
+// answer whether there is a stream at present.
+export function follow({ address, person, last, names, onEvent }) {
   if (!navigator.locks) return () => false; // Plain HTTP to another machine: the page asks by itself.
-  const tabs = new BroadcastChannel(NAME);
+  const shared = `darkroom-events-${person}`; // Somebody else may have signed in in another tab.
+  const tabs = new BroadcastChannel(shared);
   const seen = new Set();
   const kept = [];
   let newest = last;
@@ -56,6 +56,6 @@ export function follow({ address, last, names, onEvent }) {
     if ("event" in data) take(data.event);
   };
   tell({ since: last });
-  navigator.locks.request(NAME, lead);
+  navigator.locks.request(shared, lead);
   return () => open;
 }

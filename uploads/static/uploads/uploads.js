@@ -125,6 +125,7 @@ async function draw() {
 
 const isStreaming = follow({
   address: cards.dataset.events,
+  person: cards.dataset.person,
   last: Number(cards.dataset.lastEvent),
   names: cards.dataset.names.split(" "),
   onEvent,
