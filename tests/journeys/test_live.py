@@ -101,11 +101,11 @@ def test_tabs_share_one_stream(
     browser: Browser, page: Page, system: System, token: str, make_image: MakeImage
 ) -> None:
     streams: list[Request] = []
+    page.close()  # it may have a stream by now
     page.context.on(
         "request", lambda request: streams.append(request) if "/api/events/" in request.url else None
     )
     first, second = page.context.new_page(), page.context.new_page()
-    page.close()
     for tab in (first, second):
         tab.goto(system.url)
     upload = send(system, token, make_image(seed=63), "elsewhere.jpg")
