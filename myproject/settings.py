@@ -255,9 +255,16 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_TASK_TIME_LIMIT = DARKROOM["STEP_TIME_LIMIT"]
 
-# A message is a hint: publishing is bounded to about a second and never retried, for the
-# sweeper publishes again what the database says is unfinished.
-CELERY_TASK_PUBLISH_RETRY = False
+# A message is a hint: publishing is bounded to a second or two, for the sweeper publishes again what
+# the database says is unfinished. A connection to RabbitMQ may have died since it was last used, and
+# kombu opens another one only where it may try again, once and at once; that to Redis mends itself.
+CELERY_TASK_PUBLISH_RETRY = not BROKER_IS_REDIS
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_POOL_LIMIT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
