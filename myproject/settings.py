@@ -194,6 +194,8 @@ DARKROOM = {
     "STEP_TIME_LIMIT": env.int("STEP_TIME_LIMIT", default=120),
     "MAX_CRASHES": env.int("MAX_CRASHES", default=3),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=20),
+    # Seconds for which a worker that is told to stop goes on with what it has in hand.
+    "STOP_TIME": env.int("STOP_TIME", default=10),
     # Seconds between a deletion and the removal of the files.
     "DELETE_GRACE": env.int("DELETE_GRACE", default=30),
     "SIGNED_LINK_MAX_AGE": env.int("SIGNED_LINK_MAX_AGE", default=7 * 24 * 3600),
@@ -279,8 +281,6 @@ CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
 # A worker takes a message when it has a free hand, so none waits behind a slow one.
 CELERY_WORKER_DISABLE_PREFETCH = BROKER_IS_REDIS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
-CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB, then the child is replaced after its task

@@ -113,7 +113,9 @@ class RabbitMQ:
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue."""
         with self._connection() as connection:
-            return int(connection.channel().queue_declare(queue, passive=True).message_count)
+            declared = connection.channel().queue_declare(queue, passive=True)
+        assert declared is not None
+        return int(declared[1])
 
     def queue_types(self) -> dict[str, str]:
         listed = subprocess.run(
