@@ -21,6 +21,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 class QueuedTask(Task[Any, Any]):
     """A task that is tried again in the queue it came from, so that bulk work stays bulk work."""
 
+    Strategy = "myproject.messages:careful"
+
     def signature_from_request(
         self,
         request: Context | None = None,
