@@ -14,6 +14,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 from botocore.config import Config as BotoConfig
+from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 # Django's generic classes take their types at run time too.
@@ -288,6 +289,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
+    # At an hour of the day: a beat that is started anew every day would never have waited for one.
+    "remove-strays": {"task": "uploads.recurring.remove_strays", "schedule": crontab(hour="4", minute="10")},
     "clear-sessions": {"task": "uploads.recurring.clear_sessions", "schedule": 24 * 3600.0},
 }
 
