@@ -2,11 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,13 +12,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from myproject import stopping
-from myproject.celery import app
 from processing.fingerprint import original_key
 from processing.models import Lease, Original
 from processing.tasks import generate_thumbnails
 from tests.conftest import Send
-from tests.processing.processes import ROOT, environment
 from tests.system import wait_until
+from tests.workers import Worker, running_worker
 from uploads import pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 STOP_TIME = 1
 # Seconds for the stop itself, those to hand back in, and some for a machine that is busy.
 BOUND = STOP_TIME + 5 + 4
-Worker = subprocess.Popen[bytes]
 
 
 @pytest.fixture
@@ -37,33 +32,9 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "worker.log"
 
 
-@contextmanager
-def running_worker(log: Path, *, pool: str) -> Iterator[Worker]:
-    """Run a worker on the database, storage and broker of the tests, with one hand."""
-    command = ["celery", "--app=myproject", "worker", "--queues=thumbnails", "--concurrency=1"]
-    options = [f"--pool={pool}", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
-    app.control.purge()
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", *command, *options],
-            cwd=ROOT,
-            env={**environment(), "STOP_TIME": str(STOP_TIME)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            wait_until(lambda: "ready." in log.read_text(), seconds=60)
-            yield process
-        finally:
-            process.kill()
-            app.control.purge()
-
-
 @pytest.fixture(params=["prefork"])
 def worker(request: pytest.FixtureRequest, log: Path) -> Iterator[Worker]:
-    with running_worker(log, pool=request.param) as process:
+    with running_worker(log, f"--pool={request.param}", STOP_TIME=str(STOP_TIME)) as process:
         yield process
 
 
