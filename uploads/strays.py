@@ -27,7 +27,7 @@ _BATCH = 500
 _OLD = 3600
 # How many files crashes may have left in a day.
 _MOST = 100
-_ORIGINAL = re.compile(r"originals/../([0-9a-f]{64})")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def find(*, age: float = 0) -> Iterator[str]:
@@ -68,8 +68,7 @@ def remove(key: str) -> None:
 
     Raises `StorageUnavailable`.
     """
-    original = _ORIGINAL.fullmatch(key)
-    if original and _adopt(original[1]):
+    if _is_original(key) and _adopt(key):
         return
     with transaction.atomic():
         # Nobody begins to render an original while its row is locked.
@@ -78,12 +77,17 @@ def remove(key: str) -> None:
             originals.delete_file(key)
 
 
-def _adopt(content_hash: str) -> bool:
+def _is_original(key: str) -> bool:
+    content_hash = key.rpartition("/")[2]
+    return bool(_HASH.fullmatch(content_hash)) and key == original_key(content_hash)
+
+
+def _adopt(key: str) -> bool:
     """Give a stray original a row, with which the collector removes it; tell whether it has one now.
 
     Whoever sends the same bytes meanwhile finds the row, and keeps it.
     """
-    key = original_key(content_hash)
+    content_hash = key.rpartition("/")[2]
     try:
         with call_storage(lambda: default_storage.open(key)) as file:
             header = call_storage(

@@ -69,13 +69,14 @@ def test_what_nobody_names_goes_and_what_is_in_use_stays(ready: Upload) -> None:
     for key in (
         "originals/ab/stray",
         f"originals/ab/.{PART}",
+        f"originals/zz/{ready.original.content_hash}",
         "renditions/stray",
         f"renditions/ab/{'0' * 40}/thumb-0123456789abcdef.webp",
         f"{folder}/.{PART}",
         f"{folder}/thumb-0123456789abcdef.webp",
     ):
         write(key)
-    assert strays.remove_old() == 6
+    assert strays.remove_old() == 7
     assert stored_keys() == before
     assert strays.remove_old() == 0
     assert_storage_matches_rows()
