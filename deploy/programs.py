@@ -2,6 +2,8 @@
 
 import sys
 
+from django.conf import settings
+
 from deploy.claims import HOST
 from deploy.processes import Program
 
@@ -15,6 +17,8 @@ WORKER_OPTIONS = {
     "notifications": ("--pool", "threads", "--concurrency", "8"),
     "bulk": ("--concurrency", "1"),
 }
+# Seconds beyond `STOP_TIME` within which a worker has handed back what it was at, and has ended.
+STOP_MARGIN = 10
 # What beat starts is quick, and needs no worker of its own.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 GIVE_WAY = {"bulk": ("nice", "-n", "10")}
@@ -50,6 +54,7 @@ def worker(*, queue: str, log_level: str) -> Program:
         ),
         # Seven lines a worker, in a container where everybody is root; production is told by Celery.
         environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"},
+        stop_seconds=settings.DARKROOM["STOP_TIME"] + STOP_MARGIN,
     )
 
 

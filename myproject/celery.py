@@ -7,10 +7,10 @@ from typing import Any
 from celery import Celery, Task
 from celery.app.task import Context
 from celery.canvas import Signature
-from celery.signals import worker_init, worker_process_init
+from celery.signals import worker_init, worker_process_init, worker_shutting_down
 from django.conf import settings
 
-from myproject import rabbitmq
+from myproject import rabbitmq, stopping
 from myproject.startup import refuse_errors
 from processing import memory
 from uploads.broker import BrokerAway, queue_depths
@@ -20,6 +20,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 class QueuedTask(Task[Any, Any]):
     """A task that is tried again in the queue it came from, so that bulk work stays bulk work."""
+
+    Strategy = "myproject.messages:careful"
 
     def signature_from_request(
         self,
@@ -67,3 +69,15 @@ def prepare_memory(**_options: Any) -> None:
     """Bound what a decoder may take, and keep what it has taken for the next."""
     memory.limit(settings.DARKROOM["WORKER_MEMORY"])
     memory.keep()
+
+
+@worker_process_init.connect
+def listen(**_options: Any) -> None:
+    """Let a child hand back what it is at when its worker has to stop."""
+    stopping.listen()
+
+
+@worker_shutting_down.connect
+def bound_the_stop(**_options: Any) -> None:
+    """Stop in time, whatever is in hand."""
+    stopping.bound()

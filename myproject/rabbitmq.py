@@ -2,7 +2,15 @@
 
 from typing import Any
 
+from amqp import AMQPError
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
+
+
+class NotConfirmed(AMQPError):
+    """The node has not said in time that it has the message, and will not be asked again.
+
+    A time-out would be tried again like a connection that is dead, and take the same time once more.
+    """
 
 
 class Channel(pyamqp.Channel):
@@ -12,13 +20,16 @@ class Channel(pyamqp.Channel):
     """
 
     def basic_publish_confirm(self, *arguments: Any, **options: Any) -> Any:
-        """Publish a message, and wait until the node has it."""
+        """Publish a message, and wait until the node has it.
+
+        Raises `NotConfirmed`.
+        """
         connection = self.connection
         try:
             return super().basic_publish_confirm(*arguments, **options)
-        except TimeoutError:
+        except TimeoutError as error:
             connection.collect()
-            raise
+            raise NotConfirmed("RabbitMQ did not confirm the message in time.") from error
 
 
 class Connection(pyamqp.Connection):

@@ -14,6 +14,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 from botocore.config import Config as BotoConfig
+from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 # Django's generic classes take their types at run time too.
@@ -194,6 +195,8 @@ DARKROOM = {
     "STEP_TIME_LIMIT": env.int("STEP_TIME_LIMIT", default=120),
     "MAX_CRASHES": env.int("MAX_CRASHES", default=3),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=20),
+    # Seconds for which a worker that is told to stop goes on with what it has in hand.
+    "STOP_TIME": env.int("STOP_TIME", default=10),
     # Seconds between a deletion and the removal of the files.
     "DELETE_GRACE": env.int("DELETE_GRACE", default=30),
     "SIGNED_LINK_MAX_AGE": env.int("SIGNED_LINK_MAX_AGE", default=7 * 24 * 3600),
@@ -255,9 +258,16 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_TASK_TIME_LIMIT = DARKROOM["STEP_TIME_LIMIT"]
 
-# A message is a hint: publishing is bounded to about a second and never retried, for the
-# sweeper publishes again what the database says is unfinished.
-CELERY_TASK_PUBLISH_RETRY = False
+# A message is a hint: publishing is bounded to a second or two, for the sweeper publishes again what
+# the database says is unfinished. A connection to RabbitMQ may have died since it was last used, and
+# kombu opens another one only where it may try again, once and at once; that to Redis mends itself.
+CELERY_TASK_PUBLISH_RETRY = not BROKER_IS_REDIS
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_POOL_LIMIT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -272,8 +282,6 @@ CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
 # A worker takes a message when it has a free hand, so none waits behind a slow one.
 CELERY_WORKER_DISABLE_PREFETCH = BROKER_IS_REDIS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
-CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB, then the child is replaced after its task
@@ -281,6 +289,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
+    # At an hour of the day: a beat that is started anew every day would never have waited for one.
+    "remove-strays": {"task": "uploads.recurring.remove_strays", "schedule": crontab(hour="4", minute="10")},
     "clear-sessions": {"task": "uploads.recurring.clear_sessions", "schedule": 24 * 3600.0},
 }
 

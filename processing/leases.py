@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from processing.errors import TransientError
@@ -72,4 +73,11 @@ def postpone(lease: Lease, error: Exception) -> None:
         expires_at=None,
         next_attempt_at=timezone.now() + timedelta(seconds=delay),
         last_error=str(error)[:500],
+    )
+
+
+def hand_back(lease: Lease) -> None:
+    """Return the lease of a step that was told to stop: it may start again at once, and counts as none."""
+    Lease.objects.filter(pk=lease.pk, token=lease.token).update(
+        expires_at=None, next_attempt_at=timezone.now(), attempts=F("attempts") - 1
     )

@@ -91,8 +91,8 @@ def _run_leased(original: Original, step: Step) -> None:
         _fail(original, step, lease, refusal)
         raise
     except KeyboardInterrupt:
-        # Whoever runs it by hand has stopped it, and may start it again at once.
-        leases.end(lease)
+        # Its worker is to stop, or whoever runs it by hand has stopped it.
+        leases.hand_back(lease)
         raise
     except (StorageUnavailable, DatabaseError) as error:
         leases.postpone(lease, error)

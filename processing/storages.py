@@ -5,7 +5,8 @@ Both are Django storages, chosen by `S3_BUCKET`; `tests/storage` holds their com
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +49,15 @@ class LocalStorage(FileSystemStorage):
     def is_there(self) -> bool:
         """Tell whether the storage is what it was: a disk that is not mounted leaves an empty folder."""
         return (Path(self.location) / "originals").is_dir()
+
+    def walk(self, folder: str) -> Iterator[tuple[str, float]]:
+        """Yield the key of every file below a folder, with when it was last written to, in seconds."""
+        root = Path(self.location)
+        for parent, _, names in os.walk(root / folder, onerror=_raise_unless_gone):
+            for name in names:
+                path = Path(parent, name)
+                with suppress(FileNotFoundError):
+                    yield path.relative_to(root).as_posix(), path.stat().st_mtime
 
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
@@ -112,12 +122,23 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
             raise
         return True
 
+    def walk(self, folder: str) -> Iterator[tuple[str, float]]:
+        """Yield the key of every object below a folder, with when it was written, in seconds."""
+        for item in self.bucket.objects.filter(Prefix=f"{folder}/"):
+            yield item.key, item.last_modified.timestamp()
+
     def get_object_parameters(self, name: str) -> dict[str, Any]:
         """Return the headers of an object: nothing that a browser sent gets among them."""
         parameters = {**super().get_object_parameters(name), "ContentType": "application/octet-stream"}
         if name.startswith("renditions/"):
             parameters["CacheControl"] = "public, max-age=31536000, immutable"
         return parameters
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Raise why a folder cannot be listed, unless it was removed meanwhile or never made."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _sync_folder(folder: Path) -> None:

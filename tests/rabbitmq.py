@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,16 @@ class RabbitMQ:
             self._server.kill()
             self._server.wait()
 
+    @contextlib.contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Let the node take nothing in and say nothing, as behind a bad network."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
+
     def _ended(self) -> bool:
         return self._server is None or self._server.poll() is not None
 
@@ -98,6 +109,13 @@ class RabbitMQ:
 
     def _connection(self) -> Connection:
         return Connection(f"{HOST}:{self.port}", connect_timeout=5)
+
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue."""
+        with self._connection() as connection:
+            declared = connection.channel().queue_declare(queue, passive=True)
+        assert declared is not None
+        return int(declared[1])
 
     def queue_types(self) -> dict[str, str]:
         listed = subprocess.run(

@@ -116,6 +116,10 @@ class System:
     def redis(self) -> int | None:
         return next((pid for pid, line in self.processes().items() if "redis-server" in line), None)
 
+    def worker(self, queue: str) -> list[int]:
+        """Return the processes of a queue's worker: the main one first, then those of its pool."""
+        return sorted(pid for pid, line in self.processes().items() if f"--hostname {queue}@" in line)
+
 
 def wait_until(condition: Callable[[], object], *, seconds: float) -> None:
     ends_at = time.monotonic() + seconds

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from django.core.files.storage import default_storage
-from django.db.models import Q
 
-from processing import originals
 from processing.fingerprint import original_key
 from processing.models import Original, Rendition
 from processing.storages import FileMissing, call_storage
-from uploads import services
+from uploads import services, strays
 from uploads.models import Upload
 
 # Seconds within which a file that is being received gets its row.
@@ -69,7 +67,7 @@ def fix(findings: Findings) -> None:
     An original that is missing or damaged cannot be: its owner has to send it again.
     """
     for key in findings.unreferenced:
-        originals.delete_file(key)
+        strays.remove(key)
         findings.fixed.append(key)
     mendable = sorted(set(findings.broken) - set(findings.lost))
     for start in range(0, len(mendable), _BATCH):
@@ -95,7 +93,7 @@ def _lost(broken: list[str]) -> list[str]:
         for content_hash, public_key in Original.objects.values_list("content_hash", "public_key").iterator()
         if content_hash in content_hashes
     }
-    return [key for key in broken if key.startswith("originals/") or _belongs_to(key, public_keys)]
+    return [key for key in broken if key.startswith("originals/") or key.split("/")[2] in public_keys]
 
 
 def _render_again(keys: list[str]) -> list[str]:
@@ -129,51 +127,9 @@ def _stored_digest(key: str) -> str | None:
 
 def _unreferenced() -> list[str]:
     """Return the keys of files that no row names and nobody is about to name."""
-    strays = _without_rows([*_walk("originals"), *_walk("renditions")])
-    if not strays:
+    suspects = set(strays.find())
+    if not suspects:
         return []
     # A file comes before its row, so it gets a second look.
     time.sleep(_SETTLE)
-    return [key for key in _without_rows(strays) if _has_settled(key)]
-
-
-def _without_rows(keys: list[str]) -> list[str]:
-    # What is in work is asked first: whatever ends between the two questions has its rows by the second.
-    in_work = _in_work()
-    named = {key for key, _ in _expected()}
-    return [key for key in keys if key not in named and not _belongs_to(key, in_work)]
-
-
-def _in_work() -> set[str]:
-    """Return the public keys of the originals that are being rendered, or are about to be."""
-    busy = Q(leases__isnull=False) | Q(uploads__status__in=Upload.UNFINISHED, uploads__deleted_at=None)
-    return set(Original.objects.filter(busy).values_list("public_key", flat=True))
-
-
-def _belongs_to(key: str, public_keys: set[str]) -> bool:
-    """Tell whether a file lies in the folder of one of these originals."""
-    folders = key.split("/")
-    return len(folders) == 4 and folders[2] in public_keys
-
-
-def _has_settled(key: str) -> bool:
-    """Tell whether a file is still there, and nobody has written to it since the first look."""
-    try:
-        modified_at = call_storage(lambda: default_storage.get_modified_time(key))
-    except FileMissing:
-        return False
-    return modified_at.timestamp() <= time.time() - _SETTLE
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Yield the keys of all files in a folder and those below it."""
-    try:
-        folders, files = call_storage(lambda: default_storage.listdir(folder))
-    except FileMissing:
-        return
-    for name in sorted(files):
-        # The folder's own marker in a fresh clone is no media.
-        if name != ".gitkeep":
-            yield f"{folder}/{name}"
-    for name in sorted(folders):
-        yield from _walk(f"{folder}/{name}")
+    return sorted(suspects.intersection(strays.find(age=_SETTLE)))

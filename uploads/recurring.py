@@ -7,7 +7,7 @@ from celery.signals import beat_init
 from django.core.management import call_command
 from django.utils import timezone
 
-from uploads import collector, sweeper
+from uploads import collector, strays, sweeper
 from uploads.models import Heartbeat
 from uploads.publishing import publish
 
@@ -29,6 +29,12 @@ def sweep_at_once(**_options: Any) -> None:
 def collect() -> None:
     """Remove what nobody has any more."""
     collector.collect()
+
+
+@shared_task(ignore_result=True)
+def remove_strays() -> None:
+    """Remove the files that crashes have left without a row."""
+    strays.remove_old()
 
 
 @shared_task(ignore_result=True)

@@ -60,7 +60,8 @@ def receive_upload(
             return Received(known, duplicate=True)
         if not stored and not Original.objects.filter(content_hash=file.content_hash).exists():
             originals.store(content_hash=file.content_hash, file=file)
-            stored = True
+            # A row that somebody else has made meanwhile may go, with the file, before it is used here.
+            stored = not Original.objects.filter(content_hash=file.content_hash).exists()
         upload = _create(owner, file, header, visibility, stored=stored)
         if upload is not None:
             return Received(upload, duplicate=False)

@@ -1,5 +1,11 @@
 """The system on RabbitMQ, with quorum queues."""
 
+import ast
+import contextlib
+import json
+import os
+import re
+import signal
 import time
 from collections.abc import Iterator
 
@@ -13,6 +19,11 @@ from tests.system import System, wait_until
 pytestmark = pytest.mark.journey
 
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
+COUNT_EVENTS = """
+from collections import Counter
+from uploads.models import Event
+print(dict(Counter(Event.objects.values_list("name", flat=True))))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +73,50 @@ def test_it_runs_on_quorum_queues(
     types = rabbitmq.queue_types()
     assert {types[name] for name in QUEUES} == {"quorum"}
     assert "Failed to" not in system.output()
+
+
+@contextlib.contextmanager
+def stopped(system: System, queue: str) -> Iterator[None]:
+    """Hold a queue's worker still, so that what comes to it stays there."""
+    pids = system.worker(queue)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def events(system: System) -> dict[str, int]:
+    """Return how many events of each name there are."""
+    printed = system.manage("shell", "--no-imports", "--command", COUNT_EVENTS).stdout
+    counts: dict[str, int] = ast.literal_eval(printed)
+    return counts
+
+
+def test_a_node_that_is_killed_comes_back_with_its_queues(
+    system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
+) -> None:
+    before = events(system)
+    with stopped(system, "thumbnails"):
+        sent = [send(system, token, make_image(seed=10 + number)) for number in range(3)]
+        rabbitmq.kill()
+        sent += [send(system, token, make_image(seed=20 + number)) for number in range(3)]
+        rabbitmq.start()
+        wait_until(lambda: rabbitmq.waiting("thumbnails") >= 3, seconds=20)
+    wait_until(lambda: all_ready(sent, token), seconds=60)
+    # Those that were queued went on from there: only the others had to be started again.
+    assert sum(map(int, re.findall(r"Started (\d+) uploads", system.output()))) == 3
+    assert json.loads(system.manage("audit", "--json").stdout)["ok"]
+    names = ("upload.received", "upload.thumbnails_ready", "upload.ready")
+    assert events(system) == {name: before[name] + 6 for name in names}
+
+
+def test_a_node_that_stalls_keeps_nobody_waiting(
+    system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
+) -> None:
+    with rabbitmq.stalled():
+        # The first finds a connection open, the others try to make one.
+        sent = [send(system, token, make_image(seed=30 + number)) for number in range(3)]
+    wait_until(lambda: all_ready(sent, token), seconds=60)

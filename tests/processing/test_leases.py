@@ -93,6 +93,7 @@ def test_who_was_overtaken_can_neither_end_nor_return_the_lease_of_another(origi
     current = leases.acquire(original, STEP)
     leases.end(slow)
     leases.postpone(slow, OSError("away"))
+    leases.hand_back(slow)
     kept = Lease.objects.get()
     assert (kept.token, kept.expires_at, kept.last_error) == (current.token, current.expires_at, "")
 
@@ -129,3 +130,13 @@ def test_a_lease_that_ends_while_another_asks_for_it_is_no_error(original: Origi
 
     assert run_at_once(*[take_and_end] * 4) == [None] * 4
     assert not Lease.objects.exists()
+
+
+def test_a_lease_that_is_handed_back_counts_as_nothing(original: Original) -> None:
+    leases.postpone(leases.acquire(original, STEP), OSError("away"))
+    leases.hand_back(leases.acquire(original, STEP))
+    lease = Lease.objects.get()
+    assert (lease.expires_at, lease.attempts, lease.crashes) == (None, 1, 0)
+    assert lease.next_attempt_at is not None
+    assert lease.next_attempt_at <= timezone.now()
+    assert leases.acquire(original, STEP).attempts == 2

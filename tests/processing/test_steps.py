@@ -96,7 +96,7 @@ def before(
     monkeypatch.setattr(owner, name, do_and_call)
 
 
-def fail_with(error: Exception) -> Callable[..., Any]:
+def fail_with(error: BaseException) -> Callable[..., Any]:
     def fail(*args: object, **kwargs: object) -> None:
         raise error
 
@@ -404,6 +404,21 @@ def test_what_kills_every_worker_is_given_up(
     assert news.finished == []
     assert not Lease.objects.exists()
     assert not Rendition.objects.exists()
+
+
+@both_steps
+def test_a_step_that_is_broken_off_may_start_again_at_once(
+    step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, crashes_seen: list[int]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(renditions, "store", fail_with(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            run(step, original)
+    assert Lease.objects.get().expires_at is None
+    run(step, original)
+    assert crashes_seen == [0, 0]
+    assert Rendition.objects.count() == ROWS[step]
+    assert not Lease.objects.exists()
 
 
 def test_what_is_given_up_is_not_decoded_again(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:

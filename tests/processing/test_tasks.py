@@ -19,7 +19,7 @@ from processing.images.refusals import UnreadableImage
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original, Rendition
 from processing.storages import StorageUnavailable
-from processing.tasks import generate_thumbnails, resize_image
+from processing.tasks import HandedBack, generate_thumbnails, resize_image
 from tests.conftest import assert_storage_matches_rows
 from tests.processing.conftest import News, StoreOriginal
 from tests.processing.processes import ROOT, environment
@@ -67,7 +67,7 @@ def test_a_message_holds_the_content_hash_and_nothing_else(queue: str, broker: A
     assert (arguments, keywords) == ([], {"content_hash": "ab" * 32})
 
 
-def attempts(task: Any, error: Exception, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
+def attempts(task: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
     """Return how often the task tries what raises `error`, and its last result."""
     tries: list[dict[str, Any]] = []
 
@@ -99,6 +99,15 @@ def test_what_will_not_pass_is_tried_once(
     queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert attempts(TASKS[queue], error, monkeypatch) == (1, error)
+
+
+@both_tasks
+def test_a_step_that_is_broken_off_is_handed_back_and_not_tried_here_again(
+    queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, result = attempts(TASKS[queue], KeyboardInterrupt(), monkeypatch)
+    assert (count, type(result)) == (1, HandedBack)
+    assert HandedBack in TASKS[queue].throws
 
 
 def test_waiting_between_the_tries_takes_about_half_a_minute_at_most() -> None:

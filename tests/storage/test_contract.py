@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import time
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -90,6 +91,18 @@ class TestContract:
         storage.save(KEY + ".more", ContentFile(b"others"))
         storage.delete(KEY)
         assert keys_in(storage) == {KEY + ".more"}
+
+    def test_every_file_is_listed_with_its_time(self, storage: AnyStorage) -> None:
+        keys = {KEY, "originals/ab/ab12", "originals/cd/cd34"}
+        for key in keys:
+            storage.save(key, ContentFile(b"pixels"))
+        listed = {folder: dict(storage.walk(folder)) for folder in ("originals", "renditions")}
+        assert set(listed["renditions"]) == {KEY}
+        assert set(listed["originals"]) == keys - {KEY}
+        assert all(abs(time.time() - at) < 60 for times in listed.values() for at in times.values())
+
+    def test_a_folder_that_is_not_there_has_no_files(self, storage: AnyStorage) -> None:
+        assert list(storage.walk("originals")) == []
 
     def test_what_was_deleted_can_be_saved_again(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b"pixels"))

@@ -28,7 +28,7 @@ from tests.storage.servers import (
     silent_server,
     storage_options,
 )
-from uploads import pipeline
+from uploads import pipeline, strays
 from uploads.models import Upload
 
 RENDITION = "renditions/ab/abcdef/thumb-0123456789abcdef.webp"
@@ -208,6 +208,18 @@ def test_a_removed_original_leaves_no_object(media: S3Storage, send: Send) -> No
     upload.delete()
     assert originals.remove(original_id=upload.original.pk)
     assert keys_in(media) == set()
+
+
+def test_an_object_without_a_row_goes_after_its_time(
+    media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run_here(send())
+    media.save(RENDITION, ContentFile(b"left over"))
+    assert strays.remove_old() == 0
+    assert RENDITION in keys_in(media)
+    monkeypatch.setattr(strays, "_OLD", -1)
+    assert strays.remove_old() == 1
+    assert_objects_match_rows(media)
 
 
 def test_a_storage_that_goes_away_postpones_the_step(

@@ -38,7 +38,7 @@ FILES_AN_ORIGINAL = 1 + len(PRESETS)
 FILES = 3 * FILES_AN_ORIGINAL
 BUCKET = "pictures"
 on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", "s3"], indirect=True)
-STRAYS = ("originals/ab/stray", "renditions/stray", "renditions/ab/nobody/thumb-0123456789abcdef.webp")
+STRAYS = ("originals/ab/stray", "renditions/ab/nobody/thumb-0123456789abcdef.webp", "renditions/stray")
 
 
 @pytest.fixture(autouse=True)

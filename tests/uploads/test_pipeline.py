@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -24,6 +25,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from kombu import Producer
 from redis import Redis
 from rest_framework.test import APIClient
 
@@ -378,3 +380,62 @@ class TestWorkers:
             "ready": True,
             "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat"], "ok"),
         }
+
+
+# --- Messages of another version ----------------------------------------------------------------
+
+STEP = "processing.tasks.generate_thumbnails"
+GONE = "ab" * 32
+# What an older or newer version may have sent, or what is of no use any more: a task and its keywords.
+ODD_TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "an unknown task": ("processing.tasks.sharpen_image", {"content_hash": GONE}),
+    "an unknown keyword": (STEP, {"content_hash": GONE, "sharpness": 3}),
+    "a missing keyword": (STEP, {}),
+    "an original that is gone": (STEP, {"content_hash": GONE}),
+    "an upload that is gone": ("uploads.tasks.notify_owner", {"upload_id": str(uuid.uuid4())}),
+    "a delivery that is gone": ("uploads.tasks.deliver", {"delivery_id": str(uuid.uuid4())}),
+    "an id that is none": ("uploads.tasks.notify_owner", {"upload_id": "7"}),
+}
+ODD_BODIES: dict[str, dict[str, Any]] = {
+    "no JSON": {"body": b"{", "content_type": "application/json"},
+    "a pickle": {"body": b"\x80", "content_type": "application/x-python-serialize"},
+    "an empty list": {"body": b"[]", "content_type": "application/json"},
+    "a number": {"body": b"7", "content_type": "application/json"},
+    "no id": {"body": b"[[], {}, {}]", "content_type": "application/json", "headers": {"task": STEP}},
+}
+
+
+def send_odd_task(name: str, keywords: dict[str, Any]) -> None:
+    current_app.send_task(name, kwargs=keywords, queue="thumbnails")
+
+
+def send_odd_body(body: bytes, content_type: str, headers: dict[str, str] | None = None) -> None:
+    with current_app.connection_for_write() as connection:
+        Producer(connection).publish(
+            body,
+            routing_key="thumbnails",
+            content_type=content_type,
+            content_encoding="utf-8",
+            headers=headers or {"task": STEP, "id": str(uuid.uuid4()), "lang": "py"},
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOddMessages:
+    @pytest.mark.parametrize("odd", ODD_TASKS)
+    def test_an_odd_task_is_dropped_and_the_next_is_done(
+        self, odd: str, send: Send, at_rest: Callable[[], None]
+    ) -> None:
+        send_odd_task(*ODD_TASKS[odd])
+        send()
+        wait_until(lambda: all_are("ready"))
+        at_rest()
+
+    @pytest.mark.parametrize("odd", ODD_BODIES)
+    def test_an_odd_body_is_dropped_and_the_next_is_done(
+        self, odd: str, send: Send, at_rest: Callable[[], None]
+    ) -> None:
+        send_odd_body(**ODD_BODIES[odd])
+        send()
+        wait_until(lambda: all_are("ready"))
+        at_rest()

@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from uploads import collector, recurring, sweeper
+from uploads import collector, recurring, strays, sweeper
 from uploads.models import Heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,13 @@ def test_collect_collects(monkeypatch: pytest.MonkeyPatch) -> None:
     assert collections == [1]
 
 
+def test_strays_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    removals: list[int] = []
+    monkeypatch.setattr(strays, "remove_old", lambda: removals.append(1))
+    recurring.remove_strays()
+    assert removals == [1]
+
+
 def test_ended_sessions_go() -> None:
     for age in (timedelta(days=-1), timedelta(days=1)):
         session = SessionStore()
@@ -44,7 +51,8 @@ def test_ended_sessions_go() -> None:
 def test_beat_starts_tasks_that_exist_on_a_queue_of_their_own() -> None:
     schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
     names = {entry["task"] for entry in schedule.values()}
-    assert names == {f"uploads.recurring.{name}" for name in ("sweep", "collect", "clear_sessions")}
+    ours = ("sweep", "collect", "remove_strays", "clear_sessions")
+    assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:
         assert name in current_app.tasks
         assert current_app.amqp.router.route({}, name)["queue"].name == "maintenance"

@@ -13,6 +13,7 @@ from django.db import connections
 from django.utils import timezone
 from redis import Redis
 
+from processing import leases
 from processing.models import Lease, Original
 from tests.conftest import Send
 from uploads import broker, events, pipeline, services, sweeper
@@ -99,6 +100,10 @@ class TestStandingStill:
     def test_not_what_was_queued_after_it_was_due(self, upload: Upload) -> None:
         add_lease(upload, next_attempt_at=timezone.now() - 61 * SECOND)
         assert not stands_still()
+
+    def test_what_was_handed_back_however_long_the_queues(self, upload: Upload) -> None:
+        leases.hand_back(leases.acquire(upload.original, "resize_image"))
+        assert stands_still(drained=False)
 
     @pytest.mark.parametrize("field", ["expires_at", "next_attempt_at"])
     def test_not_what_is_in_hand(self, upload: Upload, field: str) -> None:

@@ -1,0 +1,26 @@
+"""Messages that no worker of ours has sent: refused, where Celery would end the worker.
+
+Its successor would get the same message again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery.exceptions import InvalidTaskError
+from celery.worker import strategy
+
+# What becomes of a body or of headers that are not as Celery makes them.
+_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
+
+
+def careful(*arguments: Any, **options: Any) -> Callable[..., None]:
+    """Return a task's handler of messages, which raises `InvalidTaskError` for one that is malformed."""
+    handle = strategy.default(*arguments, **options)
+
+    def handle_carefully(*details: Any, **more: Any) -> None:
+        try:
+            handle(*details, **more)
+        except _ERRORS as error:
+            raise InvalidTaskError(f"malformed: {error!r}") from error
+
+    return handle_carefully

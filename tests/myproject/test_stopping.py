@@ -1,0 +1,122 @@
+"""A worker that is told to stop: what it is at is finished or handed back, and it ends in time."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from pytest_django import Settings
+
+from myproject import stopping
+from processing.fingerprint import original_key
+from processing.models import Lease, Original
+from processing.tasks import generate_thumbnails
+from tests.conftest import Send
+from tests.system import wait_until
+from tests.workers import Worker, running_worker
+from uploads import pipeline
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STOP_TIME = 1
+# Seconds for the stop itself, those to hand back in, and some for a machine that is busy.
+BOUND = STOP_TIME + 5 + 4
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "worker.log"
+
+
+@pytest.fixture(params=["prefork"])
+def worker(request: pytest.FixtureRequest, log: Path) -> Iterator[Worker]:
+    with running_worker(log, f"--pool={request.param}", STOP_TIME=str(STOP_TIME)) as process:
+        yield process
+
+
+@pytest.fixture
+def stuck(send: Send, monkeypatch: pytest.MonkeyPatch) -> Original:
+    """Return an original whose bytes never come: whoever reads it waits for ever."""
+    monkeypatch.setattr(pipeline, "start", lambda _upload: True)
+    original = send().original
+    path = Path(default_storage.path(original_key(original.content_hash)))
+    path.unlink()
+    os.mkfifo(path)
+    return original
+
+
+def begin(original: Original) -> None:
+    """Have the worker begin the step, and wait until it is at it."""
+    generate_thumbnails.delay(content_hash=original.content_hash)
+    wait_until(Lease.objects.exists, seconds=20)
+
+
+def stop(worker: Worker) -> int:
+    """Tell the worker to stop, see that it does in time, and return its exit status: 0 if all went well."""
+    started_at = time.monotonic()
+    worker.terminate()
+    status = worker.wait(timeout=60)
+    assert time.monotonic() - started_at < BOUND
+    return status
+
+
+def children(worker: Worker) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()]
+
+
+def test_who_has_nothing_in_hand_stops(worker: Worker) -> None:
+    assert stop(worker) == 0
+
+
+def test_a_step_that_takes_too_long_is_handed_back(worker: Worker, stuck: Original, log: Path) -> None:
+    begin(stuck)
+    assert stop(worker) == 0
+    lease = Lease.objects.get()
+    assert (lease.expires_at, lease.attempts, lease.crashes) == (None, 0, 0)
+    assert lease.next_attempt_at is not None
+    assert lease.next_attempt_at <= timezone.now()
+    assert "is handed back: this worker stops" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def stall_child(worker: Worker) -> None:
+    """Let the child hear nothing, like one that is deep in a decoder."""
+    (child,) = children(worker)
+    os.kill(child, signal.SIGSTOP)
+
+
+def leave(_worker: Worker) -> None:
+    """Do nothing: a thread hears no signal."""
+
+
+@pytest.mark.parametrize(
+    ("worker", "deafen"), [("prefork", stall_child), ("threads", leave)], indirect=["worker"]
+)
+def test_what_does_not_listen_is_ended(
+    worker: Worker, deafen: Callable[[Worker], None], stuck: Original
+) -> None:
+    begin(stuck)
+    deafen(worker)
+    pool = children(worker)
+    assert stop(worker) == os.EX_TEMPFAIL
+    wait_until(lambda: not any(Path(f"/proc/{child}/exe").exists() for child in pool), seconds=5)
+    # Its lease runs out like that of any worker that dies.
+    assert Lease.objects.get().expires_at is not None
+
+
+def test_a_signal_that_comes_again_moves_no_bound(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    alarms: list[int] = []
+    monkeypatch.setattr(signal, "alarm", alarms.append)
+    settings.DARKROOM = {**settings.DARKROOM, "STOP_TIME": 7}
+    try:
+        for _ in range(2):
+            stopping.bound()
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    assert alarms == [7]
