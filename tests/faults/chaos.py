@@ -38,6 +38,8 @@ class Chaos:
     site: Site
     random: Random
     done: Counter[str] = field(default_factory=Counter)
+    # The ends of the logs of what ended by itself.
+    ended: list[str] = field(default_factory=list)
     # What is to be brought back, and when.
     repairs: dict[str, tuple[float, Callable[[], None]]] = field(default_factory=dict)
 
@@ -65,7 +67,9 @@ class Chaos:
         if name in self.repairs:
             return
         if not self.site.runs(name):
+            # It should not: only what kills it should end it.
             fault = "find ended"
+            self.ended.append(self.site.log(name).read_text()[-5000:])
         repair = self._break(fault, name)
         self.done[f"{fault} {name}"] += 1
         if repair is not None:

@@ -171,6 +171,7 @@ def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], l
         "uploads": dict(Counter(f"{status} {code}".strip() for _id, status, code in outcomes)),
         "longest standstill in seconds": round(watch.longest, 1),
         "seconds until all was done": round(rest, 1),
+        "ended by itself": chaos.ended,
     }
     return report, [*site.violations(), *unexpected(actors, outcomes)]
 

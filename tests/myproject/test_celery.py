@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from myproject.celery import app
 from tests.processing.processes import COUNT_FAULTS, ROOT
 
 START = """
@@ -36,6 +37,10 @@ def test_a_worker_waits_longer_for_redis_than_a_request() -> None:
         timeout=60,
     )
     assert process.stdout.split() == ["1", "5"]
+
+
+def test_a_worker_waits_for_the_broker_for_ever() -> None:
+    assert app.conf.broker_connection_max_retries is None
 
 
 def test_a_child_has_bounded_memory_and_keeps_it() -> None:
