@@ -32,7 +32,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test check bench lock clean
+.PHONY: help run test soak check bench lock clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
@@ -40,13 +40,17 @@ help:  ## Say what there is to do
 run: .venv/run.stamp $(REDIS)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
-# Journeys measure out their own processes; everything else is shared out among the cores. That ARGS
+# Journeys and faults measure out their own processes; everything else is shared out among the cores. That ARGS
 # leaves nothing of a part (pytest's status 5) is no failure.
 PYTEST := $(BIN)/python -m pytest
 test: .venv/dev.stamp $(REDIS)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
-	$(PYTEST) -n auto -m "not journey" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n auto -m "not journey and not fault" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -m journey $(ARGS) || test $$? -eq 5
-	$(PYTEST) -n auto --database=postgresql -m "not journey and not pixels" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault and not pixels" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n 2 --database=postgresql -m fault $(ARGS) || test $$? -eq 5
+
+soak: .venv/dev.stamp $(REDIS)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 check: .venv/dev.stamp  ## Check style, format, types, import rules, migrations, deployment settings
 	$(BIN)/python -m ruff check

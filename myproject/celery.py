@@ -57,6 +57,13 @@ def check_settings(**_options: Any) -> None:
 
 
 @worker_init.connect
+def be_patient(**_options: Any) -> None:
+    """Let a worker wait longer for the broker than a request may: it loses its place by giving up."""
+    if settings.BROKER_IS_REDIS:
+        app.conf.broker_transport_options = {**app.conf.broker_transport_options, "socket_timeout": 5}
+
+
+@worker_init.connect
 def declare_queues(**_options: Any) -> None:
     """Declare every queue on RabbitMQ, where each worker binds those of the others, too."""
     if not settings.BROKER_IS_REDIS:

@@ -271,8 +271,10 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_POOL_LIMIT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Workers and beat wait for the broker for as long as it takes; by default they end after an hour.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_timeout": 5, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
+    {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
     if BROKER_IS_REDIS
     else {"max_retries": 0, "confirm_publish": True}
 )

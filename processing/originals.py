@@ -11,7 +11,7 @@ from django.db.models import ProtectedError
 
 from processing.fingerprint import original_key, public_key
 from processing.images.header import Header
-from processing.models import Original, Rendition
+from processing.models import Original
 from processing.storages import FileMissing, StorageUnavailable, call_storage
 
 
@@ -22,6 +22,15 @@ def store(*, content_hash: str, file: File[Any]) -> None:
     """
     file.seek(0)
     call_storage(lambda: default_storage.save(original_key(content_hash), file))
+
+
+def restore(original: Original, *, file: File[Any]) -> None:
+    """Write the file of an original that was half removed again, and have its renditions made again.
+
+    Call it in a transaction that holds the original's row. Raises `StorageUnavailable`.
+    """
+    store(content_hash=original.content_hash, file=file)
+    original.renditions.update(redo=True)
 
 
 def create(*, content_hash: str, byte_size: int, header: Header) -> Original:
@@ -67,18 +76,9 @@ def remove(*, original_id: int) -> bool:
     """Remove an original that nobody refers to, with its renditions; tell whether it is gone.
 
     The row is locked while the files go, so that whoever sends the same bytes meanwhile waits,
-    finds no row, and stores them anew. Raises `StorageUnavailable`; then nothing has changed
-    that a repeat does not mend.
+    finds no row, and stores them anew. Raises `StorageUnavailable`; then, as after a crash, the row
+    is there with some of its files, for a repeat to remove or `restore` to make whole.
     """
-    try:
-        return _remove(original_id)
-    except StorageUnavailable:
-        # Some files may be gone: whoever sends the same bytes now has them rendered again.
-        Rendition.objects.filter(original=original_id).update(redo=True)
-        raise
-
-
-def _remove(original_id: int) -> bool:
     with transaction.atomic():
         original = Original.objects.select_for_update().filter(pk=original_id).first()
         if original is None:

@@ -133,6 +133,17 @@ def test_every_error_code_is_documented() -> None:
     assert undocumented(codes, "api.md", "commands.md") == []
 
 
+def test_every_test_of_a_fault_is_documented_and_there() -> None:
+    documented = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
+    files = [
+        path for path in (ROOT / "tests" / "faults").glob("test_*.py") if "mark.fault" in path.read_text()
+    ]
+    there = {
+        name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert documented == there
+
+
 def links() -> Iterator[tuple[Path, str]]:
     for document in DOCUMENTS:
         for target in LINK.findall(document.read_text()):

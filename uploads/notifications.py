@@ -22,8 +22,9 @@ _NOTICED = (Event.Name.READY, Event.Name.FAILED)
 _FIRST_DELAY, _LONGEST_DELAY = 10, 3600
 # Seconds after which an attempt that has not come back is taken for dead; a mail takes ten at most.
 _ATTEMPT_TIME = 60
-# Seconds after which a published delivery that nobody took up is taken for lost.
-_QUEUE_TIME = 300
+# Seconds after which a published delivery that nobody took up is taken for lost: while others wait in
+# its queue, and when that is empty.
+_QUEUE_TIME, _DRAINED_TIME = 300, 5
 
 
 class DeliveryFailed(TransientError):
@@ -64,14 +65,14 @@ def mark_read(*, person: User, ids: Collection[uuid.UUID] | None = None) -> None
     unread.update(read_at=timezone.now())
 
 
-def due() -> QuerySet[Delivery]:
-    """Return the deliveries whose time has come and that are not in the queue already."""
+def due(*, drained: bool = False) -> QuerySet[Delivery]:
+    """Return the deliveries whose time has come and that are not in the queue already.
+
+    `drained` tells that the queue is empty.
+    """
     now = timezone.now()
-    not_queued = (
-        Q(queued_at=None)
-        | Q(queued_at__lt=F("next_attempt_at"))
-        | Q(queued_at__lt=now - timedelta(seconds=_QUEUE_TIME))
-    )
+    lost = now - timedelta(seconds=_DRAINED_TIME if drained else _QUEUE_TIME)
+    not_queued = Q(queued_at=None) | Q(queued_at__lt=F("next_attempt_at")) | Q(queued_at__lt=lost)
     return Delivery.objects.filter(not_queued, delivered_at=None, next_attempt_at__lte=now)
 
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.csrf import csrf_failure as html_csrf_failure
 from rest_framework import exceptions
@@ -56,7 +57,17 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         body = problem(status=error.status, code=error.code, title=error.title, detail=str(error))
         return Response(body, status=error.status, content_type=CONTENT_TYPE)
     if isinstance(error, StorageUnavailable):
-        return _storage_away()
+        return _away(
+            code="storage_unavailable",
+            title="The storage is not available",
+            detail="The file could not be stored just now and was not taken; send it again in a minute.",
+        )
+    if isinstance(error, OperationalError | InterfaceError):
+        return _away(
+            code="database_unavailable",
+            title="The database is not available",
+            detail="The database did not answer just now; send the request again in a minute.",
+        )
     if isinstance(error, Http404 | FileMissing):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -80,14 +91,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return html_csrf_failure(request, reason)
 
 
-def _storage_away() -> Response:
-    body = problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        code="storage_unavailable",
-        title="The storage is not available",
-        detail="The file could not be stored just now and was not taken; send it again in a minute.",
-    )
-    return Response(body, status=body["status"], content_type=CONTENT_TYPE, headers={"Retry-After": "60"})
+def _away(*, code: str, title: str, detail: str) -> Response:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    body = problem(status=status, code=code, title=title, detail=detail)
+    return Response(body, status=status, content_type=CONTENT_TYPE, headers={"Retry-After": "60"})
 
 
 def _from_api_exception(error: exceptions.APIException, status: int) -> dict[str, Any]:

@@ -143,9 +143,12 @@ def _create(owner: User, file: HashedFile, header: Header, visibility: str, *, s
     """
     try:
         with transaction.atomic():
-            known = Original.objects.select_for_update().filter(content_hash=file.content_hash).exists()
-            if not known and not stored:
+            known = Original.objects.select_for_update().filter(content_hash=file.content_hash).first()
+            if known is None and not stored:
                 return None
+            if known is not None and not known.uploads.exists():
+                # Whoever was removing it may have been killed with some of its files gone.
+                originals.restore(known, file=file)
             original = originals.create(
                 content_hash=file.content_hash, byte_size=file.size or 0, header=header
             )

@@ -39,7 +39,7 @@ def sweep() -> int:
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
     for upload in uploads:
         pipeline.start(upload)
-    deliveries = list(notifications.due()[:_BATCH])
+    deliveries = list(notifications.due(drained=not depths["notifications"])[:_BATCH])
     for delivery in deliveries:
         publish_delivery(delivery)
     if uploads or deliveries:

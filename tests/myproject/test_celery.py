@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from myproject.celery import app
 from tests.processing.processes import COUNT_FAULTS, ROOT
 
 START = """
@@ -14,6 +15,32 @@ app.loader.import_default_modules()
 worker_process_init.send(sender=None)
 print(resource.getrlimit(resource.RLIMIT_AS)[0])
 """
+
+PATIENCE = """
+from celery.signals import worker_init
+from myproject.celery import app
+app.loader.import_default_modules()
+before = app.conf.broker_transport_options["socket_timeout"]
+worker_init.send(sender=None)
+with app.connection_for_write() as connection:
+    print(before, connection.transport_options["socket_timeout"])
+"""
+
+
+def test_a_worker_waits_longer_for_redis_than_a_request() -> None:
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PATIENCE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert process.stdout.split() == ["1", "5"]
+
+
+def test_a_worker_waits_for_the_broker_for_ever() -> None:
+    assert app.conf.broker_connection_max_retries is None
 
 
 def test_a_child_has_bounded_memory_and_keeps_it() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.test import RequestFactory
 from rest_framework import exceptions
@@ -22,6 +23,8 @@ MEMBERS = {"type", "title", "status", "detail", "code"}
     [
         (UnreadableImage("It is damaged."), 400, "unreadable_image"),
         (StorageUnavailable("It is full."), 503, "storage_unavailable"),
+        (OperationalError("the connection is lost"), 503, "database_unavailable"),
+        (InterfaceError("connection already closed"), 503, "database_unavailable"),
         (FileMissing("It is gone."), 404, "not_found"),
         (Http404(), 404, "not_found"),
         (PermissionDenied(), 403, "permission_denied"),
@@ -63,7 +66,8 @@ def test_an_invalid_field_is_named_in_words_and_for_programs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "seconds"), [(exceptions.Throttled(wait=7), "7"), (StorageUnavailable(), "60")]
+    ("error", "seconds"),
+    [(exceptions.Throttled(wait=7), "7"), (StorageUnavailable(), "60"), (OperationalError(), "60")],
 )
 def test_what_may_pass_says_when_to_come_back(error: Exception, seconds: str) -> None:
     response = problems.exception_handler(error, {})

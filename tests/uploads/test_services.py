@@ -103,6 +103,17 @@ class TestReceive:
         services.delete_upload(upload=first)
         assert send() != first
 
+    def test_an_original_that_was_half_removed_is_made_whole(self, send: Send) -> None:
+        upload = send()
+        pipeline.run_here(upload)
+        # As the collector leaves it that is killed just before it commits.
+        for key in stored_keys():
+            default_storage.delete(key)
+        Upload.objects.all().delete()
+        pipeline.run_here(send())
+        assert len(stored_keys()) == 11
+        assert_storage_matches_rows()
+
 
 @pytest.mark.django_db
 class TestLists:

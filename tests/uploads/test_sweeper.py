@@ -20,7 +20,7 @@ from uploads import broker, events, pipeline, services, sweeper
 from uploads.models import Delivery, Event, Step, Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -176,6 +176,18 @@ class TestSweep:
         assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
         assert redis_client.llen("notifications") == 1
         assert Delivery.objects.get(channel="email").queued_at is not None
+
+    def test_a_notice_that_no_queue_holds_is_queued_again(self, send: Send, redis_client: Redis) -> None:
+        upload = send()
+        Upload.objects.update(status="ready")
+        events.record(upload, Event.Name.READY)
+        Delivery.objects.update(
+            queued_at=timezone.now() - 6 * SECOND, next_attempt_at=timezone.now() - MINUTE
+        )
+        redis_client.lpush("notifications", "something that waits")
+        assert sweeper.sweep() == 0
+        redis_client.flushdb()
+        assert sweeper.sweep() == 1
 
     def test_while_the_broker_is_away_nothing_is_lost(
         self, send: Send, monkeypatch: pytest.MonkeyPatch

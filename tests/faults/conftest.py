@@ -1,0 +1,39 @@
+"""A site that runs, for the tests of faults."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.site import Site
+
+
+@pytest.fixture(scope="session")
+def _sites(request: pytest.FixtureRequest) -> Iterator[Callable[[], Site]]:
+    """Return a function that returns the site of this run, or a new one where that was closed."""
+    running: list[Site] = []
+
+    def get() -> Site:
+        if not running or running[0].is_closed:
+            folder = Path(tempfile.mkdtemp(prefix="darkroom-site-"))
+            running[:] = [Site(folder, database=request.config.getoption("--database"))]
+            running[0].open()
+        return running[0]
+
+    yield get
+    for site in running:
+        site.close()
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, _sites: Callable[[], Site]) -> Iterator[Site]:
+    """Return the site with everything running, whatever the last test has done to it."""
+    site, failed = _sites(), request.session.testsfailed
+    site.make_whole()
+    yield site
+    if request.session.testsfailed > failed:
+        sys.stdout.write(site.log_ends())
+        # What is broken is not for the next test.
+        site.close()

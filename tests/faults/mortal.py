@@ -1,0 +1,96 @@
+"""Processes that die or freeze on purpose, once they reach a boundary for which an order lies ready.
+
+Workers get it by `--include tests.faults.mortal`, the web process by `tests.faults.mortal_web`. An order
+is a file in the folder that MORTAL_DIR names, called after the boundary and what is in work there:
+`resize_image.after_the_first_file.<content hash>`. Without orders the process is the real one.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from processing import originals, steps
+from tests.processing.mortal import BOUNDARIES
+from uploads import pipeline, services, tasks
+
+ORDERS = Path(os.environ["MORTAL_DIR"])
+# "kill" and "stop" happen once; "kill always" each time.
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+# The step and the content hash that are in work, as `step.%s.hash`.
+_work: ContextVar[str] = ContextVar("work", default="no_step.%s")
+
+
+def reach(name: str) -> None:
+    """Carry out the order for this boundary, if there is one, and leave a note of it."""
+    order = ORDERS / name
+    with suppress(FileNotFoundError):
+        action, _, always = order.read_text().partition(" ")
+        if not always:
+            # Of several processes that come here, the one that takes the order carries it out.
+            order.rename(ORDERS / f"taken.{os.getpid()}.{name}")
+        with (ORDERS / f"reached.{name}").open("a") as note:
+            note.write(f"{os.getpid()}\n")
+        os.kill(os.getpid(), SIGNALS[action])
+
+
+def _arm(
+    owner: Any,
+    name: str,
+    *,
+    before: Callable[..., str] | None = None,
+    after: Callable[..., str] | None = None,
+) -> None:
+    """Have a call announced before or after it is made, by the name that is made of its arguments."""
+    call = getattr(owner, name)
+
+    def announced(*arguments: Any, **options: Any) -> Any:
+        if before is not None:
+            reach(before(*arguments, **options))
+        result = call(*arguments, **options)
+        if after is not None:
+            reach(after(*arguments, **options))
+        return result
+
+    setattr(owner, name, announced)
+
+
+def _arm_steps() -> None:
+    for boundary, (owner, name, when) in BOUNDARIES.items():
+
+        def reached(*_: Any, boundary: str = boundary, **__: Any) -> str:
+            return _work.get().replace("%s", boundary)
+
+        _arm(owner, name, **{when: reached})
+    run = steps.run
+
+    def run_named(*, step: Any, content_hash: str) -> None:
+        _work.set(f"{step}.%s.{content_hash}")
+        run(step=step, content_hash=content_hash)
+        # The task is done, and the next one of its chain is not published yet.
+        reach(f"{step}.before_the_next.{content_hash}")
+
+    steps.run = run_named
+
+
+_arm_steps()
+_arm(
+    tasks,
+    "complete",
+    before=lambda upload_id: f"notify_owner.before.{upload_id}",
+    after=lambda upload_id: f"notify_owner.after.{upload_id}",
+)
+_arm(
+    pipeline,
+    "start",
+    before=lambda upload: f"receive.before_the_message.{upload.original.content_hash}",
+)
+_arm(
+    services,
+    "_create",
+    before=lambda _owner, file, *_, **__: f"receive.before_the_rows.{file.content_hash}",
+)
+_arm(originals, "delete_file", after=lambda key: f"collect.after.{key.rpartition('/')[2]}")

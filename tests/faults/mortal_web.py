@@ -1,0 +1,6 @@
+"""The web process, mortal: `uvicorn tests.faults.mortal_web:application`."""
+
+from myproject.asgi import application
+from tests.faults import mortal
+
+__all__ = ["application", "mortal"]

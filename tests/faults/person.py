@@ -1,0 +1,77 @@
+"""A person who uses a site over HTTP, as a program does: by token, and as a browser does: by cookie."""
+
+import http.client
+import json
+import time
+import uuid
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.claims import HOST
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a site answered, and after how many seconds."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(slots=True)
+class Person:
+    """One person, with what the site has answered for: the SHA-256 of each upload by its id."""
+
+    name: str
+    token: str
+    session: str
+    port: int
+    sent: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+
+    def send(self, data: bytes, *, name: str = "photo.jpg") -> Answer:
+        """Upload a file, and remember it if it was taken."""
+        answer = self.request("POST", "/api/uploads/", *multipart(data, name=name))
+        if answer.status in {200, 201}:
+            upload = answer.json()
+            self.sent[upload["id"]] = upload["content_hash"]
+        return answer
+
+    def delete(self, upload_id: str) -> Answer:
+        answer = self.request("DELETE", f"/api/uploads/{upload_id}/")
+        if answer.status == 204:
+            self.deleted.add(upload_id)
+        return answer
+
+    def reprocess(self, upload_id: str) -> Answer:
+        return self.request("POST", f"/api/uploads/{upload_id}/reprocess/")
+
+    def upload(self, upload_id: str) -> Any:
+        return self.request("GET", f"/api/uploads/{upload_id}/").json()
+
+    def page(self) -> Answer:
+        """Open the upload page in a browser."""
+        return self.request("GET", "/", headers={"Cookie": f"sessionid={self.session}"})
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> Answer:
+        started_at = time.monotonic()
+        authorization = {} if headers and "Cookie" in headers else {"Authorization": f"Token {self.token}"}
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=60)) as connection:
+            connection.request(method, path, body, {**authorization, **(headers or {})})
+            response = connection.getresponse()
+            return Answer(response.status, response.read(), time.monotonic() - started_at)
+
+
+def multipart(data: bytes, *, name: str) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of a form with one file."""
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    body = head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}

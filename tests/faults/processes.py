@@ -1,0 +1,103 @@
+"""Real processes by name, each of which can be killed, frozen, continued and started.
+
+Nothing is started again by itself: what runs is for the test to say.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from deploy.guard import Guard, kill_group
+from tests.faults.commands import Commands
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Processes:
+    """Run commands by name in one environment, each as the leader of a group of its own."""
+
+    def __init__(self, *, folder: Path, commands: Commands, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._commands = commands
+        self._guard = Guard()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def launch(self, name: str) -> None:
+        """Start a process, unless it runs or there is no such thing here."""
+        command = self._commands.of(name)
+        if self.runs(name) or not command:
+            return
+        with self.log(name).open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**self.environment, "PYTHONWARNINGS": "ignore"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=self._commands.user_of(name),
+            )
+        self._guard.watch(process.pid)
+        self._processes[name] = process
+
+    def runs(self, name: str) -> bool:
+        """Tell whether a process was started and has not ended; a frozen one has not."""
+        process = self._processes.get(name)
+        return process is not None and process.poll() is None
+
+    def running(self) -> list[str]:
+        """Return the names of what runs."""
+        return [name for name in self._processes if self.runs(name)]
+
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
+
+    def kill(self, name: str, *, alone: bool = False) -> None:
+        """Kill a process and its children, or it `alone`."""
+        if self.runs(name):
+            process = self._processes[name]
+            if alone:
+                process.kill()
+            else:
+                kill_group(process.pid)
+                self._guard.forget(process.pid)
+            process.wait(timeout=30)
+
+    def end(self, name: str) -> None:
+        """End a process as a deployment does."""
+        self._processes[name].terminate()
+        self._processes[name].wait(timeout=60)
+
+    def stop(self, name: str) -> None:
+        """Freeze a process and its children."""
+        self._signal(name, signal.SIGSTOP)
+
+    def go_on(self, name: str) -> None:
+        """Let a frozen process go on."""
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        assert self.runs(name), f"{name} has ended:\n{self.log_ends()}"
+        os.killpg(self.pid(name), number)
+
+    def group(self, name: str) -> list[int]:
+        """Return the processes that a process has started, itself included, as long as they run."""
+        leader, found = self.pid(name), []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                state, _parent, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(group) == leader and state != "Z":
+                    found.append(int(folder.name))
+        return sorted(found)
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def log_ends(self) -> str:
+        """Return the ends of all logs, for whoever looks into a failure."""
+        logs = [self.log(name) for name in self._processes]
+        return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs)

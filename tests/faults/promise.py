@@ -1,0 +1,155 @@
+"""The whole promise, checked on a site's database and storage.
+
+Run as a module in the site's environment it reads from its standard input what the site has answered for,
+and prints a JSON list of what is broken.
+"""
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypedDict
+
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from processing import configuration, renditions
+from processing.fingerprint import original_key
+from processing.models import Lease, Original, Rendition
+from processing.storages import FileMissing, LocalStorage, S3Storage, call_storage
+from uploads.models import Delivery, Event, Upload
+
+
+class Answered(TypedDict):
+    """What a site has answered for: the SHA-256 of each upload by its id, and which were deleted."""
+
+    sent: dict[str, str]
+    deleted: list[str]
+
+
+def violations(answered: Answered) -> list[str]:
+    """Return a sentence for everything that is not as promised; a site at rest has none."""
+    return [
+        *_lost(answered),
+        *_unfinished(),
+        *_broken_files(),
+        *_strays(),
+        *_broken_renditions(),
+        *_broken_histories(),
+        *_broken_notices(),
+        *_leftover_rows(),
+    ]
+
+
+def _lost(answered: Answered) -> Iterator[str]:
+    """Every upload that was answered for is there with its bytes, unless it was deleted."""
+    rows = Upload.objects.filter(deleted_at=None).values_list("pk", "original__content_hash")
+    there = {str(pk): content_hash for pk, content_hash in rows}
+    deleted = set(answered["deleted"])
+    for upload_id, content_hash in answered["sent"].items():
+        if upload_id in deleted:
+            if upload_id in there:
+                yield f"upload {upload_id} is there although it was deleted"
+        elif there.get(upload_id) != content_hash:
+            yield f"upload {upload_id} is lost: it has {there.get(upload_id)} instead of {content_hash}"
+
+
+def _unfinished() -> Iterator[str]:
+    """Every upload is ready, or failed for a reason."""
+    for upload in Upload.objects.filter(deleted_at=None):
+        if upload.is_unfinished:
+            yield f"upload {upload.pk} is still {upload.status}"
+        if upload.status == Upload.Status.FAILED and not (upload.error_code and upload.error_detail):
+            yield f"upload {upload.pk} failed without a reason"
+
+
+def _expected_files() -> dict[str, str]:
+    """Return the SHA-256 that each file should have, by its key."""
+    hashes = Original.objects.values_list("content_hash", flat=True)
+    return {original_key(content_hash): content_hash for content_hash in hashes} | dict(
+        Rendition.objects.values_list("key", "digest")
+    )
+
+
+def _broken_files() -> Iterator[str]:
+    """Every row has its whole file."""
+    for key, digest in _expected_files().items():
+        try:
+            with call_storage(lambda key=key: default_storage.open(key)) as file:  # type: ignore[misc]
+                stored = hashlib.sha256(file.read()).hexdigest()
+        except FileMissing:
+            yield f"file {key} is missing"
+        else:
+            if stored != digest:
+                yield f"file {key} is damaged"
+
+
+def _strays() -> Iterator[str]:
+    """No other file exists, unfinished ones included."""
+    expected = _expected_files()
+    return (f"file {key} belongs to nothing" for key in sorted(stored_keys()) if key not in expected)
+
+
+def stored_keys() -> set[str]:
+    """Return the names of all files in the storage."""
+    if isinstance(default_storage, S3Storage):
+        return {item.key for item in default_storage.bucket.objects.all()}
+    assert isinstance(default_storage, LocalStorage)
+    root = Path(default_storage.location)
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def _broken_renditions() -> Iterator[str]:
+    """Each (original, preset, format) of what is ready has one row, and none is stale."""
+    for original in Original.objects.filter(uploads__status=Upload.Status.READY).distinct():
+        for recipe in renditions.missing(original, configuration.presets()):
+            yield f"original {original} lacks {recipe.preset.name} as {recipe.format}"
+    rows = Rendition.objects.values_list("original__content_hash", "preset", "format")
+    yield from (f"rendition {row} is there twice" for row in _repeated(rows))
+
+
+def _broken_histories() -> Iterator[str]:
+    """Each upload has each event once, in order, and those that go with its status."""
+    for upload in Upload.objects.filter(deleted_at=None).prefetch_related("events"):
+        names = [event.name for event in sorted(upload.events.all(), key=lambda event: event.pk)]
+        if not _is_history(names, upload):
+            yield f"upload {upload.pk} is {upload.status} with the events {names}"
+
+
+def _is_history(names: list[str], upload: Upload) -> bool:
+    """Tell whether events can have come like this; what failed may have become ready later."""
+    if len(set(names)) < len(names) or names[:1] != [Event.Name.RECEIVED]:
+        return False
+    ready, failed = Event.Name.READY in names, Event.Name.FAILED in names
+    if ready and Event.Name.THUMBNAILS_READY not in names[: names.index(Event.Name.READY)]:
+        return False
+    return ready if upload.status == Upload.Status.READY else failed
+
+
+def _broken_notices() -> Iterator[str]:
+    """Each (event, channel) is told of once, in the app at least, and no later than it is due."""
+    people = [Delivery.Channel.IN_APP, Delivery.Channel.EMAIL]
+    rows = Delivery.objects.filter(channel__in=people).values_list("event", "channel")
+    yield from (f"delivery {row} is there twice" for row in _repeated(rows))
+    told = Event.objects.filter(name__in=[Event.Name.READY, Event.Name.FAILED])
+    for event in told.exclude(deliveries__channel=Delivery.Channel.IN_APP):
+        yield f"event {event} was told to nobody"
+    for delivery in Delivery.objects.filter(delivered_at=None, next_attempt_at__lte=timezone.now()):
+        yield f"delivery {delivery.pk} is overdue"
+
+
+def _leftover_rows() -> Iterator[str]:
+    """Nothing is left of what was deleted, and nobody works on anything."""
+    yield from (f"upload {upload.pk} was not purged" for upload in Upload.objects.exclude(deleted_at=None))
+    yield from (f"original {original} is nobody's" for original in Original.objects.filter(uploads=None))
+    yield from (f"the lease {lease} is left" for lease in Lease.objects.select_related("original"))
+
+
+def _repeated(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [row for row, count in Counter(rows).items() if count > 1]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(violations(json.load(sys.stdin))))

@@ -1,0 +1,127 @@
+"""A way to a server on this machine that can be cut off, broken and slowed down while it is in use."""
+
+import contextlib
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Literal
+
+from deploy.claims import HOST
+
+# What becomes of a PUT: handed on, answered with 500, cut off in its middle, handed on with its answer
+# lost, or handed on slowly. Everything else is handed on, but for 500 and a way that is closed.
+Mode = Literal["well", "error", "reset", "answer_lost", "slow", "closed"]
+ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@dataclass
+class Proxy:
+    """Hand on what comes, in the way that `mode` says at the time; each connection serves one request."""
+
+    upstream: int
+    listener: socket.socket
+    mode: Mode = "well"
+    # How often each mode has had to do with a PUT.
+    puts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        with contextlib.suppress(OSError):  # the listener is closed: the end
+            while True:
+                client, _ = self.listener.accept()
+                Thread(target=self._serve_one, args=(client,), daemon=True).start()
+
+    def _serve_one(self, client: socket.socket) -> None:
+        with closing(client), contextlib.suppress(OSError):
+            client.settimeout(30)
+            head, body = _read_head(client)
+            mode: Mode = self.mode if head.startswith(b"PUT") else self._mode_of_others()
+            if head.startswith(b"PUT"):
+                self.puts[mode] = self.puts.get(mode, 0) + 1
+            if mode == "closed":
+                _reset(client)
+            elif mode == "error":
+                client.sendall(ERROR)
+            else:
+                self._hand_on(client, head, body, mode)
+
+    def _mode_of_others(self) -> Mode:
+        return self.mode if self.mode in {"error", "closed"} else "well"
+
+    def _hand_on(self, client: socket.socket, head: bytes, body: bytes, mode: Mode) -> None:
+        length = _content_length(head)
+        with closing(socket.create_connection((HOST, self.upstream), timeout=30)) as server:
+            server.sendall(_closing(head) + body)
+            rest = length - len(body)
+            if mode == "reset":
+                rest = max(0, rest - max(1, length // 2))
+            while rest > 0 and (chunk := client.recv(min(rest, 2048 if mode == "slow" else 65536))):
+                if mode == "slow":
+                    time.sleep(0.05)
+                server.sendall(chunk)
+                rest -= len(chunk)
+            if mode == "reset":
+                _reset(server)
+                _reset(client)
+                return
+            while chunk := server.recv(65536):
+                if mode != "answer_lost":
+                    client.sendall(chunk)
+            if mode == "answer_lost":
+                _reset(client)
+
+
+def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
+    """Return a request's head, and what has come of its body; whoever asks first is told to go on."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = client.recv(65536)
+        if not chunk:
+            raise ConnectionError
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    if re.search(rb"(?i)\r\nexpect: 100-continue", head):
+        client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        head = re.sub(rb"(?i)\r\nexpect: 100-continue", b"", head)
+    if head[:3] == b"PUT" and not body and _content_length(head):
+        body = client.recv(1)
+    return head + b"\r\n\r\n", body
+
+
+def _content_length(head: bytes) -> int:
+    found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return int(found[1]) if found else 0
+
+
+def _closing(head: bytes) -> bytes:
+    """Return the head of a request after which the server hangs up."""
+    head = re.sub(rb"(?i)\r\nconnection: [^\r]+", b"", head)
+    return head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+
+
+def _reset(end: socket.socket) -> None:
+    """Hang up as a machine does that was switched off."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    end.close()
+
+
+@contextmanager
+def proxy_to(port: int) -> Iterator[Proxy]:
+    """Run a proxy to a port of this machine."""
+    with socket.create_server((HOST, 0), backlog=50) as listener:
+        proxy = Proxy(upstream=port, listener=listener)
+        thread = Thread(target=proxy.serve, daemon=True)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=10)

@@ -1,0 +1,233 @@
+"""A whole site of real processes, with the people who use it, and the promise it has to keep."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import psycopg
+from redis import Redis
+from redis.exceptions import RedisError
+
+from deploy.claims import any_free_port
+from tests.faults.commands import Commands
+from tests.faults.database import DATABASES, Row
+from tests.faults.person import Person
+from tests.faults.pictures import Pictures
+from tests.faults.processes import ROOT, Processes
+from tests.system import wait_until
+
+# Seconds that a step may take: what was killed in it goes on ten seconds later.
+STEP_TIME_LIMIT = 3
+LEASE = STEP_TIME_LIMIT + 10
+PEOPLE = 60
+MEMORY = Path("/dev/shm")
+# What makes a site, in the order of its start.
+PROGRAMS = ("database", "redis", "web", "worker", "beat")
+# What takes its settings from the environment.
+SETTINGS = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "EMAIL_URL", "HTTPS", "S3_BUCKET", "PORT")
+UNFINISHED = """
+    SELECT 'unfinished', count(*) FROM uploads_upload WHERE status IN ('pending', 'processing')
+    UNION ALL SELECT 'deleted', count(*) FROM uploads_upload WHERE deleted_at IS NOT NULL
+    UNION ALL SELECT 'leased', count(*) FROM processing_lease
+    UNION ALL SELECT 'unused', count(*) FROM processing_original
+        WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE original_id = processing_original.id)
+    UNION ALL SELECT 'undelivered', count(*) FROM uploads_delivery
+        WHERE delivered_at IS NULL AND next_attempt_at <= CURRENT_TIMESTAMP
+"""
+
+
+class Site(Processes):
+    """Run web, worker, beat, Redis and a database with all they keep in a folder of their own."""
+
+    def __init__(self, folder: Path, *, database: str = "postgresql", **environment: str) -> None:
+        self.pictures = Pictures()
+        self.orders = folder / "orders"
+        self.orders.mkdir()
+        self.redis_url = f"unix://{folder / 'redis.sock'}"
+        # In memory where there is some: thousands of files are written, each to the disk at once.
+        self._memory = Path(tempfile.mkdtemp(prefix="darkroom-", dir=MEMORY if MEMORY.is_dir() else folder))
+        self.media = Path(environment.get("MEDIA_ROOT", self._memory / "media"))
+        self._database = DATABASES[database](folder)
+        self._port = any_free_port()
+        self._people: list[Person] = []
+        self._taken = 0
+        inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+        super().__init__(
+            folder=folder,
+            commands=Commands(folder=folder, port=self._port, database=self._database),
+            environment=inherited | self._settings(folder) | environment,
+        )
+
+    def _settings(self, folder: Path) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self._database.url,
+            "DEBUG": "0",
+            "DELETE_GRACE": "2",
+            "DJANGO_SETTINGS_MODULE": "myproject.settings",
+            "MEDIA_ROOT": str(self.media),
+            "MORTAL_DIR": str(self.orders),
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": self.redis_url,
+            "SECRET_KEY": "a secret of the tests, long enough to be taken for a real one by every check",
+            "STEP_TIME_LIMIT": str(STEP_TIME_LIMIT),
+            "VAR_DIR": str(folder / "var"),
+        }
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Start the database, and make what a site has before anything serves."""
+        self._guard.__enter__()
+        try:
+            self.start("database")
+            people = self.module("tests.faults.prepare", stdin=str(PEOPLE))
+            self._people = [Person(port=self._port, **person) for person in json.loads(people)]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End everything, and remove what it kept."""
+        if self.is_closed:
+            return
+        for name in list(self._processes):
+            self.kill(name)
+        self._guard.__exit__()
+        for folder in (self._memory, self.folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def is_closed(self) -> bool:
+        return not self.folder.exists()
+
+    def start(self, *names: str) -> None:
+        """Start what is named and does not run, and wait for those that say when they serve."""
+        for name in names:
+            self.launch(name)
+        ready: dict[str, Callable[[], bool]] = {
+            "redis": self._redis_answers,
+            "database": self._database_answers,
+            "web": self._web_answers,
+        }
+        for name in names:
+            if name in ready:
+                wait_until(ready[name], seconds=60)
+
+    def make_whole(self) -> None:
+        """Have everything run that belongs to a site, and nothing else."""
+        for name in self.running():
+            if name in PROGRAMS:
+                self.go_on(name)
+            else:
+                self.kill(name)
+        self.start(*PROGRAMS)
+
+    def _database_answers(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            return bool(self.rows("SELECT 1"))
+        return False
+
+    def _redis_answers(self) -> bool:
+        with contextlib.suppress(RedisError, OSError), self.redis() as client:
+            return bool(client.ping())
+        return False
+
+    def _web_answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._people[0].request("GET", "/healthz").status == 200
+        return False
+
+    def person(self) -> Person:
+        """Return somebody who has not used the site yet."""
+        self._taken += 1
+        return self._people[self._taken - 1]
+
+    def order(self, boundary: str, action: str) -> None:
+        """Have the next process that reaches the boundary do this: "kill", "stop" or "kill always"."""
+        draft = self.orders / f"draft.{boundary}"
+        draft.write_text(action)
+        draft.rename(self.orders / boundary)
+
+    def reached(self, boundary: str) -> list[int]:
+        """Return the processes that have carried out the order, in turn."""
+        note = self.orders / f"reached.{boundary}"
+        return [int(line) for line in note.read_text().split()] if note.exists() else []
+
+    def wait_until_reached(self, boundary: str, *, times: int = 1, seconds: float = 30) -> list[int]:
+        wait_until(lambda: len(self.reached(boundary)) >= times, seconds=seconds)
+        return self.reached(boundary)
+
+    def rows(self, query: str) -> list[Row]:
+        return self._database.rows(query)
+
+    def redis(self) -> Redis:
+        return Redis.from_url(self.redis_url, socket_timeout=2, socket_connect_timeout=2)
+
+    def python(self, *arguments: str, stdin: str = "") -> str:
+        """Run Python in the site's environment, and return what it prints."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextlib.contextmanager
+    def background(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run Python in the site's environment beside the test."""
+        with subprocess.Popen(
+            [sys.executable, *arguments], cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL
+        ) as process:
+            yield process
+
+    def module(self, name: str, *, stdin: str) -> str:
+        """Run a module of ours in the site's environment, with Django set up."""
+        set_up = "import django, runpy; django.setup()"
+        return self.python("-c", f"{set_up}; runpy.run_module({name!r}, run_name='__main__')", stdin=stdin)
+
+    def manage(self, *arguments: str) -> str:
+        return self.python("manage.py", *arguments)
+
+    def unfinished(self) -> dict[str, int]:
+        """Return how much is still to be done, by what it is; empty when the site is at rest."""
+        return {name: count for name, count in self.rows(UNFINISHED) if count}
+
+    def wait_until_at_rest(self, *, seconds: float) -> float:
+        """Wait until nothing is to be done, and return how long that took."""
+        started_at = time.monotonic()
+        ends_at = started_at + seconds
+        while unfinished := self.unfinished():
+            assert time.monotonic() < ends_at, f"not within {seconds:g} s: {unfinished}"
+            time.sleep(0.1)
+        return time.monotonic() - started_at
+
+    def violations(self) -> list[str]:
+        """Return what is broken of the promise."""
+        sent = {upload: digest for person in self._people for upload, digest in person.sent.items()}
+        deleted = [upload for person in self._people for upload in person.deleted]
+        answered = json.dumps({"sent": sent, "deleted": deleted})
+        found: list[str] = json.loads(self.module("tests.faults.promise", stdin=answered))
+        return found
+
+    def assert_promise(self) -> None:
+        found = self.violations()
+        assert not found, "\n".join(found)

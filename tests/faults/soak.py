@@ -1,0 +1,214 @@
+"""The soak: people use a site while its processes are killed and frozen; then the promise is checked.
+
+`make soak ARGS="--seconds 600 --seed 1"`. The exit status is 0 only if the promise was kept.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from http.client import HTTPException
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+
+from tests.faults.chaos import Chaos
+from tests.faults.person import Person
+from tests.faults.processes import ROOT
+from tests.faults.site import PROGRAMS, Site
+
+CORPUS = Path(os.environ.get("CORPUS", ROOT.parent / "shared" / "corpus"))
+# Files above this size are left out: the more uploads, the more there is to go wrong.
+LARGEST = 150_000
+# To the files of these kinds bytes can be added without a change to the picture.
+EXTENSIBLE = {".jpg", ".png"}
+ACTIONS = {"send": 14, "delete": 3, "reprocess": 2, "look": 1}
+PEOPLE = 6
+LIMITS = {"STEP_TIME_LIMIT": "20", "DELETE_GRACE": "5"}
+# Seconds within which all that was begun is to be done once everything runs again.
+REST = 600
+
+
+class Actor:
+    """One person who does this and that, by a seed."""
+
+    def __init__(self, *, person: Person, files: list[tuple[Path, str]], random: Random) -> None:
+        self.person = person
+        self.counts: Counter[str] = Counter()
+        # What each upload that was taken should become, as the corpus says.
+        self.expected: dict[str, str] = {}
+        # Deletions without an answer.
+        self.unsure: set[str] = set()
+        self._files = files
+        self._random = random
+
+    def act_until(self, stopped: Event) -> None:
+        """Do one thing after the other."""
+        while not stopped.is_set():
+            action = self._random.choices(list(ACTIONS), list(ACTIONS.values()))[0]
+            try:
+                answer = getattr(self, f"_{action}")()
+            except (OSError, HTTPException):
+                answer = "no answer"
+            self.counts[f"{action}: {answer}"] += 1
+            stopped.wait(self._random.uniform(0.05, 0.4))
+
+    def _send(self) -> str:
+        path, expected = self._random.choice(self._files)
+        data = path.read_bytes()
+        if path.suffix in EXTENSIBLE and self._random.random() < 0.7:
+            data += self._random.randbytes(8)
+        answer = self.person.send(data, name=path.name)
+        if answer.status in {200, 201}:
+            self.expected[answer.json()["id"]] = expected
+        return str(answer.status)
+
+    def _delete(self) -> str:
+        upload = self._one_of_mine()
+        if upload is None:
+            return "nothing there"
+        self.unsure.add(upload)
+        status = self.person.delete(upload).status
+        if status == 204:
+            self.unsure.discard(upload)
+        return str(status)
+
+    def _reprocess(self) -> str:
+        upload = self._one_of_mine()
+        return str(self.person.reprocess(upload).status) if upload else "nothing there"
+
+    def _look(self) -> str:
+        return str(self.person.request("GET", "/api/uploads/").status)
+
+    def _one_of_mine(self) -> str | None:
+        mine = sorted(self.person.sent.keys() - self.person.deleted - self.unsure)
+        return self._random.choice(mine) if mine else None
+
+    def finish(self) -> None:
+        """Delete what was to be deleted, once there are answers again."""
+        for upload in sorted(self.unsure):
+            assert self.person.delete(upload).status in {204, 404}
+            self.person.deleted.add(upload)
+
+
+class Watch:
+    """See for how long nothing was finished although something was to be done."""
+
+    def __init__(self, site: Site) -> None:
+        self.longest = 0.0
+        self._site = site
+
+    def watch_until(self, stopped: Event) -> None:
+        """Ask the database again and again; while it is away nothing moves either."""
+        moved_at, finished = time.monotonic(), -1
+        while not stopped.wait(0.25):
+            with contextlib.suppress(Exception):
+                count, waiting = self._site.rows(PROGRESS)[0]
+                if count != finished or not waiting:
+                    moved_at, finished = time.monotonic(), count
+            self.longest = max(self.longest, time.monotonic() - moved_at)
+
+
+PROGRESS = """
+    SELECT (SELECT coalesce(max(id), 0) FROM uploads_event),
+        (SELECT count(*) FROM uploads_upload WHERE deleted_at IS NULL AND status IN ('pending', 'processing'))
+"""
+OUTCOMES = "SELECT cast(id AS text), status, error_code FROM uploads_upload WHERE deleted_at IS NULL"
+
+
+def main() -> int:
+    """Soak a site, say what came of it, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="make soak", description="Break a site while people use it.")
+    parser.add_argument("--seconds", type=float, default=60, help="how long things are broken")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed does the same")
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
+    options = parser.parse_args()
+    site = Site(Path(tempfile.mkdtemp(prefix="darkroom-soak-")), database=options.database, **LIMITS)
+    with site:
+        report, violations = soak(site, seconds=options.seconds, seed=options.seed)
+        print(json.dumps({"seed": options.seed, "seconds": options.seconds, **report}, indent=2))
+        if violations:
+            print(site.log_ends(), *violations, sep="\n")
+            print(f"The promise was broken {len(violations)} times.")
+            return 1
+    print("The promise was kept.")
+    return 0
+
+
+def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], list[str]]:
+    """Return the figures of a soak, and what was broken of the promise."""
+    actors = [
+        Actor(person=site.person(), files=corpus_files(), random=Random(f"{seed} {number}"))
+        for number in range(PEOPLE)
+    ]
+    chaos, watch, stopped = Chaos(site, Random(seed)), Watch(site), Event()
+    site.make_whole()
+    site.start("second")
+    threads = [Thread(target=actor.act_until, args=(stopped,)) for actor in actors]
+    threads.append(Thread(target=watch.watch_until, args=(stopped,)))
+    for thread in threads:
+        thread.start()
+    try:
+        chaos.run(seconds=seconds)
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    site.make_whole()
+    for actor in actors:
+        actor.finish()
+    rest = come_to_rest(site)
+    site.manage("audit", "--fix")
+    outcomes = site.rows(OUTCOMES)
+    counts = sum((actor.counts for actor in actors), Counter[str]())
+    report = {
+        "faults": dict(sorted(chaos.done.items())),
+        "requests": dict(sorted(counts.items())),
+        "uploads": dict(Counter(f"{status} {code}".strip() for _id, status, code in outcomes)),
+        "longest standstill in seconds": round(watch.longest, 1),
+        "seconds until all was done": round(rest, 1),
+        "ended by itself": [log.splitlines()[-1] for log in chaos.ended],
+    }
+    return report, [*site.violations(), *unexpected(actors, outcomes)]
+
+
+def come_to_rest(site: Site) -> float:
+    """Keep everything running until nothing is to be done, and return how many seconds that took.
+
+    A worker ends by itself when one of its processes is killed just while it starts.
+    """
+    began_at = time.monotonic()
+    while unfinished := site.unfinished():
+        assert time.monotonic() < began_at + REST, f"not within {REST} s: {unfinished}\n{site.log_ends()}"
+        site.start(*PROGRAMS)
+        time.sleep(0.5)
+    return time.monotonic() - began_at
+
+
+def corpus_files() -> list[tuple[Path, str]]:
+    """Return the small files of the corpus, and whether each is to be accepted."""
+    entries = json.loads((CORPUS / "manifest.json").read_text())
+    return [(CORPUS / entry["file"], entry["expect"]) for entry in entries if entry["bytes"] <= LARGEST]
+
+
+def unexpected(actors: list[Actor], outcomes: list[tuple[str, str, str]]) -> list[str]:
+    """Return every upload that became what its file should not become.
+
+    A good one may have failed if it was in work whenever a worker was killed; a bad one never succeeds.
+    """
+    expected = {upload.replace("-", ""): what for actor in actors for upload, what in actor.expected.items()}
+    found = []
+    for upload, status, code in outcomes:
+        what = expected.get(upload.replace("-", ""), "bounded")
+        wrongly_failed = what == "accept" and status == "failed" and code != "processing_failed"
+        if wrongly_failed or (what == "reject" and status == "ready"):
+            found.append(f"upload {upload} of a file to {what} is {status} {code}")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""A long queue: the sweeper publishes each upload about once, however long the workers take."""
+
+import base64
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import cast
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+from redis import Redis
+
+from processing.models import Original
+from uploads import sweeper
+from uploads.models import Upload
+
+pytestmark = [pytest.mark.fault, pytest.mark.django_db]
+
+UPLOADS = 4_000
+SWEEP = timedelta(seconds=5)
+# Uploads that the workers finish between two sweeps.
+PACE = 60
+
+
+@pytest.fixture
+def redis_client() -> Iterator[Redis]:
+    """Return the tests' Redis, empty before and after."""
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """Return the time it is, as a list of one."""
+    moments = [timezone.now()]
+    monkeypatch.setattr(timezone, "now", lambda: moments[0])
+    return moments
+
+
+def make_uploads(owner: User, count: int) -> None:
+    keys = [uuid.uuid4().hex for _ in range(count)]
+    originals = Original.objects.bulk_create(
+        Original(content_hash=key * 2, public_key=key, format="jpeg", width=9, height=9, byte_size=9)
+        for key in keys
+    )
+    Upload.objects.bulk_create(
+        Upload(owner=owner, original=original, filename="a.jpg") for original in originals
+    )
+
+
+def finish(redis: Redis, count: int) -> int:
+    """Take messages from the queue, and note in the database what a worker makes of them; return how many."""
+    taken = cast("list[bytes] | None", redis.rpop("thumbnails", count)) or []
+    hashes = [content_hash(message) for message in taken]
+    Upload.objects.filter(original__content_hash__in=hashes).update(status=Upload.Status.READY)
+    return len(taken)
+
+
+def content_hash(message: bytes) -> str:
+    """Return the content hash in a message, as kombu lays it into Redis."""
+    _arguments, options, _chain = json.loads(base64.b64decode(json.loads(message)["body"]))
+    return str(options["content_hash"])
+
+
+def test_thousands_of_uploads_are_published_once(
+    owner: User, redis_client: Redis, clock: list[datetime]
+) -> None:
+    make_uploads(owner, UPLOADS)
+    began_at, taken = clock[0], 0
+    while Upload.objects.filter(status__in=Upload.UNFINISHED).exists():
+        sweeper.sweep()
+        taken += finish(redis_client, PACE)
+        clock[0] += SWEEP
+        assert clock[0] - began_at < timedelta(minutes=10)
+    assert clock[0] - began_at > timedelta(minutes=5)
+    left = redis_client.llen("thumbnails")
+    assert UPLOADS <= taken + left <= 1.05 * UPLOADS

@@ -1,0 +1,57 @@
+"""PostgreSQL that is killed under load: what was answered for is kept, and all go on by themselves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from threading import Event, Thread
+
+import pytest
+
+from tests.faults.person import Answer, Person
+from tests.faults.site import LEASE, Site
+from tests.system import wait_until
+
+pytestmark = pytest.mark.fault
+
+
+@contextmanager
+def sending(site: Site, person: Person) -> Iterator[list[Answer]]:
+    """Upload one picture after the other; return the answers."""
+    answers: list[Answer] = []
+    stopped = Event()
+
+    def send() -> None:
+        while not stopped.is_set():
+            try:
+                answers.append(person.send(site.pictures.next()))
+            except (OSError, HTTPException) as error:
+                answers.append(Answer(0, str(error).encode(), 0))
+
+    thread = Thread(target=send)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        stopped.set()
+        thread.join(timeout=60)
+
+
+def test_killed_and_started_under_load(site: Site, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--database") == "sqlite":
+        pytest.skip("SQLite has no server to kill.")
+    person = site.person()
+    with sending(site, person) as answers:
+        wait_until(lambda: len(answers) > 10, seconds=30)
+        for _ in range(2):
+            site.kill("database")
+            count = len(answers)
+            wait_until(lambda count=count: len(answers) > count + 5, seconds=30)  # type: ignore[misc]
+            site.start("database")
+            count = len(person.sent)
+            wait_until(lambda count=count: len(person.sent) > count + 10, seconds=30)  # type: ignore[misc]
+    problems = {(answer.status, answer.json()["code"]) for answer in answers if answer.status != 201}
+    assert problems == {(503, "database_unavailable")}
+    site.wait_until_at_rest(seconds=2 * LEASE + 30)
+    # Of those that were not answered for a file may be left.
+    site.manage("audit", "--fix")
+    site.assert_promise()

@@ -1,0 +1,63 @@
+"""Deletions that race with processing: nothing is left over, and nobody else loses anything."""
+
+import random
+from threading import Thread
+
+import pytest
+
+from tests.faults.person import Person
+from tests.faults.site import Site
+
+pytestmark = pytest.mark.fault
+
+
+def test_deleting_while_it_is_processed(site: Site) -> None:
+    ada, bob = site.person(), site.person()
+    shared = [site.pictures.next() for _ in range(12)]
+    for data in shared[:6]:
+        assert bob.send(data).status == 201
+    told_before = count_errors(site)
+    threads = [Thread(target=send_and_delete, args=(site, ada, part)) for part in (shared[:6], shared[6:])]
+    for thread in threads:
+        thread.start()
+    for data in shared[6:]:
+        assert bob.send(data).status == 201
+    for thread in threads:
+        thread.join(timeout=60)
+    site.wait_until_at_rest(seconds=60)
+    assert len(ada.deleted) == 24
+    assert {bob.upload(upload)["status"] for upload in bob.sent} == {"ready"}
+    assert count_errors(site) == told_before
+    site.assert_promise()
+
+
+def send_and_delete(site: Site, person: Person, shared: list[bytes]) -> None:
+    """Send what somebody else has, too, and what nobody else has; delete each at another moment."""
+    chance = random.Random(len(person.sent))
+    for data in shared:
+        for one in (data, site.pictures.next()):
+            upload = person.send(one).json()["id"]
+            # Anything from before the first step to after the last one.
+            for _ in range(chance.randrange(12)):
+                person.upload(upload)
+            person.delete(upload)
+
+
+def count_errors(site: Site) -> int:
+    return site.log("worker").read_text().count("ERROR")
+
+
+def test_a_collector_killed_with_half_of_an_original_removed(site: Site) -> None:
+    """Whoever sends the same bytes before the next one comes gets all of it again."""
+    ada, data = site.person(), site.pictures.next()
+    first = ada.send(data).json()
+    site.wait_until_at_rest(seconds=30)
+    boundary = f"collect.after.{first['content_hash']}"
+    site.order(boundary, "kill")
+    ada.delete(first["id"])
+    site.wait_until_reached(boundary)
+    second = ada.send(data)
+    assert second.status == 201
+    site.wait_until_at_rest(seconds=60)
+    assert ada.upload(second.json()["id"])["status"] == "ready"
+    site.assert_promise()

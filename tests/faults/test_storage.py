@@ -1,0 +1,134 @@
+"""Storage that breaks: S3 that fails, hangs up or is slow, and a disk that is full."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import IN_CI
+from tests.faults.person import Answer
+from tests.faults.proxy import Mode, Proxy, proxy_to
+from tests.faults.site import LEASE, Site
+from tests.storage.servers import ACCESS_KEY, SECRET_KEY, rclone_server
+from tests.system import wait_until
+
+pytestmark = pytest.mark.fault
+
+FAILED_PUTS: list[Mode] = ["error", "reset", "answer_lost"]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder with a short path, for the sockets in it."""
+    path = Path(tempfile.mkdtemp(prefix="darkroom-site-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def s3(folder: Path) -> Iterator[Proxy]:
+    """Return the way to an S3 server with an empty bucket."""
+    (folder / "buckets" / "media").mkdir(parents=True)
+    with rclone_server(folder / "buckets") as url, proxy_to(urlsplit(url).port or 0) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def s3_site(request: pytest.FixtureRequest, folder: Path, s3: Proxy) -> Iterator[Site]:
+    """Return a site that keeps its files there."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_S3_ENDPOINT_URL": s3.url,
+        "S3_BUCKET": "media",
+    }
+    with Site(folder, database=request.config.getoption("--database"), **environment) as site:
+        site.make_whole()
+        yield site
+
+
+def test_s3_that_fails_and_is_well_again(s3: Proxy, s3_site: Site) -> None:
+    person = s3_site.person()
+    s3_site.stop("worker")
+    for _ in range(4):
+        assert person.send(s3_site.pictures.next()).status == 201
+    data = s3_site.pictures.next()
+    for mode in FAILED_PUTS:
+        s3.mode = mode
+        assert_refused(person.send(data))
+    assert len(person.sent) == 4
+    s3_site.go_on("worker")
+    for mode in FAILED_PUTS:
+        s3.mode, s3.puts = mode, {}
+        # The last mode makes objects, and loses the answers: they are written once more.
+        wait_until(lambda mode=mode: s3.puts.get(mode, 0) >= 6 or is_to_be_tried_again(s3_site), seconds=30)  # type: ignore[misc]
+    s3.mode = "slow"
+    assert person.send(data).status == 201
+    s3.mode = "well"
+    s3_site.wait_until_at_rest(seconds=LEASE + 60)
+    assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
+    s3_site.assert_promise()
+
+
+def is_to_be_tried_again(site: Site) -> bool:
+    """Tell whether an attempt has failed, and another is due some time."""
+    return bool(site.rows("SELECT 1 FROM processing_lease WHERE next_attempt_at IS NOT NULL"))
+
+
+@pytest.fixture
+def disk(folder: Path) -> Iterator[Path]:
+    """Return a file system of a megabyte."""
+    path = folder / "media"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        if IN_CI and os.geteuid() == 0:
+            pytest.fail("There is no file system to fill.")
+        pytest.skip("Only root can mount a file system to fill.")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.fixture
+def small_site(request: pytest.FixtureRequest, folder: Path, disk: Path) -> Iterator[Site]:
+    """Return a site whose files lie there."""
+    with Site(folder, database=request.config.getoption("--database"), MEDIA_ROOT=str(disk)) as site:
+        site.make_whole()
+        yield site
+
+
+def test_a_full_disk(small_site: Site, disk: Path) -> None:
+    person, filler = small_site.person(), disk / "filler"
+    assert person.send(small_site.pictures.next()).status == 201
+    small_site.wait_until_at_rest(seconds=30)
+    fill(filler)
+    # A new folder may still find its place, the picture does not.
+    data = small_site.pictures.next(width=400, height=300)
+    assert_refused(person.send(data))
+    assert not list(disk.rglob("*.part"))
+    small_site.stop("worker")
+    filler.unlink()
+    assert person.send(data).status == 201
+    fill(filler)
+    small_site.go_on("worker")
+    wait_until(lambda: is_to_be_tried_again(small_site), seconds=30)
+    filler.unlink()
+    small_site.wait_until_at_rest(seconds=LEASE + 60)
+    assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
+    small_site.assert_promise()
+
+
+def fill(path: Path) -> None:
+    """Fill the file system with one file."""
+    free = shutil.disk_usage(path.parent).free
+    path.write_bytes(bytes(free))
+
+
+def assert_refused(answer: Answer) -> None:
+    assert (answer.status, answer.json()["code"]) == (503, "storage_unavailable")

@@ -1,0 +1,83 @@
+"""A web process that is killed: what it has answered for is done, and nothing else is left for good."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import pytest
+
+from deploy.claims import HOST
+from tests.faults.person import Person, multipart
+from tests.faults.site import Site
+from tests.system import wait_until
+
+pytestmark = pytest.mark.fault
+
+
+def send_and_lose_the_answer(site: Site, person: Person, data: bytes) -> None:
+    """Upload a file to a web process that does not survive it."""
+    with pytest.raises((http.client.HTTPException, OSError)):
+        person.send(data)
+    wait_until(lambda: not site.runs("web"), seconds=10)
+
+
+def test_killed_between_the_commit_and_the_message(site: Site) -> None:
+    person = site.person()
+    data = site.pictures.next()
+    site.order(f"receive.before_the_message.{hashlib.sha256(data).hexdigest()}", "kill")
+    send_and_lose_the_answer(site, person, data)
+    site.wait_until_at_rest(seconds=30)
+    site.start("web")
+    # Whoever had no answer sends it again, and learns that it is there.
+    assert (person.send(data).status, len(person.sent)) == (200, 1)
+    assert person.upload(next(iter(person.sent)))["status"] == "ready"
+    site.assert_promise()
+
+
+def test_killed_between_the_file_and_the_rows(site: Site) -> None:
+    person = site.person()
+    sent, given_up = site.pictures.next(), site.pictures.next()
+    for data in (sent, given_up):
+        site.order(f"receive.before_the_rows.{hashlib.sha256(data).hexdigest()}", "kill")
+        send_and_lose_the_answer(site, person, data)
+        site.start("web")
+    assert person.send(sent).status == 201
+    site.wait_until_at_rest(seconds=30)
+    lost = hashlib.sha256(given_up).hexdigest()
+    assert site.violations() == [f"file originals/{lost[:2]}/{lost} belongs to nothing"]
+    site.manage("audit", "--fix")
+    site.assert_promise()
+
+
+def test_killed_in_the_middle_of_a_body(site: Site) -> None:
+    person = site.person()
+    body, headers = multipart(os.urandom(4_000_000), name="photo.jpg")
+    received = site.folder / "var" / "incoming"
+    with contextlib.closing(socket.create_connection((HOST, person.port))) as connection:
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"Authorization: Token {person.token}", f"Content-Length: {len(body)}", f"Host: {HOST}"]
+        head = "POST /api/uploads/ HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+        connection.sendall(head.encode() + body[: len(body) // 2])
+        site.kill("web")
+    site.start("web")
+    assert person.request("GET", "/api/uploads/").json()["results"] == []
+    for path in received.iterdir():
+        os.utime(path, (0, 0))
+    # The collector removes what has been left there for a day.
+    wait_until(lambda: not any(received.iterdir()), seconds=30)
+    site.assert_promise()
+
+
+def test_frozen_in_the_middle_of_an_upload(site: Site) -> None:
+    person = site.person()
+    site.stop("web")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(person.send, site.pictures.next())
+        assert wait([answer], timeout=1).not_done
+        site.go_on("web")
+        assert answer.result(timeout=30).status == 201
+    site.wait_until_at_rest(seconds=30)
+    site.assert_promise()

@@ -1,0 +1,157 @@
+"""Workers that are killed and frozen at every boundary of every step: all that was taken is finished."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from tests.faults.person import Person
+from tests.faults.site import LEASE, STEP_TIME_LIMIT, Site
+from tests.processing.mortal import BOUNDARIES
+from tests.system import wait_until
+
+pytestmark = pytest.mark.fault
+
+STEPS = ("generate_thumbnails", "resize_image")
+# Seconds for what is left after a lease has run out: a sweep, the chain, and a busy machine.
+SOON = 30
+
+
+def send(site: Site, person: Person, count: int = 1) -> list[str]:
+    """Upload pictures that nobody has sent yet, and return their content hashes."""
+    answers = [person.send(site.pictures.next()) for _ in range(count)]
+    assert {answer.status for answer in answers} == {201}
+    return [answer.json()["content_hash"] for answer in answers]
+
+
+def test_a_process_killed_at_every_boundary(site: Site) -> None:
+    person = site.person()
+    site.stop("worker")
+    names = [f"{step}.{boundary}" for step in STEPS for boundary in (*BOUNDARIES, "before_the_next")]
+    hashes = send(site, person, len(names))
+    boundaries = [f"{name}.{content_hash}" for name, content_hash in zip(names, hashes, strict=True)]
+    send(site, person, 2)
+    notices = zip(("before", "after"), list(person.sent)[-2:], strict=True)
+    boundaries += [f"notify_owner.{when}.{upload}" for when, upload in notices]
+    for boundary in boundaries:
+        site.order(boundary, "kill")
+    site.go_on("worker")
+    for boundary in boundaries:
+        site.wait_until_reached(boundary, seconds=2 * LEASE + SOON)
+    site.wait_until_at_rest(seconds=2 * LEASE + SOON)
+    remove_unfinished_files(site)
+    site.assert_promise()
+
+
+def test_the_main_process_killed_in_the_middle_of_a_step(site: Site) -> None:
+    person = site.person()
+    site.stop("worker")
+    boundary = f"resize_image.after_the_first_file.{send(site, person)[0]}"
+    site.order(boundary, "stop")
+    site.go_on("worker")
+    site.wait_until_reached(boundary)
+    site.kill("worker", alone=True)
+    # Nobody lives on who would need to be killed: its children go with it.
+    wait_until(lambda: not site.group("worker"), seconds=10)
+    site.start("worker")
+    site.wait_until_at_rest(seconds=60 + STEP_TIME_LIMIT)
+    site.assert_promise()
+
+
+def test_a_frozen_worker_that_wakes_up_after_its_lease(site: Site) -> None:
+    """It is one of threads, which nobody ends in time."""
+    person = site.person()
+    site.end("worker")
+    site.start("threads")
+    boundary = f"resize_image.after_the_first_file.{send(site, person)[0]}"
+    site.order(boundary, "stop")
+    site.wait_until_reached(boundary)
+    site.start("worker")
+    site.wait_until_at_rest(seconds=LEASE + SOON)
+    files = fingerprints(site)
+    site.go_on("threads")
+    site.wait_until_at_rest(seconds=SOON)
+    site.end("threads")
+    assert fingerprints(site) == files
+    site.assert_promise()
+
+
+def test_a_picture_that_kills_its_workers(site: Site) -> None:
+    person = site.person()
+    site.stop("worker")
+    poison, *_ = send(site, person, 8)
+    boundary = f"generate_thumbnails.after_the_lease.{poison}"
+    site.order(boundary, "kill always")
+    site.go_on("worker")
+    site.wait_until_at_rest(seconds=3 * (LEASE + SOON))
+    assert len(site.reached(boundary)) == 3
+    failed = {upload for upload, content_hash in person.sent.items() if content_hash == poison}
+    for upload in person.sent:
+        described = person.upload(upload)
+        assert described["status"] == ("failed" if upload in failed else "ready")
+        assert (described["error"] or {}).get("code") == ("processing_failed" if upload in failed else None)
+    site.assert_promise()
+
+
+def test_every_message_comes_five_times(site: Site) -> None:
+    person = site.person()
+    site.stop("worker")
+    send(site, person, 15)
+    with site.redis() as redis:
+        # The frozen worker may have one of them in its hands already.
+        messages = cast("list[bytes]", redis.lrange("thumbnails", 0, -1))
+        assert len(messages) >= 14
+        redis.lpush("thumbnails", *4 * messages)
+    site.start("second")
+    site.go_on("worker")
+    site.wait_until_at_rest(seconds=60)
+    assert all(person.upload(upload)["status"] == "ready" for upload in person.sent)
+    site.end("second")
+    site.assert_promise()
+
+
+def test_two_beats(site: Site) -> None:
+    person = site.person()
+    site.start("beat2")
+    send(site, person, 10)
+    site.wait_until_at_rest(seconds=SOON)
+    site.kill("beat2")
+    site.assert_promise()
+
+
+def test_everything_rendered_again_twice_at_once(site: Site) -> None:
+    person = site.person()
+    send(site, person, 10)
+    site.wait_until_at_rest(seconds=SOON)
+    files, told = fingerprints(site), notices(site)
+    # The second one starts as soon as the first has queued something.
+    with site.background("manage.py", "reprocess", "--all", "--owner", person.name, "--force") as first:
+        site.manage("reprocess", "--all", "--owner", person.name, "--force")
+        assert first.wait(timeout=60) == 0
+    site.wait_until_at_rest(seconds=60)
+    assert fingerprints(site) == files
+    assert notices(site) == told
+    site.assert_promise()
+
+
+def fingerprints(site: Site) -> Sequence[tuple[object, ...]]:
+    """Return the digest of every rendition's file."""
+    return sorted(site.rows("SELECT key, digest FROM processing_rendition"))
+
+
+def notices(site: Site) -> Sequence[tuple[object, ...]]:
+    """Return every event and notice."""
+    return sorted(
+        [
+            *site.rows("SELECT 'event', cast(id AS text) FROM uploads_event"),
+            *site.rows("SELECT 'notice', cast(id AS text) FROM uploads_delivery"),
+        ]
+    )
+
+
+def remove_unfinished_files(site: Site) -> None:
+    """Remove what was killed before it had its name, as `audit --fix` does."""
+    unfinished = [path for path in site.media.rglob("*") if path.name.endswith(".part")]
+    assert unfinished
+    site.manage("audit", "--fix")
+    assert not any(path.exists() for path in unfinished)
