@@ -164,8 +164,11 @@ class RenditionAdmin(ReadOnly, admin.ModelAdmin[Rendition]):
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
     """Notices, delivered and not."""
 
-    list_display = ("subject", "channel", "created_at", "delivered_at", "attempts", "last_error")
-    list_filter = ("channel", "created_at")
+    list_display = (
+        "subject", "channel", "created_at", "delivered_at", "failed_at", "next_attempt_at", "attempts",
+        "last_error",
+    )  # fmt: skip
+    list_filter = ("channel", "created_at", ("failed_at", admin.EmptyFieldListFilter))
 
 
 def _picture(rendition: Rendition) -> SafeString:

@@ -4,7 +4,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from uploads.api import NoticeViewSet, UploadViewSet
+from uploads.api import NoticeViewSet, SettingsView, UploadViewSet
 from uploads.problems import not_found
 
 app_name = "api"
@@ -15,6 +15,7 @@ router.register("notices", NoticeViewSet, basename="notice")
 
 urlpatterns = [
     *router.urls,
+    path("settings/", SettingsView.as_view(), name="settings"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     re_path("", not_found),

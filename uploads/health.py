@@ -65,7 +65,7 @@ class _Figures(Collector):
         yield _queue_depths()
         yield _gauge("darkroom_originals", "Originals stored.", Original.objects.count())
         yield _gauge("darkroom_renditions", "Renditions stored.", Rendition.objects.count())
-        undelivered = Delivery.objects.filter(delivered_at=None, next_attempt_at__isnull=False).count()
+        undelivered = Delivery.objects.filter(delivered_at=None, failed_at=None).count()
         yield _gauge("darkroom_deliveries_waiting", "Notices not delivered yet.", undelivered)
 
 

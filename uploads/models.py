@@ -141,8 +141,32 @@ class Event(models.Model):
         return {"type": self.name, "timestamp": self.created_at.isoformat(), "data": self.data}
 
 
+class Preferences(models.Model):
+    """What a person has chosen; who has no row has chosen nothing."""
+
+    class Email(models.TextChoices):
+        EACH = "each", _("a mail for each image")
+        DIGEST = "digest", _("one mail when a batch is done")
+        NONE = "none", _("no mail")
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
+    )
+    email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
+
+    class Meta:
+        verbose_name_plural = _("preferences")
+
+    def __str__(self) -> str:
+        return f"preferences of {self.owner_id}"
+
+
 class Delivery(models.Model):
-    """One notice of one event over one channel; its id stays the same over all attempts."""
+    """One notice of one event over one channel; its id stays the same over all attempts.
+
+    It waits for `next_attempt_at`, and `failed_at` is when it was given up. A mail without either is
+    held for a digest: `digest` is the delivery at its head, its own one for the head itself.
+    """
 
     class Channel(models.TextChoices):
         IN_APP = "in_app", _("in-app")
@@ -157,8 +181,10 @@ class Delivery(models.Model):
     next_attempt_at = models.DateTimeField(null=True)
     queued_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
+    digest = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="members")
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
@@ -169,6 +195,11 @@ class Delivery(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["next_attempt_at"], condition=models.Q(delivered_at=None), name="undelivered"
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(next_attempt_at=None, delivered_at=None, failed_at=None, digest=None),
+                name="held_deliveries",
             ),
         ]
 

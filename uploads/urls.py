@@ -11,6 +11,7 @@ urlpatterns = [
     path("uploads/<uuid:upload_id>/reprocess", pages.reprocess, name="reprocess"),
     path("uploads/<uuid:upload_id>/delete", pages.delete, name="delete"),
     path("account/", pages.account, name="account"),
+    path("account/email", pages.choose_email, name="choose_email"),
     path("accounts/link/", SignInLinkView.as_view(), name="sign_in_link"),
     path("accounts/", include("allauth.urls")),
 ]

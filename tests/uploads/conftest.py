@@ -1,12 +1,15 @@
 """What the tests of uploads share."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from redis import Redis
 
-from uploads import pipeline
+from tests.inbox import Inbox, mail_server
+from uploads import pipeline, preferences
 from uploads.models import Upload
 
 
@@ -30,3 +33,17 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
 
     monkeypatch.setattr(pipeline, "start", start)
     return uploads
+
+
+@pytest.fixture
+def inbox(settings: Any) -> Iterator[Inbox]:
+    """Return the inbox of a real mail server, to which mail is sent in this test."""
+    with mail_server(settings) as inbox:
+        yield inbox
+
+
+@pytest.fixture
+def each(owner: User) -> User:
+    """Return the owner, who wants a mail for each upload."""
+    preferences.choose_email(person=owner, choice="each")
+    return owner
