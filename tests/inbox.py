@@ -36,8 +36,10 @@ def mail_server(settings: Any) -> Iterator[Inbox]:
     inbox = Inbox()
     controller = Controller(inbox, hostname=settings.EMAIL_HOST, port=settings.EMAIL_PORT)
     controller.start()
-    yield inbox
-    controller.stop()
+    try:
+        yield inbox
+    finally:
+        controller.stop()
 
 
 def body_of(message: EmailMessage) -> str:

@@ -83,7 +83,9 @@ def receiving(*, port: int = 0, tls: SSLContext | None = None) -> Iterator[Recei
     receiver.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/hook"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield receiver
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from processing.models import Original, Rendition
 from uploads import links, services
-from uploads.models import Delivery, Event, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, Step, Upload
 
 
 class ReadOnly:
@@ -169,6 +169,17 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
         "last_error",
     )  # fmt: skip
     list_filter = ("channel", "created_at", ("failed_at", admin.EmptyFieldListFilter))
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
+    """Where webhooks go; their secrets are their owners' alone."""
+
+    list_display = ("url", "owner", "created_at", "failing_since", "failures", "resting_until", "disabled_at",
+                    "disabled_reason")  # fmt: skip
+    list_filter = ("disabled_reason", "created_at")
+    search_fields = ("id", "url", "owner__username")
+    list_select_related = ("owner",)
 
 
 def _picture(rendition: Rendition) -> SafeString:

@@ -6,12 +6,15 @@ from rest_framework.routers import SimpleRouter
 
 from uploads.api import NoticeViewSet, SettingsView, UploadViewSet
 from uploads.problems import not_found
+from uploads.webhook_api import EndpointViewSet, WebhookDeliveryViewSet
 
 app_name = "api"
 
 router = SimpleRouter(use_regex_path=False)
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("notices", NoticeViewSet, basename="notice")
+router.register("webhooks", EndpointViewSet, basename="webhook")
+router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, basename="webhook-delivery")
 
 urlpatterns = [
     *router.urls,

@@ -8,15 +8,17 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from uploads import webhooks
 from uploads.models import Delivery, Event, Preferences
 from uploads.preferences import email_choice
 
 # The events that people are told of.
-_NOTICED = (Event.Name.READY, Event.Name.FAILED)
+_NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED)
 
 
 def create(event: Event) -> None:
     """Make the notices of an event; they are delivered once its transaction has committed."""
+    webhooks.create_deliveries(event)
     if event.name not in _NOTICED:
         return
     subject = _subject(event)
@@ -26,7 +28,8 @@ def create(event: Event) -> None:
     choice = email_choice(event.owner)
     if event.owner.email and choice != Preferences.Email.NONE:
         # A mail without a time is held until the batch is over.
-        at = timezone.now() if choice == Preferences.Email.EACH else None
+        held = choice == Preferences.Email.DIGEST and event.name in Event.OF_UPLOADS
+        at = None if held else timezone.now()
         Delivery.objects.create(
             event=event, channel=Delivery.Channel.EMAIL, subject=subject, next_attempt_at=at
         )
@@ -53,6 +56,8 @@ def mark_read(*, person: User, ids: Collection[uuid.UUID] | None = None) -> None
 
 
 def _subject(event: Event) -> str:
+    if event.name == Event.Name.WEBHOOK_DISABLED:
+        return gettext("The webhook %(url)s is disabled") % {"url": event.data["url"]}
     # A file name may hold a line break, which no subject can.
     filename = " ".join(event.data["filename"].split())
     if event.name == Event.Name.READY:

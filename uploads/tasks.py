@@ -32,8 +32,10 @@ def notify_owner(*, upload_id: str) -> None:
 
 @shared_task(**RETRY_OPTIONS, throws=(DeliveryFailed,))
 def deliver(*, delivery_id: str) -> None:
-    """Deliver one notice; a failed attempt is tried again by the sweeper at its time."""
-    deliveries.deliver(delivery_id)
+    """Deliver one notice, and queue what its endpoint waits for; the sweeper tries again what failed."""
+    following = deliveries.deliver(delivery_id)
+    if following is not None:
+        publish_delivery(following)
 
 
 @receiver(post_save, sender=Delivery)

@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from redis import Redis
 
 from tests.inbox import Inbox, mail_server
-from uploads import pipeline, preferences
-from uploads.models import Upload
+from tests.receiver import Receiver, receiving
+from uploads import endpoints, pipeline, preferences
+from uploads.models import Endpoint, Upload
 
 
 @pytest.fixture
@@ -47,3 +48,22 @@ def each(owner: User) -> User:
     """Return the owner, who wants a mail for each upload."""
     preferences.choose_email(person=owner, choice="each")
     return owner
+
+
+@pytest.fixture
+def private_addresses(settings: Any) -> None:
+    """Let webhooks go to this machine."""
+    settings.DARKROOM = {**settings.DARKROOM, "WEBHOOK_PRIVATE_ADDRESSES": True}
+
+
+@pytest.fixture
+def receiver(private_addresses: None) -> Iterator[Receiver]:
+    """Return a real HTTP server to which webhooks may be sent."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def endpoint(owner: User, receiver: Receiver) -> Endpoint:
+    """Return the owner's endpoint at the receiver, which wants every event."""
+    return endpoints.add(owner=owner, url=receiver.url)
