@@ -77,15 +77,17 @@ def add(*, owner: User, url: str, description: str = "", events: Sequence[str] =
 def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) -> Endpoint:
     """Change an endpoint's `url`, `description` or `events`, and whether it is `enabled`; return it.
 
-    What waited while it was disabled is sent once it is enabled.
+    What waited while it was disabled is sent once it is enabled. Another address starts without failures.
     """
     locked = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if "events" in fields:
         fields["events"] = _in_order(fields["events"])
+    if fields.get("url", locked.url) != locked.url or (enabled and not locked.enabled):
+        locked.failures, locked.failing_since, locked.resting_until = 0, None, None
     for name, value in fields.items():
         setattr(locked, name, value)
-    if enabled is True and not locked.enabled:
-        _enable(locked)
+    if enabled is True:
+        locked.disabled_at, locked.disabled_reason = None, ""
     if enabled is False and locked.enabled:
         locked.disabled_at, locked.disabled_reason = timezone.now(), Endpoint.Reason.OWNER
     locked.save()
@@ -158,11 +160,6 @@ def note_failure(endpoint_id: Any, error: NotTaken) -> None:
     if endpoint.enabled and (error.gone or now - endpoint.failing_since > _PATIENCE):
         _give_up(endpoint, Endpoint.Reason.GONE if error.gone else Endpoint.Reason.FAILING)
     endpoint.save()
-
-
-def _enable(endpoint: Endpoint) -> None:
-    endpoint.disabled_at, endpoint.disabled_reason = None, ""
-    endpoint.failures, endpoint.failing_since, endpoint.resting_until = 0, None, None
 
 
 def _wake(endpoint: Endpoint) -> None:

@@ -162,14 +162,14 @@ def _read(response: BaseHTTPResponse) -> Answer:
     excerpt = ""
     if not 200 <= response.status < 300:
         with suppress(HTTPError, HTTPException, OSError, ValueError):
-            excerpt = _readable(response.read(_READ, decode_content=False))
+            body = response.read(_READ, decode_content=False)
+            excerpt = _readable(body.decode("utf-8", "ignore"))
     return Answer(response.status, excerpt, _retry_after(response.headers.get("Retry-After", "")))
 
 
-def _readable(data: bytes) -> str:
-    """Return the beginning of a body in one line; what cannot be shown or stored is left out."""
-    text = "".join(sign if sign.isprintable() else " " for sign in data.decode("utf-8", "ignore"))
-    return " ".join(text.split())[:_KEPT]
+def _readable(text: str) -> str:
+    """Return the beginning of a text in one line; what cannot be shown or stored is left out."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:_KEPT]
 
 
 def _retry_after(header: str) -> float:
@@ -181,4 +181,5 @@ def _retry_after(header: str) -> float:
 def _reason(error: Exception) -> str:
     # urllib3 tells which of its objects failed; what the system said is behind it.
     cause = error.__cause__ if isinstance(error, HTTPError) else None
-    return str(cause or error) or type(error).__name__
+    # A line that is no HTTP stands in the error as it came.
+    return _readable(str(cause or error)) or type(error).__name__

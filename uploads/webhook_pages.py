@@ -52,7 +52,7 @@ class EndpointForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhook_list(request: HttpRequest) -> HttpResponse:
     """List a person's webhooks, and take a new one."""
-    form = EndpointForm(request.POST or None)
+    form = EndpointForm(request.POST or None, label_suffix="")
     if form.is_valid():
         add = partial(endpoints.add, owner=_person(request), **form.cleaned_data)
         _tell(request, add, _("The webhook is ready. Send it a test."))

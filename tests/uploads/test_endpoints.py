@@ -186,6 +186,16 @@ class TestFailing:
         endpoint.refresh_from_db()
         assert (endpoint.failures, endpoint.failing_since, endpoint.resting_until) == (0, None, None)
 
+    def test_another_address_is_asked_at_once_the_same_one_is_not(
+        self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver
+    ) -> None:
+        receiver.status = 500
+        fail(delivery)
+        rest = endpoints.change(endpoint=endpoint, url=receiver.url, enabled=True).resting_until
+        assert rest is not None
+        changed = endpoints.change(endpoint=endpoint, url=f"{receiver.url}/new")
+        assert (changed.failures, changed.failing_since, changed.resting_until) == (0, None, None)
+
     def test_it_is_told_once(self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver) -> None:
         receiver.status = 410
         second = endpoints.send_test(endpoint=endpoint)

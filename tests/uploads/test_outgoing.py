@@ -104,9 +104,10 @@ def test_an_answer_that_is_lost(receiver: Receiver) -> None:
 
 
 def test_what_is_no_http_at_all(receiver: Receiver) -> None:
-    receiver.instead = lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")
-    with pytest.raises(NoAnswer):
+    receiver.instead = lambda connection: connection.sendall(b"220 \x00 mail.example" + b"x" * 999 + b"\r\n")
+    with pytest.raises(NoAnswer, match=r"^220 mail.examplex*$") as caught:
         send(receiver.url)
+    assert len(str(caught.value)) == 300
 
 
 def silent(connection: socket.socket) -> None:
