@@ -200,6 +200,8 @@ DARKROOM = {
     # Seconds between a deletion and the removal of the files.
     "DELETE_GRACE": env.int("DELETE_GRACE", default=30),
     "SIGNED_LINK_MAX_AGE": env.int("SIGNED_LINK_MAX_AGE", default=7 * 24 * 3600),
+    # Whether webhooks may go to loopback, private and other addresses of the own network.
+    "WEBHOOK_PRIVATE_ADDRESSES": env.bool("WEBHOOK_PRIVATE_ADDRESSES", default=False),
     # `docs/presets.md` tells what each field does.
     "PRESETS": {
         "thumb": {"width": 256, "height": 256, "mode": "fill"},

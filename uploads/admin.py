@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from processing.models import Original, Rendition
 from uploads import links, services
-from uploads.models import Delivery, Event, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, Step, Upload
 
 
 class ReadOnly:
@@ -164,8 +164,22 @@ class RenditionAdmin(ReadOnly, admin.ModelAdmin[Rendition]):
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
     """Notices, delivered and not."""
 
-    list_display = ("subject", "channel", "created_at", "delivered_at", "attempts", "last_error")
-    list_filter = ("channel", "created_at")
+    list_display = (
+        "subject", "channel", "created_at", "delivered_at", "failed_at", "next_attempt_at", "attempts",
+        "last_error",
+    )  # fmt: skip
+    list_filter = ("channel", "created_at", ("failed_at", admin.EmptyFieldListFilter))
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
+    """Where webhooks go; their secrets are their owners' alone."""
+
+    list_display = ("url", "owner", "created_at", "failing_since", "failures", "resting_until", "disabled_at",
+                    "disabled_reason")  # fmt: skip
+    list_filter = ("disabled_reason", "created_at")
+    search_fields = ("id", "url", "owner__username")
+    list_select_related = ("owner",)
 
 
 def _picture(rendition: Rendition) -> SafeString:

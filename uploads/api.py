@@ -8,7 +8,7 @@ from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, status, viewsets
+from rest_framework import generics, mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
@@ -18,11 +18,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from uploads import events, notifications, services, streams
-from uploads.models import Delivery, Upload
+from uploads import events, notifications, preferences, services, streams
+from uploads.models import Delivery, Preferences, Upload
 from uploads.serializers import (
     NewUploadSerializer,
     NoticeSerializer,
+    PreferencesSerializer,
     ReadSerializer,
     UnreadSerializer,
     UploadSerializer,
@@ -181,3 +182,21 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
         person = cast("User", request.user)
         notifications.mark_read(person=person, ids=wanted.validated_data.get("ids"))
         return Response({"unread": notifications.unread_count(person)})
+
+
+class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
+    """What a person has chosen."""
+
+    serializer_class = PreferencesSerializer
+    parser_classes = (JSONParser,)
+    http_method_names = ("get", "head", "options", "patch")
+
+    def get_object(self) -> Preferences:
+        """Return this person's choices, the defaults where nothing was chosen."""
+        person = cast("User", self.request.user)
+        return Preferences(owner=person, email=preferences.email_choice(person))
+
+    def perform_update(self, serializer: Any) -> None:
+        """Note what was chosen."""
+        serializer.instance.email = serializer.validated_data.get("email", serializer.instance.email)
+        preferences.choose_email(person=serializer.instance.owner, choice=serializer.instance.email)

@@ -4,18 +4,22 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from uploads.api import EventStreamView, NoticeViewSet, UploadViewSet
+from uploads.api import EventStreamView, NoticeViewSet, SettingsView, UploadViewSet
 from uploads.problems import not_found
+from uploads.webhook_api import EndpointViewSet, WebhookDeliveryViewSet
 
 app_name = "api"
 
 router = SimpleRouter(use_regex_path=False)
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("notices", NoticeViewSet, basename="notice")
+router.register("webhooks", EndpointViewSet, basename="webhook")
+router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, basename="webhook-delivery")
 
 urlpatterns = [
     *router.urls,
     path("events/", EventStreamView.as_view(), name="events"),
+    path("settings/", SettingsView.as_view(), name="settings"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     re_path("", not_found),

@@ -4,6 +4,10 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from uploads import checks
+
+__all__ = ["UploadsConfig", "checks"]
+
 
 class UploadsConfig(AppConfig):
     """People: uploads, their history and their notices."""

@@ -28,7 +28,7 @@ def newest(*, owner_id: int) -> int:
 
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     """Record an event with its notices; return None where it has been recorded before."""
-    _keep_order([upload])
+    _keep_order([upload.owner_id])
     event, created = Event.objects.get_or_create(
         upload=upload,
         name=name,
@@ -39,8 +39,15 @@ def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     )
     if not created:
         return None
-    notifications.create(event)
-    transaction.on_commit(partial(hints.tell, upload.owner_id))
+    _tell(event)
+    return event
+
+
+def record_of_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
+    """Record what happened to a webhook of a person, with its notices."""
+    _keep_order([owner.pk])
+    event = Event.objects.create(owner=owner, name=name, data=data)
+    _tell(event)
     return event
 
 
@@ -81,7 +88,7 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
     uploads = list(_unfinished(content_hash))
     end_step(uploads, step)
     if step == Step.Name.GENERATE_THUMBNAILS:
-        _keep_order(uploads)
+        _keep_order(upload.owner_id for upload in uploads)
         for upload in uploads:
             upload.thumbnails_ready_at = upload.thumbnails_ready_at or timezone.now()
             upload.save(update_fields=["thumbnails_ready_at"])
@@ -92,19 +99,24 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
 def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> None:
     """Tell the uploads of this original that it cannot be processed."""
     uploads = list(_unfinished(content_hash))
-    _keep_order(uploads)
+    _keep_order(upload.owner_id for upload in uploads)
     for upload in uploads:
         fail(upload, refusal)
 
 
-def _keep_order(uploads: Iterable[Upload]) -> None:
-    """Let nobody else record events of these uploads' owners until the transaction ends.
+def _keep_order(owner_ids: Iterable[int]) -> None:
+    """Let nobody else record events of these people until the transaction ends.
 
     Ids are given before a commit. Without this an event could appear after one with a higher
-    id, and a stream that has sent the latter would miss it. All owners are locked in one order.
+    id, and a stream that has sent the latter would miss it. All people are locked in one order.
     """
-    owners = User.objects.filter(pk__in={upload.owner_id for upload in uploads})
+    owners = User.objects.filter(pk__in=set(owner_ids))
     list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+
+
+def _tell(event: Event) -> None:
+    notifications.create(event)
+    transaction.on_commit(partial(hints.tell, event.owner_id))
 
 
 def _unfinished(content_hash: str) -> QuerySet[Upload]:

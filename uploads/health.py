@@ -65,8 +65,8 @@ class _Figures(Collector):
         yield _queue_depths()
         yield _gauge("darkroom_originals", "Originals stored.", Original.objects.count())
         yield _gauge("darkroom_renditions", "Renditions stored.", Rendition.objects.count())
-        undelivered = Delivery.objects.filter(delivered_at=None, next_attempt_at__isnull=False).count()
-        yield _gauge("darkroom_deliveries_waiting", "Notices not delivered yet.", undelivered)
+        waiting = Delivery.objects.filter(delivered_at=None, failed_at=None, endpoint__disabled_at=None)
+        yield _gauge("darkroom_deliveries_waiting", "Notices not delivered yet.", waiting.count())
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -111,7 +111,7 @@ class Step(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened to an upload, in order, kept after the upload is gone."""
+    """Something that happened to an upload or a webhook, in order, kept after that is gone."""
 
     class Name(models.TextChoices):
         RECEIVED = "upload.received", _("received")
@@ -119,6 +119,10 @@ class Event(models.Model):
         READY = "upload.ready", _("ready")
         FAILED = "upload.failed", _("failed")
         DELETED = "upload.deleted", _("deleted")
+        WEBHOOK_TEST = "webhook.test", _("webhook tested")
+        WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
+
+    OF_UPLOADS = (Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED)
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
@@ -141,39 +145,153 @@ class Event(models.Model):
         return {"type": self.name, "timestamp": self.created_at.isoformat(), "data": self.data}
 
 
+class Preferences(models.Model):
+    """What a person has chosen; who has no row has chosen nothing."""
+
+    class Email(models.TextChoices):
+        EACH = "each", _("a mail for each image")
+        DIGEST = "digest", _("one mail when a batch is done")
+        NONE = "none", _("no mail")
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
+    )
+    email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
+
+    class Meta:
+        verbose_name_plural = _("preferences")
+
+    def __str__(self) -> str:
+        return f"preferences of {self.owner_id}"
+
+
+class Endpoint(models.Model):
+    """An address of a person's own program, which is told of events.
+
+    `events` are the names of those it wants, all where there is none. `failures` counts the attempts
+    that have failed since `failing_since`, the last success; until `resting_until` nothing is sent.
+    """
+
+    class Reason(models.TextChoices):
+        OWNER = "owner", _("by its owner")
+        GONE = "gone", _("it answered that it is gone")
+        FAILING = "failing", _("it took nothing for days")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="endpoints")
+    url = models.TextField()
+    description = models.CharField(max_length=200, blank=True)
+    events = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    disabled_at = models.DateTimeField(null=True)
+    disabled_reason = models.CharField(max_length=8, choices=Reason.choices, blank=True)
+    failures = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    resting_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"endpoint {self.pk}"
+
+    @property
+    def enabled(self) -> bool:
+        """Tell whether events are sent to it."""
+        return self.disabled_at is None
+
+
+class Secret(models.Model):
+    """What signs an endpoint's webhooks, until `expires_at` where another one has followed."""
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="secrets")
+    value = models.CharField(max_length=100)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["endpoint"], condition=models.Q(expires_at=None), name="one_lasting_secret"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"secret {self.pk} of {self.endpoint_id}"
+
+
 class Delivery(models.Model):
-    """One notice of one event over one channel; its id stays the same over all attempts."""
+    """One notice of one event over one channel; its id stays the same over all attempts.
+
+    It waits for `next_attempt_at`; `started_at` is when an attempt that is under way began, `failed_at`
+    when it was given up; `status_code` and `duration` (seconds) are of the last answer. A mail that has
+    no time is held for a digest: `digest` is the delivery at its head, its own one for the head itself.
+    """
 
     class Channel(models.TextChoices):
         IN_APP = "in_app", _("in-app")
         EMAIL = "email", _("email")
+        WEBHOOK = "webhook", _("webhook")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.CharField(max_length=16, choices=Channel.choices)
+    # The indexes below serve what looks for an endpoint.
+    endpoint = models.ForeignKey(
+        Endpoint, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
+    )
     subject = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    duration = models.FloatField(null=True)
+    digest = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="members")
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
         verbose_name_plural = _("deliveries")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["event", "channel"], name="one_delivery_a_channel"),
+            models.UniqueConstraint(
+                fields=["event", "channel"],
+                condition=models.Q(endpoint=None),
+                name="one_delivery_a_channel",
+            ),
+            models.UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_an_endpoint"),
         ]
         indexes: ClassVar = [
             models.Index(
                 fields=["next_attempt_at"], condition=models.Q(delivered_at=None), name="undelivered"
             ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(next_attempt_at=None, delivered_at=None, failed_at=None, digest=None),
+                name="held_deliveries",
+            ),
+            models.Index(fields=["endpoint", "-created_at", "-id"]),
+            models.Index(
+                fields=["endpoint", "next_attempt_at"],
+                condition=models.Q(delivered_at=None, endpoint__isnull=False),
+                name="undelivered_webhooks",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.channel}: {self.subject}"
+
+    @property
+    def state(self) -> str:
+        """Return whether it is `delivered`, `failed` for good, or `waiting`."""
+        if self.delivered_at:
+            return "delivered"
+        return "failed" if self.failed_at else "waiting"
 
 
 class Heartbeat(models.Model):

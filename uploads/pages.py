@@ -19,9 +19,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from processing.errors import Refusal, TransientError
 from processing.models import Rendition
-from uploads import accounts, events, notifications, services
+from uploads import accounts, events, notifications, preferences, services
 from uploads.handlers import HashedFile
-from uploads.models import Event, Step, Upload
+from uploads.models import Event, Preferences, Step, Upload
 
 CARDS_A_PAGE = 24
 NOTICES = 8
@@ -148,7 +148,23 @@ def account(request: HttpRequest) -> HttpResponse:
         accounts.renew_token(user=person)
         messages.success(request, _("The new token is ready."))
         return redirect("account")
-    return render(request, "uploads/account.html", {"token": accounts.token_of(user=person)})
+    context = {
+        "token": accounts.token_of(user=person),
+        "email_choices": Preferences.Email.choices,
+        "email_choice": preferences.email_choice(person),
+    }
+    return render(request, "uploads/account.html", context)
+
+
+@login_required
+@require_POST
+def choose_email(request: HttpRequest) -> HttpResponse:
+    """Note how much mail a person wants."""
+    choice = request.POST.get("email", "")
+    if choice in Preferences.Email.values:
+        preferences.choose_email(person=_person(request), choice=choice)
+        messages.success(request, _("Your choice is saved."))
+    return redirect("account")
 
 
 def make_cards(uploads: Iterable[Upload]) -> list[Card]:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from processing.models import Rendition
 from uploads import links
-from uploads.models import Delivery, Step, Upload
+from uploads.models import Delivery, Preferences, Step, Upload
 
 
 class PlaceholderSerializer(serializers.Serializer[Any]):
@@ -154,3 +154,11 @@ class UnreadSerializer(serializers.Serializer[Any]):
     """How many notices have not been read."""
 
     unread = serializers.IntegerField()
+
+
+class PreferencesSerializer(serializers.ModelSerializer[Preferences]):
+    """What a person has chosen."""
+
+    class Meta:
+        model = Preferences
+        fields = ("email",)

@@ -14,9 +14,10 @@ from processing import configuration, originals
 from processing.images.header import Header, read_header
 from processing.models import Lease, Original, Rendition
 from processing.presets import Preset
-from uploads import events, pipeline
+from uploads import endpoints, events, pipeline
 from uploads.handlers import HashedFile
-from uploads.models import Event, Step, Upload
+from uploads.models import Delivery, Event, Step, Upload
+from uploads.tasks import publish_delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,12 @@ def delete_upload(*, upload: Upload) -> None:
         upload.deleted_at = timezone.now()
         upload.save(update_fields=["deleted_at"])
         events.record(upload, Event.Name.DELETED)
+
+
+def resend(*, delivery: Delivery) -> None:
+    """Send a webhook again under its id, whatever became of it."""
+    endpoints.send_again(delivery=delivery)
+    transaction.on_commit(partial(publish_delivery, delivery))
 
 
 def _keep_private(upload: Upload, visibility: str) -> None:

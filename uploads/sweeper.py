@@ -11,7 +11,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from processing.models import Lease
-from uploads import notifications, pipeline
+from uploads import deliveries, digests, pipeline
 from uploads.broker import BrokerAway, queue_depths
 from uploads.models import Step, Upload
 from uploads.tasks import publish_delivery
@@ -39,12 +39,13 @@ def sweep() -> int:
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
     for upload in uploads:
         pipeline.start(upload)
-    deliveries = list(notifications.due(drained=not depths["notifications"])[:_BATCH])
-    for delivery in deliveries:
+    digests.gather()
+    due = list(deliveries.due(drained=not depths["notifications"])[:_BATCH])
+    for delivery in due:
         publish_delivery(delivery)
-    if uploads or deliveries:
-        logger.info("Started %s uploads and %s notices again.", len(uploads), len(deliveries))
-    return len(uploads) + len(deliveries)
+    if uploads or due:
+        logger.info("Started %s uploads and %s notices again.", len(uploads), len(due))
+    return len(uploads) + len(due)
 
 
 def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from uploads import pages
+from uploads import pages, webhook_pages
 from uploads.accounts import SignInLinkView
 
 urlpatterns = [
@@ -11,6 +11,15 @@ urlpatterns = [
     path("uploads/<uuid:upload_id>/reprocess", pages.reprocess, name="reprocess"),
     path("uploads/<uuid:upload_id>/delete", pages.delete, name="delete"),
     path("account/", pages.account, name="account"),
+    path("account/email", pages.choose_email, name="choose_email"),
+    path("account/webhooks/", webhook_pages.webhook_list, name="webhooks"),
+    path("account/webhooks/<uuid:endpoint_id>/", webhook_pages.webhook, name="webhook"),
+    path("account/webhooks/<uuid:endpoint_id>/<slug:action>", webhook_pages.act, name="webhook_action"),
+    path(
+        "account/webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/resend",
+        webhook_pages.resend,
+        name="resend",
+    ),
     path("accounts/link/", SignInLinkView.as_view(), name="sign_in_link"),
     path("accounts/", include("allauth.urls")),
 ]

@@ -56,7 +56,8 @@ def mailbox() -> Iterator[tuple[Mailbox, str]]:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory, mailbox: tuple[Mailbox, str]) -> Iterator[System]:
     """Return a running system."""
-    running = System(tmp_path_factory.mktemp("system"), EMAIL_URL=mailbox[1])
+    environment = {"EMAIL_URL": mailbox[1], "WEBHOOK_PRIVATE_ADDRESSES": "1"}
+    running = System(tmp_path_factory.mktemp("system"), **environment)
     with running.ready():
         yield running
 

@@ -1,13 +1,17 @@
 """What the tests of uploads share."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from redis import Redis
 
-from uploads import pipeline
-from uploads.models import Upload
+from tests.inbox import Inbox, mail_server
+from tests.receiver import Receiver, receiving
+from uploads import endpoints, pipeline, preferences
+from uploads.models import Endpoint, Upload
 
 
 @pytest.fixture
@@ -30,3 +34,36 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Upload]:
 
     monkeypatch.setattr(pipeline, "start", start)
     return uploads
+
+
+@pytest.fixture
+def inbox(settings: Any) -> Iterator[Inbox]:
+    """Return the inbox of a real mail server, to which mail is sent in this test."""
+    with mail_server(settings) as inbox:
+        yield inbox
+
+
+@pytest.fixture
+def each(owner: User) -> User:
+    """Return the owner, who wants a mail for each upload."""
+    preferences.choose_email(person=owner, choice="each")
+    return owner
+
+
+@pytest.fixture
+def private_addresses(settings: Any) -> None:
+    """Let webhooks go to this machine."""
+    settings.DARKROOM = {**settings.DARKROOM, "WEBHOOK_PRIVATE_ADDRESSES": True}
+
+
+@pytest.fixture
+def receiver(private_addresses: None) -> Iterator[Receiver]:
+    """Return a real HTTP server to which webhooks may be sent."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def endpoint(owner: User, receiver: Receiver) -> Endpoint:
+    """Return the owner's endpoint at the receiver, which wants every event."""
+    return endpoints.add(owner=owner, url=receiver.url)

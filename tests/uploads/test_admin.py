@@ -9,12 +9,19 @@ from django.test import Client
 
 from processing.models import Original, Rendition
 from tests.conftest import MakeImage, Send
-from uploads import links, pipeline
+from uploads import endpoints, links, pipeline
 from uploads.models import Delivery, Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started")]
 
-LISTS = ["uploads/upload", "uploads/delivery", "processing/original", "processing/rendition", "auth/user"]
+LISTS = [
+    "uploads/upload",
+    "uploads/delivery",
+    "uploads/endpoint",
+    "processing/original",
+    "processing/rendition",
+    "auth/user",
+]
 
 
 @pytest.fixture
@@ -49,7 +56,9 @@ def test_lists_show_pictures(admin_client: Client, ready: Upload, path: str) -> 
 
 
 def test_every_row_is_drawn(admin_client: Client, ready: Upload) -> None:
+    endpoint = endpoints.add(owner=ready.owner, url="https://example.com/")
     rows = [
+        endpoint,
         *Upload.objects.all(),
         *Original.objects.all(),
         *Rendition.objects.all()[:1],
@@ -136,3 +145,11 @@ def test_a_list_takes_a_fixed_number_of_queries(
         send(make_image(seed=seed))
     with django_assert_max_num_queries(12):
         admin_client.get("/admin/uploads/upload/")
+
+
+def test_staff_see_no_secret_of_a_webhook(admin_client: Client, owner: User) -> None:
+    endpoint = endpoints.add(owner=owner, url="https://example.com/")
+    for path in ("", f"{endpoint.pk}/change/"):
+        page = admin_client.get(f"/admin/uploads/endpoint/{path}").content.decode()
+        assert "https://example.com/" in page
+        assert "whsec_" not in page

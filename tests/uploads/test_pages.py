@@ -15,7 +15,7 @@ from PIL import Image
 from rest_framework.authtoken.models import Token
 
 from processing.models import Original, Rendition
-from uploads import pages, pipeline
+from uploads import pages, pipeline, preferences
 from uploads.models import Delivery, Event, Step, Upload
 
 pytestmark = pytest.mark.django_db
@@ -263,3 +263,16 @@ def test_what_is_not_there_has_our_look(client: Client) -> None:
     answer = client.get("/nowhere")
     assert answer.status_code == 404
     assert "There is nothing here" in answer.content.decode()
+
+
+def test_how_much_mail_comes_is_chosen_on_the_account_page(signed_in: Client, person: User) -> None:
+    page = signed_in.get("/account/").content.decode()
+    assert 'value="digest" checked' in page
+    answer = signed_in.post("/account/email", {"email": "none"})
+    assert (answer["Location"], told(answer)) == ("/account/", ["Your choice is saved."])
+    assert 'value="none" checked' in signed_in.get("/account/").content.decode()
+
+
+def test_an_unknown_choice_changes_nothing(signed_in: Client, person: User) -> None:
+    signed_in.post("/account/email", {"email": "hourly"})
+    assert preferences.email_choice(person) == "digest"

@@ -288,11 +288,14 @@ def assert_told_once(name: str, inbox: list[Message]) -> None:
     for channel in ("in_app", "email"):
         assert Delivery.objects.filter(event__in=events, channel=channel).count() == count
     assert not Delivery.objects.filter(delivered_at=None).exists()
-    ids = {f"<{pk}@darkroom>" for pk in Delivery.objects.filter(channel="email").values_list("pk", flat=True)}
+    ids = {
+        f"<{pk}@127.0.0.1>" for pk in Delivery.objects.filter(channel="email").values_list("pk", flat=True)
+    }
     assert sorted(message["Message-ID"] for message in inbox) == sorted(ids)
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("each")
 class TestWorkers:
     def test_uploads_become_ready_and_their_owner_is_told_once(
         self,

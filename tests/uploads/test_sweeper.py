@@ -169,6 +169,7 @@ class TestSweep:
         assert [sweeper.sweep() for _ in range(3)] == [0, 0, 0]
         assert redis_client.llen("thumbnails") == 1
 
+    @pytest.mark.usefixtures("each")
     def test_a_notice_whose_time_has_come_is_queued_once(self, send: Send, redis_client: Redis) -> None:
         upload = send()
         Upload.objects.update(status="ready")
@@ -188,6 +189,15 @@ class TestSweep:
         assert sweeper.sweep() == 0
         redis_client.flushdb()
         assert sweeper.sweep() == 1
+
+    def test_a_digest_is_queued_once_when_its_batch_is_over(self, send: Send, redis_client: Redis) -> None:
+        upload = send()
+        Upload.objects.update(status="ready")
+        events.record(upload, Event.Name.READY)
+        assert sweeper.sweep() == 0
+        Delivery.objects.update(created_at=timezone.now() - timedelta(seconds=10))
+        assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
+        assert redis_client.llen("notifications") == 1
 
     def test_while_the_broker_is_away_nothing_is_lost(
         self, send: Send, monkeypatch: pytest.MonkeyPatch

@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 from celery import Task
 from celery.canvas import Signature
+from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
 
 from tests.conftest import Send
-from uploads import events, notifications, tasks
+from uploads import deliveries, events, preferences, tasks
+from uploads.deliveries import DeliveryFailed
 from uploads.models import Delivery, Event
-from uploads.notifications import DeliveryFailed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each")]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def count_attempts(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception)
         attempts.append(argument)
         raise error
 
-    target = notifications if name == "deliver" else tasks
+    target = deliveries if name == "deliver" else tasks
     monkeypatch.setattr(target, name, break_off)
     return attempts
 
@@ -73,6 +74,17 @@ def test_a_new_notice_is_queued_on_commit_only(
     email = Delivery.objects.get(channel="email")
     assert published == [{"delivery_id": str(email.pk)}]
     assert email.queued_at is not None
+
+
+def test_a_notice_that_is_held_for_a_digest_is_not_queued(
+    send: Send, owner: User, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
+) -> None:
+    preferences.choose_email(person=owner, choice="digest")
+    upload = send()
+    with django_capture_on_commit_callbacks(execute=True):
+        events.record(upload, Event.Name.READY)
+    assert published == []
+    assert Delivery.objects.get(channel="email").queued_at is None
 
 
 @pytest.mark.django_db(transaction=True)

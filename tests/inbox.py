@@ -1,0 +1,48 @@
+"""A real mail server that keeps what comes, or answers as it is told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from deploy.claims import any_free_port
+
+
+class Inbox:
+    """A mail server's handler."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.answer = "250 taken"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        if self.answer.startswith("250"):
+            assert isinstance(envelope.content, bytes)
+            message = message_from_bytes(envelope.content, policy=policy.default)
+            assert isinstance(message, EmailMessage)
+            self.messages.append(message)
+        return self.answer
+
+
+@contextmanager
+def mail_server(settings: Any) -> Iterator[Inbox]:
+    """Start a mail server to which Django sends meanwhile; return its inbox."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", any_free_port()
+    inbox = Inbox()
+    controller = Controller(inbox, hostname=settings.EMAIL_HOST, port=settings.EMAIL_PORT)
+    controller.start()
+    try:
+        yield inbox
+    finally:
+        controller.stop()
+
+
+def body_of(message: EmailMessage) -> str:
+    part = message.get_body()
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")

@@ -1,0 +1,76 @@
+"""What leaves the system: one mail for a batch, and webhooks set up on a page, signed and sent again."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import MakeImage
+from tests.journeys.conftest import Mailbox
+from tests.receiver import receiving
+from tests.system import System, wait_until
+
+pytestmark = pytest.mark.journey
+
+PATIENCE = 30_000
+
+
+def sign_up(browser: Browser, system: System, name: str) -> Page:
+    page = browser.new_context().new_page()
+    page.goto(f"{system.url}/accounts/signup/")
+    page.fill("[name=username]", name)
+    page.fill("[name=email]", f"{name}@example.com")
+    page.fill("[name=password1]", "a long enough passphrase")
+    page.fill("[name=password2]", "a long enough passphrase")
+    page.locator("main form button[type=submit]").click()
+    expect(page).to_have_url(f"{system.url}/")
+    return page
+
+
+def test_a_batch_makes_one_mail(
+    browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
+) -> None:
+    page = sign_up(browser, system, "mary")
+    paths = [tmp_path / f"{number}.jpg" for number in range(12)]
+    for number, path in enumerate(paths):
+        path.write_bytes(make_image(seed=100 + number))
+    page.set_input_files("#file", paths)
+    expect(page.locator("li[data-status=ready]")).to_have_count(12, timeout=2 * PATIENCE)
+    received = mailbox[0]
+    wait_until(lambda: "12 images are ready" in received.subjects_to("mary@example.com"), seconds=45)
+    assert sum("ready" in subject for subject in received.subjects_to("mary@example.com")) == 1
+    page.context.close()
+
+
+def test_webhooks_are_set_up_tested_and_received(
+    browser: Browser, system: System, make_image: MakeImage, tmp_path: Path
+) -> None:
+    path = tmp_path / "sea.jpg"
+    path.write_bytes(make_image(seed=130))
+    page = sign_up(browser, system, "hedy")
+    with receiving() as receiver:
+        page.goto(f"{system.url}/account/webhooks/")
+        page.get_by_label("Address").fill(receiver.url)
+        page.get_by_label("upload.ready").check()
+        page.get_by_role("button", name="Add").click()
+        page.get_by_role("link", name=receiver.url).click()
+        page.get_by_text("Show the secret").click()
+        secret = page.locator(".token code").inner_text()
+        page.get_by_role("button", name="Send a test").click()
+        wait_until(lambda: receiver.requests, seconds=30)
+        assert receiver.requests[0].verify(secret)["type"] == "webhook.test"
+
+        page.goto(system.url)
+        page.set_input_files("#file", path)
+        wait_until(lambda: len(receiver.requests) == 2, seconds=45)
+        assert receiver.requests[1].verify(secret)["type"] == "upload.ready"
+
+        page.goto(f"{system.url}/account/webhooks/")
+        page.get_by_role("link", name=receiver.url).click()
+        row = page.locator("li", has_text="upload.ready")
+        expect(row).to_contain_text(re.compile("delivered.*1 attempt", re.DOTALL))
+        row.get_by_role("button", name="Send again").click()
+        wait_until(lambda: len(receiver.requests) == 3, seconds=30)
+        assert receiver.requests[1].id == receiver.requests[2].id
+    page.context.close()

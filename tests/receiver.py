@@ -1,0 +1,91 @@
+"""A real HTTP server that keeps what is posted to it, and answers as it is told."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
+from threading import Thread
+
+from standardwebhooks import Webhook
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    def verify(self, secret: str) -> dict[str, object]:
+        """Return the body as a receiver gets it; raise where the signature is wrong."""
+        content: dict[str, object] = Webhook(secret).verify(self.body, self.headers)
+        return content
+
+
+@dataclass
+class Receiver:
+    """What came, and what is answered: a status, headers, and how the body is written."""
+
+    requests: list[Received] = field(default_factory=list)
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    # Takes over the socket instead of an answer.
+    instead: Callable[[socket.socket], None] | None = None
+    url: str = ""
+
+
+def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            receiver.requests.append(Received(self.path, headers, self.rfile.read(length)))
+            if receiver.instead is not None:
+                receiver.instead(self.connection)
+                self.close_connection = True
+                return
+            self.send_response(receiver.status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(receiver.body)))
+            self.end_headers()
+            self.wfile.write(receiver.body)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_arguments: object) -> None:
+        """Say nothing of a client that hung up: that is what some tests are about."""
+
+
+@contextmanager
+def receiving(*, port: int = 0, tls: SSLContext | None = None) -> Iterator[Receiver]:
+    """Serve on a port of the loopback, a free one by default; return what comes."""
+    receiver = Receiver()
+    server = _Server(("127.0.0.1", port), _handler_of(receiver))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    receiver.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/hook"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,21 @@
+"""System checks: what a production site should not be set to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_private_addresses(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return a warning where webhooks may reach the own network."""
+    if not settings.DARKROOM["WEBHOOK_PRIVATE_ADDRESSES"]:
+        return []
+    return [
+        checks.Warning(
+            "WEBHOOK_PRIVATE_ADDRESSES is on: whoever has an account can send requests into this network.",
+            hint="Leave it off, unless everybody who has an account may do that.",
+            id="darkroom.W001",
+        )
+    ]
