@@ -14,7 +14,7 @@ from processing.errors import TransientError
 from uploads import digests, endpoints, webhooks
 from uploads.endpoints import ATTEMPT_TIME
 from uploads.mail import MAIL_ERRORS
-from uploads.models import Delivery
+from uploads.models import Delivery, Endpoint
 from uploads.webhooks import NotTaken
 
 # Seconds after which a published delivery that nobody took up is taken for lost: while others wait in
@@ -56,14 +56,19 @@ def due(*, drained: bool = False) -> QuerySet[Delivery]:
     `drained` tells that the queue is empty. Of each endpoint it is one at most, none while it rests or is
     disabled: what it takes brings the next one, so a thousand for one endpoint never stand before a mail.
     """
+    first = _ready().filter(endpoint=OuterRef("pk")).values("pk")[:1]
+    awake = Q(resting_until=None) | Q(resting_until__lte=timezone.now())
+    # Asked for each endpoint, not for each of the thousands that may wait for it.
+    one_each = Endpoint.objects.filter(awake, disabled_at=None).order_by().values_list(Subquery(first))
+    return _ready().filter(Q(endpoint=None) | Q(pk__in=one_each))
+
+
+def _ready() -> QuerySet[Delivery]:
     now = timezone.now()
     lost = now - timedelta(seconds=_DRAINED_TIME if drained else _QUEUE_TIME)
     not_queued = Q(queued_at=None) | Q(queued_at__lt=F("next_attempt_at")) | Q(queued_at__lt=lost)
     ready = Delivery.objects.filter(not_queued, delivered_at=None, next_attempt_at__lte=now)
-    first = ready.filter(endpoint=OuterRef("endpoint")).order_by("next_attempt_at", "pk").values("pk")[:1]
-    awake = Q(endpoint__resting_until=None) | Q(endpoint__resting_until__lte=now)
-    one_each = Q(endpoint=None) | Q(pk=Subquery(first))
-    return ready.filter(awake, one_each, endpoint__disabled_at=None).order_by("next_attempt_at", "pk")
+    return ready.order_by("next_attempt_at", "pk")
 
 
 def mark_queued(delivery: Delivery) -> None:
@@ -85,7 +90,7 @@ def deliver(delivery_id: str) -> Delivery | None:
         _postpone(delivery, error)
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not taken: {error}") from error
     _finish(delivery)
-    return due().filter(endpoint=delivery.endpoint_id).first() if delivery.endpoint_id else None
+    return _ready().filter(endpoint=delivery.endpoint_id).first() if delivery.endpoint_id else None
 
 
 @transaction.atomic
