@@ -3,6 +3,7 @@
 Celery itself waits for what is in hand however long that takes, or ends it with no word to the database.
 """
 
+import atexit
 import os
 import signal
 
@@ -24,6 +25,8 @@ def bound() -> None:
     """Set a bound to the shutdown that has begun; a signal that comes again does not move it."""
     if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
         signal.signal(signal.SIGALRM, _hand_back)
+        # Python gives up its handlers when it ends, and an alarm would kill it then.
+        atexit.register(signal.alarm, 0)
         signal.alarm(max(settings.DARKROOM["STOP_TIME"], 1))  # 0 would set no alarm
 
 

@@ -1,7 +1,10 @@
 """A worker that is told to stop: what it is at is finished or handed back, and it ends in time."""
 
+import atexit
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from processing.fingerprint import original_key
 from processing.models import Lease, Original
 from processing.tasks import generate_thumbnails
 from tests.conftest import Send
+from tests.processing.processes import ROOT, environment
 from tests.system import wait_until
 from tests.workers import Worker, running_worker
 from uploads import pipeline
@@ -118,5 +122,28 @@ def test_a_signal_that_comes_again_moves_no_bound(
         for _ in range(2):
             stopping.bound()
     finally:
+        atexit.unregister(signal.alarm)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert alarms == [7]
+
+
+# The last object goes after Python has given up its handlers.
+SLOW_END = """
+import time
+import django
+django.setup()
+from myproject import stopping
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(1.5)
+slow = Slow()
+stopping.bound()
+"""
+
+
+def test_who_has_stopped_is_not_killed_on_its_last_steps() -> None:
+    variables = {**environment(), "STOP_TIME": str(STOP_TIME)}
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SLOW_END], cwd=ROOT, env=variables, check=False, timeout=60
+    )
+    assert process.returncode == 0
