@@ -56,14 +56,15 @@ def due(*, drained: bool = False) -> QuerySet[Delivery]:
     `drained` tells that the queue is empty. Of each endpoint it is one at most, none while it rests or is
     disabled: what it takes brings the next one, so a thousand for one endpoint never stand before a mail.
     """
-    first = _ready().filter(endpoint=OuterRef("pk")).values("pk")[:1]
+    ready = _ready(drained=drained)
+    first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]
     awake = Q(resting_until=None) | Q(resting_until__lte=timezone.now())
     # Asked for each endpoint, not for each of the thousands that may wait for it.
     one_each = Endpoint.objects.filter(awake, disabled_at=None).order_by().values_list(Subquery(first))
-    return _ready().filter(Q(endpoint=None) | Q(pk__in=one_each))
+    return ready.filter(Q(endpoint=None) | Q(pk__in=one_each))
 
 
-def _ready() -> QuerySet[Delivery]:
+def _ready(*, drained: bool) -> QuerySet[Delivery]:
     now = timezone.now()
     lost = now - timedelta(seconds=_DRAINED_TIME if drained else _QUEUE_TIME)
     not_queued = Q(queued_at=None) | Q(queued_at__lt=F("next_attempt_at")) | Q(queued_at__lt=lost)
