@@ -91,7 +91,8 @@ def deliver(delivery_id: str) -> Delivery | None:
         _postpone(delivery, error)
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not taken: {error}") from error
     _finish(delivery)
-    return _ready().filter(endpoint=delivery.endpoint_id).first() if delivery.endpoint_id else None
+    waiting = _ready(drained=False).filter(endpoint=delivery.endpoint_id)
+    return waiting.first() if delivery.endpoint_id else None
 
 
 @transaction.atomic
