@@ -26,8 +26,8 @@ class Proxy:
     upstream: int
     listener: socket.socket
     mode: Mode = "well"
-    # How often each mode has had to do with a PUT.
-    puts: dict[str, int] = field(default_factory=dict)
+    # How many requests each mode has had its way with.
+    served: dict[str, int] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -44,8 +44,7 @@ class Proxy:
             client.settimeout(30)
             head, body = _read_head(client)
             mode: Mode = self.mode if head.startswith(b"PUT") else self._mode_of_others()
-            if head.startswith(b"PUT"):
-                self.puts[mode] = self.puts.get(mode, 0) + 1
+            self.served[mode] = self.served.get(mode, 0) + 1
             if mode == "closed":
                 _reset(client)
             elif mode == "error":
