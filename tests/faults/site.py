@@ -79,6 +79,7 @@ class Site(Processes):
             "SECRET_KEY": "a secret of the tests, long enough to be taken for a real one by every check",
             "STEP_TIME_LIMIT": str(STEP_TIME_LIMIT),
             "VAR_DIR": str(folder / "var"),
+            "WEBHOOK_PRIVATE_ADDRESSES": "1",
         }
 
     def __enter__(self) -> Self:

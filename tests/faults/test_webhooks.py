@@ -1,0 +1,102 @@
+"""Endpoints whose answers are lost, and that are down: every event comes, under one id."""
+
+import json
+import socket
+import struct
+from collections import defaultdict
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.person import Person
+from tests.faults.site import Site
+from tests.receiver import Received, Receiver, receiving
+from tests.system import wait_until
+
+pytestmark = pytest.mark.fault
+
+CHAIN = ["upload.received", "upload.thumbnails_ready", "upload.ready"]
+# Makes everything that waits for an endpoint an hour older.
+AN_HOUR_LATER = """
+from datetime import timedelta
+from django.db.models import F
+from uploads.models import Delivery, Endpoint
+hour = timedelta(hours=1)
+Endpoint.objects.filter(resting_until__isnull=False).update(
+    resting_until=F("resting_until") - hour, failing_since=F("failing_since") - hour
+)
+Delivery.objects.filter(channel="webhook", delivered_at=None).update(
+    next_attempt_at=F("next_attempt_at") - hour, queued_at=F("queued_at") - hour
+)
+"""
+FAILED_ATTEMPTS = "SELECT coalesce(max(failures), 0) FROM uploads_endpoint WHERE url = '{url}'"
+WAITING = "SELECT count(*) FROM uploads_delivery WHERE channel = 'webhook' AND delivered_at IS NULL"
+
+
+def subscribe(person: Person, url: str) -> str:
+    """Have a person's events sent to an address, and return the secret."""
+    body = json.dumps({"url": url}).encode()
+    answer = person.request("POST", "/api/webhooks/", body, {"Content-Type": "application/json"})
+    assert answer.status == 201, answer.body
+    return str(answer.json()["secrets"][0]["secret"])
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Reset a connection, as a process does that dies with what it has read."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def by_id(requests: list[Received]) -> dict[str, list[Received]]:
+    found = defaultdict(list)
+    for request in requests:
+        found[request.id].append(request)
+    return found
+
+
+def assert_each_event_under_one_id(person: Person, receiver: Receiver, secret: str) -> None:
+    """Assert that every event came, signed, and that what came twice was the same under the same id."""
+    events = []
+    for repeats in by_id(receiver.requests).values():
+        assert len({request.body for request in repeats}) == 1
+        event = json.loads(repeats[-1].body)
+        assert all(request.verify(secret) == event for request in repeats)
+        events.append((event["data"]["id"], event["type"]))
+    assert sorted(events) == sorted((upload, name) for upload in person.sent for name in CHAIN)
+
+
+def all_delivered(site: Site) -> Callable[[], bool]:
+    return lambda: site.rows(WAITING) == [(0,)]
+
+
+def test_an_answer_that_is_lost(site: Site) -> None:
+    person = site.person()
+    with receiving() as receiver:
+        receiver.instead = hang_up
+        secret = subscribe(person, receiver.url)
+        for _ in range(3):
+            assert person.send(site.pictures.next()).status == 201
+        wait_until(lambda: receiver.requests, seconds=30)
+        receiver.instead = None
+        wait_until(all_delivered(site), seconds=60)
+        assert any(len(repeats) > 1 for repeats in by_id(receiver.requests).values())
+        assert_each_event_under_one_id(person, receiver, secret)
+    site.wait_until_at_rest(seconds=30)
+    site.assert_promise()
+
+
+def test_a_receiver_that_is_down_for_an_hour(site: Site) -> None:
+    person = site.person()
+    with receiving() as receiver:
+        url = receiver.url
+    secret = subscribe(person, url)
+    for _ in range(3):
+        assert person.send(site.pictures.next()).status == 201
+    wait_until(lambda: site.rows(FAILED_ATTEMPTS.format(url=url))[0][0] >= 2, seconds=60)
+    assert not all_delivered(site)()
+    site.manage("shell", "--no-imports", "--command", AN_HOUR_LATER)
+    with receiving(port=int(url.rpartition(":")[2].partition("/")[0])) as receiver:
+        wait_until(all_delivered(site), seconds=60)
+        assert_each_event_under_one_id(person, receiver, secret)
+    site.wait_until_at_rest(seconds=30)
+    site.assert_promise()
