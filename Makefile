@@ -45,9 +45,9 @@ run: .venv/run.stamp $(REDIS)  ## Run the whole system at http://127.0.0.1:8000 
 PYTEST := $(BIN)/python -m pytest
 test: .venv/dev.stamp $(REDIS)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
 	$(PYTEST) -n auto -m "not journey and not fault" $(ARGS) || test $$? -eq 5
-	$(PYTEST) -m journey $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n 2 --dist loadfile -m journey $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault and not pixels" $(ARGS) || test $$? -eq 5
-	$(PYTEST) -n 2 --database=postgresql -m fault $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n 3 --dist worksteal --database=postgresql -m fault $(ARGS) || test $$? -eq 5
 
 soak: .venv/dev.stamp $(REDIS)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)

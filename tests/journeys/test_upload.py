@@ -33,7 +33,7 @@ def rendered(folder: Path) -> dict[str, str]:
 def test_upload_see_fetch_and_reprocess(page: Page, system: System, photo: Path) -> None:
     page.set_input_files("#file", photo)
 
-    card = page.locator("li[data-upload]").first
+    card = page.locator("li[data-upload]", has_text=photo.name)
     expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
     thumbnail = card.locator("img")
     expect(thumbnail).to_be_visible()
