@@ -60,9 +60,11 @@ _prepare()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--database`."""
+    """Add `--database` and `--broker`."""
     databases = ["sqlite", "postgresql"]
     parser.addoption("--database", choices=databases, default="sqlite", help="the database to test on")
+    brokers = ["redis", "rabbitmq"]
+    parser.addoption("--broker", choices=brokers, default="redis", help="the broker of the tests of faults")
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,12 +2,13 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -82,6 +83,16 @@ class System:
             timeout=300,
             check=False,
         )
+
+    def violations(self, uploads: Iterable[Mapping[str, object]]) -> list[str]:
+        """Return what is broken of what was promised when these uploads were answered for."""
+        sent = {upload["id"]: upload["content_hash"] for upload in uploads}
+        code = (
+            "import json; from tests.faults.promise import violations; "
+            f"print(json.dumps(violations({{'sent': {sent!r}, 'deleted': []}})))"
+        )
+        found: list[str] = json.loads(self.manage("shell", "--no-imports", "--command", code).stdout)
+        return found
 
     def output(self) -> str:
         return self.output_path.read_text()

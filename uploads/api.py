@@ -31,7 +31,7 @@ from uploads.serializers import (
 
 
 class NewestFirst(CursorPagination):
-    """Pages of uploads that stay the same while new ones come."""
+    """Pages that stay the same while new rows come."""
 
     ordering = ("-created_at", "-id")
     page_size = 50

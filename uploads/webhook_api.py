@@ -9,30 +9,21 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from uploads import endpoints, services
+from uploads.api import NewestFirst
 from uploads.models import Delivery, Endpoint
 from uploads.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
-
-
-class NewestWebhooks(CursorPagination):
-    """Pages of endpoints or of their deliveries, newest first."""
-
-    ordering = ("-created_at", "-id")
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
 
 
 class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
     """A person's own endpoints; anybody else's are not found."""
 
     serializer_class = EndpointSerializer
-    pagination_class = NewestWebhooks
+    pagination_class = NewestFirst
     parser_classes = (JSONParser,)
     http_method_names = ("get", "head", "options", "post", "patch", "delete")
     lookup_value_converter = "uuid"
@@ -72,7 +63,7 @@ class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Deli
     """What was sent to one of a person's own endpoints, and what is to be sent."""
 
     serializer_class = WebhookDeliverySerializer
-    pagination_class = NewestWebhooks
+    pagination_class = NewestFirst
     queryset = Delivery.objects.none()
     http_method_names = ("get", "head", "options", "post")
     lookup_value_converter = "uuid"

@@ -8,17 +8,29 @@ from pathlib import Path
 import pytest
 
 from tests.faults.site import Site
+from tests.rabbitmq import RabbitMQ
 
 
 @pytest.fixture(scope="session")
-def _sites(request: pytest.FixtureRequest) -> Iterator[Callable[[], Site]]:
+def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Return the settings of the broker: a running node of RabbitMQ, or nothing for the site's Redis."""
+    if request.config.getoption("--broker") == "redis":
+        yield {}
+        return
+    node = RabbitMQ(Path(tempfile.mkdtemp(prefix="darkroom-rabbitmq-")))
+    with node.running():
+        yield {"CELERY_BROKER_URL": node.url}
+
+
+@pytest.fixture(scope="session")
+def _sites(request: pytest.FixtureRequest, broker: dict[str, str]) -> Iterator[Callable[[], Site]]:
     """Return a function that returns the site of this run, or a new one where that was closed."""
     running: list[Site] = []
 
     def get() -> Site:
         if not running or running[0].is_closed:
             folder = Path(tempfile.mkdtemp(prefix="darkroom-site-"))
-            running[:] = [Site(folder, database=request.config.getoption("--database"))]
+            running[:] = [Site(folder, database=request.config.getoption("--database"), **broker)]
             running[0].open()
         return running[0]
 

@@ -17,7 +17,7 @@ from processing.models import Original
 from uploads import sweeper
 from uploads.models import Upload
 
-pytestmark = [pytest.mark.fault, pytest.mark.django_db]
+pytestmark = [pytest.mark.fault, pytest.mark.redis, pytest.mark.django_db]
 
 UPLOADS = 4_000
 SWEEP = timedelta(seconds=5)

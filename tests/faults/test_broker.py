@@ -21,6 +21,7 @@ def count_ready(site: Site) -> int:
     return count
 
 
+@pytest.mark.redis
 def test_redis_killed_and_emptied_with_a_full_queue(site: Site) -> None:
     person = site.person()
     site.stop("worker")

@@ -93,6 +93,7 @@ def test_a_picture_that_kills_its_workers(site: Site) -> None:
     site.assert_promise()
 
 
+@pytest.mark.redis
 def test_every_message_comes_five_times(site: Site) -> None:
     person = site.person()
     site.stop("worker")
