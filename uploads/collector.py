@@ -5,12 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from processing import handover, originals
 from processing.leftovers import remove_older
-from processing.models import Original
+from processing.models import Lease, Original
 from processing.storages import StorageUnavailable
 from uploads.models import Upload
 
@@ -22,6 +22,7 @@ _INCOMING_AGE = 24 * 3600
 
 def collect() -> int:
     """Purge what was deleted and is past its grace, with originals nobody refers to; return how many."""
+    _idle_leases().delete()
     grace = timezone.now() - timedelta(seconds=settings.DARKROOM["DELETE_GRACE"])
     Upload.objects.filter(deleted_at__lt=grace).delete()
     unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
@@ -29,6 +30,17 @@ def collect() -> int:
     remove_older(Path(settings.FILE_UPLOAD_TEMP_DIR), seconds=_INCOMING_AGE)
     handover.remove_old()
     return sum(_remove(pk) for pk in unused)
+
+
+def _idle_leases() -> QuerySet[Lease]:
+    """Return the leases that nobody holds, of originals for which nothing is to be done.
+
+    One stays where a worker dies at a step that another, taken for dead, has finished after all.
+    """
+    waiting = Upload.objects.filter(
+        original=OuterRef("original"), status__in=Upload.UNFINISHED, deleted_at=None
+    )
+    return Lease.objects.filter(~Exists(waiting)).exclude(expires_at__gt=timezone.now())
 
 
 def _unused_originals() -> QuerySet[Original]:

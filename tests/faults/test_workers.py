@@ -15,6 +15,8 @@ pytestmark = pytest.mark.fault
 STEPS = ("generate_thumbnails", "resize_image")
 # Seconds for what is left after a lease has run out: a sweep, the chain, and a busy machine.
 SOON = 30
+# Seconds more for a frozen worker: RabbitMQ gives it messages, one a sweep, until its hands are full.
+HANDS_FULL = 60
 
 
 def send(site: Site, person: Person, count: int = 1) -> list[str]:
@@ -67,7 +69,7 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease(site: Site) -> None:
     site.order(boundary, "stop")
     site.wait_until_reached(boundary)
     site.start("worker")
-    site.wait_until_at_rest(seconds=LEASE + SOON)
+    site.wait_until_at_rest(seconds=LEASE + SOON + HANDS_FULL)
     files = fingerprints(site)
     site.go_on("threads")
     site.wait_until_at_rest(seconds=SOON)

@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from processing.models import Original, Rendition
+from processing import leases
+from processing.models import Lease, Original, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
 from uploads import pipeline, services
 from uploads.collector import collect
@@ -55,6 +56,27 @@ def test_what_is_in_use_stays(send: Send) -> None:
     assert collect() == 0
     assert_storage_matches_rows()
     assert Original.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "expires_in", "stays"),
+    [
+        ("ready", -HOUR, False),
+        ("ready", HOUR, True),
+        ("ready", None, False),
+        ("processing", -HOUR, True),
+        ("processing", None, True),
+    ],
+)
+def test_a_lease_that_nobody_holds_or_waits_for_goes(
+    send: Send, status: str, expires_in: timedelta | None, stays: bool
+) -> None:
+    upload = send()
+    Upload.objects.update(status=status)
+    lease = leases.acquire(upload.original, "resize_image")
+    Lease.objects.update(expires_at=expires_in and timezone.now() + expires_in)
+    collect()
+    assert Lease.objects.filter(pk=lease.pk).exists() == stays
 
 
 def test_a_shared_original_stays_until_the_last_upload_goes(send: Send, stranger: User) -> None:
