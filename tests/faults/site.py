@@ -208,6 +208,12 @@ class Site(Processes):
     def manage(self, *arguments: str) -> str:
         return self.python("manage.py", *arguments)
 
+    def remove_strays(self) -> None:
+        """Remove the files that have no row, as happens every night once they are old."""
+        self.manage("audit", "--fix")
+        # An original is given a row first, with which the collector removes it.
+        self.wait_until_at_rest(seconds=60)
+
     def unfinished(self) -> dict[str, int]:
         """Return how much is still to be done, by what it is; empty when the site is at rest."""
         return {name: count for name, count in self.rows(UNFINISHED) if count}

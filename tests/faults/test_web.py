@@ -48,9 +48,7 @@ def test_killed_between_the_file_and_the_rows(site: Site) -> None:
     site.wait_until_at_rest(seconds=30)
     lost = hashlib.sha256(given_up).hexdigest()
     assert site.violations() == [f"file originals/{lost[:2]}/{lost} belongs to nothing"]
-    site.manage("audit", "--fix")
-    # An original is given a row, with which the collector removes it.
-    site.wait_until_at_rest(seconds=30)
+    site.remove_strays()
     site.assert_promise()
 
 
