@@ -26,6 +26,7 @@ def newest(*, owner_id: int) -> int:
     return Event.objects.filter(owner=owner_id).aggregate(newest=Max("pk"))["newest"] or 0
 
 
+@transaction.atomic(savepoint=False)
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     """Record an event with its notices; return None where it has been recorded before."""
     _keep_order([upload.owner_id])
@@ -43,6 +44,7 @@ def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     return event
 
 
+@transaction.atomic(savepoint=False)
 def record_of_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
     """Record what happened to a webhook of a person, with its notices."""
     _keep_order([owner.pk])

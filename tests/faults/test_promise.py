@@ -158,7 +158,11 @@ def test_what_is_there_twice(upload: Upload, model: type[Model], constraint: str
     with connection.cursor() as cursor:
         # Whoever waits for the end of the transaction to be checked would keep the table from changing.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(f"ALTER TABLE {model._meta.db_table} DROP CONSTRAINT {constraint}")
+        if model is Delivery:
+            # One with a condition is an index.
+            cursor.execute(f"DROP INDEX {constraint}")
+        else:
+            cursor.execute(f"ALTER TABLE {model._meta.db_table} DROP CONSTRAINT {constraint}")
     repeat(model)
     assert any("twice" in found or "with the events" in found for found in violations(answered(upload)))
 
