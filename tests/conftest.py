@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from PIL import Image
+from redis import Redis
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -72,6 +73,15 @@ def client_of() -> Callable[[User], APIClient]:
         return client
 
     return make
+
+
+@pytest.fixture
+def redis_client() -> Iterator[Redis]:
+    """Return the tests' Redis, empty before and after."""
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 import base64
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import cast
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 from redis import Redis
@@ -23,15 +21,6 @@ UPLOADS = 4_000
 SWEEP = timedelta(seconds=5)
 # Uploads that the workers finish between two sweeps.
 PACE = 60
-
-
-@pytest.fixture
-def redis_client() -> Iterator[Redis]:
-    """Return the tests' Redis, empty before and after."""
-    with Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 @pytest.fixture

@@ -156,5 +156,5 @@ def remove_unfinished_files(site: Site) -> None:
     """Remove what was killed before it had its name, as `audit --fix` does."""
     unfinished = [path for path in site.media.rglob("*") if path.name.endswith(".part")]
     assert unfinished
-    site.manage("audit", "--fix")
+    site.remove_strays()
     assert not any(path.exists() for path in unfinished)

@@ -4,23 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
-from redis import Redis
 
 from tests.inbox import Inbox, mail_server
 from tests.receiver import Receiver, receiving
 from uploads import endpoints, pipeline, preferences
 from uploads.models import Endpoint, Upload
-
-
-@pytest.fixture
-def redis_client() -> Iterator[Redis]:
-    """Return the tests' Redis, empty before and after."""
-    with Redis.from_url(settings.REDIS_URL) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 @pytest.fixture
