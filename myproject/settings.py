@@ -161,9 +161,10 @@ _S3_MEDIA: dict[str, Any] = {
 }
 STORAGES = {
     "default": _S3_MEDIA if S3_BUCKET else _LOCAL_MEDIA,
-    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "myproject.staticfiles.ModuleStorage"},
 }
 STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 

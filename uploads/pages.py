@@ -1,71 +1,101 @@
-"""The pages: what a person sees and can do without a script."""
+"""The pages of a person's images: the gallery, and what is done to several at once."""
 
+import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from processing.errors import Refusal, TransientError
-from processing.models import Rendition
-from uploads import accounts, events, notifications, preferences, services
+from uploads import events, gallery, services
+from uploads.accounts import person_of
 from uploads.handlers import HashedFile
-from uploads.models import Event, Preferences, Step, Upload
+from uploads.models import Upload
 
-CARDS_A_PAGE = 24
-NOTICES = 8
+# How many images one action is done to, and how many cards are drawn anew at once.
+SELECTED = 500
+CARDS_A_REQUEST = 60
 
-# What the script says; each is drawn into the page in the reader's language.
+# What the scripts say; each is drawn into the page in the reader's language.
 WORDS = {
     "waiting": gettext_lazy("waiting"),
-    "uploading": gettext_lazy("uploading {percent} %"),
+    "sending": gettext_lazy("{percent} % · {speed}/s · {time}"),
+    "checking": gettext_lazy("being checked"),
     "processing": gettext_lazy("processing"),
+    "ready": gettext_lazy("ready"),
     "duplicate": gettext_lazy("already here"),
-    "duplicateNews": gettext_lazy("{name} is already here."),
     "failed": gettext_lazy("failed: {why}"),
-    "offline": gettext_lazy("The connection was lost. Send it again."),
-    "refused": gettext_lazy("The server answered with an error ({status}). Send it again."),
+    "cancelled": gettext_lazy("cancelled"),
+    "offline": gettext_lazy("no connection; it goes on when there is one"),
+    "paused": gettext_lazy("the server asks to wait; it goes on in {time}"),
+    "lost": gettext_lazy("The connection was lost. Try again."),
+    "refused": gettext_lazy("The server answered with an error ({status}). Try again."),
+    "tooLarge": gettext_lazy("{name} has {size}; at most {limit} are taken. Send a smaller version."),
+    "chooseAgain": gettext_lazy("The page was closed before it was sent. Choose it again."),
+    "resumed": gettext_lazy("Uploading goes on where it was left."),
+    "cancel": gettext_lazy("Cancel"),
+    "retry": gettext_lazy("Try again"),
+    "remove": gettext_lazy("Remove from this list"),
+    "open": gettext_lazy("Open"),
+    "of": gettext_lazy("{action}: {name}"),
+    "overall": gettext_lazy("{done} of {total} sent · {percent} % · {time} left"),
+    "overallDone": gettext_lazy("{done} of {total} sent"),
+    "someFailed": gettext_lazy("{count} failed"),
+    "progress": gettext_lazy("{percent} % sent"),
+    "complete": gettext_lazy("Complete: {done} sent, {failed} failed."),
+    "leave": gettext_lazy("Images are still being sent."),
     "many": gettext_lazy("{count} images have changed."),
-    "deleted": gettext_lazy("Deleted."),
+    "seconds": gettext_lazy("{count} s"),
+    "minutes": gettext_lazy("{count} min"),
+    "hours": gettext_lazy("{count} h"),
+    "selected": gettext_lazy("{count} selected"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class StepLine:
-    """One step of a card: its name and how far it is, in words."""
-
-    name: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
 class Card:
-    """What the card of an upload shows."""
+    """What the card of an upload shows: a rendition of this preset, none while it is ""."""
 
     upload: Upload
-    steps: list[StepLine]
-    renditions: list[Rendition]
+    preset: str
 
     @property
-    def thumbnail(self) -> Rendition | None:
-        """Return the smallest rendition, if there is one yet."""
-        return next(iter(self.renditions), None)
+    def position(self) -> gallery.Position:
+        """Return where it stands among the others."""
+        return gallery.Position.of(self.upload)
 
     @property
-    def largest(self) -> Rendition | None:
-        """Return the largest rendition, if there is one yet."""
-        return next(reversed(self.renditions), None)
+    def shape(self) -> int:
+        """Return which shape it has."""
+        return gallery.shape_of(self.upload.original)
+
+    @property
+    def sizes(self) -> str:
+        """Return how wide the card is, for a browser to choose what to fetch."""
+        original = self.upload.original
+        width = max(1, round(gallery.ROW_HEIGHT * original.width / original.height))
+        return f"(max-width: 32rem) {max(1, round(width * 0.6))}px, {width}px"
+
+
+class RestoreForm(forms.Form):
+    """Which act of deletion is taken back."""
+
+    deleted_at = forms.DateTimeField()
 
 
 @csrf_exempt
@@ -91,99 +121,131 @@ def _home(request: HttpRequest, files: list[HashedFile]) -> HttpResponse:
     if request.method == "POST":
         _receive(request, files)
         return redirect("home")
+    return _gallery(request)
+
+
+@gzip_page
+def _gallery(request: HttpRequest) -> HttpResponse:
     # Asked before the cards: what happens in between comes by the stream.
-    last_event = events.newest(owner_id=_person(request).pk)
-    page = Paginator(services.uploads_of(_person(request)), CARDS_A_PAGE).get_page(request.GET.get("page"))
-    cards = make_cards(page.object_list)
+    last_event = events.newest(owner_id=person_of(request).pk)
+    filters = _filters(request)
+    page = gallery.page_of(services.uploads_of(person_of(request)), filters)
+    cards = make_cards(page.uploads)
     context = {
         "page": page,
         "cards": cards,
+        "filters": filters,
         "last_event": last_event,
-        "event_names": " ".join(Event.Name),
+        "upload_limit": settings.DARKROOM["MAX_UPLOAD_BYTES"],
+        "nobody": uuid.UUID(int=0),  # the scripts put an id in its place
         "unfinished": any(card.upload.is_unfinished for card in cards),
-        "notices": notifications.inbox(_person(request))[:NOTICES],
+        "statuses": Upload.Status.choices,
         "visibilities": Upload.Visibility.choices,
         "words": {name: str(words) for name, words in WORDS.items()},
     }
     return render(request, "uploads/home.html", context)
 
 
+def _filters(request: HttpRequest) -> gallery.Filters:
+    """Return what the address asks for; what it says wrongly is left out."""
+    status, before = request.GET.get("status", ""), request.GET.get("before", "")
+    try:
+        position = gallery.Position.parse(before) if before else None
+    except ValueError:
+        position = None
+    return gallery.Filters(
+        status=status if status in Upload.Status.values else "",
+        name=request.GET.get("q", "").replace("\0", "").strip(),
+        before=position,
+    )
+
+
 @login_required
 @require_GET
 @never_cache
+@gzip_page
 def cards(request: HttpRequest) -> HttpResponse:
     """Draw the cards of the uploads named by `id`, those of other people and deleted ones left out."""
-    ids = [_uuid(text) for text in request.GET.getlist("id")[:CARDS_A_PAGE]]
-    uploads = services.uploads_of(_person(request)).filter(pk__in=filter(None, ids))
+    uploads = _named(request, request.GET.getlist("id")[:CARDS_A_REQUEST])
     return render(request, "uploads/cards.html", {"cards": make_cards(uploads)})
 
 
 @login_required
 @require_POST
-def reprocess(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
-    """Render an upload's renditions again."""
-    upload = _own_upload(request, upload_id)
-    services.reprocess(uploads=[upload])
-    messages.success(request, _("%(name)s is being processed again.") % {"name": upload.filename})
-    return redirect("home")
+def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
+    """Reprocess, delete or restore several uploads, or change who may see them."""
+    act = _ACTIONS.get(action)
+    if act is None:
+        raise Http404
+    uploads = list(_named(request, request.POST.getlist("id")[:SELECTED]))
+    if uploads:
+        act(request, uploads)
+    else:
+        messages.warning(request, _("Select at least one image first."))
+    return answer_to_action(request, uploads)
 
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
-    """Delete an upload."""
-    upload = _own_upload(request, upload_id)
-    services.delete_upload(upload=upload)
-    messages.success(request, _("%(name)s is deleted.") % {"name": upload.filename})
-    return redirect("home")
+def restore(request: HttpRequest) -> HttpResponse:
+    """Take back a deletion: of all that a person deleted in the one act that `deleted_at` names."""
+    form = RestoreForm(request.POST)
+    restored = (
+        services.restore_uploads(owner=person_of(request), **form.cleaned_data) if form.is_valid() else []
+    )
+    if restored:
+        words = ngettext("%d image is back.", "%d images are back.", len(restored))
+        messages.success(request, words % len(restored))
+    else:
+        messages.error(request, _("It is too late: what was deleted is gone."))
+    return answer_to_action(request, restored)
 
 
-@login_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def account(request: HttpRequest) -> HttpResponse:
-    """Show a person's account; a POST makes a new API token."""
-    person = _person(request)
-    if request.method == "POST":
-        accounts.renew_token(user=person)
-        messages.success(request, _("The new token is ready."))
-        return redirect("account")
-    context = {
-        "token": accounts.token_of(user=person),
-        "email_choices": Preferences.Email.choices,
-        "email_choice": preferences.email_choice(person),
-    }
-    return render(request, "uploads/account.html", context)
-
-
-@login_required
-@require_POST
-def choose_email(request: HttpRequest) -> HttpResponse:
-    """Note how much mail a person wants."""
-    choice = request.POST.get("email", "")
-    if choice in Preferences.Email.values:
-        preferences.choose_email(person=_person(request), choice=choice)
-        messages.success(request, _("Your choice is saved."))
-    return redirect("account")
+def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpResponse:
+    """Answer a form with the gallery, or htmx with the messages and the ids of what has changed."""
+    if request.headers.get("HX-Request") != "true":
+        return redirect("home")
+    changed = {"uploads-changed": {"ids": [str(upload.pk) for upload in uploads]}}
+    answer = render(request, "uploads/messages.html")
+    answer.headers["HX-Trigger"] = json.dumps(changed)
+    return answer
 
 
 def make_cards(uploads: Iterable[Upload]) -> list[Card]:
     """Return what the cards of these uploads show."""
-    return [
-        Card(upload=upload, steps=_step_lines(upload), renditions=upload.shown_renditions())
-        for upload in uploads
-    ]
+    return [Card(upload=upload, preset=gallery.card_preset(upload)) for upload in uploads]
 
 
-def _step_lines(upload: Upload) -> list[StepLine]:
-    steps = {step.name: step for step in upload.steps.all()}
-    return [StepLine(name=str(name.label), state=_state(steps.get(name))) for name in Step.Name]
+def tell_deleted(request: HttpRequest, uploads: Sequence[Upload]) -> None:
+    """Delete uploads in one act, and tell so with a way back."""
+    deleted_at = timezone.now()
+    services.delete_uploads(uploads=uploads, deleted_at=deleted_at)
+    words = ngettext("%d image is deleted.", "%d images are deleted.", len(uploads)) % len(uploads)
+    messages.success(request, words, extra_tags=deleted_at.isoformat())
 
 
-def _state(step: Step | None) -> str:
-    if step is None:
-        return _("to come")
-    return _("in work") if step.finished_at is None else _("done")
+def _reprocess(request: HttpRequest, uploads: Sequence[Upload]) -> None:
+    services.reprocess(uploads=uploads)
+    words = ngettext("%d image is processed again.", "%d images are processed again.", len(uploads))
+    messages.success(request, words % len(uploads))
+
+
+def _show_to(visibility: Upload.Visibility) -> Callable[[HttpRequest, Sequence[Upload]], None]:
+    def change(request: HttpRequest, uploads: Sequence[Upload]) -> None:
+        for upload in uploads:
+            services.update_upload(upload=upload, visibility=visibility)
+        words = ngettext("%(count)d image: %(who)s.", "%(count)d images: %(who)s.", len(uploads))
+        messages.success(request, words % {"count": len(uploads), "who": visibility.label})
+
+    return change
+
+
+_ACTIONS: dict[str, Callable[[HttpRequest, Sequence[Upload]], None]] = {
+    "reprocess": _reprocess,
+    "delete": tell_deleted,
+    "private": _show_to(Upload.Visibility.PRIVATE),
+    "unlisted": _show_to(Upload.Visibility.UNLISTED),
+}
 
 
 def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
@@ -200,7 +262,7 @@ def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
 def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> None:
     name = {"name": file.name}
     try:
-        received = services.receive_upload(owner=_person(request), file=file, visibility=visibility)
+        received = services.receive_upload(owner=person_of(request), file=file, visibility=visibility)
     except Refusal as refusal:
         messages.error(request, str(refusal))
     except TransientError:
@@ -210,12 +272,12 @@ def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> Non
         messages.success(request, words % name)
 
 
-def _own_upload(request: HttpRequest, upload_id: uuid.UUID) -> Upload:
-    return get_object_or_404(services.uploads_of(_person(request)), pk=upload_id)
+def _named(request: HttpRequest, texts: Iterable[str]) -> QuerySet[Upload]:
+    return _own(request, [identity for text in texts if (identity := _uuid(text))])
 
 
-def _person(request: HttpRequest) -> User:
-    return cast("User", request.user)
+def _own(request: HttpRequest, ids: list[uuid.UUID]) -> QuerySet[Upload]:
+    return services.uploads_of(person_of(request)).filter(pk__in=ids)
 
 
 def _uuid(text: Any) -> uuid.UUID | None:

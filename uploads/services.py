@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -129,6 +130,24 @@ def delete_upload(*, upload: Upload) -> None:
         upload.deleted_at = timezone.now()
         upload.save(update_fields=["deleted_at"])
         events.record(upload, Event.Name.DELETED)
+
+
+def delete_uploads(*, uploads: Sequence[Upload], deleted_at: datetime) -> None:
+    """Delete several uploads in one act, which `restore_uploads` takes back as one."""
+    for upload in uploads:
+        delete_upload(upload=upload)
+    Upload.objects.filter(pk__in=[upload.pk for upload in uploads]).update(deleted_at=deleted_at)
+
+
+def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
+    """Take back what was deleted in one act; return what could be, which is less where it is purged by now."""
+    rows = list(Upload.objects.filter(owner=owner, deleted_at=deleted_at))
+    Upload.objects.filter(pk__in=[u.pk for u in rows]).update(deleted_at=None)
+    return rows
+
+
+def set_focus(*, upload: Upload, point: tuple[float, float] | None) -> None:
+    pass
 
 
 def resend(*, delivery: Delivery) -> None:

@@ -4,12 +4,11 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from processing.errors import Refusal
 from uploads import endpoints, services, webhooks
+from uploads.accounts import person_of
 from uploads.addresses import MAX_LENGTH, InvalidAddress
 from uploads.models import Endpoint, Event
 
@@ -54,10 +54,10 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
     """List a person's webhooks, and take a new one."""
     form = EndpointForm(request.POST or None, label_suffix="")
     if form.is_valid():
-        add = partial(endpoints.add, owner=_person(request), **form.cleaned_data)
+        add = partial(endpoints.add, owner=person_of(request), **form.cleaned_data)
         _tell(request, add, _("The webhook is ready. Send it a test."))
         return redirect("webhooks")
-    context = {"endpoints": endpoints.endpoints_of(_person(request)), "form": form}
+    context = {"endpoints": endpoints.endpoints_of(person_of(request)), "form": form}
     status = HTTPStatus.BAD_REQUEST if form.errors else HTTPStatus.OK
     return render(request, "uploads/webhooks.html", context, status=status)
 
@@ -127,8 +127,4 @@ def _tell(request: HttpRequest, call: Callable[[], Any], words: Any) -> None:
 
 
 def _own_endpoint(request: HttpRequest, endpoint_id: uuid.UUID) -> Endpoint:
-    return get_object_or_404(endpoints.endpoints_of(_person(request)), pk=endpoint_id)
-
-
-def _person(request: HttpRequest) -> User:
-    return cast("User", request.user)
+    return get_object_or_404(endpoints.endpoints_of(person_of(request)), pk=endpoint_id)

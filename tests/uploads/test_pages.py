@@ -1,7 +1,7 @@
-"""The pages without a script: upload, see, process again, delete, the account."""
+"""The pages of a person's images without a script: upload, see, filter, act on several at once."""
 
-import io
-import uuid
+import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
-from PIL import Image
-from rest_framework.authtoken.models import Token
 
-from processing.models import Original, Rendition
-from uploads import pages, pipeline, preferences
-from uploads.models import Delivery, Event, Step, Upload
+from tests.pages import image_file, make_rendition, make_upload, told
+from uploads import gallery, pages, pipeline
+from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db
+
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture(autouse=True)
@@ -40,45 +40,13 @@ def signed_in(client: Client, person: User) -> Client:
     return client
 
 
-def image_file(name: str = "sea.png", color: str = "teal") -> SimpleUploadedFile:
-    buffer = io.BytesIO()
-    Image.new("RGB", (40, 30), color).save(buffer, "PNG")
-    return SimpleUploadedFile(name, buffer.getvalue(), "image/png")
-
-
-def make_upload(owner: User, *, filename: str = "sea.png", status: str = "pending", **fields: Any) -> Upload:
-    key = uuid.uuid4().hex
-    original = Original.objects.create(
-        content_hash=key * 2, public_key=key, format="png", width=40, height=30, byte_size=99, color="#123456"
-    )
-    return Upload.objects.create(owner=owner, original=original, filename=filename, status=status, **fields)
-
-
-def make_rendition(upload: Upload, *, preset: str, width: int, format: str = "webp") -> Rendition:
-    return Rendition.objects.create(
-        original=upload.original,
-        preset=preset,
-        format=format,
-        fingerprint="0" * 16,
-        key=f"renditions/ab/{upload.original.public_key}/{preset}-{'0' * 16}.{format}",
-        width=width,
-        height=width,
-        byte_size=1234,
-        digest="0" * 64,
-    )
-
-
-def told(answer: Any) -> list[str]:
-    return [str(message) for message in get_messages(answer.wsgi_request)]
-
-
 def test_a_visitor_is_sent_to_sign_in(client: Client) -> None:
     assert client.get("/")["Location"] == "/accounts/login/?next=/"
 
 
 def test_the_first_page_teaches(signed_in: Client) -> None:
     page = signed_in.get("/").content.decode()
-    assert "Nothing here yet." in page
+    assert "Nothing here yet" in page
     assert 'type="file"' in page
     assert "multiple" in page
 
@@ -125,28 +93,31 @@ def test_the_form_is_guarded_against_forgery(person: User) -> None:
     assert Upload.objects.filter(owner=person).count() == 0
 
 
-def test_an_unfinished_card_shows_its_steps_and_the_page_reloads_itself(
+def test_an_unfinished_card_shows_its_colour_and_the_page_reloads_itself(
     signed_in: Client, person: User
 ) -> None:
-    upload = make_upload(person, status="processing", thumbnails_ready_at=timezone.now())
-    Step.objects.create(upload=upload, name="generate_thumbnails", started_at=timezone.now())
+    make_upload(person, status="processing", thumbnails_ready_at=timezone.now())
     page = signed_in.get("/").content.decode()
-    assert "thumbnails: in work" in page
-    assert "sizes: to come" in page
+    assert "processing" in page
     assert 'http-equiv="refresh"' in page
     assert 'fill="#123456"' in page
     assert "<img" not in page
 
 
-def test_a_ready_card_shows_its_picture_and_addresses(signed_in: Client, person: User) -> None:
+def test_a_ready_card_shows_its_picture_and_leads_to_its_page(signed_in: Client, person: User) -> None:
     upload = make_upload(person, status="ready", ready_at=timezone.now())
-    large = make_rendition(upload, preset="large", width=1280)
+    make_rendition(upload, preset="medium", width=640)
     make_rendition(upload, preset="thumb", width=256)
     page = signed_in.get("/").content.decode()
-    assert f'<img src="/i/{upload.pk}/thumb" width="256" height="256" alt="sea.png"' in page
-    assert large.key.removeprefix("renditions/") in page
-    assert "2 sizes and addresses" in page
+    assert "medium-0000000000000000.webp 640w" in page
+    assert f'href="/uploads/{upload.pk}/"' in page
     assert 'http-equiv="refresh"' not in page
+
+
+def test_a_card_has_the_shape_of_its_picture(signed_in: Client, person: User) -> None:
+    make_upload(person, size=(3000, 2000))
+    shape = round(gallery.log(1.5 / 0.5, 1.06))
+    assert f"shape-{shape}" in signed_in.get("/").content.decode()
 
 
 def test_a_failed_card_says_why(signed_in: Client, person: User) -> None:
@@ -168,12 +139,75 @@ def test_nothing_is_inline(signed_in: Client, person: User) -> None:
     assert "onclick=" not in page
 
 
+def many(person: User, count: int) -> list[Upload]:
+    """Return uploads, newest first, a second apart."""
+    now = timezone.now()
+    return [
+        make_upload(person, filename=f"{number}.png", created_at=now - timedelta(seconds=number))
+        for number in range(count)
+    ]
+
+
+def shown(page: str, uploads: list[Upload]) -> list[int]:
+    return [number for number, upload in enumerate(uploads) if f'id="upload-{upload.pk}"' in page]
+
+
 def test_older_images_are_on_the_next_page(signed_in: Client, person: User) -> None:
-    uploads = [make_upload(person, filename=f"{number}.png") for number in range(pages.CARDS_A_PAGE + 1)]
-    first, second = (signed_in.get(f"/?page={number}").content.decode() for number in (1, 2))
-    assert f"upload-{uploads[-1].pk}" in first
-    assert f"upload-{uploads[0].pk}" not in first
-    assert f"upload-{uploads[0].pk}" in second
+    uploads = many(person, gallery.PAGE_SIZE + 2)
+    first = signed_in.get("/")
+    assert shown(first.content.decode(), uploads) == list(range(gallery.PAGE_SIZE))
+    second = signed_in.get(f"/?{first.context['page'].next_query}").content.decode()
+    assert shown(second, uploads) == [gallery.PAGE_SIZE, gallery.PAGE_SIZE + 1]
+    assert "Back to the newest" in second
+    assert 'rel="next"' not in second
+
+
+def test_the_address_of_a_page_stays_while_images_come_and_go(signed_in: Client, person: User) -> None:
+    uploads = many(person, gallery.PAGE_SIZE + 2)
+    address = f"/?{signed_in.get('/').context['page'].next_query}"
+    make_upload(person, filename="newer.png")
+    uploads[gallery.PAGE_SIZE - 1].delete()
+    rest = [gallery.PAGE_SIZE, gallery.PAGE_SIZE + 1]
+    assert shown(signed_in.get(address).content.decode(), uploads) == rest
+
+
+def test_images_of_the_same_moment_are_each_on_one_page(signed_in: Client, person: User) -> None:
+    now = timezone.now()
+    uploads = [make_upload(person, created_at=now) for _ in range(gallery.PAGE_SIZE + 5)]
+    first = signed_in.get("/")
+    second = signed_in.get(f"/?{first.context['page'].next_query}")
+    numbers = [shown(page.content.decode(), uploads) for page in (first, second)]
+    assert sorted(numbers[0] + numbers[1]) == list(range(len(uploads)))
+
+
+@pytest.mark.parametrize("before", ["nonsense", "1.2", "9" * 30 + ".0-" + "0" * 32, "1.000000-xyz"])
+def test_a_position_that_is_none_shows_the_newest(signed_in: Client, person: User, before: str) -> None:
+    upload = make_upload(person)
+    assert f"upload-{upload.pk}" in signed_in.get("/", {"before": before}).content.decode()
+
+
+def test_images_are_filtered_by_status_and_name(signed_in: Client, person: User) -> None:
+    uploads = [
+        make_upload(person, filename="Sea.png", status="ready"),
+        make_upload(person, filename="sea view.png", status="failed"),
+        make_upload(person, filename="sand.png", status="ready"),
+    ]
+    found = {
+        (status, name): shown(signed_in.get("/", {"status": status, "q": name}).content.decode(), uploads)
+        for status, name in [("ready", ""), ("", "SEA"), ("ready", "sea"), ("gone", ""), ("", "%")]
+    }
+    assert list(found.values()) == [[0, 2], [0, 1], [0], [0, 1, 2], []]
+
+
+def test_nothing_that_is_like_that_is_told(signed_in: Client, person: User) -> None:
+    make_upload(person)
+    assert "No image is like that." in signed_in.get("/", {"q": "mountain"}).content.decode()
+
+
+def test_the_page_of_a_filter_leads_to_the_next_one_of_it(signed_in: Client, person: User) -> None:
+    many(person, gallery.PAGE_SIZE + 1)
+    following = signed_in.get("/", {"q": "PNG"}).context["page"].next_query
+    assert following.startswith("q=PNG&before=")
 
 
 def test_a_page_asks_the_database_a_fixed_number_of_times(
@@ -185,15 +219,6 @@ def test_a_page_asks_the_database_a_fixed_number_of_times(
         signed_in.get("/")
 
 
-def test_notices_are_the_persons_own(signed_in: Client, person: User) -> None:
-    for owner in (person, User.objects.create_user("grace")):
-        event = Event.objects.create(owner=owner, upload=make_upload(owner), name="upload.ready", data={})
-        Delivery.objects.create(event=event, channel="in_app", subject=f"Notice for {owner.get_username()}")
-    page = signed_in.get("/").content.decode()
-    assert "Notice for ada" in page
-    assert "Notice for grace" not in page
-
-
 def test_cards_are_drawn_alone(signed_in: Client, person: User) -> None:
     upload = make_upload(person)
     make_upload(person)
@@ -202,52 +227,104 @@ def test_cards_are_drawn_alone(signed_in: Client, person: User) -> None:
     assert f"upload-{upload.pk}" in fragment
 
 
-def test_two_drawings_of_the_same_state_are_equal(signed_in: Client, person: User) -> None:
-    upload = make_upload(person, status="ready", ready_at=timezone.now())
-    address = f"/cards/?id={upload.pk}"
-    assert signed_in.get(address).content == signed_in.get(address).content
-
-
 def test_cards_of_others_and_nonsense_are_left_out(signed_in: Client) -> None:
     others = make_upload(User.objects.create_user("grace"))
     answer = signed_in.get("/cards/", {"id": [str(others.pk), "nonsense"]})
     assert answer.content.decode().strip() == ""
 
 
-def test_process_again(signed_in: Client, person: User) -> None:
-    upload = make_upload(person, status="failed", error_code="x", error_detail="y")
-    answer = signed_in.post(f"/uploads/{upload.pk}/reprocess")
+def act(client: Client, action: str, uploads: list[Upload], **extra: Any) -> Any:
+    return client.post(f"/uploads/selected/{action}", {"id": [str(upload.pk) for upload in uploads]}, **extra)
+
+
+def test_several_are_processed_again(signed_in: Client, person: User) -> None:
+    uploads = [make_upload(person, status=status) for status in ("failed", "ready", "ready")]
+    answer = act(signed_in, "reprocess", uploads[:2])
+    assert (answer["Location"], told(answer)) == ("/", ["2 images are processed again."])
+    for upload in uploads:
+        upload.refresh_from_db()
+    assert [upload.status for upload in uploads] == ["pending", "pending", "ready"]
+
+
+@pytest.mark.parametrize("visibility", ["private", "unlisted"])
+def test_several_are_shown_to_others_or_not(signed_in: Client, person: User, visibility: str) -> None:
+    uploads = [make_upload(person, visibility=value) for value in Upload.Visibility.values]
+    act(signed_in, visibility, uploads)
+    assert set(Upload.objects.values_list("visibility", flat=True)) == {visibility}
+
+
+def undo(client: Client, answer: Any, **extra: Any) -> Any:
+    message = list(get_messages(answer.wsgi_request))[-1]
+    return client.post("/uploads/restore", {"deleted_at": message.extra_tags}, **extra)
+
+
+def test_several_are_deleted_and_come_back_together(signed_in: Client, person: User) -> None:
+    uploads = many(person, 3)
+    act(signed_in, "delete", uploads[2:])
+    answer = act(signed_in, "delete", uploads[:2])
+    assert shown(signed_in.get("/").content.decode(), uploads) == []
+    back = undo(signed_in, answer)
+    assert told(back)[-1] == "2 images are back."
+    assert shown(signed_in.get("/").content.decode(), uploads) == [0, 1]
+
+
+def test_the_way_back_is_on_the_page(signed_in: Client, person: User) -> None:
+    act(signed_in, "delete", [make_upload(person)])
+    page = signed_in.get("/").content.decode()
+    assert "1 image is deleted." in page
+    assert 'action="/uploads/restore"' in page
+
+
+def test_what_is_purged_does_not_come_back(signed_in: Client, person: User) -> None:
+    upload = make_upload(person)
+    answer = act(signed_in, "delete", [upload])
+    Upload.objects.all().delete()
+    assert told(undo(signed_in, answer))[-1] == "It is too late: what was deleted is gone."
+
+
+@pytest.mark.parametrize("deleted_at", ["", "yesterday", "2026-01-01", "2026-99-99T00:00:00Z"])
+def test_a_moment_at_which_nothing_was_deleted_brings_nothing_back(
+    signed_in: Client, deleted_at: str
+) -> None:
+    answer = signed_in.post("/uploads/restore", {"deleted_at": deleted_at})
+    assert told(answer) == ["It is too late: what was deleted is gone."]
+
+
+def test_what_somebody_else_deleted_stays_so(signed_in: Client) -> None:
+    moment = timezone.now()
+    upload = make_upload(User.objects.create_user("grace"), deleted_at=moment)
+    signed_in.post("/uploads/restore", {"deleted_at": moment.isoformat()})
     upload.refresh_from_db()
-    assert (answer["Location"], upload.status, upload.error_detail) == ("/", "pending", "")
+    assert upload.deleted_at == moment
 
 
-def test_delete(signed_in: Client, person: User) -> None:
-    upload = make_upload(person)
-    assert signed_in.post(f"/uploads/{upload.pk}/delete")["Location"] == "/"
-    assert f"upload-{upload.pk}" not in signed_in.get("/").content.decode()
+def test_a_script_is_told_what_has_changed(signed_in: Client, person: User) -> None:
+    uploads = many(person, 2)
+    answer = act(signed_in, "private", uploads, headers=HTMX)
+    changed = json.loads(answer["HX-Trigger"])["uploads-changed"]["ids"]
+    assert set(changed) == {str(upload.pk) for upload in uploads}
+    assert "2 images: " in answer.content.decode()
+    assert "<html" not in answer.content.decode()
 
 
-@pytest.mark.parametrize("action", ["reprocess", "delete"])
-def test_another_persons_upload_is_not_there(signed_in: Client, action: str) -> None:
-    upload = make_upload(User.objects.create_user("grace"))
-    assert signed_in.post(f"/uploads/{upload.pk}/{action}").status_code == 404
+def test_nothing_selected_is_told(signed_in: Client) -> None:
+    assert told(act(signed_in, "delete", [])) == ["Select at least one image first."]
 
 
-@pytest.mark.parametrize("action", ["reprocess", "delete"])
-def test_a_get_changes_nothing(signed_in: Client, person: User, action: str) -> None:
-    upload = make_upload(person)
-    assert signed_in.get(f"/uploads/{upload.pk}/{action}").status_code == 405
+@pytest.mark.parametrize("action", sorted(pages._ACTIONS))
+def test_nothing_is_done_to_another_persons_images(signed_in: Client, action: str) -> None:
+    upload = make_upload(User.objects.create_user("grace"), status="ready")
+    before = Upload.objects.values().get()
+    act(signed_in, action, [upload])
+    assert Upload.objects.values().get() == before
 
 
-def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> None:
-    assert "You have none yet." in signed_in.get("/account/").content.decode()
-    signed_in.post("/account/")
-    first = Token.objects.get(user=person)
-    answer = signed_in.get("/account/")
-    assert first.key in answer.content.decode()
-    assert "no-store" in answer["Cache-Control"]
-    signed_in.post("/account/")
-    assert Token.objects.get(user=person).key != first.key
+def test_an_action_that_is_none_is_not_found(signed_in: Client, person: User) -> None:
+    assert act(signed_in, "frame", [make_upload(person)]).status_code == 404
+
+
+def test_a_get_does_nothing_to_several(signed_in: Client) -> None:
+    assert signed_in.get("/uploads/selected/delete").status_code == 405
 
 
 def test_staff_find_the_admin_and_flower(signed_in: Client, person: User, settings: Any) -> None:
@@ -263,16 +340,3 @@ def test_what_is_not_there_has_our_look(client: Client) -> None:
     answer = client.get("/nowhere")
     assert answer.status_code == 404
     assert "There is nothing here" in answer.content.decode()
-
-
-def test_how_much_mail_comes_is_chosen_on_the_account_page(signed_in: Client, person: User) -> None:
-    page = signed_in.get("/account/").content.decode()
-    assert 'value="digest" checked' in page
-    answer = signed_in.post("/account/email", {"email": "none"})
-    assert (answer["Location"], told(answer)) == ("/account/", ["Your choice is saved."])
-    assert 'value="none" checked' in signed_in.get("/account/").content.decode()
-
-
-def test_an_unknown_choice_changes_nothing(signed_in: Client, person: User) -> None:
-    signed_in.post("/account/email", {"email": "hourly"})
-    assert preferences.email_choice(person) == "digest"

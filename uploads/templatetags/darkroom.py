@@ -1,10 +1,13 @@
 """Template tags of the pages."""
 
+from typing import Any
+
 from django import template
 from django.conf import settings
 
 from processing.models import Rendition
-from uploads import links
+from uploads import events, links, notifications
+from uploads.models import Event
 
 register = template.Library()
 
@@ -15,6 +18,25 @@ _FORMAT_NAMES = {"webp": "WebP"}
 def flower_url() -> str:
     """Return where Flower is reached, or nothing where it is not."""
     return str(settings.FLOWER_URL)
+
+
+@register.simple_tag(takes_context=True)
+def last_event(context: dict[str, Any]) -> int:
+    """Return the event after which a page follows its reader's: that from before it was drawn."""
+    known: int | None = context.get("last_event")
+    return events.newest(owner_id=context["user"].pk) if known is None else known
+
+
+@register.simple_tag
+def event_names() -> str:
+    """Return the names of all events, with spaces between them."""
+    return " ".join(Event.Name)
+
+
+@register.simple_tag(takes_context=True)
+def unread_count(context: dict[str, Any]) -> int:
+    """Return how many notices the reader has not read."""
+    return notifications.unread_count(context["user"])
 
 
 @register.simple_tag

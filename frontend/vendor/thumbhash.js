@@ -1,0 +1,1 @@
+export { thumbHashToRGBA } from "thumbhash";

@@ -1,0 +1,9 @@
+"""How static files are named: by their content, so that a browser may keep each for ever."""
+
+from servestatic.storage import CompressedManifestStaticFilesStorage
+
+
+class ModuleStorage(CompressedManifestStaticFilesStorage):
+    """Name also what a script imports by its content."""
+
+    support_js_module_import_aggregation = True

@@ -1,0 +1,281 @@
+// The gallery: cards follow what the workers do, can be reached by keyboard and selected by the dozen.
+// The server draws every card; this file asks for those that have changed and puts them in place.
+
+import { thumbHashToRGBA } from "../vendor/thumbhash.js";
+import { announce, say } from "./speech.js";
+import { isStreaming, subscribe } from "./stream.js";
+
+// Milliseconds: how soon changes are drawn together, and the pauses between two looks where no
+// stream tells of changes, and where one does.
+const TOGETHER = 60;
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 3000;
+const STREAM_PAUSE = 5000;
+const CARDS_A_REQUEST = 60;
+
+const gallery = document.querySelector(".gallery");
+
+// The filters may have put another list in its place.
+function list() {
+  return document.getElementById("cards");
+}
+
+function cardOf(id) {
+  return document.getElementById(`upload-${id}`);
+}
+
+function allCards() {
+  return [...list().querySelectorAll(".card")];
+}
+
+// --- Placeholders ------------------------------------------------------------------------------
+
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+// Show a blurred picture until the image itself is there.
+function showPlaceholder(card) {
+  const image = card.querySelector("img");
+  if (!image || !card.dataset.thumbhash || (image.complete && image.naturalWidth)) return;
+  const { w, h, rgba } = thumbHashToRGBA(bytesOf(card.dataset.thumbhash));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [w, h];
+  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(rgba), w, h), 0, 0);
+  image.before(canvas);
+  image.addEventListener("load", () => canvas.remove(), { once: true });
+}
+
+// --- Drawing cards anew ------------------------------------------------------------------------
+
+async function fetchCards(ids) {
+  const query = new URLSearchParams(ids.map((id) => ["id", id]));
+  const response = await fetch(`${list().dataset.source}?${query}`);
+  if (response.redirected) location.reload(); // Signed out meanwhile.
+  if (!response.ok || response.redirected) throw new Error(response.statusText);
+  const template = document.createElement("template");
+  template.innerHTML = await response.text();
+  return [...template.content.querySelectorAll(".card")];
+}
+
+// Put a newly drawn card where the former one was; focus, selection and a picture that is loaded stay.
+function replace(old, card) {
+  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const [picture, newPicture] = [old.querySelector("img"), card.querySelector("img")];
+  if (picture && picture.outerHTML === newPicture?.outerHTML) newPicture.replaceWith(picture);
+  if (old.dataset.page) card.dataset.page = old.dataset.page;
+  card.querySelector("input").checked = old.querySelector("input").checked;
+  old.replaceWith(card);
+  showPlaceholder(card);
+  if (focused) document.getElementById(focused)?.focus();
+  if ("unfinished" in old.dataset && !("unfinished" in card.dataset)) announce(card.dataset.news);
+}
+
+// Put a card among the others, newest first, unless its place is beyond what is loaded.
+function insert(card) {
+  const next = allCards().find((other) => other.dataset.position < card.dataset.position);
+  const more = list().querySelector(".more");
+  if (!next && more) return;
+  list().insertBefore(card, next ?? null);
+  showPlaceholder(card);
+}
+
+function remove(card) {
+  const neighbour = card.nextElementSibling ?? card.previousElementSibling;
+  const focused = card.contains(document.activeElement);
+  card.remove();
+  if (focused) (neighbour?.querySelector("a") ?? document.getElementById("images")).focus();
+}
+
+// Draw these uploads' cards again, and those that are new to this page; answer whether anything moved.
+async function refresh(ids) {
+  const fetched = new Map((await fetchCards(ids)).map((card) => [card.dataset.upload, card]));
+  let moved = false;
+  for (const id of ids) {
+    const [old, card] = [cardOf(id), fetched.get(id)];
+    moved ||= old?.dataset.status !== card?.dataset.status;
+    if (old && card) replace(old, card);
+    else if (old) remove(old);
+    else if (card && "newest" in list().dataset) insert(card);
+    tell(id, card);
+  }
+  count();
+  return moved;
+}
+
+// --- Where changes come from: the stream, and a look now and then in case there is none -----------
+
+const changed = new Set();
+const watched = new Set();
+let drawTimer;
+
+function drawSoon(id) {
+  changed.add(id);
+  clearTimeout(drawTimer);
+  drawTimer = setTimeout(draw, TOGETHER);
+}
+
+async function draw() {
+  const ids = [...changed].slice(0, CARDS_A_REQUEST);
+  ids.forEach((id) => changed.delete(id));
+  await refresh(ids).catch(() => ids.forEach((id) => changed.add(id)));
+  if (changed.size > 0) drawTimer = setTimeout(draw, FIRST_PAUSE);
+  lookSoon();
+}
+
+const NEW = ["upload.received", "upload.restored"];
+
+subscribe(({ type, data }) => {
+  if (!data.id) return;
+  if (cardOf(data.id) || watched.has(data.id) || (NEW.includes(type) && "newest" in list().dataset)) drawSoon(data.id);
+});
+
+// An action of the page has changed these.
+document.addEventListener("uploads-changed", ({ detail }) => {
+  clearSelection();
+  detail.ids.forEach(drawSoon);
+});
+
+// Follow an upload until it is finished, whether or not it has a card here.
+export function watch(id) {
+  watched.add(id);
+  drawSoon(id);
+}
+
+function tell(id, card) {
+  const { status, reason } = card?.dataset ?? {};
+  if (!card || !("unfinished" in card.dataset)) watched.delete(id);
+  document.dispatchEvent(new CustomEvent("upload-seen", { detail: { id, status, reason } }));
+}
+
+let pause = FIRST_PAUSE;
+let lookTimer;
+
+function lookSoon() {
+  pause = FIRST_PAUSE;
+  lookLater();
+}
+
+function lookLater() {
+  clearTimeout(lookTimer);
+  lookTimer = setTimeout(look, isStreaming() ? STREAM_PAUSE : pause);
+}
+
+async function look() {
+  const unfinished = [...list().querySelectorAll("[data-unfinished]")].map((card) => card.dataset.upload);
+  const ids = [...new Set([...watched, ...unfinished.reverse()])];
+  if (ids.length === 0) return;
+  // The last ones on the page were sent first, so they change first.
+  const moved = await refresh(ids.slice(0, CARDS_A_REQUEST)).catch(() => false);
+  pause = moved ? FIRST_PAUSE : Math.min(pause * 1.5, LONGEST_PAUSE);
+  lookLater();
+}
+
+// --- Selecting ---------------------------------------------------------------------------------
+
+let anchor;
+
+function boxes() {
+  return [...list().querySelectorAll("input[name=id]")];
+}
+
+function count() {
+  const selected = boxes().filter((box) => box.checked).length;
+  document.getElementById("selected-count").textContent = selected ? say("selected", { count: selected }) : "";
+  gallery.classList.toggle("selecting", selected > 0);
+}
+
+function clearSelection() {
+  boxes().forEach((box) => (box.checked = false));
+  count();
+}
+
+// With the shift key everything between the last two is selected as the last one is.
+function selectTo(box) {
+  const all = boxes();
+  const [from, to] = [all.indexOf(anchor), all.indexOf(box)].sort((a, b) => a - b);
+  if (from >= 0) all.slice(from, to + 1).forEach((other) => (other.checked = box.checked));
+}
+
+gallery.addEventListener("click", ({ target, shiftKey }) => {
+  if (!target.matches("input[name=id]")) return;
+  if (shiftKey) selectTo(target);
+  anchor = target;
+  count();
+});
+
+document.getElementById("select-none").addEventListener("click", () => {
+  clearSelection();
+  (anchor ?? document.getElementById("q")).focus();
+});
+
+// --- Keyboard: arrows go from image to image, the space bar selects, Delete deletes ----------------
+
+function inRowBelow(cards, index, direction) {
+  const here = cards[index].getBoundingClientRect();
+  const middle = here.left + here.width / 2;
+  const rows = direction > 0 ? cards.slice(index + 1) : cards.slice(0, index).reverse();
+  const row = rows.find((card) => Math.abs(card.getBoundingClientRect().top - here.top) > 4)?.getBoundingClientRect().top;
+  const distance = (card) => {
+    const box = card.getBoundingClientRect();
+    return Math.abs(box.left + box.width / 2 - middle);
+  };
+  const there = rows.filter((card) => Math.abs(card.getBoundingClientRect().top - row) <= 4);
+  return there.sort((a, b) => distance(a) - distance(b))[0];
+}
+
+function neighbour(card, key) {
+  const cards = allCards();
+  const index = cards.indexOf(card);
+  const forward = document.documentElement.dir === "rtl" ? "ArrowLeft" : "ArrowRight";
+  if (key === "Home") return cards[0];
+  if (key === "End") return cards.at(-1);
+  if (key === "ArrowDown" || key === "ArrowUp") return inRowBelow(cards, index, key === "ArrowDown" ? 1 : -1);
+  if (key === "ArrowLeft" || key === "ArrowRight") return cards[index + (key === forward ? 1 : -1)];
+  return undefined;
+}
+
+function act(card, key, event) {
+  const box = card.querySelector("input");
+  if (key === " " && event.target !== box) {
+    box.checked = !box.checked;
+    if (event.shiftKey) selectTo(box);
+    anchor = box;
+    count();
+  } else if (key === "Delete") {
+    if (!gallery.classList.contains("selecting")) box.checked = true;
+    document.querySelector("#selection .danger").click();
+  } else return false;
+  return true;
+}
+
+gallery.addEventListener("keydown", (event) => {
+  const card = event.target.closest(".card");
+  if (event.key === "Escape" && gallery.classList.contains("selecting")) clearSelection();
+  if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
+  const next = neighbour(card, event.key);
+  next?.querySelector("a").focus();
+  if (next || act(card, event.key, event)) event.preventDefault();
+});
+
+// --- Pages: an address for the place where somebody is ----------------------------------------------
+
+// Note which page of the gallery is seen, so that coming back shows it again.
+const seen = new IntersectionObserver((entries) => {
+  const first = entries.find((entry) => entry.isIntersecting)?.target;
+  if (first) history.replaceState(history.state, "", `${location.pathname}${first.dataset.page}`);
+}, { rootMargin: "0px 0px -60% 0px" });
+
+function settle() {
+  allCards().forEach((card) => {
+    if (card.dataset.settled) return;
+    card.dataset.settled = "yes";
+    showPlaceholder(card);
+  });
+  list().querySelectorAll("[data-page]").forEach((card) => seen.observe(card));
+  count();
+  lookSoon();
+}
+
+document.addEventListener("htmx:after:swap", settle);
+settle();

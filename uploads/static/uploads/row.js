@@ -1,0 +1,161 @@
+// One file of the queue, from the moment it is chosen until its image is ready.
+
+import { announce, say, sayBytes, saySeconds } from "./speech.js";
+
+const template = document.getElementById("queue-row");
+// What stands for the id in the address of an upload's page.
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+const PREVIEW = 96; // pixels; twice what is seen, for sharp screens
+
+// --- Previews: upright, one after the other, and only of what is seen -------------------------------
+
+let previews = Promise.resolve();
+
+async function drawPreview(canvas, file) {
+  const picture = await createImageBitmap(file, { resizeHeight: PREVIEW, resizeQuality: "medium" }).catch(() => null);
+  if (!picture) return; // No browser reads every format.
+  const side = Math.min(picture.width, picture.height);
+  const [left, top] = [(picture.width - side) / 2, (picture.height - side) / 2];
+  [canvas.width, canvas.height] = [PREVIEW, PREVIEW];
+  canvas.getContext("2d").drawImage(picture, left, top, side, side, 0, 0, PREVIEW, PREVIEW);
+  picture.close();
+}
+
+const inView = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    inView.unobserve(target);
+    previews = previews.then(() => drawPreview(target, files.get(target)));
+  }
+});
+
+const files = new WeakMap(); // by the canvas of the preview
+
+// --- A row -----------------------------------------------------------------------------------------
+
+export class Row {
+  // `state` is waiting, sending, processing, ready, duplicate, failed or cancelled.
+  state = "waiting";
+  sentBytes = 0;
+  upload = null; // the id of what the file became
+  canRetry = false;
+  #speed = 0; // bytes a second, smoothed
+  #last = { at: 0, bytes: 0 };
+
+  constructor({ key, name, size, file, onCancel, onRetry }) {
+    Object.assign(this, { key, name, size, file });
+    this.element = template.content.firstElementChild.cloneNode(true);
+    this.element.querySelector("bdi").textContent = name;
+    this.element.querySelector(".file .soft").textContent = sayBytes(size);
+    this.#bar.setAttribute("aria-label", name);
+    this.#button(".cancel").addEventListener("click", () => onCancel(this));
+    this.#button(".retry").addEventListener("click", () => onRetry(this));
+    this.#label(".retry", "retry");
+    if (file) {
+      const canvas = this.element.querySelector("canvas");
+      files.set(canvas, file);
+      inView.observe(canvas);
+    }
+    this.wait();
+  }
+
+  get isSending() {
+    return this.state === "waiting" || this.state === "sending";
+  }
+
+  get isActive() {
+    return this.isSending || this.state === "processing";
+  }
+
+  get isSent() {
+    return ["processing", "ready", "duplicate"].includes(this.state) || Boolean(this.upload);
+  }
+
+  get hasFailed() {
+    return this.state === "failed";
+  }
+
+  // Whether the overall line speaks of it.
+  get counts() {
+    return this.isSending || this.isSent;
+  }
+
+  wait() {
+    this.sentBytes = 0;
+    this.#show("waiting", say("waiting"));
+  }
+
+  progress(bytes, total) {
+    if (!this.isSending) return;
+    this.sentBytes = (this.size * bytes) / total;
+    this.#measure();
+    const percent = Math.floor((100 * bytes) / total);
+    const speed = sayBytes(this.#speed);
+    const time = saySeconds(this.#speed ? (this.size - this.sentBytes) / this.#speed : 0);
+    this.#show("sending", bytes < total ? say("sending", { percent, speed, time }) : say("checking"));
+    this.#bar.value = bytes / total;
+  }
+
+  arrive(upload) {
+    this.sentBytes = this.size;
+    this.upload = upload.id;
+    this.element.querySelector("a").href = document.getElementById("queue").dataset.image.replace(NOBODY, upload.id);
+    if (!upload.duplicate) return this.process();
+    this.#show("duplicate", say("duplicate"));
+    return announce(`${this.name}: ${say("duplicate")}`);
+  }
+
+  process() {
+    this.#show("processing", say("processing"));
+  }
+
+  finish() {
+    this.#show("ready", say("ready"));
+  }
+
+  cancel() {
+    this.sentBytes = 0;
+    this.#show("cancelled", say("cancelled"));
+  }
+
+  fail(why, { again }) {
+    this.#show("failed", say("failed", { why }), again);
+  }
+
+  #show(state, text, again = state === "cancelled") {
+    const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
+    this.state = state;
+    this.canRetry = again && Boolean(this.file || this.upload);
+    this.element.className = `sent ${state}`;
+    this.element.querySelector(".status").textContent = text;
+    this.#bar.hidden = state !== "sending";
+    this.#button(".retry").hidden = !this.canRetry;
+    // Sent is sent: from here on it is the gallery where it is deleted.
+    this.#button(".cancel").hidden = state === "processing";
+    this.#label(".cancel", this.isSending ? "cancel" : "remove");
+    if (focused?.hidden) this.element.focus();
+  }
+
+  #measure() {
+    const now = performance.now();
+    const seconds = (now - this.#last.at) / 1000;
+    if (seconds < 0.2) return;
+    const current = Math.max(0, this.sentBytes - this.#last.bytes) / seconds;
+    this.#speed = this.#speed ? this.#speed * 0.7 + current * 0.3 : current;
+    this.#last = { at: now, bytes: this.sentBytes };
+  }
+
+  get #bar() {
+    return this.element.querySelector("progress");
+  }
+
+  #button(selector) {
+    return this.element.querySelector(selector);
+  }
+
+  #label(selector, word) {
+    const button = this.#button(selector);
+    button.title = say(word);
+    button.setAttribute("aria-label", say("of", { action: say(word), name: this.name }));
+  }
+}
