@@ -13,6 +13,8 @@ const LONGEST_PAUSE = 3000;
 const STREAM_PAUSE = 5000;
 const CARDS_A_REQUEST = 60;
 
+const NEAR = 40;
+
 const gallery = document.querySelector(".gallery");
 
 // The filters may have put another list in its place.
@@ -63,7 +65,6 @@ function replace(old, card) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const [picture, newPicture] = [old.querySelector("img"), card.querySelector("img")];
   if (picture && picture.outerHTML === newPicture?.outerHTML) newPicture.replaceWith(picture);
-  if (old.dataset.page) card.dataset.page = old.dataset.page;
   card.querySelector("input").checked = old.querySelector("input").checked;
   old.replaceWith(card);
   showPlaceholder(card);
@@ -74,9 +75,9 @@ function replace(old, card) {
 // Put a card among the others, newest first, unless its place is beyond what is loaded.
 function insert(card) {
   const next = allCards().find((other) => other.dataset.position < card.dataset.position);
-  const more = list().querySelector(".more");
-  if (!next && more) return;
-  list().insertBefore(card, next ?? null);
+  if (next) next.before(card);
+  else if (list().querySelector(".more")) return;
+  else list().querySelector(".cards:last-of-type").append(card);
   showPlaceholder(card);
 }
 
@@ -183,6 +184,7 @@ function count() {
   const selected = boxes().filter((box) => box.checked).length;
   document.getElementById("selected-count").textContent = selected ? say("selected", { count: selected }) : "";
   gallery.classList.toggle("selecting", selected > 0);
+  document.getElementById("empty").hidden = list().querySelector(".card") !== null;
 }
 
 function clearSelection() {
@@ -214,7 +216,8 @@ document.getElementById("select-none").addEventListener("click", () => {
 function inRowBelow(cards, index, direction) {
   const here = cards[index].getBoundingClientRect();
   const middle = here.left + here.width / 2;
-  const rows = direction > 0 ? cards.slice(index + 1) : cards.slice(0, index).reverse();
+  // To measure more than what is near would have the browser lay out all that is out of sight.
+  const rows = direction > 0 ? cards.slice(index + 1, index + NEAR) : cards.slice(Math.max(0, index - NEAR), index).reverse();
   const row = rows.find((card) => Math.abs(card.getBoundingClientRect().top - here.top) > 4)?.getBoundingClientRect().top;
   const distance = (card) => {
     const box = card.getBoundingClientRect();
@@ -262,17 +265,29 @@ gallery.addEventListener("keydown", (event) => {
 
 // Note which page of the gallery is seen, so that coming back shows it again.
 const seen = new IntersectionObserver((entries) => {
-  const first = entries.find((entry) => entry.isIntersecting)?.target;
-  if (first) history.replaceState(history.state, "", `${location.pathname}${first.dataset.page}`);
-}, { rootMargin: "0px 0px -60% 0px" });
+  const page = entries.findLast((entry) => entry.isIntersecting)?.target;
+  if (page) history.replaceState(history.state, "", `${location.pathname}${page.dataset.page}`);
+}, { rootMargin: "-45% 0px -50% 0px" });
+
+// A row that the end of a page has left unfinished goes on with the next page.
+function joinRows(page) {
+  const before = page.previousElementSibling;
+  if (!before?.matches(".cards")) return;
+  const cards = [...before.querySelectorAll(".card")].slice(-NEAR);
+  const top = cards.at(-1)?.getBoundingClientRect().top;
+  page.prepend(...cards.filter((card) => Math.abs(card.getBoundingClientRect().top - top) <= 4));
+}
+
+const settled = new WeakSet();
 
 function settle() {
-  allCards().forEach((card) => {
-    if (card.dataset.settled) return;
-    card.dataset.settled = "yes";
-    showPlaceholder(card);
-  });
-  list().querySelectorAll("[data-page]").forEach((card) => seen.observe(card));
+  for (const page of list().querySelectorAll(".cards")) {
+    if (settled.has(page)) continue;
+    settled.add(page);
+    page.querySelectorAll(".card").forEach(showPlaceholder);
+    joinRows(page);
+    seen.observe(page);
+  }
   count();
   lookSoon();
 }

@@ -1,0 +1,94 @@
+"""Many images at once, as if they had been sent and processed: `fill` in the process of a running system."""
+
+import os
+import random
+import uuid
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils import timezone
+from PIL import Image
+
+from processing import configuration
+from processing.fingerprint import rendition_key
+from processing.models import Original, Rendition
+from processing.presets import Recipe
+from uploads.models import Upload
+
+SHAPES = [(4032, 3024), (3024, 4032), (1920, 1080), (1000, 1000), (6000, 2000)]
+COLORS = ["#7a3b2e", "#2e5d7a", "#3f6b3a", "#b08d3c", "#5b4a7a"]
+
+
+# Nobody collects an original that has no upload yet.
+@transaction.atomic
+def fill(*, username: str, count: int) -> None:
+    """Give a person so many ready images; each has one rendition, a file of its own."""
+    owner = User.objects.get(username=username)
+    preset = next(preset for preset in configuration.presets() if preset.width == 640)
+    recipe = Recipe(preset, "webp")
+    chance = random.Random(0)
+    now = timezone.now()
+    originals = Original.objects.bulk_create(_original(chance) for _ in range(count))
+    renditions = [_rendition(original, recipe) for original in originals]
+    Rendition.objects.bulk_create(renditions)
+    Upload.objects.bulk_create(
+        Upload(
+            owner=owner,
+            original=original,
+            filename=f"{number:05}.jpg",
+            status=Upload.Status.READY,
+            created_at=now - timedelta(minutes=number),
+            thumbnails_ready_at=now,
+            ready_at=now,
+        )
+        for number, original in enumerate(originals)
+    )
+
+
+def _original(chance: random.Random) -> Original:
+    width, height = chance.choice(SHAPES)
+    name = uuid.UUID(int=chance.getrandbits(128)).hex
+    return Original(
+        content_hash=name * 2,
+        public_key=name,
+        format="jpeg",
+        width=width,
+        height=height,
+        byte_size=2_000_000,
+        transparent=False,
+        color=chance.choice(COLORS),
+        thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
+    )
+
+
+def _rendition(original: Original, recipe: Recipe) -> Rendition:
+    size = recipe.preset.output_size((original.width, original.height))
+    picture = _picture(size, original.color)
+    key = rendition_key(public_key=original.public_key, recipe=recipe)
+    path = Path(default_storage.path(key))
+    path.parent.mkdir(parents=True)
+    os.link(picture, path)
+    return Rendition(
+        original=original,
+        preset=recipe.preset.name,
+        format=recipe.format,
+        fingerprint="0" * 16,
+        key=key,
+        width=size[0],
+        height=size[1],
+        byte_size=picture.stat().st_size,
+        digest=uuid.uuid4().hex * 2,
+    )
+
+
+@cache
+def _picture(size: tuple[int, int], color: str) -> Path:
+    """Return a file of one colour, of which every rendition that looks so is another name."""
+    path = Path(default_storage.path(f"pictures/{size[0]}-{size[1]}-{color.removeprefix('#')}.webp"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, color).save(path)
+    return path
