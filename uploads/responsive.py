@@ -74,14 +74,18 @@ def blurred(digest: str) -> str:
 
 
 def _candidates(upload: Upload, preset: Preset) -> list[Rendition]:
-    """Return the renditions that show the same part of the picture, no larger than the preset's."""
+    """Return the renditions that show the same part of the picture, no larger than the preset's.
+
+    Before all are there a smaller one is none: the page would not know that it has to look again.
+    """
     widest = preset.output_size((upload.original.width, upload.original.height))[0]
     alike = {other.name for other in configuration.presets() if _shows_the_same(other, preset)}
-    return [
+    rows = [
         row
         for row in upload.shown_renditions()
         if row.preset == preset.name or (row.preset in alike and row.width <= widest)
     ]
+    return rows if upload.ready_at or any(row.preset == preset.name for row in rows) else []
 
 
 def _shows_the_same(other: Preset, preset: Preset) -> bool:

@@ -243,7 +243,13 @@ class TestNotReady:
         upload = with_rows(owner, status="processing", ready_at=None)
         shown = image(upload, 'preset="thumb"')
         assert shown["src"].endswith("/thumb-0.jpg")
-        assert shown["data-status"] == "processing"
+        assert "data-status" not in shown
+        shown = image(upload, 'preset="large"')
+        assert (shown["src"], shown["data-status"]) == (f"/i/{upload.pk}/large", "processing")
+
+    def test_a_thumbnail_does_not_stand_in_for_what_is_larger(self, owner: User, settings: Any) -> None:
+        configure(settings, tiny={"width": 200, "height": 200}, large={"width": 1280})
+        upload = with_rows(owner, status="processing", ready_at=None)
         assert image(upload, 'preset="large"')["src"] == f"/i/{upload.pk}/large"
 
     def test_one_that_has_failed_is_a_picture_with_its_words(self, owner: User) -> None:
