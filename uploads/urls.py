@@ -22,8 +22,8 @@ urlpatterns = [
     ),
     path("status/", staff_pages.status, name="status"),
     path("status/figures", staff_pages.status_figures, name="status_figures"),
-    path("status/retry", staff_pages.retry_all, name="retry_all"),
-    path("status/retry/<uuid:upload_id>", staff_pages.retry, name="retry"),
+    path("status/retry", staff_pages.retry_all, name="status_retry_all"),
+    path("status/retry/<uuid:upload_id>", staff_pages.retry, name="status_retry"),
     path("accounts/link/", SignInLinkView.as_view(), name="sign_in_link"),
     path("accounts/", include("allauth.urls")),
 ]
