@@ -4,14 +4,29 @@ The format is Evan Wallace's (https://evanw.github.io/thumbhash/): a few coeffic
 discrete cosine transform of luminance, two colour differences and alpha, four bits each.
 """
 
+from collections.abc import Iterator
 from math import cos, floor, pi
+from operator import mul
 from typing import NamedTuple
+
+# Pixels of the longer side of what is drawn, and how much colour is added to make up for coarse steps:
+# both as the reference has them.
+_SIDE = 32
+_SATURATION = 1.25
 
 
 class _Channel(NamedTuple):
     average: float
     waves: list[float]
     scale: float
+
+
+class Drawing(NamedTuple):
+    """What a ThumbHash shows, four bytes a pixel."""
+
+    width: int
+    height: int
+    rgba: bytes
 
 
 def encode(*, width: int, height: int, rgba: bytes) -> bytes:
@@ -58,6 +73,26 @@ def encode(*, width: int, height: int, rgba: bytes) -> bytes:
     return head + _pack(waves)
 
 
+def decode(digest: bytes) -> Drawing:
+    """Return what a ThumbHash shows, 32 pixels along the longer side."""
+    first, second = int.from_bytes(digest[:3], "little"), int.from_bytes(digest[3:5], "little")
+    transparent, landscape = bool(first >> 23), bool(second >> 15)
+    longer, shorter = (5 if transparent else 7), second & 7
+    across, down = (longer, shorter) if landscape else (shorter, longer)
+    width, height = (max(1, _round(_SIDE * min(1, ratio))) for ratio in (across / down, down / across))
+
+    packed = digest[6 if transparent else 5 :]
+    nibbles = (nibble for byte in packed for nibble in (byte & 15, byte >> 4))
+    light = _unpack(nibbles, (first & 63) / 63, (first >> 18 & 31) / 31, max(3, across), max(3, down))
+    yellowness = _unpack(nibbles, (first >> 6 & 63) / 31.5 - 1, (second >> 3 & 63) / 63 * _SATURATION, 3, 3)
+    redness = _unpack(nibbles, (first >> 12 & 63) / 31.5 - 1, (second >> 9 & 63) / 63 * _SATURATION, 3, 3)
+    channels = [light, yellowness, redness]
+    if transparent:
+        channels.append(_unpack(nibbles, (digest[5] & 15) / 15, (digest[5] >> 4) / 15, 5, 5))
+    pixels = zip(*(_draw(waves, width, height) for waves in channels), strict=True)
+    return Drawing(width, height, b"".join(_pixel(*values) for values in pixels))
+
+
 def _over_average(values: list[float], alphas: list[float], opacity: float) -> list[float]:
     """Return a colour's values as they look over the picture's own average colour."""
     average = sum(v * a for v, a in zip(values, alphas, strict=True)) / opacity if opacity else 0.0
@@ -87,6 +122,39 @@ def _pack(waves: list[float]) -> bytes:
     nibbles = [_round(15 * wave) for wave in waves]
     nibbles += [0] * (len(nibbles) % 2)
     return bytes(low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True))
+
+
+def _unpack(
+    nibbles: Iterator[int], average: float, scale: float, across: int, down: int
+) -> list[list[float]]:
+    """Return a channel's coefficients, a list for each wave downwards."""
+    counts = (len(range(0, across * (down - y), down)) for y in range(down))
+    return [
+        [(next(nibbles) / 7.5 - 1) * scale if x or y else average / 2 for x in range(count)]
+        for y, count in enumerate(counts)
+    ]
+
+
+def _draw(waves: list[list[float]], width: int, height: int) -> list[float]:
+    """Return a channel's values, row by row: each wave counts twice, and the average is there as half."""
+    across = max(map(len, waves))
+    cosines = [[cos(pi / width * (x + 0.5) * wave) for wave in range(across)] for x in range(width)]
+    values = []
+    for y in range(height):
+        # What all pixels of a row have in common is added up once.
+        row = [0.0] * across
+        for y_wave, amounts in enumerate(waves):
+            height_of_wave = 2 * cos(pi / height * (y + 0.5) * y_wave)
+            for x_wave, amount in enumerate(amounts):
+                row[x_wave] += amount * height_of_wave
+        values += [sum(map(mul, row, column)) for column in cosines]
+    return values
+
+
+def _pixel(light: float, yellowness: float, redness: float, alpha: float = 1.0) -> bytes:
+    blue = light - 2 / 3 * yellowness
+    red = (3 * light - blue + redness) / 2
+    return bytes(int(255 * min(1, max(0, value))) for value in (red, red - redness, blue, alpha))
 
 
 def _round(value: float) -> int:

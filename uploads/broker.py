@@ -34,8 +34,8 @@ def queue_depths() -> dict[str, int]:
     return depths
 
 
-def served_queues() -> set[str]:
-    """Return the queues that a living worker consumes.
+def workers() -> dict[str, set[str]]:
+    """Return the queues that each living worker consumes, by its name.
 
     Raises `BrokerAway`.
     """
@@ -43,4 +43,4 @@ def served_queues() -> set[str]:
         answers = current_app.control.inspect(timeout=_PING_TIME).active_queues() or {}
     except _ERRORS as error:
         raise BrokerAway(str(error)) from error
-    return {queue["name"] for queues in answers.values() for queue in queues}
+    return {name: {queue["name"] for queue in queues} for name, queues in answers.items()}

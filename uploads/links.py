@@ -1,6 +1,6 @@
 """Addresses: of an upload's picture, of its renditions, and signed ones for what is private."""
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from processing import configuration
 from processing.models import Rendition
+from processing.presets import EXTENSIONS, Format
 from uploads.models import Upload
 
 _SALT = "uploads.links"
@@ -42,6 +43,17 @@ def main_preset() -> str:
         preset for preset in configuration.presets() if not preset.is_thumbnail
     ] or configuration.presets()
     return next((preset for preset in presets if (preset.width or 0) <= 1280), presets[-1]).name
+
+
+def file_path(upload: Upload, rendition: Rendition) -> str:
+    """Return where whoever may see an upload finds a rendition of it.
+
+    The permanent address of what is private answers its owner alone: that one is signed instead.
+    """
+    if upload.visibility == Upload.Visibility.PRIVATE:
+        extension = EXTENSIONS[cast("Format", rendition.format)]
+        return picture_path(upload, f"{rendition.preset}.{extension}")
+    return rendition_path(rendition)
 
 
 def rendition_path(rendition: Rendition) -> str:

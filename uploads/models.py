@@ -62,6 +62,16 @@ class Upload(models.Model):
             models.Index(
                 fields=["deleted_at"], condition=models.Q(deleted_at__isnull=False), name="deleted_uploads"
             ),
+            models.Index(
+                fields=["status", "-created_at", "-id"],
+                condition=models.Q(deleted_at=None),
+                name="live_uploads",
+            ),
+            models.Index(
+                fields=["ready_at"],
+                condition=models.Q(deleted_at=None, ready_at__isnull=False),
+                name="ready_uploads",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -37,6 +37,13 @@ def plain_picture(*, size: Size, color: str) -> bytes:
     return output.getvalue()
 
 
+def drawn_picture(*, size: Size, rgba: bytes) -> bytes:
+    """Return pixels, four bytes each, as a PNG."""
+    output = BytesIO()
+    Image.frombytes("RGBA", size, rgba).save(output, "PNG")
+    return output.getvalue()
+
+
 def _dominant_color(rgba: Image.Image) -> str:
     """Return the colour of the largest cluster of similar pixels (median cut, 6 clusters)."""
     data = rgba.tobytes()

@@ -16,7 +16,7 @@ from processing.images import source as source_module
 from processing.images.encoding import Encoded
 from processing.images.formats import Limits, can_encode
 from processing.images.header import Header, read_header
-from processing.images.placeholder import plain_picture
+from processing.images.placeholder import drawn_picture, plain_picture
 from processing.images.refusals import TooManyPixels, UnreadableImage, UnsupportedFormat
 from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
@@ -506,6 +506,12 @@ def test_a_picture_stands_in_for_a_rendition_to_come() -> None:
     assert (picture.format, picture.size) == ("PNG", (1920, 1080))
     assert picture.convert("RGB").getextrema() == ((0x14, 0x14), (0x3C, 0x3C), (0xC8, 0xC8))
     assert len(data) < 2000
+
+
+def test_what_is_drawn_is_a_small_picture() -> None:
+    pixels = bytes([255, 0, 0, 255, 0, 255, 0, 128])
+    picture = opened(drawn_picture(size=(2, 1), rgba=pixels))
+    assert (picture.format, picture.size, picture.tobytes()) == ("PNG", (2, 1), pixels)
 
 
 def test_every_format_can_be_written_here() -> None:

@@ -188,3 +188,47 @@ def test_a_real_picture_of_many_pixels_is_hashed_from_few(make_image: MakeImage)
     head = read(digest)
     assert (head.red, head.green, head.blue) == pytest.approx((0.5, 0.5, 0), abs=0.05)
     assert head.landscape
+
+
+# --- Drawing ------------------------------------------------------------------------------------
+
+# Width, height, and the first, the middle and the last pixel, as the reference (version 0.1.1) draws them.
+DRAWN = {
+    "gradient": (32, 18, "0b008aff", "008780ff", "dbc667ff"),
+    "tall": (14, 32, "00ff03ff", "1b9000ff", "9500c5ff"),
+    "square": (32, 32, "ffff00ff", "ff5000ff", "0000ffff"),
+    "transparent": (32, 19, "82c76700", "7dce786d", "d5cfcab7"),
+    "clear": (32, 32, "03000000", "03000000", "03000000"),
+    "pixel": (32, 32, "000000ff", "ffffffff", "000000ff"),
+    "strip": (32, 5, "007971ff", "ff6effff", "4d0900ff"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_draws_what_the_reference_does(name: str) -> None:
+    drawing = thumbhash.decode(bytes.fromhex(CASES[name].reference))
+    count = drawing.width * drawing.height
+    assert len(drawing.rgba) == 4 * count
+    pixels = [drawing.rgba[4 * place : 4 * place + 4].hex() for place in (0, count // 2, count - 1)]
+    assert (drawing.width, drawing.height, *pixels) == DRAWN[name]
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 20), (20, 32), (32, 32), (32, 5)])
+@pytest.mark.parametrize("alpha", [255, 128])
+def test_what_is_encoded_and_drawn_looks_the_same(width: int, height: int, alpha: int) -> None:
+    rgba = bytes(
+        value
+        for y in range(height)
+        for x in range(width)
+        for value in (40 + 150 * x // width, 60 + 120 * y // height, 128, alpha)
+    )
+    drawing = thumbhash.decode(thumbhash.encode(width=width, height=height, rgba=rgba))
+    assert drawing.width / drawing.height == pytest.approx(width / height, rel=0.25)
+    for y in range(drawing.height):
+        for x in range(drawing.width):
+            meant = 4 * (y * height // drawing.height * width + x * width // drawing.width)
+            place = 4 * (y * drawing.width + x)
+            # Colours that change evenly are shown well but for the edges, where waves overshoot.
+            assert list(drawing.rgba[place : place + 4]) == pytest.approx(
+                list(rgba[meant : meant + 4]), abs=60
+            )

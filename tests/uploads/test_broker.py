@@ -32,12 +32,12 @@ def test_every_queue_is_counted() -> None:
     assert broker.queue_depths() == {**dict.fromkeys(QUEUES, 0), "notifications": 1, "bulk": 1}
 
 
-def test_without_a_worker_no_queue_is_served() -> None:
-    assert broker.served_queues() == set()
+def test_without_a_worker_none_answers() -> None:
+    assert broker.workers() == {}
 
 
 @pytest.mark.usefixtures("refusing_broker")
-@pytest.mark.parametrize("question", [broker.queue_depths, broker.served_queues])
+@pytest.mark.parametrize("question", [broker.queue_depths, broker.workers])
 def test_a_broker_that_is_away_is_told_soon(question: Any) -> None:
     started_at = time.monotonic()
     with pytest.raises(broker.BrokerAway):

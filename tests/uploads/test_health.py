@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from tests.conftest import MakeImage, Send
-from uploads import broker, events, health, pipeline
+from uploads import broker, events, pipeline, readiness
 from uploads.models import Event, Heartbeat, Upload
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ NAMES = {"database", "broker", "storage", "workers", "beat"}
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that all workers answer, and let beat have been heard of."""
-    monkeypatch.setattr(broker, "served_queues", lambda: QUEUES)
+    monkeypatch.setattr(broker, "workers", lambda: {"all@here": QUEUES})
     Heartbeat.objects.create(name="sweep", at=timezone.now())
 
 
@@ -72,7 +72,7 @@ class TestReady:
 
     @pytest.mark.usefixtures("whole")
     def test_a_queue_without_a_worker_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(broker, "served_queues", lambda: QUEUES - {"bulk"})
+        monkeypatch.setattr(broker, "workers", lambda: {"most@here": QUEUES - {"bulk"}})
         assert checks(client, 503)["workers"] == "no worker for: bulk"
 
     @pytest.mark.usefixtures("whole")
@@ -98,7 +98,9 @@ class TestReady:
         def refuse_cursor() -> None:
             raise OperationalError("the database is away")
 
-        monkeypatch.setattr(health, "connection", type("Away", (), {"cursor": staticmethod(refuse_cursor)}))
+        monkeypatch.setattr(
+            readiness, "connection", type("Away", (), {"cursor": staticmethod(refuse_cursor)})
+        )
         assert checks(client, 503)["database"] == "the database is away"
 
     def test_a_broker_that_is_away_is_named_with_its_workers(

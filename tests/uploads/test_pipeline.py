@@ -245,7 +245,7 @@ def worker_log(
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
-        wait_until(lambda: process.poll() is not None or broker.served_queues() == QUEUES, seconds=60)
+        wait_until(lambda: process.poll() is not None or QUEUES in broker.workers().values(), seconds=60)
         assert process.poll() is None, log.read_text()
         yield log
     finally:

@@ -1,16 +1,20 @@
-"""Template tags of the pages."""
+"""Template tags: of the pages, and `picture` for the pages of anybody who builds on Darkroom."""
 
 from typing import Any
 
 from django import template
 from django.conf import settings
+from django.template import TemplateSyntaxError
 
+from processing import configuration
 from processing.models import Rendition
-from uploads import events, links, notifications
-from uploads.models import Event
+from processing.presets import Preset
+from uploads import events, links, notifications, responsive
+from uploads.models import Event, Upload
 
 register = template.Library()
 
+PLACEHOLDERS = ("color", "thumbhash", "none")
 _FORMAT_NAMES = {"webp": "WebP"}
 
 
@@ -45,7 +49,65 @@ def rendition_path(rendition: Rendition) -> str:
     return links.rendition_path(rendition)
 
 
+@register.inclusion_tag("uploads/picture.html")
+def picture(
+    upload: Upload | None,
+    *,
+    preset: str = "",
+    sizes: str = "100vw",
+    alt: str = "",
+    placeholder: str = "color",
+    loading: str = "lazy",
+    fetchpriority: str = "",
+    css_class: str = "",
+) -> dict[str, Any]:
+    """Show an upload at whatever width the browser needs, up to that of a preset.
+
+    Nothing is shown of no upload and of one that is deleted. `docs/templates.md` tells it all.
+    """
+    recipe = _preset(preset or links.main_preset())
+    if placeholder not in PLACEHOLDERS:
+        raise TemplateSyntaxError(
+            f"picture: placeholder is {placeholder!r}; it must be one of {', '.join(PLACEHOLDERS)}."
+        )
+    if not upload or upload.deleted_at:
+        return {}
+    return {
+        "upload": upload,
+        "picture": responsive.picture_of(upload, recipe),
+        "sizes": sizes,
+        "alt": alt,
+        "style": _style(upload, placeholder),
+        "loading": loading,
+        "fetchpriority": fetchpriority,
+        "css_class": css_class,
+    }
+
+
 @register.filter
 def format_name(format: str) -> str:
     """Return a format's name as people write it."""
     return _FORMAT_NAMES.get(format, format.upper())
+
+
+def _preset(name: str) -> Preset:
+    found = configuration.preset_named(name)
+    if found is None:
+        known = ", ".join(sorted(preset.name for preset in configuration.presets()))
+        raise TemplateSyntaxError(f"picture: there is no preset {name!r}; there are {known}.")
+    return found
+
+
+def _style(upload: Upload, placeholder: str) -> str:
+    """Return what stands behind the picture while it loads.
+
+    It would shine through what is transparent, and is not told of before its owner has seen it.
+    """
+    original = upload.original
+    if not upload.thumbnails_ready_at or original.transparent:
+        return ""
+    if placeholder == "color" and original.color:
+        return f"background-color:{original.color}"
+    if placeholder == "thumbhash" and original.thumbhash:
+        return f"background:url({responsive.blurred(original.thumbhash)}) center/cover"
+    return ""

@@ -1,0 +1,332 @@
+"""`{% picture %}`: the files that there are, for every width and format, and what stands in for them."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.template import Context, Template, TemplateSyntaxError
+from django.test import Client
+from django.utils import timezone
+
+from processing import configuration, renditions
+from processing.models import Original, Rendition
+from processing.presets import EXTENSIONS
+from tests.conftest import MakeImage, Send
+from uploads import pipeline, services
+from uploads.models import Upload
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started")]
+
+Tags = list[tuple[str, dict[str, str]]]
+
+
+class Reader(HTMLParser):
+    """Collect the tags of a piece of HTML, with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: Tags = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attributes}))
+
+
+def draw(upload: Upload | None, arguments: str = "", **context: Any) -> str:
+    template = Template("{% load darkroom %}{% picture upload " + arguments + " %}")
+    return template.render(Context({"upload": upload, **context}))
+
+
+def tags(upload: Upload, arguments: str = "", **context: Any) -> Tags:
+    reader = Reader()
+    reader.feed(draw(upload, arguments, **context))
+    return reader.tags
+
+
+def image(upload: Upload, arguments: str = "", **context: Any) -> dict[str, str]:
+    """Return the attributes of the `<img>`."""
+    name, attributes = tags(upload, arguments, **context)[-1]
+    assert name == "img"
+    return attributes
+
+
+def widths(srcset: str) -> list[int]:
+    return [int(width) for width in re.findall(r" (\d+)w(?:,|$)", srcset)]
+
+
+def seen(upload: Upload) -> Upload:
+    """Return the upload as a page fetches it."""
+    return services.live_uploads().get(pk=upload.pk)
+
+
+@pytest.fixture
+def ready(send: Send, make_image: MakeImage) -> Upload:
+    upload = send(make_image(width=1500, height=1000))
+    pipeline.run_here(upload)
+    return seen(upload)
+
+
+def with_rows(owner: User, *, seed: int = 0, width: int = 3000, height: int = 2000, **fields: Any) -> Upload:
+    """Return a ready upload with the rows of its renditions, of which no file is made."""
+    original = Original.objects.create(
+        content_hash=f"{seed:064x}",
+        public_key=f"{seed:040x}",
+        format="jpeg",
+        width=width,
+        height=height,
+        byte_size=1,
+        transparent=False,
+        color="#123456",
+        thumbhash="nhcKNJpweHd3B4iIh3d3iHCAB/eI",
+    )
+    now = timezone.now()
+    state = {"status": "ready", "ready_at": now, "thumbnails_ready_at": now, **fields}
+    upload = Upload.objects.create(owner=owner, original=original, filename="sea.jpg", **state)
+    Rendition.objects.bulk_create(
+        Rendition(
+            original=original,
+            preset=recipe.preset.name,
+            format=recipe.format,
+            fingerprint="0" * 16,
+            key=f"renditions/ab/{seed:040x}/{recipe.preset.name}-0.{EXTENSIONS[recipe.format]}",
+            width=recipe.preset.output_size((width, height))[0],
+            height=recipe.preset.output_size((width, height))[1],
+            byte_size=1,
+            digest="0" * 64,
+        )
+        for recipe in renditions.wanted(original, configuration.presets())
+    )
+    return seen(upload)
+
+
+def configure(settings: Any, **presets: dict[str, Any]) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
+
+
+class TestReady:
+    def test_each_format_has_every_width_up_to_the_presets(self, ready: Upload) -> None:
+        found = tags(ready, 'preset="large" sizes="50vw" alt="The sea"')
+        assert [name for name, _ in found] == ["picture", "source", "img"]
+        source, shown = found[1][1], found[2][1]
+        assert (source["type"], source["sizes"]) == ("image/webp", "50vw")
+        assert widths(source["srcset"]) == widths(shown["srcset"]) == [320, 640, 1280]
+        assert (shown["sizes"], shown["alt"]) == ("50vw", "The sea")
+        assert (shown["width"], shown["height"]) == ("1280", "853")
+        assert (shown["loading"], shown["decoding"]) == ("lazy", "async")
+        assert "data-status" not in shown
+
+    def test_every_address_answers_with_what_it_promises(self, ready: Upload, client: Client) -> None:
+        for name, attributes in tags(ready, 'preset="medium"')[1:]:
+            for address in re.findall(r"(\S+) \d+w", attributes["srcset"]):
+                answer = client.get(address)
+                assert answer.status_code == 200
+                assert answer["Content-Type"] == attributes.get("type", "image/jpeg"), name
+                assert "immutable" in answer["Cache-Control"]
+        assert image(ready, 'preset="medium"')["src"] in image(ready, 'preset="medium"')["srcset"]
+
+    def test_src_is_the_presets_own_file(self, ready: Upload) -> None:
+        assert re.search(r"/medium-\w+\.jpg$", image(ready, 'preset="medium"')["src"])
+
+    def test_the_preset_of_the_whole_picture_is_the_default(self, ready: Upload) -> None:
+        assert draw(ready) == draw(ready, 'preset="large"')
+
+    def test_a_small_original_is_offered_once_a_width(self, owner: User) -> None:
+        upload = with_rows(owner, width=500, height=400)
+        shown = image(upload, 'preset="xlarge"')
+        assert widths(shown["srcset"]) == [320, 500]
+        assert (shown["width"], shown["height"]) == ("500", "400")
+        assert "/xlarge-0.jpg 500w" in shown["srcset"]
+
+    def test_one_file_is_no_choice(self, owner: User) -> None:
+        upload = with_rows(owner, width=200, height=100)
+        assert image(upload)["srcset"] == image(upload)["src"]
+
+    def test_transparency_has_png_and_nothing_that_shines_through(
+        self, send: Send, make_image: MakeImage
+    ) -> None:
+        upload = send(make_image(format="PNG", mode="RGBA"))
+        pipeline.run_here(upload)
+        shown = image(seen(upload))
+        assert shown["src"].endswith(".png")
+        assert "style" not in shown
+
+    def test_a_preset_that_is_not_rendered_yet_has_the_smaller_ones(self, owner: User, settings: Any) -> None:
+        upload = with_rows(owner)
+        configure(settings, **settings.DARKROOM["PRESETS"], huge={"width": 2400})
+        shown = image(upload, 'preset="huge"')
+        assert widths(shown["srcset"]) == [320, 640, 1280, 1920]
+        assert (shown["width"], shown["height"]) == ("2400", "1600")
+
+
+class TestFormats:
+    def test_the_best_is_first(self, owner: User, settings: Any) -> None:
+        configure(settings, large={"width": 1280, "formats": ["jpeg", "webp", "avif"]})
+        found = tags(with_rows(owner), 'preset="large"')
+        assert [attributes["type"] for name, attributes in found if name == "source"] == [
+            "image/avif",
+            "image/webp",
+        ]
+
+    def test_one_that_lacks_the_largest_file_is_not_offered(self, owner: User, settings: Any) -> None:
+        configure(settings, small={"width": 320, "formats": ["avif", "webp", "jpeg"]}, large={"width": 1280})
+        assert "image/avif" not in draw(with_rows(owner), 'preset="large"')
+        assert "image/avif" in draw(with_rows(owner, seed=1), 'preset="small"')
+
+    def test_without_jpeg_the_next_best_stands_in_src(self, owner: User, settings: Any) -> None:
+        configure(settings, large={"width": 1280, "formats": ["avif", "webp"]})
+        found = tags(with_rows(owner), 'preset="large"')
+        assert [attributes.get("type") for _, attributes in found] == [None, "image/avif", None]
+        assert found[-1][1]["src"].endswith(".webp")
+
+
+CROPS: dict[str, dict[str, Any]] = {
+    "square": {"width": 200, "height": 200, "mode": "fill"},
+    "square2": {"width": 400, "height": 400, "mode": "fill"},
+    "wide": {"width": 320, "height": 180, "mode": "fill"},
+    "small": {"width": 320},
+}
+
+
+class TestFill:
+    def test_crops_of_the_same_shape_belong_together(self, owner: User, settings: Any) -> None:
+        configure(settings, **CROPS)
+        upload = with_rows(owner)
+        shown = image(upload, 'preset="square2"')
+        assert widths(shown["srcset"]) == [200, 400]
+        assert "square-0" in shown["srcset"]
+        assert (shown["width"], shown["height"]) == ("400", "400")
+
+    @pytest.mark.parametrize("name", ["square", "wide"])
+    def test_a_crop_of_its_own_shape_is_one_file(self, owner: User, settings: Any, name: str) -> None:
+        configure(settings, **CROPS)
+        shown = image(with_rows(owner), f'preset="{name}"')
+        assert shown["srcset"] == shown["src"]
+        assert f"/{name}-0.jpg" in shown["src"]
+
+
+class TestPrivate:
+    def test_every_address_is_signed(self, ready: Upload, client: Client) -> None:
+        Upload.objects.update(visibility="private")
+        found = tags(seen(ready), 'preset="medium"')[1:]
+        for _, attributes in found:
+            addresses = re.findall(r"(\S+) \d+w", attributes["srcset"])
+            assert len(addresses) == 2
+            for address in addresses:
+                assert re.fullmatch(r"/i/[0-9a-f-]+/\w+\.\w+\?signature=\S+", address)
+                assert client.get(address).status_code == 200
+                assert client.get(address.partition("?")[0]).status_code == 404
+
+    def test_one_that_waits_is_signed_too(self, send: Send, client: Client) -> None:
+        upload = send()
+        Upload.objects.update(visibility="private")
+        assert client.get(image(seen(upload))["src"]).status_code == 202
+
+
+class TestNotReady:
+    def test_a_picture_stands_in_that_has_its_shape(self, send: Send, client: Client) -> None:
+        upload = send()
+        shown = image(seen(upload), 'preset="small"')
+        assert tags(seen(upload))[0][0] == "picture"
+        assert shown["src"] == f"/i/{upload.pk}/small"
+        assert client.get(shown["src"]).status_code == 202
+        assert (shown["width"], shown["height"]) == ("320", "213")
+        assert (shown["data-upload"], shown["data-status"]) == (str(upload.pk), "pending")
+        assert "srcset" not in shown
+
+    def test_its_colours_are_not_told_before_its_thumbnails(self, owner: User) -> None:
+        upload = with_rows(owner, status="processing", ready_at=None, thumbnails_ready_at=None)
+        for placeholder in ("color", "thumbhash"):
+            assert "style" not in image(upload, f'placeholder="{placeholder}"')
+
+    def test_a_thumbnail_is_shown_as_soon_as_it_is_there(self, owner: User) -> None:
+        upload = with_rows(owner, status="processing", ready_at=None)
+        shown = image(upload, 'preset="thumb"')
+        assert shown["src"].endswith("/thumb-0.jpg")
+        assert "data-status" not in shown
+        shown = image(upload, 'preset="large"')
+        assert (shown["src"], shown["data-status"]) == (f"/i/{upload.pk}/large", "processing")
+
+    def test_a_thumbnail_does_not_stand_in_for_what_is_larger(self, owner: User, settings: Any) -> None:
+        configure(settings, tiny={"width": 200, "height": 200}, large={"width": 1280})
+        upload = with_rows(owner, status="processing", ready_at=None)
+        assert image(upload, 'preset="large"')["src"] == f"/i/{upload.pk}/large"
+
+    def test_one_that_has_failed_is_a_picture_with_its_words(self, owner: User) -> None:
+        upload = with_rows(owner, status="failed", ready_at=None, thumbnails_ready_at=None)
+        shown = image(upload, 'alt="The sea"')
+        assert shown["src"] == "/static/uploads/failed.svg"
+        assert (shown["alt"], shown["width"], shown["height"]) == ("The sea", "1280", "853")
+        assert shown["data-status"] == "failed"
+
+    def test_one_that_failed_again_keeps_what_it_has(self, owner: User) -> None:
+        upload = with_rows(owner, status="failed")
+        assert image(upload)["src"].endswith("/large-0.jpg")
+
+    def test_nothing_is_shown_of_nothing_and_of_what_is_deleted(self, owner: User) -> None:
+        assert draw(None) == ""
+        upload = with_rows(owner)
+        services.delete_upload(upload=upload)
+        assert draw(upload) == ""
+
+
+class TestPlaceholder:
+    def test_the_color_is_the_default(self, owner: User) -> None:
+        upload = with_rows(owner)
+        assert image(upload)["style"] == "background-color:#123456"
+        assert "style" not in image(upload, 'placeholder="none"')
+
+    def test_a_thumbhash_is_drawn(self, owner: User) -> None:
+        style = image(with_rows(owner), 'placeholder="thumbhash"')["style"]
+        assert re.fullmatch(
+            r"background:url\(data:image/png;base64,[A-Za-z0-9+/=]{100,}\) center/cover", style
+        )
+
+
+class TestArguments:
+    def test_what_is_given_is_escaped(self, owner: User) -> None:
+        upload, nasty = with_rows(owner), '"><script>alert(1)</script>'
+        arguments = "alt=nasty sizes=nasty css_class=nasty loading=nasty fetchpriority=nasty"
+        text = (
+            "{% load darkroom %}{% autoescape off %}{% picture upload " + arguments + " %}{% endautoescape %}"
+        )
+        assert "<script>" not in Template(text).render(Context({"upload": upload, "nasty": nasty}))
+        shown = image(upload, arguments, nasty=nasty)
+        assert shown["alt"] == shown["sizes"] == shown["class"] == nasty
+
+    def test_what_is_needed_first_is_fetched_first(self, owner: User) -> None:
+        shown = image(with_rows(owner), 'loading="eager" fetchpriority="high" css_class="hero"')
+        assert (shown["loading"], shown["fetchpriority"], shown["class"]) == ("eager", "high", "hero")
+
+    def test_alt_is_empty_rather_than_missing(self, owner: User) -> None:
+        shown = image(with_rows(owner))
+        assert shown["alt"] == ""
+        assert "class" not in shown
+        assert "fetchpriority" not in shown
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ('preset="hugh"', "there is no preset 'hugh'; there are large, medium, small, thumb, xlarge"),
+            ('placeholder="colour"', "placeholder is 'colour'; it must be one of color, thumbhash, none"),
+        ],
+    )
+    def test_a_slip_is_told_with_what_there_is(self, arguments: str, words: str) -> None:
+        with pytest.raises(TemplateSyntaxError, match=words):
+            draw(None, arguments)
+
+    def test_numbers_are_those_of_html_in_every_language(self, owner: User, settings: Any) -> None:
+        settings.USE_THOUSAND_SEPARATOR = True
+        assert image(with_rows(owner))["width"] == "1280"
+
+
+@pytest.mark.parametrize("visibility", Upload.Visibility.values)
+def test_fifty_are_drawn_without_a_query_of_their_own(
+    owner: User, visibility: str, django_assert_num_queries: Any
+) -> None:
+    for seed in range(50):
+        with_rows(owner, seed=seed, visibility=visibility)
+    with django_assert_num_queries(3):
+        drawn = [draw(upload) for upload in services.uploads_of(owner)]
+    assert len(drawn) == 50
+    assert all("srcset" in text for text in drawn)

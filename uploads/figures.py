@@ -1,0 +1,97 @@
+"""How much there is, how long it takes, what waits and what was given up: asked of the database."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from statistics import median
+
+from django.db.models import Count, Min, Q, QuerySet
+from django.utils import timezone
+
+from uploads.models import Delivery, Upload
+
+# The latest so many uploads tell how long one takes; more would say the same more slowly.
+_SAMPLE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """How many uploads became ready, and the seconds from sent to ready: None where there was none."""
+
+    minute: int
+    hour: int
+    day: int
+    median: float | None
+    slow: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """How many deliveries of a channel wait, and how many were given up."""
+
+    channel: str
+    waiting: int
+    given_up: int
+
+    @property
+    def name(self) -> str:
+        """Return the channel's name as people read it."""
+        return str(Delivery.Channel(self.channel).label)
+
+
+def uploads_by_status() -> dict[str, int]:
+    """Return how many uploads there are of each status."""
+    live = Upload.objects.filter(deleted_at=None).order_by()
+    counts = dict(live.values_list("status").annotate(count=Count("*")))
+    return {status: counts.get(status, 0) for status in Upload.Status.values}
+
+
+def oldest_waiting_at() -> datetime | None:
+    """Return when the oldest unfinished upload was sent, None where nothing waits."""
+    waiting = Upload.objects.filter(deleted_at=None, status__in=Upload.UNFINISHED)
+    oldest: datetime | None = waiting.aggregate(oldest=Min("created_at"))["oldest"]
+    return oldest
+
+
+def failures() -> QuerySet[Upload]:
+    """Return the uploads that have failed, those that were sent last first."""
+    return Upload.objects.filter(deleted_at=None, status=Upload.Status.FAILED).select_related(
+        "original", "owner"
+    )
+
+
+def throughput() -> Throughput:
+    """Return how many uploads became ready lately, and what those of the last hour took.
+
+    `slow` is the 95th percentile, by the nearest rank.
+    """
+    now = timezone.now()
+    minute, hour, day = (now - timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
+    ready = Upload.objects.filter(deleted_at=None, ready_at__gt=day).order_by()
+    counts = ready.aggregate(
+        minute=Count("ready_at", filter=Q(ready_at__gt=minute)),
+        hour=Count("ready_at", filter=Q(ready_at__gt=hour)),
+        day=Count("ready_at"),
+    )
+    latest = ready.filter(ready_at__gt=hour).order_by("-ready_at").values_list("created_at", "ready_at")
+    seconds = sorted((end - start).total_seconds() for start, end in latest[:_SAMPLE] if end)
+    return Throughput(
+        **counts,
+        median=median(seconds) if seconds else None,
+        slow=seconds[ceil(0.95 * len(seconds)) - 1] if seconds else None,
+    )
+
+
+def notices() -> list[Notices]:
+    """Return what waits and what was given up, by channel; a disabled endpoint's wait for nobody."""
+    counts = (
+        Delivery.objects.filter(delivered_at=None)
+        .order_by("channel")
+        .values("channel")
+        .annotate(
+            waiting=Count("pk", filter=Q(failed_at=None, endpoint__disabled_at=None)),
+            given_up=Count("pk", filter=Q(failed_at__isnull=False)),
+        )
+    )
+    by_channel = {row["channel"]: Notices(**row) for row in counts}
+    return [by_channel.get(channel, Notices(channel, 0, 0)) for channel in Delivery.Channel.values]
