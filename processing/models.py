@@ -13,7 +13,8 @@ class Original(models.Model):
 
     `width` and `height` are upright. `transparent` is unknown (None) until the first task has
     decoded a picture whose header speaks of transparency. `focus_x` and `focus_y` say where a
-    crop should look, each 0 to 1 of the upright picture.
+    crop should look, each 0 to 1 of the upright picture. `metadata` is what was found in the file
+    beside its pixels (`processing.images.metadata`), None until somebody has looked.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -27,6 +28,7 @@ class Original(models.Model):
     color = models.CharField(max_length=7, blank=True)
     focus_x = models.FloatField(default=0.5)
     focus_y = models.FloatField(default=0.5)
+    metadata = models.JSONField(null=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

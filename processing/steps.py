@@ -6,9 +6,10 @@ Each can run twice, at once, or be killed anywhere, and the end is the same.
 import base64
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import DatabaseError, transaction
 from django.dispatch import Signal
@@ -144,21 +145,31 @@ def _render(original: Original, step: Step) -> list[Rendition]:
 
 def _describe(original: Original, source: Source) -> None:
     """Save what only decoding tells, before the first rendition is there."""
-    if original.color and original.transparent is not None:
+    described: dict[str, Any] = {}
+    if not (original.color and original.transparent is not None):
+        described |= _seen(source)
+    # Originals from before it was looked for get it whenever they are decoded again.
+    if original.metadata is None:
+        described["metadata"] = asdict(source.metadata)
+    if not described:
         return
     placeholder = source.placeholder()
     digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
-    described = {
+    return {
+    for name, value in described.items():
+        setattr(original, name, value)
+    # No error where the original has been deleted meanwhile: `_finish` sees to that.
+    Original.objects.filter(pk=original.pk).update(**described)
+
+
+def _seen(source: Source) -> dict[str, Any]:
+    """Return what is seen in the pixels."""
         "thumbhash": base64.b64encode(digest).decode(),
         "color": placeholder.color,
         "transparent": source.transparent,
         **dict(zip(("width", "height"), source.size, strict=True)),
         **dict(zip(("focus_x", "focus_y"), source.focus(), strict=True)),
     }
-    for name, value in described.items():
-        setattr(original, name, value)
-    # No error where the original has been deleted meanwhile: `_finish` sees to that.
-    Original.objects.filter(pk=original.pk).update(**described)
 
 
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:

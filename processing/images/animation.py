@@ -46,6 +46,11 @@ class Animation:
     orientation: int
 
     @property
+    def frames(self) -> int:
+        """Return how many frames there are, those beyond the budget included."""
+        return self.film.count + self.film.left_out
+
+    @property
     def is_too_large(self) -> bool:
         """Tell whether its canvas would take too much memory, so that only its first frame is shown."""
         return self.image.width * self.image.height > _LARGEST_CANVAS

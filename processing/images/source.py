@@ -25,6 +25,7 @@ from processing.images.cascade import Cascade, first_size, ladder
 from processing.images.colour import in_srgb
 from processing.images.encoders import Encoders
 from processing.images.encoding import Encoded, encode, ready
+from processing.images.metadata import Metadata, read_metadata
 from processing.images.formats import Limits, opened
 from processing.images.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.placeholder import Placeholder, placeholder_of
@@ -44,6 +45,7 @@ class Decoded:
 class Source:
     """A decoded original, upright and in sRGB, ready to be rendered; `size` is the whole original's."""
 
+    metadata: Metadata
     size: Size
     transparent: bool
     cascade: Cascade
@@ -91,8 +93,7 @@ class Source:
         encoded = encode(picture if alone else picture.copy(), recipe)
         if self.animation is None or recipe.format != "webp":
             return encoded
-        film = self.animation.film
-        return replace(encoded, frames_left_out=film.count + film.left_out - 1)
+        return replace(encoded, frames_left_out=self.animation.frames - 1)
 
     def _effect(self, recipe: Recipe, focus: Point) -> Hashable:
         """Return what the recipe does to this original: a small one looks alike in many presets."""
@@ -134,11 +135,13 @@ def decode(
         view = _first_reduction(decoded, size, presets)
         view = View(in_srgb(view.picture, image, data), view.box)
         view = View(turned(view.picture, orientation), turned_box(view.box, view.picture.size, orientation))
+        animation = read_animation(data, image=image, orientation=orientation, limits=limits)
         return Source(
             size=size,
+            metadata=read_metadata(image, frames=animation.frames if animation else 1),
             transparent=view.picture.mode == "RGBa",
             cascade=Cascade(size, [view], ladder(size, presets)),
-            animation=read_animation(data, image=image, orientation=orientation, limits=limits),
+            animation=animation,
             decoded=decoded if later else None,
         )
 
