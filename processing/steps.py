@@ -72,10 +72,13 @@ def _is_done(original: Original, step: Step) -> bool:
 
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
+        # Nobody changes meanwhile what is wanted.
+        if not _locked(original):
+            return
         _send(step_started, original, step)
-        unused = renditions.drop_unwanted(original)
+        unused = renditions.drop_unwanted(original, presets_of(step))
         _send(step_finished, original, step)
-        transaction.on_commit(partial(renditions.delete_files, unused))
+        transaction.on_commit(partial(renditions.delete_unused, original, unused))
 
 
 def _run_leased(original: Original, step: Step) -> None:
@@ -153,9 +156,6 @@ def _describe(original: Original, source: Source) -> None:
         described["metadata"] = asdict(source.metadata)
     if not described:
         return
-    placeholder = source.placeholder()
-    digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
-    return {
     for name, value in described.items():
         setattr(original, name, value)
     # No error where the original has been deleted meanwhile: `_finish` sees to that.
@@ -164,6 +164,9 @@ def _describe(original: Original, source: Source) -> None:
 
 def _seen(source: Source) -> dict[str, Any]:
     """Return what is seen in the pixels."""
+    placeholder = source.placeholder()
+    digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
+    return {
         "thumbhash": base64.b64encode(digest).decode(),
         "color": placeholder.color,
         "transparent": source.transparent,
@@ -179,10 +182,10 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
             _clean_up(original, rows)
             return
         unused = renditions.record(original, rows, presets_of(step))
-        unused += renditions.drop_unwanted(original)
+        unused += renditions.drop_unwanted(original, presets_of(step))
         leases.end(lease)
         _send(step_finished, original, step)
-        transaction.on_commit(partial(renditions.delete_files, unused))
+        transaction.on_commit(partial(renditions.delete_unused, original, unused))
 
 
 def _locked(original: Original) -> bool:
