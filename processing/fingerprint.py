@@ -24,7 +24,8 @@ def fingerprint(recipe: Recipe) -> str:
     """Return 16 hexadecimal digits that change whenever what the recipe does changes.
 
     What changes no pixel of this rendition is left out: the preset's name, its other formats, and
-    fields that mean nothing to this one.
+    fields that mean nothing to this one. So is the focus, which differs between originals: it stands
+    in the key and in the row by itself.
     """
     fields = {name: getattr(recipe.preset, name) for name in _FIELDS + _FIELDS_OF[recipe.format]}
     text = json.dumps([recipe.format, ENGINE_VERSIONS[recipe.format], fields], sort_keys=True)
@@ -47,5 +48,6 @@ def original_key(content_hash: str) -> str:
 
 def rendition_key(*, public_key: str, recipe: Recipe) -> str:
     """Return the storage key of a rendition."""
-    name = f"{recipe.preset.name}-{fingerprint(recipe)}.{EXTENSIONS[recipe.format]}"
+    point = f"-{recipe.focus}" if recipe.focus else ""
+    name = f"{recipe.preset.name}-{fingerprint(recipe)}{point}.{EXTENSIONS[recipe.format]}"
     return f"renditions/{public_key[:2]}/{public_key}/{name}"

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from processing.presets import Point
+from processing.presets import AUTOMATIC, Point, point_of
 
 
 class Original(models.Model):
@@ -13,7 +13,8 @@ class Original(models.Model):
 
     `width` and `height` are upright. `transparent` is unknown (None) until the first task has
     decoded a picture whose header speaks of transparency. `focus_x` and `focus_y` say where a
-    crop should look, each 0 to 1 of the upright picture.
+    crop should look, each 0 to 1 of the upright picture. `metadata` is what was found in the file
+    beside its pixels (`processing.images.metadata`), None until somebody has looked.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -27,6 +28,7 @@ class Original(models.Model):
     color = models.CharField(max_length=7, blank=True)
     focus_x = models.FloatField(default=0.5)
     focus_y = models.FloatField(default=0.5)
+    metadata = models.JSONField(null=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
@@ -41,9 +43,31 @@ class Original(models.Model):
         return self.focus_x, self.focus_y
 
 
+class Focus(models.Model):
+    """A point that somebody wants the crops of an original to look at, as `point_text` writes it."""
+
+    original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="focuses")
+    point = models.CharField(max_length=9)
+
+    class Meta:
+        verbose_name_plural = "focuses"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["original", "point"], name="one_row_a_focus"),
+        ]
+
+    def __str__(self) -> str:
+        return self.point
+
+    @property
+    def place(self) -> Point:
+        """Return the point."""
+        return point_of(self.point)
+
+
 class Rendition(models.Model):
     """An original rendered by a preset in one format; its file is whole.
 
+    `focus` is the point that its crop looks at, `AUTOMATIC` where that is the original's own.
     `fingerprint` is what the preset did when it was rendered; `redo` asks for it to be rendered
     again although it is not stale; `digest` is the SHA-256 of the file. `frames_left_out` are those
     of an animation beyond the budget.
@@ -52,6 +76,7 @@ class Rendition(models.Model):
     original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="renditions")
     preset = models.CharField(max_length=64)
     format = models.CharField(max_length=8)
+    focus = models.CharField(max_length=9, default=AUTOMATIC, db_default=AUTOMATIC, blank=True)
     fingerprint = models.CharField(max_length=16)
     key = models.CharField(max_length=200, unique=True)
     width = models.PositiveIntegerField()
@@ -66,9 +91,15 @@ class Rendition(models.Model):
     class Meta:
         ordering: ClassVar = ["original", "width", "format"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["original", "preset", "format"], name="one_row_a_rendition"),
+            models.UniqueConstraint(
+                fields=["original", "preset", "format", "focus"], name="one_row_a_rendition"
+            ),
         ]
-        indexes: ClassVar = [models.Index(fields=["preset", "fingerprint"])]
+        indexes: ClassVar = [
+            models.Index(fields=["preset", "fingerprint"]),
+            # The collector looks for those of points that nobody wants any more.
+            models.Index(fields=["original"], condition=~models.Q(focus=""), name="focused_renditions"),
+        ]
 
     def __str__(self) -> str:
         return self.key

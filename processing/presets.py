@@ -21,6 +21,8 @@ CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
 THUMBNAIL_SIDE = 256
 MAX_SIDE = 16383  # WebP's limit
 CENTRE: Point = (0.5, 0.5)
+# The place that is written instead of a point where a crop looks at what was found in the picture.
+AUTOMATIC = ""
 
 
 class InvalidPreset(ValueError):
@@ -85,11 +87,34 @@ class Preset:
         return left, top, left + seen_width, top + seen_height
 
 
+# How a rendition is cut out of the picture: the preset, and where its crop looks.
+Framing = tuple[Preset, Point]
+
+
 class Recipe(NamedTuple):
-    """One rendition to be: a preset in one format."""
+    """One rendition to be: a preset in one format.
+
+    `focus` is where its crop looks, as `point_text` writes it, or `AUTOMATIC`.
+    """
 
     preset: Preset
     format: Format
+    focus: str = AUTOMATIC
+
+    def looks_at(self, found: Point) -> Point:
+        """Return where the crop looks, `found` being what draws attention in the picture."""
+        return point_of(self.focus) if self.focus else found
+
+
+def point_text(point: Point) -> str:
+    """Return the one way to write a point: thousandths from the left and from the top."""
+    return ".".join(str(round(share * 1000)) for share in point)
+
+
+def point_of(text: str) -> Point:
+    """Return the point that `point_text` has written."""
+    left, top = (int(thousandths) / 1000 for thousandths in text.split("."))
+    return left, top
 
 
 def scaled(size: Size, scale: float) -> Size:

@@ -2,10 +2,11 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -13,34 +14,51 @@ from processing import configuration, originals
 from processing.fingerprint import fingerprint, rendition_key
 from processing.images.encoding import Encoded
 from processing.images.source import Source
-from processing.models import Original, Rendition
-from processing.presets import Format, Preset, Recipe
+from processing.models import Focus, Original, Rendition
+from processing.presets import AUTOMATIC, Format, Preset, Recipe
 from processing.storages import StorageUnavailable, call_storage
 
 logger = logging.getLogger(__name__)
 
 
 def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
-    """Return the recipes by which the original is to be rendered."""
+    """Return the recipes by which the original is to be rendered.
+
+    A preset that crops is wanted once more for each point that somebody wants it to look at.
+    """
     transparent = bool(original.transparent)
+    points = [AUTOMATIC, *sorted(focus.point for focus in original.focuses.all())]
     return [
-        Recipe(preset, format) for preset in presets for format in preset.formats_for(transparent=transparent)
+        Recipe(preset, format, point)
+        for preset in presets
+        for point in (points if preset.mode == "fill" else [AUTOMATIC])
+        for format in preset.formats_for(transparent=transparent)
     ]
 
 
 def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
     """Return the recipes whose rendition is not stored, is stale, or is to be done again."""
-    stored = {(row.preset, row.format, row.fingerprint) for row in original.renditions.all() if not row.redo}
+    stored = {
+        (row.preset, row.format, row.focus, row.fingerprint)
+        for row in original.renditions.all()
+        if not row.redo
+    }
     return [
         recipe
         for recipe in wanted(original, presets)
-        if (recipe.preset.name, recipe.format, fingerprint(recipe)) not in stored
+        if (recipe.preset.name, recipe.format, recipe.focus, fingerprint(recipe)) not in stored
     ]
+
+
+def missing_for(original: Original, point: str) -> list[Recipe]:
+    """Return what is missing of what is shown to somebody who wants crops to look at `point`."""
+    recipes = missing(original, configuration.presets())
+    return [recipe for recipe in recipes if recipe.focus in {AUTOMATIC, point}]
 
 
 def lacking(presets: Iterable[Preset]) -> Q:
     """Return the condition on originals, in SQL, that at least one of their renditions is missing."""
-    return _any(Q(~Exists(_current_rows(recipe))) & _applies(recipe) for recipe in _all_recipes(presets))
+    return _any(_lacks(recipe) & _applies(recipe) for recipe in _all_recipes(presets))
 
 
 def stale(presets: Iterable[Preset]) -> Q:
@@ -52,17 +70,18 @@ def stale(presets: Iterable[Preset]) -> Q:
 
 
 def unwanted() -> Q:
-    """Return the condition on originals that a rendition is of a preset or format that is not configured."""
+    """Return the condition on originals that a rendition is of a preset, format or focus nobody wants."""
     rows = Rendition.objects.filter(original=OuterRef("pk"))
     for preset in configuration.presets():
-        rows = rows.exclude(preset=preset.name, format__in=_all_formats(preset))
+        rows = rows.exclude(_in_focus(preset), preset=preset.name, format__in=_all_formats(preset))
     return Q(Exists(rows))
 
 
 def unwanted_rows(original: Original) -> list[Rendition]:
-    """Return the rows of presets and formats that are no longer wanted."""
-    keep = {(recipe.preset.name, recipe.format) for recipe in wanted(original, configuration.presets())}
-    return [row for row in original.renditions.all() if (row.preset, row.format) not in keep]
+    """Return the rows of presets, formats and focuses that are no longer wanted."""
+    recipes = wanted(original, configuration.presets())
+    keep = {(recipe.preset.name, recipe.format, recipe.focus) for recipe in recipes}
+    return [row for row in original.renditions.all() if (row.preset, row.format, row.focus) not in keep]
 
 
 def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
@@ -76,6 +95,7 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
         original=original,
         preset=recipe.preset.name,
         format=recipe.format,
+        focus=recipe.focus,
         fingerprint=fingerprint(recipe),
         key=key,
         width=encoded.width,
@@ -103,7 +123,7 @@ def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Pres
     Rendition.objects.bulk_create(
         rows,
         update_conflicts=True,
-        unique_fields=["original", "preset", "format"],
+        unique_fields=["original", "preset", "format", "focus"],
         update_fields=[
             "fingerprint", "key", "width", "height", "byte_size", "frames", "frames_left_out", "digest",
             "redo", "rendered_at",
@@ -111,6 +131,23 @@ def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Pres
     )  # fmt: skip
     after = set(original.renditions.values_list("key", flat=True))
     return [row.key for row in before if row.key not in after]
+
+
+def delete_unused(original: Original, keys: Collection[str]) -> None:
+    """Delete files whose rows are gone, unless they are wanted again under the same keys.
+
+    A focus comes back as easily as it went. Then a row may name the file by now, or a worker may have
+    written it just before it makes the row.
+    """
+    if not keys:
+        return
+    with transaction.atomic():
+        # Nobody changes meanwhile what is wanted, nor makes a row.
+        now = Original.objects.select_for_update().filter(content_hash=original.content_hash).first()
+        recipes = wanted(now, configuration.presets()) if now else []
+        in_use = {rendition_key(public_key=original.public_key, recipe=recipe) for recipe in recipes}
+        in_use |= set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
+        delete_files(key for key in keys if key not in in_use)
 
 
 def delete_files(keys: Iterable[str]) -> None:
@@ -122,9 +159,13 @@ def delete_files(keys: Iterable[str]) -> None:
             logger.warning("Left %s behind: %s", key, error)
 
 
-def drop_unwanted(original: Original) -> list[str]:
-    """Delete the rows that are no longer wanted; return their files' keys."""
-    rows = unwanted_rows(original)
+def drop_unwanted(original: Original, presets: Iterable[Preset]) -> list[str]:
+    """Delete the rows that are no longer wanted; return their files' keys.
+
+    Those of configured presets beyond `presets` stay: another step has their successors.
+    """
+    others = {preset.name for preset in configuration.presets()} - {preset.name for preset in presets}
+    rows = [row for row in unwanted_rows(original) if row.preset not in others]
     Rendition.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return [row.key for row in rows]
 
@@ -148,12 +189,29 @@ def _applies(recipe: Recipe) -> Q:
     return Q(transparent=True) if transparent else ~Q(transparent=True)
 
 
-def _current_rows(recipe: Recipe) -> QuerySet[Rendition]:
-    return _rows_of(recipe).filter(fingerprint=fingerprint(recipe), redo=False)
+def _lacks(recipe: Recipe) -> Q:
+    """Return the condition on originals that a recipe lacks a rendition, automatic or in a focus."""
+    current = Q(fingerprint=fingerprint(recipe), redo=False)
+    automatic = Q(~Exists(_rows_of(recipe).filter(current, focus=AUTOMATIC)))
+    if recipe.preset.mode != "fill":
+        return automatic
+    focused = _rows_of(recipe, "original").filter(current, focus=OuterRef("point"))
+    return automatic | Q(Exists(Focus.objects.filter(~Exists(focused), original=OuterRef("pk"))))
 
 
-def _rows_of(recipe: Recipe) -> QuerySet[Rendition]:
-    return Rendition.objects.filter(original=OuterRef("pk"), preset=recipe.preset.name, format=recipe.format)
+def _in_focus(preset: Preset) -> Q:
+    """Return the condition on renditions that their focus is one that is wanted of this preset."""
+    automatic = Q(focus=AUTOMATIC)
+    if preset.mode != "fill":
+        return automatic
+    return automatic | Q(Exists(Focus.objects.filter(original=OuterRef("original"), point=OuterRef("focus"))))
+
+
+def _rows_of(recipe: Recipe, original: str = "pk") -> QuerySet[Rendition]:
+    """Return the renditions, in whatever focus, of the original that the outer query calls so."""
+    return Rendition.objects.filter(
+        original=OuterRef(original), preset=recipe.preset.name, format=recipe.format
+    )
 
 
 def _any(conditions: Iterable[Q]) -> Q:

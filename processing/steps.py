@@ -6,9 +6,10 @@ Each can run twice, at once, or be killed anywhere, and the end is the same.
 import base64
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import DatabaseError, transaction
 from django.dispatch import Signal
@@ -71,10 +72,13 @@ def _is_done(original: Original, step: Step) -> bool:
 
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
+        # Nobody changes meanwhile what is wanted.
+        if not _locked(original):
+            return
         _send(step_started, original, step)
-        unused = renditions.drop_unwanted(original)
+        unused = renditions.drop_unwanted(original, presets_of(step))
         _send(step_finished, original, step)
-        transaction.on_commit(partial(renditions.delete_files, unused))
+        transaction.on_commit(partial(renditions.delete_unused, original, unused))
 
 
 def _run_leased(original: Original, step: Step) -> None:
@@ -144,21 +148,31 @@ def _render(original: Original, step: Step) -> list[Rendition]:
 
 def _describe(original: Original, source: Source) -> None:
     """Save what only decoding tells, before the first rendition is there."""
-    if original.color and original.transparent is not None:
+    described: dict[str, Any] = {}
+    if not (original.color and original.transparent is not None):
+        described |= _seen(source)
+    # Originals from before it was looked for get it whenever they are decoded again.
+    if original.metadata is None:
+        described["metadata"] = asdict(source.metadata)
+    if not described:
         return
+    for name, value in described.items():
+        setattr(original, name, value)
+    # No error where the original has been deleted meanwhile: `_finish` sees to that.
+    Original.objects.filter(pk=original.pk).update(**described)
+
+
+def _seen(source: Source) -> dict[str, Any]:
+    """Return what is seen in the pixels."""
     placeholder = source.placeholder()
     digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
-    described = {
+    return {
         "thumbhash": base64.b64encode(digest).decode(),
         "color": placeholder.color,
         "transparent": source.transparent,
         **dict(zip(("width", "height"), source.size, strict=True)),
         **dict(zip(("focus_x", "focus_y"), source.focus(), strict=True)),
     }
-    for name, value in described.items():
-        setattr(original, name, value)
-    # No error where the original has been deleted meanwhile: `_finish` sees to that.
-    Original.objects.filter(pk=original.pk).update(**described)
 
 
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:
@@ -168,10 +182,10 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
             _clean_up(original, rows)
             return
         unused = renditions.record(original, rows, presets_of(step))
-        unused += renditions.drop_unwanted(original)
+        unused += renditions.drop_unwanted(original, presets_of(step))
         leases.end(lease)
         _send(step_finished, original, step)
-        transaction.on_commit(partial(renditions.delete_files, unused))
+        transaction.on_commit(partial(renditions.delete_unused, original, unused))
 
 
 def _locked(original: Original) -> bool:

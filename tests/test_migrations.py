@@ -17,8 +17,8 @@ from django.db.migrations.state import ProjectState
 
 # The last ones before the first release: no code runs that could be harmed by them.
 BEFORE_THE_FIRST_RELEASE = {
-    "processing": "0002_focus_and_frames_left_out",
-    "uploads": "0003_webhooks",
+    "processing": "0004_focuses",
+    "uploads": "0005_restoration",
 }
 # What changes nothing that exists, or does so in no time; the rest is refused, or looked at below.
 HARMLESS = (

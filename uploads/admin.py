@@ -52,7 +52,7 @@ class RenditionInline(ReadOnly, admin.TabularInline[Rendition, Original]):
 
     model = Rendition
     extra = 0
-    fields = ("picture", "preset", "format", "width", "height", "byte_size", "frames", "rendered_at")
+    fields = ("picture", "preset", "format", "focus", "width", "height", "byte_size", "frames", "rendered_at")
     readonly_fields = ("picture",)
 
     @admin.display(description=_("picture"))
@@ -69,7 +69,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin[Upload]):
     list_display_links = ("thumbnail", "filename")
     list_filter = ("status", "error_code", "visibility", "created_at")
     search_fields = ("id", "filename", "original__content_hash", "owner__username")
-    list_select_related = ("owner", "original")
+    list_select_related = ("owner", "original", "focus")
     inlines = (StepInline, EventInline)
     actions = ("reprocess", "reprocess_everything", "delete_uploads")
 

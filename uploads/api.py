@@ -1,6 +1,7 @@
 """The REST API; it translates between HTTP and the services."""
 
 import re
+import uuid
 from typing import Any, cast
 
 from django.contrib.auth.models import User
@@ -10,7 +11,7 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.renderers import JSONRenderer
@@ -85,9 +86,12 @@ class UploadViewSet(
 
     def perform_update(self, serializer: Any) -> None:
         """Change what may be changed."""
-        visibility = serializer.validated_data.get("visibility")
-        if visibility is not None:
-            services.update_upload(upload=serializer.instance, visibility=visibility)
+        changes, upload = serializer.validated_data, serializer.instance
+        if "visibility" in changes:
+            services.update_upload(upload=upload, visibility=changes["visibility"])
+        if "focus" in changes:
+            services.set_focus(upload=upload, point=changes["focus"])
+        serializer.instance = self.get_object()
 
     def perform_destroy(self, instance: Upload) -> None:
         """Delete an upload."""
@@ -100,6 +104,14 @@ class UploadViewSet(
         upload = self.get_object()
         services.reprocess(uploads=[upload])
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses=UploadSerializer)
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, pk: uuid.UUID) -> Response:
+        """Take a deletion back, as long as the upload has not been purged."""
+        if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
+            raise NotFound
+        return Response(self.get_serializer(self.get_object()).data)
 
 
 class EventStreamRenderer(JSONRenderer):

@@ -1,10 +1,11 @@
 """The collector: removes what nobody has any more."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from processing import handover, originals
 from processing.leftovers import remove_older
 from processing.models import Lease, Original
 from processing.storages import StorageUnavailable
+from uploads import focuses
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
@@ -24,12 +26,20 @@ def collect() -> int:
     """Purge what was deleted and is past its grace, with originals nobody refers to; return how many."""
     _idle_leases().delete()
     grace = timezone.now() - timedelta(seconds=settings.DARKROOM["DELETE_GRACE"])
-    Upload.objects.filter(deleted_at__lt=grace).delete()
+    _purge(grace)
+    focuses.drop_unwanted()
     unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
     # What a killed web process had begun to receive, and what was handed over to nobody.
     remove_older(Path(settings.FILE_UPLOAD_TEMP_DIR), seconds=_INCOMING_AGE)
     handover.remove_old()
     return sum(_remove(pk) for pk in unused)
+
+
+def _purge(grace: datetime) -> None:
+    """Delete what was deleted before `grace`: whole, or not at all where its owner restores it just now."""
+    with transaction.atomic():
+        expired = Upload.objects.select_for_update().filter(deleted_at__lt=grace).order_by("pk")
+        Upload.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).delete()
 
 
 def _idle_leases() -> QuerySet[Lease]:

@@ -28,16 +28,17 @@ def newest(*, owner_id: int) -> int:
 
 @transaction.atomic(savepoint=False)
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
-    """Record an event with its notices; return None where it has been recorded before."""
+    """Record an event with its notices; return None where it has been recorded before.
+
+    What may happen over and over is recorded each time.
+    """
     _keep_order([upload.owner_id])
-    event, created = Event.objects.get_or_create(
-        upload=upload,
-        name=name,
-        defaults={
-            "owner_id": upload.owner_id,
-            "data": {"id": str(upload.pk), "filename": upload.filename, **data},
-        },
-    )
+    data = {"id": str(upload.pk), "filename": upload.filename, **data}
+    fields = {"owner_id": upload.owner_id, "data": data}
+    if name in Event.REPEATED:
+        event, created = Event.objects.create(upload=upload, name=name, **fields), True
+    else:
+        event, created = Event.objects.get_or_create(upload=upload, name=name, defaults=fields)
     if not created:
         return None
     _tell(event)

@@ -4,12 +4,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from re import sub
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -18,8 +20,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from processing import configuration
 from processing.models import Rendition
-from processing.presets import Preset
-from uploads import events, gallery, links, pages, services
+from processing.presets import Point, Preset
+from uploads import events, gallery, links, pages, responsive, services
 from uploads.accounts import person_of
 from uploads.models import Event, Upload
 
@@ -66,9 +68,9 @@ def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
         "timeline": timeline(upload),
         "crops": _crops(),
         "focus": _focus(upload),
+        "found": upload.original.metadata if upload.thumbnails_ready_at else None,
         "visibilities": Upload.Visibility.choices,
         "last_event": last_event,
-        "events_live": True,
     }
     return render(request, "uploads/image.html", context)
 
@@ -163,10 +165,23 @@ def _crops() -> list[Preset]:
     return list(shapes.values())
 
 
-def _focus(upload: Upload) -> tuple[float, float]:
-    x, y = upload.original.focus
+def _focus(upload: Upload) -> Point:
+    """Return where its crops look, in percent."""
+    x, y = upload.focus.place if upload.focus else upload.original.focus
     return 100 * x, 100 * y
 
 
 def _snippets(request: HttpRequest, upload: Upload) -> list[tuple[str, str]]:
-    return [("URL", "https://…")]
+    """Return what shows the image elsewhere, each with its name: an address, HTML and Markdown."""
+    preset = configuration.preset_named(links.main_preset())
+    if preset is None or not upload.ready_at:
+        return []
+    address = request.build_absolute_uri(links.picture_path(upload, preset.name))
+    picture = responsive.picture_of(
+        upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row))
+    )
+    alt = upload.filename.rpartition(".")[0] or upload.filename
+    context = {"picture": picture, "sizes": "100vw", "alt": alt, "loading": "lazy", "upload": upload}
+    html = render_to_string("uploads/picture.html", context).strip()
+    label = sub(r"([\\\[\]])", r"\\\1", " ".join(alt.split()))
+    return [("URL", address), ("HTML", html), ("Markdown", f"![{label}]({address})")]

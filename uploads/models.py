@@ -1,6 +1,7 @@
 """What the database says of people's uploads: their state, their history, their notices."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -9,7 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from processing import configuration
-from processing.models import Original, Rendition
+from processing.models import Focus, Original, Rendition
+from processing.presets import AUTOMATIC
 
 
 class Upload(models.Model):
@@ -17,7 +19,8 @@ class Upload(models.Model):
 
     `queued_at` is when its chain was last published, None if that has not succeeded; `bulk` tells
     that nobody waits for it; `thumbnails_ready_at` and `ready_at` are when its owner first saw its
-    thumbnails and all its sizes; `deleted_at` hides it until it is purged.
+    thumbnails and all its sizes; `deleted_at` hides it until it is purged. `focus` is where its
+    owner wants crops to look, None where that is found in the picture.
     """
 
     class Status(models.TextChoices):
@@ -35,6 +38,10 @@ class Upload(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
     original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="uploads")
+    # Who drops a point makes sure, under a lock, that nobody names it. The index below serves that.
+    focus = models.ForeignKey(
+        Focus, on_delete=models.PROTECT, null=True, related_name="uploads", db_index=False
+    )
     filename = models.TextField()
     visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.UNLISTED)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
@@ -72,6 +79,7 @@ class Upload(models.Model):
                 condition=models.Q(deleted_at=None, ready_at__isnull=False),
                 name="ready_uploads",
             ),
+            models.Index(fields=["focus"], condition=models.Q(focus__isnull=False), name="focused_uploads"),
         ]
 
     def __str__(self) -> str:
@@ -82,16 +90,29 @@ class Upload(models.Model):
         """Tell whether work on it is still to come."""
         return self.status in self.UNFINISHED
 
+    @property
+    def point(self) -> str:
+        """Return where its crops are to look, as renditions name it."""
+        return self.focus.point if self.focus else AUTOMATIC
+
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that its owner has been told of, smallest first.
 
         The original may have been rendered for somebody else before: that must not show, so
-        what is shown follows the steps of this upload.
+        what is shown follows the steps of this upload, and no crop is of another person's focus.
         """
-        rows = [row for row in self.original.renditions.all() if configuration.preset_named(row.preset)]
+        rows = [row for row in self._rows_in_focus() if configuration.preset_named(row.preset)]
         if self.ready_at:
             return rows
         return [row for row in rows if self._is_shown_early(row)]
+
+    def _rows_in_focus(self) -> Iterable[Rendition]:
+        """Return one row of each preset and format: of this upload's focus where there is one."""
+        rows: dict[tuple[str, str], Rendition] = {}
+        for row in self.original.renditions.all():
+            if row.focus == self.point or (row.focus == AUTOMATIC and (row.preset, row.format) not in rows):
+                rows[row.preset, row.format] = row
+        return rows.values()
 
     def _is_shown_early(self, row: Rendition) -> bool:
         preset = configuration.preset_named(row.preset)
@@ -129,10 +150,17 @@ class Event(models.Model):
         READY = "upload.ready", _("ready")
         FAILED = "upload.failed", _("failed")
         DELETED = "upload.deleted", _("deleted")
+        RESTORED = "upload.restored", _("restored")
+        REPROCESSED = "upload.reprocessed", _("processed again")
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
 
-    OF_UPLOADS = (Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED)
+    OF_UPLOADS = (
+        Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
+        Name.REPROCESSED,
+    )  # fmt: skip
+    # What may happen to an upload over and over; everything else is told once.
+    REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED)
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
@@ -143,7 +171,11 @@ class Event(models.Model):
     class Meta:
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["upload", "name"], name="one_event_of_a_name"),
+            models.UniqueConstraint(
+                fields=["upload", "name"],
+                condition=~models.Q(name__in=["upload.deleted", "upload.restored", "upload.reprocessed"]),
+                name="one_event_of_a_name",
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["owner", "id"])]
 

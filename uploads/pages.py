@@ -13,7 +13,6 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import cache_control, never_cache
@@ -218,8 +217,7 @@ def make_cards(uploads: Iterable[Upload]) -> list[Card]:
 
 def tell_deleted(request: HttpRequest, uploads: Sequence[Upload]) -> None:
     """Delete uploads in one act, and tell so with a way back."""
-    deleted_at = timezone.now()
-    services.delete_uploads(uploads=uploads, deleted_at=deleted_at)
+    deleted_at = services.delete_uploads(uploads=uploads)
     words = ngettext("%d image is deleted.", "%d images are deleted.", len(uploads)) % len(uploads)
     messages.success(request, words, extra_tags=deleted_at.isoformat())
 

@@ -1,7 +1,7 @@
 """What a page needs to show an upload at any width: its files by format and width, and what stands in."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,8 +38,8 @@ class Picture:
     size: Size
 
 
-def picture_of(upload: Upload, preset: Preset) -> Picture:
-    """Return what shows an upload up to the size of a preset.
+def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition], str]) -> Picture:
+    """Return what shows an upload up to the size of a preset, with the addresses that `address_of` gives.
 
     The upload's original and its renditions should have been fetched along: nothing else is asked for.
     """
@@ -51,7 +51,7 @@ def picture_of(upload: Upload, preset: Preset) -> Picture:
     if fallback is None:
         return Picture(sources=[], srcset="", address=_stand_in(upload, preset), size=size)
     largest = max(row.width for row in rows)
-    files = {format: _by_width(upload, preset, rows, format) for format in formats}
+    files = {format: _by_width(preset, rows, format, address_of) for format in formats}
     return Picture(
         sources=[
             Source(CONTENT_TYPES[format], _srcset(files[format]))
@@ -95,7 +95,9 @@ def _shows_the_same(other: Preset, preset: Preset) -> bool:
     return other.mode == preset.mode
 
 
-def _by_width(upload: Upload, preset: Preset, rows: Iterable[Rendition], format: str) -> dict[int, str]:
+def _by_width(
+    preset: Preset, rows: Iterable[Rendition], format: str, address_of: Callable[[Rendition], str]
+) -> dict[int, str]:
     """Return the addresses of a format's files by their width, the smallest first.
 
     What is small already is not enlarged, so several presets may have the same width: the one asked for
@@ -103,7 +105,7 @@ def _by_width(upload: Upload, preset: Preset, rows: Iterable[Rendition], format:
     """
     mine = [row for row in rows if row.format == format]
     mine.sort(key=lambda row: (row.width, row.preset == preset.name))
-    return {row.width: links.file_path(upload, row) for row in mine}
+    return {row.width: address_of(row) for row in mine}
 
 
 def _srcset(files: dict[int, str]) -> str:

@@ -1,12 +1,14 @@
 """Uploads as JSON."""
 
-from typing import Any
+from math import isfinite
+from typing import Any, ClassVar
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from processing.models import Rendition
+from processing.models import Focus, Rendition
+from processing.presets import Point
 from uploads import links
 from uploads.models import Delivery, Preferences, Step, Upload
 
@@ -16,6 +18,44 @@ class PlaceholderSerializer(serializers.Serializer[Any]):
 
     thumbhash = serializers.CharField(help_text="ThumbHash, base64")
     color = serializers.CharField(help_text="dominant colour, #rrggbb")
+
+
+class PointSerializer(serializers.Serializer[Any]):
+    """A place in the upright picture."""
+
+    x = serializers.FloatField(min_value=0, max_value=1, help_text="from the left")
+    y = serializers.FloatField(min_value=0, max_value=1, help_text="from the top")
+
+
+@extend_schema_field(PointSerializer)
+class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
+    """Where the owner wants crops to look."""
+
+    default_error_messages: ClassVar = {"invalid": "Give x and y, each 0 to 1, or null."}
+
+    def to_internal_value(self, data: Any) -> Point:
+        """Return the point."""
+        point = PointSerializer(data=data)
+        # A number that is none lies nowhere, and no limit keeps it out.
+        if not point.is_valid() or not all(map(isfinite, point.validated_data.values())):
+            self.fail("invalid")
+        return point.validated_data["x"], point.validated_data["y"]
+
+    def to_representation(self, focus: Focus) -> dict[str, float]:
+        """Return the point as it is kept, in thousandths."""
+        return dict(zip(("x", "y"), focus.place, strict=True))
+
+
+class MetadataSerializer(serializers.Serializer[Any]):
+    """What was found in the file beside its pixels."""
+
+    camera = serializers.CharField(help_text="make and model; empty where it is not told")
+    profile = serializers.CharField(help_text="description of the embedded ICC profile; empty without one")
+    frames = serializers.IntegerField(help_text="1 for a still picture")
+    gps = serializers.BooleanField(help_text="whether a position is told")
+    taken_at = serializers.CharField(
+        allow_null=True, help_text="the camera's clock as ISO 8601, without a zone; null where it is not told"
+    )
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -58,6 +98,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     byte_size = serializers.IntegerField(source="original.byte_size", read_only=True)
     error = serializers.SerializerMethodField()
     placeholder = serializers.SerializerMethodField()
+    metadata = serializers.SerializerMethodField()
+    focus = FocusField(allow_null=True, required=False)
     duplicate = serializers.SerializerMethodField()
     steps = serializers.SerializerMethodField()
     renditions = serializers.SerializerMethodField()
@@ -68,10 +110,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "placeholder", "visibility", "duplicate", "steps",
-            "renditions", "url", "image_url",
+            "created_at", "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate",
+            "steps", "renditions", "url", "image_url",
         )  # fmt: skip
-        read_only_fields = tuple(name for name in fields if name != "visibility")
+        read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
 
     @extend_schema_field(ErrorSerializer(allow_null=True))
     def get_error(self, upload: Upload) -> dict[str, str] | None:
@@ -86,6 +128,11 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         if not upload.thumbnails_ready_at:
             return None
         return {"thumbhash": upload.original.thumbhash, "color": upload.original.color}
+
+    @extend_schema_field(MetadataSerializer(allow_null=True))
+    def get_metadata(self, upload: Upload) -> dict[str, Any] | None:
+        """Return what was found in the file, once this upload's own first step has looked."""
+        return upload.original.metadata if upload.thumbnails_ready_at else None
 
     def get_duplicate(self, upload: Upload) -> bool:
         """Tell whether this very request sent what was there already."""

@@ -1,10 +1,13 @@
 """What people can do: send, change, process again and delete images."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import BinaryIO, cast
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -12,13 +15,22 @@ from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from processing import configuration, originals
+from processing.errors import Refusal
 from processing.images.header import Header, read_header
 from processing.models import Lease, Original, Rendition
-from processing.presets import Preset
-from uploads import endpoints, events, pipeline
+from processing.presets import AUTOMATIC, Point, Preset, point_text
+from uploads import endpoints, events, focuses, pipeline
 from uploads.handlers import HashedFile
 from uploads.models import Delivery, Event, Step, Upload
 from uploads.tasks import publish_delivery
+
+
+class SentAgain(Refusal):
+    """The same bytes have been sent again since they were deleted."""
+
+    code = "sent_again"
+    title = "The image was sent again"
+    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ def live_uploads() -> QuerySet[Upload]:
     """Return all uploads that are not deleted, newest first, with all that is shown of them."""
     return (
         Upload.objects.filter(deleted_at=None)
-        .select_related("original", "owner")
+        .select_related("original", "owner", "focus")
         .prefetch_related(
             Prefetch("steps", Step.objects.order_by("started_at")),
             Prefetch("original__renditions", Rendition.objects.order_by("width", "format")),
@@ -97,18 +109,22 @@ def prepare_again(
 
     Returns those that are to be started: the others are on their way already.
     """
+    originals_of = [upload.original_id for upload in uploads]
     with transaction.atomic():
-        if force:
-            names = [preset.name for preset in presets or configuration.presets()]
-            originals_of = [upload.original_id for upload in uploads]
-            Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
-        again = list(
+        # Whoever is about to say that one of them is ready has said so, or sees what is wanted from now on.
+        list(
+            Original.objects.select_for_update().filter(pk__in=originals_of).order_by("pk").values_list("pk")
+        )
+        rows = (
             Upload.objects.select_for_update(of=("self",))
             .select_related("original")
             .filter(pk__in=[upload.pk for upload in uploads], deleted_at=None)
-            .exclude(status__in=Upload.UNFINISHED)
             .order_by("pk")
         )
+        again = [upload for upload in rows if not upload.is_unfinished]
+        if force:
+            names = [preset.name for preset in presets or configuration.presets()]
+            Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
         Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()
         Step.objects.filter(upload__in=again).delete()
         for upload in again:
@@ -124,36 +140,97 @@ def update_upload(*, upload: Upload, visibility: str) -> None:
     upload.save(update_fields=["visibility"])
 
 
-def delete_upload(*, upload: Upload) -> None:
+def set_focus(*, upload: Upload, point: Point | None) -> None:
+    """Let the crops of an upload look at a point, or again at what draws attention where it is None.
+
+    They are rendered anew; until they are there the automatic ones are shown. The same point again
+    changes nothing.
+    """
+    text = point_text(point) if point else AUTOMATIC
+    with transaction.atomic():
+        row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
+        if row is None or row.point == text:
+            return
+        focuses.choose(row, text)
+        _start_again(row)
+
+
+def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None:
     """Delete an upload: it is gone for everybody at once, its files some seconds later."""
     with transaction.atomic():
-        upload.deleted_at = timezone.now()
-        upload.save(update_fields=["deleted_at"])
-        events.record(upload, Event.Name.DELETED)
+        row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
+        if row is None:
+            return
+        row.deleted_at = deleted_at or timezone.now()
+        row.save(update_fields=["deleted_at"])
+        events.record(row, Event.Name.DELETED)
 
 
-def delete_uploads(*, uploads: Sequence[Upload], deleted_at: datetime) -> None:
-    """Delete several uploads in one act, which `restore_uploads` takes back as one."""
+def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
+    """Take the deletion of a person's upload back; return it, or None where it is gone for good.
+
+    One that is not deleted stays as it is. Raises `SentAgain`.
+    """
+    with transaction.atomic():
+        row = _locked(Upload.objects.filter(pk=upload_id, owner=owner))
+        if row is None or row.deleted_at is None:
+            return row
+        row.deleted_at = None
+        try:
+            row.save(update_fields=["deleted_at"])
+        except IntegrityError as error:
+            raise SentAgain(f"You have sent {row.filename} again meanwhile; look for the new one.") from error
+        events.record(row, Event.Name.RESTORED)
+        if row.is_unfinished:
+            # Its steps went on, and did not count for it.
+            _start_again(row)
+    return row
+
+
+def delete_uploads(*, uploads: Sequence[Upload]) -> datetime:
+    """Delete several uploads in one act; return its time, by which `restore_uploads` takes it back."""
+    deleted_at = timezone.now()
     for upload in uploads:
-        delete_upload(upload=upload)
-    Upload.objects.filter(pk__in=[upload.pk for upload in uploads]).update(deleted_at=deleted_at)
+        delete_upload(upload=upload, deleted_at=deleted_at)
+    return deleted_at
 
 
 def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
-    """Take back what was deleted in one act; return what could be, which is less where it is purged by now."""
-    rows = list(Upload.objects.filter(owner=owner, deleted_at=deleted_at))
-    Upload.objects.filter(pk__in=[u.pk for u in rows]).update(deleted_at=None)
-    return rows
-
-
-def set_focus(*, upload: Upload, point: tuple[float, float] | None) -> None:
-    pass
+    """Take back what a person deleted in one act, but for what is purged or was sent again; return it."""
+    restored = []
+    for upload_id in list(
+        Upload.objects.filter(owner=owner, deleted_at=deleted_at).values_list("pk", flat=True)
+    ):
+        with suppress(SentAgain):
+            restored.append(restore_upload(owner=owner, upload_id=upload_id))
+    return [upload for upload in restored if upload]
 
 
 def resend(*, delivery: Delivery) -> None:
     """Send a webhook again under its id, whatever became of it."""
     endpoints.send_again(delivery=delivery)
     transaction.on_commit(partial(publish_delivery, delivery))
+
+
+def _locked(uploads: QuerySet[Upload]) -> Upload | None:
+    """Return the only one of these; nobody else changes it, or what is wanted of its original, meanwhile.
+
+    The original is locked first, as wherever both are: by who sends the same bytes, and by who ends a step.
+    """
+    Original.objects.select_for_update().filter(pk__in=uploads.values("original")).exists()
+    return uploads.select_for_update(of=("self",)).select_related("original", "focus").first()
+
+
+def _start_again(upload: Upload) -> None:
+    """Have an upload processed once the transaction has committed, whatever is under way already.
+
+    A chain that is knows only what was wanted before. What dies here is started by the sweeper, for
+    which it looks as if it had never been queued.
+    """
+    prepare_again(uploads=[upload], force=False, presets=(), bulk=False)
+    upload.queued_at, upload.bulk = None, False
+    upload.save(update_fields=["queued_at", "bulk"])
+    transaction.on_commit(partial(pipeline.start, upload))
 
 
 def _keep_private(upload: Upload, visibility: str) -> None:

@@ -19,7 +19,7 @@ from processing.images.orientation import swapped, turned
 from processing.images.refusals import decoder_errors
 from processing.images.sequences import read_sequence
 from processing.images.webp import AnimatedWebP, Look
-from processing.presets import Point, Preset, Size
+from processing.presets import Framing, Point, Preset, Size
 
 # Milliseconds. Browsers show a frame of up to 10 ms for 100 ms (Chromium's BitmapImage, WebKit's
 # ImageSource): such delays come from encoders that left them out.
@@ -46,17 +46,22 @@ class Animation:
     orientation: int
 
     @property
+    def frames(self) -> int:
+        """Return how many frames there are, those beyond the budget included."""
+        return self.film.count + self.film.left_out
+
+    @property
     def is_too_large(self) -> bool:
         """Tell whether its canvas would take too much memory, so that only its first frame is shown."""
         return self.image.width * self.image.height > _LARGEST_CANVAS
 
-    def render_all(self, presets: Sequence[Preset], focus: Point) -> dict[Preset, Encoded]:
-        """Return the animated WebP of each preset; one frame that is left gives a still picture.
+    def render_all(self, framings: Sequence[Framing]) -> dict[Framing, Encoded]:
+        """Return the animated WebP of each framing; one frame that is left gives a still picture.
 
         Raises `UnreadableImage` or `TooManyPixels`, whatever the decoder throws.
         """
         size = swapped(self.image.size, self.orientation)
-        looks = {preset: _look(preset, size, focus) for preset in presets}
+        looks = {framing: _look(*framing, size) for framing in framings}
         encoders = {look: AnimatedWebP(look, plays=self.film.plays) for look in looks.values()}
         for frame, milliseconds in self._finished():
             for look, encoder in encoders.items():
@@ -64,7 +69,7 @@ class Animation:
         encoded = {
             look: encoder.finished(frames_left_out=self.film.left_out) for look, encoder in encoders.items()
         }
-        return {preset: encoded[look] for preset, look in looks.items()}
+        return {framing: encoded[look] for framing, look in looks.items()}
 
     def _finished(self) -> Iterator[Timed]:
         """Yield the frames upright and in sRGB, RGB where they are opaque and RGBa elsewhere."""
@@ -134,7 +139,7 @@ def _premultiplied(frame: Image.Image) -> Image.Image:
     return frame.convert("RGB") if lowest == 255 else frame.convert("RGBa")
 
 
-def _look(preset: Preset, size: Size, focus: Point) -> Look:
+def _look(preset: Preset, focus: Point, size: Size) -> Look:
     """Return what the preset does to frames of that size: small ones look alike in many presets."""
     box = preset.crop(size, focus)
     return Look(preset.output_size(size), box, quality_of(preset, "webp"), webp_effort(preset))

@@ -15,7 +15,6 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from operator import attrgetter
 
 from PIL import Image
 
@@ -26,10 +25,11 @@ from processing.images.colour import in_srgb
 from processing.images.encoders import Encoders
 from processing.images.encoding import Encoded, encode, ready
 from processing.images.formats import Limits, opened
+from processing.images.metadata import Metadata, read_metadata
 from processing.images.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.placeholder import Placeholder, placeholder_of
 from processing.images.reduction import View, decoded_view
-from processing.presets import CENTRE, Point, Preset, Recipe, Size
+from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,14 @@ class Source:
     """A decoded original, upright and in sRGB, ready to be rendered; `size` is the whole original's."""
 
     size: Size
+    metadata: Metadata
     transparent: bool
     cascade: Cascade
     animation: Animation | None
     decoded: Decoded | None
 
     def render(self, recipe: Recipe, *, focus: Point = CENTRE) -> Encoded:
-        """Return the rendition of this original by `recipe`, cropped around `focus`."""
+        """Return the rendition of this original by `recipe`, cropped around its own focus or this one."""
         (encoded,) = self.render_all([recipe], focus=focus, threads=1)
         return encoded
 
@@ -60,28 +61,29 @@ class Source:
     ) -> Iterator[Encoded]:
         """Yield the renditions in the order of the recipes; largest first is the fastest.
 
-        Encoders run in up to `threads` threads, this one included; the bytes are the same.
+        A recipe without a focus of its own looks at `focus`. Encoders run in up to `threads` threads,
+        this one included; the bytes are the same.
         """
         animated = self._animated(recipes, focus)
         with Encoders(threads=threads) as encoders:
-            for preset, group in groupby(recipes, key=attrgetter("preset")):
-                picture = ready(self.cascade.picture(preset, focus))
+            for framing, group in groupby(recipes, key=partial(_framing, focus)):
+                picture = ready(self.cascade.picture(*framing))
                 for recipe in group:
                     # Pillow's JPEG encoder holds the interpreter's lock: it would stop the other threads.
                     here = recipe.format == "jpeg"
                     job = partial(self._still, picture, recipe, alone=here)
-                    if recipe.format == "webp" and preset in animated:
-                        job = partial(animated.__getitem__, preset)
-                    encoders.add(self._effect(recipe, focus), job, here=here)
+                    if recipe.format == "webp" and framing in animated:
+                        job = partial(animated.__getitem__, framing)
+                    encoders.add(self._effect(recipe, framing), job, here=here)
                     yield from encoders.finished()
             yield from encoders.rest()
 
-    def _animated(self, recipes: Sequence[Recipe], focus: Point) -> dict[Preset, Encoded]:
+    def _animated(self, recipes: Sequence[Recipe], focus: Point) -> dict[Framing, Encoded]:
         """Return the animated renditions: the frames pass once for all of them."""
-        presets = [recipe.preset for recipe in recipes if recipe.format == "webp"]
-        if not presets or self.animation is None or self.animation.is_too_large:
+        framings = [_framing(focus, recipe) for recipe in recipes if recipe.format == "webp"]
+        if not framings or self.animation is None or self.animation.is_too_large:
             return {}
-        return self.animation.render_all(presets, focus)
+        return self.animation.render_all(framings)
 
     def _still(self, picture: Image.Image, recipe: Recipe, *, alone: bool) -> Encoded:
         """Return a picture, from a copy unless nobody else encodes that one meanwhile.
@@ -91,12 +93,11 @@ class Source:
         encoded = encode(picture if alone else picture.copy(), recipe)
         if self.animation is None or recipe.format != "webp":
             return encoded
-        film = self.animation.film
-        return replace(encoded, frames_left_out=film.count + film.left_out - 1)
+        return replace(encoded, frames_left_out=self.animation.frames - 1)
 
-    def _effect(self, recipe: Recipe, focus: Point) -> Hashable:
+    def _effect(self, recipe: Recipe, framing: Framing) -> Hashable:
         """Return what the recipe does to this original: a small one looks alike in many presets."""
-        preset = recipe.preset
+        preset, focus = framing
         shape = preset.output_size(self.size), preset.crop(self.size, focus)
         return shape, recipe.format, preset.quality, preset.effort, preset.background
 
@@ -134,13 +135,19 @@ def decode(
         view = _first_reduction(decoded, size, presets)
         view = View(in_srgb(view.picture, image, data), view.box)
         view = View(turned(view.picture, orientation), turned_box(view.box, view.picture.size, orientation))
+        animation = read_animation(data, image=image, orientation=orientation, limits=limits)
         return Source(
             size=size,
+            metadata=read_metadata(image, frames=animation.frames if animation else 1),
             transparent=view.picture.mode == "RGBa",
             cascade=Cascade(size, [view], ladder(size, presets)),
-            animation=read_animation(data, image=image, orientation=orientation, limits=limits),
+            animation=animation,
             decoded=decoded if later else None,
         )
+
+
+def _framing(focus: Point, recipe: Recipe) -> Framing:
+    return recipe.preset, recipe.looks_at(focus)
 
 
 def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:

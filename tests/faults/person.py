@@ -48,6 +48,18 @@ class Person:
             self.deleted.add(upload_id)
         return answer
 
+    def restore(self, upload_id: str) -> Answer:
+        answer = self.request("POST", f"/api/uploads/{upload_id}/restore/")
+        if answer.status == 200:
+            self.deleted.discard(upload_id)
+        return answer
+
+    def look_at(self, upload_id: str, *, x: float, y: float) -> Answer:
+        """Set the focal point of an upload."""
+        body = json.dumps({"focus": {"x": x, "y": y}}).encode()
+        headers = {"Content-Type": "application/json"}
+        return self.request("PATCH", f"/api/uploads/{upload_id}/", body, headers)
+
     def reprocess(self, upload_id: str) -> Answer:
         return self.request("POST", f"/api/uploads/{upload_id}/reprocess/")
 

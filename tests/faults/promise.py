@@ -17,13 +17,13 @@ from django.utils import timezone
 
 from processing import configuration, renditions
 from processing.fingerprint import original_key
-from processing.models import Lease, Original, Rendition
+from processing.models import Focus, Lease, Original, Rendition
 from processing.storages import FileMissing, LocalStorage, S3Storage, call_storage
 from uploads.models import Delivery, Event, Upload
 
 
 class Answered(TypedDict):
-    """What a site has answered for: the SHA-256 of each upload by its id, and which were deleted."""
+    """What a site has answered for: the SHA-256 of each upload by its id, and which stay deleted."""
 
     sent: dict[str, str]
     deleted: list[str]
@@ -102,16 +102,18 @@ def stored_keys() -> set[str]:
 
 
 def _broken_renditions() -> Iterator[str]:
-    """Each (original, preset, format) of what is ready has one row, and none is stale."""
+    """Each (original, preset, format, focus) of what is ready has one row, and none is stale or too many."""
     for original in Original.objects.filter(uploads__status=Upload.Status.READY).distinct():
         for recipe in renditions.missing(original, configuration.presets()):
-            yield f"original {original} lacks {recipe.preset.name} as {recipe.format}"
-    rows = Rendition.objects.values_list("original__content_hash", "preset", "format")
+            yield f"original {original} lacks {recipe.preset.name} as {recipe.format} {recipe.focus}".strip()
+        for row in renditions.unwanted_rows(original):
+            yield f"nobody wants the rendition {row}"
+    rows = Rendition.objects.values_list("original__content_hash", "preset", "format", "focus")
     yield from (f"rendition {row} is there twice" for row in _repeated(rows))
 
 
 def _broken_histories() -> Iterator[str]:
-    """Each upload has each event once, in order, and those that go with its status."""
+    """Each upload has each event once, in order, and those that go with its status; it was restored last."""
     for upload in Upload.objects.filter(deleted_at=None).prefetch_related("events"):
         names = [event.name for event in sorted(upload.events.all(), key=lambda event: event.pk)]
         if not _is_history(names, upload):
@@ -120,6 +122,10 @@ def _broken_histories() -> Iterator[str]:
 
 def _is_history(names: list[str], upload: Upload) -> bool:
     """Tell whether events can have come like this; what failed may have become ready later."""
+    moves = [name for name in names if name in Event.REPEATED]
+    if moves != [Event.Name.DELETED, Event.Name.RESTORED] * (len(moves) // 2):
+        return False
+    names = [name for name in names if name not in Event.REPEATED]
     if len(set(names)) < len(names) or names[:1] != [Event.Name.RECEIVED]:
         return False
     ready, failed = Event.Name.READY in names, Event.Name.FAILED in names
@@ -144,6 +150,7 @@ def _leftover_rows() -> Iterator[str]:
     """Nothing is left of what was deleted, and nobody works on anything."""
     yield from (f"upload {upload.pk} was not purged" for upload in Upload.objects.exclude(deleted_at=None))
     yield from (f"original {original} is nobody's" for original in Original.objects.filter(uploads=None))
+    yield from (f"the focus {focus} is nobody's" for focus in Focus.objects.filter(uploads=None))
     yield from (f"the lease {lease} is left" for lease in Lease.objects.select_related("original"))
 
 

@@ -39,6 +39,8 @@ UNFINISHED = """
     UNION ALL SELECT 'leased', count(*) FROM processing_lease
     UNION ALL SELECT 'unused', count(*) FROM processing_original
         WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE original_id = processing_original.id)
+    UNION ALL SELECT 'unnamed', count(*) FROM processing_focus
+        WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE focus_id = processing_focus.id)
     UNION ALL SELECT 'undelivered', count(*) FROM uploads_delivery
         WHERE delivered_at IS NULL AND next_attempt_at <= CURRENT_TIMESTAMP
 """

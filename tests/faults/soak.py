@@ -26,7 +26,7 @@ CORPUS = Path(os.environ.get("CORPUS", ROOT.parent / "shared" / "corpus"))
 LARGEST = 150_000
 # To the files of these kinds bytes can be added without a change to the picture.
 EXTENSIBLE = {".jpg", ".png"}
-ACTIONS = {"send": 14, "delete": 3, "reprocess": 2, "look": 1}
+ACTIONS = {"send": 14, "delete": 4, "restore": 2, "reprocess": 2, "aim": 2, "look": 1}
 PEOPLE = 6
 LIMITS = {"STEP_TIME_LIMIT": "20", "DELETE_GRACE": "5"}
 # Seconds within which all that was begun is to be done once everything runs again.
@@ -41,7 +41,7 @@ class Actor:
         self.counts: Counter[str] = Counter()
         # What each upload that was taken should become, as the corpus says.
         self.expected: dict[str, str] = {}
-        # Deletions without an answer.
+        # Deletions, and restorations, without an answer.
         self.unsure: set[str] = set()
         self._files = files
         self._random = random
@@ -76,6 +76,25 @@ class Actor:
         if status == 204:
             self.unsure.discard(upload)
         return str(status)
+
+    def _restore(self) -> str:
+        deleted = sorted(self.person.deleted - self.unsure)
+        if not deleted:
+            return "nothing there"
+        upload = self._random.choice(deleted)
+        self.unsure.add(upload)
+        status = self.person.restore(upload).status
+        if status in {200, 404, 409}:
+            self.unsure.discard(upload)
+        return str(status)
+
+    def _aim(self) -> str:
+        upload = self._one_of_mine()
+        if upload is None:
+            return "nothing there"
+        # Few points, so that people who share an original share some of them.
+        x, y = (self._random.choice((0.2, 0.8)) for _ in range(2))
+        return str(self.person.look_at(upload, x=x, y=y).status)
 
     def _reprocess(self) -> str:
         upload = self._one_of_mine()

@@ -1,6 +1,7 @@
 """Deletions that race with processing: nothing is left over, and nobody else loses anything."""
 
 import random
+import time
 from threading import Thread
 
 import pytest
@@ -61,3 +62,37 @@ def test_a_collector_killed_with_half_of_an_original_removed(site: Site) -> None
     site.wait_until_at_rest(seconds=60)
     assert ada.upload(second.json()["id"])["status"] == "ready"
     site.assert_promise()
+
+
+def test_deletions_taken_back_at_any_moment(site: Site) -> None:
+    """Before the grace is over, after it, and just when the collector comes: whole, or gone."""
+    people = [site.person() for _ in range(3)]
+    shared = [site.pictures.next() for _ in range(3)]
+    threads = [
+        Thread(target=delete_and_restore, args=(site, person, shared, wait))
+        for person, wait in zip(people, (0.0, 1.5, 3.0), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    site.wait_until_at_rest(seconds=60)
+    restored = [(person, upload) for person in people for upload in person.sent.keys() - person.deleted]
+    assert restored
+    for person, upload in restored:
+        assert person.upload(upload)["status"] == "ready"
+    site.assert_promise()
+
+
+def delete_and_restore(site: Site, person: Person, shared: list[bytes], wait: float) -> None:
+    """Send what somebody else has, too, and what nobody else has; take each deletion back a while later."""
+    chance = random.Random(wait)
+    uploads = [
+        person.send(data).json()["id"] for data in (*shared, *(site.pictures.next() for _ in range(3)))
+    ]
+    for _ in range(4):
+        for upload in uploads:
+            person.delete(upload)
+        time.sleep(chance.uniform(wait, wait + 1.5))
+        for upload in uploads:
+            assert person.restore(upload).status in {200, 404}

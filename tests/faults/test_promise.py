@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
-from processing.models import Lease, Original, Rendition
+from processing.models import Focus, Lease, Original, Rendition
 from tests.conftest import Send
 from tests.faults.promise import Answered, violations
 from uploads import pipeline
@@ -65,6 +65,12 @@ def fail_silently() -> None:
     Event.objects.filter(name=Event.Name.READY).update(name=Event.Name.FAILED)
 
 
+def add_events(*names: Event.Name) -> None:
+    upload = Upload.objects.get()
+    for name in names:
+        Event.objects.create(owner=upload.owner, upload=upload, name=name)
+
+
 def add_a_lease() -> None:
     Lease.objects.create(original=Original.objects.get(), step="resize_image", token=uuid.uuid4())
 
@@ -107,12 +113,39 @@ BREAKAGES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: swap(Event.Name.THUMBNAILS_READY, Event.Name.READY),
         "with the events",
     ),
+    "a deletion is not taken back": (
+        lambda: add_events(Event.Name.DELETED, Event.Name.RESTORED, Event.Name.DELETED),
+        "with the events",
+    ),
+    "a restoration is told twice": (
+        lambda: add_events(Event.Name.DELETED, Event.Name.RESTORED, Event.Name.RESTORED),
+        "with the events",
+    ),
+    "a focus is not rendered": (
+        lambda: Upload.objects.update(
+            focus=Focus.objects.create(original=Original.objects.get(), point="1.1")
+        ),
+        "lacks thumb as webp 1.1",
+    ),
+    "a focus is nobody's": (
+        lambda: Focus.objects.create(original=Original.objects.get(), point="1.1"),
+        "focus 1.1 is nobody's",
+    ),
+    "a rendition is of no focus": (
+        lambda: Rendition.objects.filter(preset="thumb", format="webp").update(focus="1.1"),
+        "nobody wants the rendition",
+    ),
     "nobody is told": (lambda: Delivery.objects.filter(channel="in_app").delete(), "told to nobody"),
     "a notice is not delivered": (make_overdue, "is overdue"),
 }
 
 
 def test_where_all_is_well(upload: Upload) -> None:
+    assert violations(answered(upload)) == []
+
+
+def test_where_a_deletion_was_taken_back_again_and_again(upload: Upload) -> None:
+    add_events(*Event.REPEATED * 2)
     assert violations(answered(upload)) == []
 
 
@@ -158,7 +191,7 @@ def test_what_is_there_twice(upload: Upload, model: type[Model], constraint: str
     with connection.cursor() as cursor:
         # Whoever waits for the end of the transaction to be checked would keep the table from changing.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        if model is Delivery:
+        if model is not Rendition:
             # One with a condition is an index.
             cursor.execute(f"DROP INDEX {constraint}")
         else:

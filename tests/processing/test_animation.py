@@ -63,6 +63,7 @@ COLOR_OF = {
     YELLOW: (255, 255, 0, 255),
 }
 SIZES = [Preset(name=str(width), width=width) for width in (640, 320, 100)]
+FRAMINGS = [(preset, CENTRE) for preset in (*SIZES, THUMB)]
 
 
 def read(data: bytes, *, pixels: int = 210_000_000, animation_pixels: int = 250_000_000) -> Animation | None:
@@ -88,7 +89,7 @@ def lengths(data: bytes) -> list[int]:
 
 
 def webp(data: bytes, preset: Preset = SMALL, **limits: int) -> Encoded:
-    return animation(data, **limits).render_all([preset], CENTRE)[preset]
+    return animation(data, **limits).render_all([(preset, CENTRE)])[preset, CENTRE]
 
 
 def colors_at(data: bytes, *places: tuple[int, int]) -> list[list[object]]:
@@ -535,24 +536,24 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[o
 def test_every_frame_is_decoded_once_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = animation(flickering(6))
     drawn = counted(monkeypatch, frames_module, "_draw")
-    found.render_all([*SIZES, THUMB], CENTRE)
+    found.render_all(FRAMINGS)
     assert len(drawn) == 6
 
 
 def test_presets_that_look_alike_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = animation(flickering(3))
     added = counted(monkeypatch, AnimatedWebP, "add")
-    encoded = found.render_all([*SIZES, THUMB], CENTRE)
+    encoded = found.render_all(FRAMINGS)
     assert len(added) == 3 * 2
-    assert encoded[SIZES[0]] is encoded[SIZES[2]]
-    assert (encoded[SIZES[0]].width, encoded[THUMB].width) == (40, 256)
+    assert encoded[FRAMINGS[0]] is encoded[FRAMINGS[2]]
+    assert (encoded[FRAMINGS[0]].width, encoded[FRAMINGS[3]].width) == (40, 256)
 
 
 def test_a_rendition_is_the_same_whichever_are_made_with_it() -> None:
     found = animation(animated("GIF", duration=100))
-    together = found.render_all([*SIZES, THUMB], CENTRE)
-    for preset in (*SIZES, THUMB):
-        assert found.render_all([preset], CENTRE)[preset] == together[preset]
+    together = found.render_all(FRAMINGS)
+    for framing in FRAMINGS:
+        assert found.render_all([framing])[framing] == together[framing]
 
 
 def test_no_frame_is_kept_once_it_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -599,8 +600,18 @@ def test_frames_are_turned_upright_and_cropped_as_they_are_seen(format: str) -> 
     last.seek(1)
     pixels = [last.convert("RGB").getpixel((100, y)) for y in (50, 350)]
     assert pixels == [pytest.approx(color, abs=8) for color in ((255, 0, 0), (255, 255, 0))]
-    part = Image.open(BytesIO(animation(data).render_all([top], (0.5, 0.0))[top].data))
+    part = Image.open(BytesIO(animation(data).render_all([(top, (0.5, 0.0))])[top, (0.5, 0.0)].data))
     assert mean_color(part) == pytest.approx([255, 0, 0], abs=6)
+
+
+def test_each_focus_has_its_own_frames_and_they_pass_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = animation(flickering(3))
+    drawn = counted(monkeypatch, frames_module, "_draw")
+    left, right = (THUMB, (0.0, 0.5)), (THUMB, (1.0, 0.5))
+    together = found.render_all([left, right])
+    assert len(drawn) == 3
+    assert {encoded.frames for encoded in together.values()} == {3}
+    assert together[right] == found.render_all([right])[right]
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])

@@ -111,3 +111,10 @@ def test_each_preset_and_format_has_a_key_of_its_own() -> None:
         for format in ("webp", "jpeg", "avif")
     }
     assert len(keys) == 9
+
+
+def test_a_focus_stands_in_the_key_and_changes_no_fingerprint() -> None:
+    focused = RECIPE._replace(focus="310.400")
+    assert fingerprint(focused) == fingerprint(RECIPE)
+    automatic = rendition_key(public_key="k" * 40, recipe=RECIPE)
+    assert rendition_key(public_key="k" * 40, recipe=focused) == automatic.replace(".jpg", "-310.400.jpg")

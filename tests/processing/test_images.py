@@ -397,6 +397,16 @@ def test_fill_shows_the_focus(make_image: MakeImage) -> None:
     assert distance(opened(output.data), expected) < 1
 
 
+def test_each_recipe_is_cropped_around_its_own_focus(make_image: MakeImage) -> None:
+    data = make_image(width=800, height=400, format="PNG")
+    recipes = [Recipe(THUMB, format, focus) for focus in ("", "100.500", "900.500") for format in FORMATS]
+    together = list(decode(data, presets=[THUMB], limits=LIMITS).render_all(recipes, focus=(0.5, 0.5)))
+    for recipe, encoded in zip(recipes, together, strict=True):
+        alone = decode(data, presets=[THUMB], limits=LIMITS)
+        assert encoded == alone.render(recipe._replace(focus=""), focus=recipe.looks_at((0.5, 0.5)))
+    assert len({encoded.data for encoded in together}) == len(recipes)
+
+
 PRINT_DIGESTS = """
 import hashlib, sys
 from processing.presets import FORMATS

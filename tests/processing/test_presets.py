@@ -4,7 +4,19 @@ from typing import Any
 
 import pytest
 
-from processing.presets import Box, InvalidPreset, Point, Preset, Size, parse_preset, parse_presets, scaled
+from processing.presets import (
+    Box,
+    InvalidPreset,
+    Point,
+    Preset,
+    Recipe,
+    Size,
+    parse_preset,
+    parse_presets,
+    point_of,
+    point_text,
+    scaled,
+)
 
 FILL = Preset(name="thumb", width=256, height=256, mode="fill")
 
@@ -148,3 +160,23 @@ def test_the_limits_themselves_are_allowed() -> None:
     fields = {"width": 1, "height": 16383, "quality": 1, "effort": 0}
     assert parse_preset(name="p", fields=fields).height == 16383
     assert parse_preset(name="p", fields={"width": 16383, "quality": 100, "effort": 10}).quality == 100
+
+
+@pytest.mark.parametrize(
+    ("point", "text", "again"),
+    [
+        ((0.31, 0.4), "310.400", (0.31, 0.4)),
+        ((0, 1), "0.1000", (0.0, 1.0)),
+        ((0.1234999, 0.9996), "123.1000", (0.123, 1.0)),
+    ],
+)
+def test_a_point_is_written_in_one_way(point: Point, text: str, again: Point) -> None:
+    assert point_text(point) == text
+    assert point_of(text) == again
+    assert point_text(again) == text
+
+
+def test_a_recipe_looks_at_its_own_focus_or_at_what_was_found() -> None:
+    preset = Preset(name="p", width=5)
+    assert Recipe(preset, "webp").looks_at((0.7, 0.2)) == (0.7, 0.2)
+    assert Recipe(preset, "webp", "310.400").looks_at((0.7, 0.2)) == (0.31, 0.4)

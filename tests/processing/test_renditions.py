@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db.models import Q
 from pytest_django import Settings
 
 from processing import configuration, renditions, steps
 from processing.fingerprint import fingerprint, rendition_key
 from processing.images.encoding import Encoded
-from processing.models import Original, Rendition
+from processing.models import Focus, Original, Rendition
 from processing.presets import Preset, Recipe
 from processing.storages import LocalStorage
 from tests.conftest import MakeImage, stored_digest, stored_keys
@@ -18,6 +19,7 @@ from tests.processing.conftest import StoreOriginal
 
 LARGE = Preset(name="large", width=1280)
 TINY = Preset(name="tiny", width=9, formats=("webp",))
+SQUARE = Preset(name="square", width=9, height=9, mode="fill", formats=("webp",))
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def original(store_original: StoreOriginal) -> Original:
 
 def row(original: Original, preset: Preset, format: Any = "webp", **fields: Any) -> Rendition:
     """Return a row, not yet saved, of a file that is not there."""
-    recipe = Recipe(preset, format)
+    recipe = Recipe(preset, format, fields.get("focus", ""))
     key = rendition_key(public_key=original.public_key, recipe=recipe)
     defaults = {"fingerprint": fingerprint(recipe), "key": key, "width": 1, "height": 1, "byte_size": 1}
     return Rendition(
@@ -143,7 +145,9 @@ def test_only_presets_and_formats_that_the_settings_no_longer_name_are_dropped(
     assert not Original.objects.filter(renditions.unwanted()).exists()
     Rendition.objects.bulk_create([row(original, LARGE), row(original, other, "jpeg"), *gone])
     assert Original.objects.filter(renditions.unwanted()).exists()
-    assert sorted(renditions.drop_unwanted(original)) == sorted(one.key for one in gone)
+    assert sorted(renditions.drop_unwanted(original, configuration.presets())) == sorted(
+        one.key for one in gone
+    )
     assert not Original.objects.filter(renditions.unwanted()).exists()
     assert set(Rendition.objects.values_list("preset", "format")) == {("large", "webp"), ("other", "jpeg")}
 
@@ -168,3 +172,130 @@ def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
 
 def test_the_default_presets_want_ten_renditions(original: Original) -> None:
     assert len(renditions.missing(original, configuration.presets())) == 10
+
+
+# --- Focuses ------------------------------------------------------------------------------
+
+
+def focus_on(original: Original, *points: str) -> None:
+    Focus.objects.bulk_create([Focus(original=original, point=point) for point in points])
+
+
+def set_presets(settings: Settings) -> None:
+    """Let there be a preset that fits and one that crops."""
+    presets: dict[str, dict[str, Any]] = {
+        "tiny": {"width": 9},
+        "square": {"width": 9, "height": 9, "mode": "fill"},
+    }
+    fields = {name: {**preset, "formats": ["webp"]} for name, preset in presets.items()}
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": fields}
+
+
+def test_each_focus_is_wanted_of_what_crops(original: Original) -> None:
+    focus_on(original, "900.500", "100.500")
+    assert renditions.wanted(original, [TINY, SQUARE]) == [
+        Recipe(TINY, "webp"),
+        Recipe(SQUARE, "webp"),
+        Recipe(SQUARE, "webp", "100.500"),
+        Recipe(SQUARE, "webp", "900.500"),
+    ]
+    row(original, SQUARE, focus="100.500").save()
+    assert renditions.missing(original, [SQUARE]) == [
+        Recipe(SQUARE, "webp"),
+        Recipe(SQUARE, "webp", "900.500"),
+    ]
+
+
+def test_what_others_look_at_is_not_missing_for_oneself(original: Original, settings: Settings) -> None:
+    set_presets(settings)
+    focus_on(original, "100.500", "900.500")
+    Rendition.objects.bulk_create([row(original, TINY), row(original, SQUARE)])
+    assert renditions.missing_for(original, "") == []
+    assert renditions.missing_for(original, "100.500") == [Recipe(SQUARE, "webp", "100.500")]
+
+
+# What an original has of two presets and two focuses, whether it lacks something, and has something stale
+# or unwanted.
+FOCUSED: dict[str, tuple[list[tuple[Preset, dict[str, Any]]], bool, bool, bool]] = {
+    "all": (
+        [(TINY, {}), (SQUARE, {}), (SQUARE, {"focus": "1.1"}), (SQUARE, {"focus": "2.2"})],
+        *(False, False, False),
+    ),
+    "one focus": ([(TINY, {}), (SQUARE, {}), (SQUARE, {"focus": "1.1"})], True, False, False),
+    "no automatic one": (
+        [(TINY, {}), (SQUARE, {"focus": "1.1"}), (SQUARE, {"focus": "2.2"})],
+        *(True, False, False),
+    ),
+    "a stale one": (
+        [
+            *[(TINY, {}), (SQUARE, {}), (SQUARE, {"focus": "1.1"})],
+            (SQUARE, {"focus": "2.2", "fingerprint": "f" * 16}),
+        ],
+        *(True, True, False),
+    ),
+    "one to be done again": (
+        [(TINY, {}), (SQUARE, {}), (SQUARE, {"focus": "1.1"}), (SQUARE, {"focus": "2.2", "redo": True})],
+        *(True, False, False),
+    ),
+    "one that nobody wants": (
+        [(TINY, {}), (SQUARE, {}), *[(SQUARE, {"focus": text}) for text in ("1.1", "2.2", "3.3")]],
+        *(False, False, True),
+    ),
+    "one of what does not crop": (
+        [(TINY, {}), (TINY, {"focus": "1.1"}), (SQUARE, {})]
+        + [(SQUARE, {"focus": text}) for text in ("1.1", "2.2")],
+        *(False, False, True),
+    ),
+}
+
+
+@pytest.mark.parametrize("state", FOCUSED)
+def test_sql_finds_of_focuses_what_python_finds(
+    state: str, store_original: StoreOriginal, make_image: MakeImage, settings: Settings
+) -> None:
+    set_presets(settings)
+    rows, lacks, is_stale, has_unwanted = FOCUSED[state]
+    original, other = store_original(), store_original(make_image(seed=1))
+    focus_on(original, "1.1", "2.2")
+    # What another original has, or is wanted of it, counts for neither.
+    focus_on(other, "1.1", "3.3")
+    Rendition.objects.bulk_create([row(original, preset, **fields) for preset, fields in rows])
+
+    def found(condition: Q) -> bool:
+        return Original.objects.filter(condition, pk=original.pk).exists()
+
+    assert found(renditions.lacking([TINY, SQUARE])) is lacks
+    assert bool(renditions.missing(original, [TINY, SQUARE])) is lacks
+    assert found(renditions.stale([TINY, SQUARE])) is is_stale
+    assert found(renditions.unwanted()) is has_unwanted
+    assert bool(renditions.unwanted_rows(original)) is has_unwanted
+
+
+def test_a_focused_rendition_stands_beside_the_automatic_one(original: Original) -> None:
+    rows = [row(original, SQUARE), row(original, SQUARE, focus="1.1")]
+    assert renditions.record(original, rows, [SQUARE]) == []
+    assert renditions.record(original, [row(original, SQUARE, focus="1.1", width=7)], [SQUARE]) == []
+    assert set(Rendition.objects.values_list("focus", "width")) == {("", 1), ("1.1", 7)}
+
+
+def test_what_another_step_replaces_is_not_dropped(original: Original, settings: Settings) -> None:
+    set_presets(settings)
+    Rendition.objects.bulk_create([row(original, SQUARE, focus="1.1"), row(original, LARGE)])
+    large, square = (row.key for row in Rendition.objects.order_by("preset"))
+    assert renditions.drop_unwanted(original, [TINY]) == [large]
+    assert renditions.drop_unwanted(original, [SQUARE]) == [square]
+
+
+def test_a_file_that_is_wanted_again_stays(original: Original, settings: Settings) -> None:
+    set_presets(settings)
+    stored = [
+        renditions.store(original, Recipe(SQUARE, "webp", focus), Encoded(b"pixels", 9, 9))
+        for focus in ("1.1", "2.2", "3.3")
+    ]
+    focus_on(original, "1.1")
+    stored[1].save()
+    renditions.delete_unused(original, [row.key for row in stored])
+    assert {key for key in stored_keys() if key.startswith("renditions/")} == {row.key for row in stored[:2]}
+    original.delete()
+    renditions.delete_unused(original, [stored[0].key])
+    assert not default_storage.exists(stored[0].key)

@@ -21,7 +21,7 @@ from processing.errors import Refusal
 from processing.fingerprint import original_key
 from processing.images.refusals import UnreadableImage
 from processing.leases import LeaseHeld
-from processing.models import Lease, Original, Rendition
+from processing.models import Focus, Lease, Original, Rendition
 from processing.signals import step_finished, step_started
 from processing.steps import GaveUp, OriginalMissing, Step
 from processing.storages import LocalStorage, StorageUnavailable
@@ -592,6 +592,142 @@ def test_an_original_deleted_and_sent_again_keeps_its_new_files(
     assert Original.objects.get().pk != original.pk
     assert Rendition.objects.count() == ROWS[step]
     assert_storage_matches_rows()
+
+
+# --- A focus comes and goes ---------------------------------------------------------------
+
+
+def focus_on(original: Original, point: str = "100.900") -> Focus:
+    return Focus.objects.create(original=original, point=point)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_focus_is_rendered_beside_what_is_there(original: Original, saved_keys: list[str]) -> None:
+    run_all(original)
+    before_it, times = digests(), modified_at()
+    focus_on(original)
+    saved_keys.clear()
+    run_all(original)
+    assert sorted(saved_keys) == sorted(
+        key.replace(".", "-100.900.", 1) for key in before_it if "/thumb-" in key
+    )
+    assert before_it.items() <= digests().items()
+    assert times.items() <= modified_at().items()
+    assert_storage_matches_rows()
+
+
+@both_steps
+@pytest.mark.django_db(transaction=True)
+def test_a_focus_that_comes_while_a_step_ends_is_for_the_next_run(
+    step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    set_presets(settings, medium={"width": 300, "height": 300, "mode": "fill"})
+    before(monkeypatch, steps, "_finish", lambda: focus_on(original))
+    run(step, original)
+    assert not Rendition.objects.exclude(focus="").exists()
+    assert renditions.missing(original, steps.presets_of(step)) != []
+    run(step, original)
+    assert renditions.missing(original, steps.presets_of(step)) == []
+    assert Rendition.objects.exclude(focus="").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_focus_that_goes_while_it_is_rendered_leaves_nothing(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_all(original)
+    focus = focus_on(original)
+    before(monkeypatch, steps, "_finish", focus.delete)
+    run_all(original)
+    assert not Rendition.objects.exclude(focus="").exists()
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_focus_that_comes_back_before_its_files_go_keeps_them(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker renders it anew between the end of the rows and the end of the files."""
+    focus_on(original)
+    run_all(original)
+    Focus.objects.all().delete()
+
+    def come_back() -> None:
+        focus_on(original)
+        run("generate_thumbnails", original)
+
+    before(monkeypatch, renditions, "delete_unused", come_back)
+    run("generate_thumbnails", original)
+    assert Rendition.objects.exclude(focus="").count() == 2
+    assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_focus_that_comes_back_keeps_what_a_worker_has_just_written(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is there, and its row is not yet, when the former one's files go."""
+    focus_on(original)
+    run_all(original)
+    Focus.objects.all().delete()
+    unused: list[str] = []
+    delete_unused = renditions.delete_unused
+    monkeypatch.setattr(renditions, "delete_unused", lambda _original, keys: unused.extend(keys))
+    run("generate_thumbnails", original)
+    assert len(unused) == 2
+    focus_on(original)
+    before(monkeypatch, steps, "_finish", lambda: delete_unused(original, unused))
+    run("generate_thumbnails", original)
+    assert_storage_matches_rows()
+
+
+@pytest.mark.parametrize("boundary", mortal.BOUNDARIES)
+@pytest.mark.django_db(transaction=True)
+def test_a_focus_is_rendered_whatever_was_killed(
+    boundary: str, original: Original, mortal_worker: subprocess.Popen[str]
+) -> None:
+    run_all(original)
+    focus_on(original)
+    kill_at(mortal_worker, step="generate_thumbnails", original=original, boundary=boundary)
+    expire_leases()
+    run("generate_thumbnails", original)
+    assert Rendition.objects.exclude(focus="").count() == 2
+    remove_parts(expected=int(boundary == "before_the_first_file_has_its_name"))
+    assert_storage_matches_rows()
+
+
+# --- What was found -----------------------------------------------------------------------
+
+
+@both_steps
+def test_the_first_step_notes_what_it_finds(step: Step, store_original: StoreOriginal, corpus: Path) -> None:
+    original = store_original((corpus / "photos" / "Apple_iPhone_6.jpg").read_bytes())
+    assert original.metadata is None
+    run(step, original)
+    original.refresh_from_db()
+    assert original.metadata == {
+        "camera": "Apple iPhone 6",
+        "profile": "",
+        "frames": 1,
+        "gps": True,
+        "taken_at": "2014-09-16T14:05:12",
+    }
+
+
+def test_an_original_from_before_is_described_when_it_is_rendered_again(original: Original) -> None:
+    run_all(original)
+    Original.objects.update(metadata=None, focus_x=0.123)
+    rows = row_values()
+    run_all(original)
+    # What is there is not rendered again for it.
+    assert row_values() == rows
+    assert Original.objects.get().metadata is None
+    Rendition.objects.filter(preset="medium").update(redo=True)
+    run_all(original)
+    original.refresh_from_db()
+    assert original.metadata == {"camera": "", "profile": "", "frames": 1, "gps": False, "taken_at": None}
+    # Where its crops look has made their bytes: it stays.
+    assert original.focus_x == 0.123
 
 
 # --- A preset changes ---------------------------------------------------------------------

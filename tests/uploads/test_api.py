@@ -1,5 +1,6 @@
 """The REST API against its contract: each status, header and field."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -31,7 +32,8 @@ ClientOf = Callable[[User], APIClient]
 
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
-    "ready_at", "error", "placeholder", "visibility", "duplicate", "steps", "renditions", "url", "image_url",
+    "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate", "steps",
+    "renditions", "url", "image_url",
 }  # fmt: skip
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +92,8 @@ class TestSend:
             "ready_at": None,
             "error": None,
             "placeholder": None,
+            "metadata": None,
+            "focus": None,
             "visibility": "unlisted",
             "duplicate": False,
             "steps": [
@@ -358,7 +362,7 @@ class TestList:
         self, api: APIClient, send: Send, make_image: MakeImage, django_assert_max_num_queries: Any
     ) -> None:
         for seed in range(6):
-            send(make_image(seed=seed))
+            services.set_focus(upload=send(make_image(seed=seed)), point=(seed / 10, 0))
         with django_assert_max_num_queries(5):
             api.get("/api/uploads/")
 
@@ -392,6 +396,94 @@ class TestOne:
     def test_an_unknown_visibility_is_refused(self, api: APIClient, send: Send, value: object) -> None:
         response = api.patch(f"/api/uploads/{send().pk}/", {"visibility": value}, format="json")
         assert_problem(response, 400, "invalid")
+
+    def test_a_focus_is_set_and_taken_back(self, api: APIClient, send: Send) -> None:
+        upload = send()
+        finish(upload)
+        address = f"/api/uploads/{upload.pk}/"
+        assert api.get(address).json()["focus"] is None
+        answer = api.patch(address, {"focus": {"x": 0.31, "y": 0.40049}}, format="json")
+        assert answer.status_code == 200
+        assert set(answer.json()) == FIELDS
+        assert (answer.json()["focus"], answer.json()["status"]) == ({"x": 0.31, "y": 0.4}, "pending")
+        finish(upload)
+        body = api.get(address).json()
+        assert body["status"] == "ready"
+        thumbnails = [row["url"] for row in body["renditions"] if row["preset"] == "thumb"]
+        assert len(thumbnails) == 2
+        assert all("-310.400." in url and api.get(url).status_code == 200 for url in thumbnails)
+        assert len(body["renditions"]) == 10
+        assert api.patch(address, {"focus": None}, format="json").json()["focus"] is None
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *["", "0.3,0.4", 1, [0.3, 0.4], {}, {"x": 0.3}, {"x": 0.3, "y": None}],
+            *[{"x": 0.3, "y": y} for y in (1.001, -0.001, "nan", "inf", "left", [0], 1e999)],
+        ],
+    )
+    def test_what_is_no_point_is_refused(self, api: APIClient, send: Send, value: object) -> None:
+        upload = send()
+        body = json.dumps({"focus": value, "visibility": "private"})
+        response = api.patch(f"/api/uploads/{upload.pk}/", body, content_type="application/json")
+        assert response.status_code == 400
+        if value != {"x": 0.3, "y": 1e999}:  # no JSON
+            assert response.json()["detail"] == "focus: Give x and y, each 0 to 1, or null."
+        upload.refresh_from_db()
+        assert (upload.focus, upload.visibility) == (None, "unlisted")
+
+    def test_what_was_found_is_shown_after_the_first_step(
+        self, api: APIClient, send: Send, stranger: User
+    ) -> None:
+        finish(send(by=stranger))
+        upload = send()
+        address = f"/api/uploads/{upload.pk}/"
+        assert api.get(address).json()["metadata"] is None
+        finish(upload)
+        assert api.get(address).json()["metadata"] == {
+            "camera": "",
+            "profile": "",
+            "frames": 1,
+            "gps": False,
+            "taken_at": None,
+        }
+
+    def test_a_deletion_is_taken_back(self, api: APIClient, send: Send) -> None:
+        upload = send()
+        finish(upload)
+        address = f"/api/uploads/{upload.pk}/"
+        before = api.get(address).json()
+        for _ in range(2):
+            api.delete(address)
+            response = api.post(f"{address}restore/")
+            assert (response.status_code, response.json()) == (200, before)
+            assert api.get(address).json() == before
+            assert api.get(before["renditions"][0]["url"]).status_code == 200
+        assert api.post(f"{address}restore/").json() == before
+
+    def test_a_deletion_is_not_taken_back_once_the_same_was_sent_again(
+        self, api: APIClient, make_image: MakeImage
+    ) -> None:
+        first = post(api, make_image()).json()
+        api.delete(f"/api/uploads/{first['id']}/")
+        second = post(api, make_image()).json()
+        assert_problem(api.post(f"/api/uploads/{first['id']}/restore/"), 409, "sent_again")
+        assert [row["id"] for row in api.get("/api/uploads/").json()["results"]] == [second["id"]]
+
+    def test_what_is_purged_cannot_be_restored(self, api: APIClient, send: Send) -> None:
+        upload = send()
+        api.delete(f"/api/uploads/{upload.pk}/")
+        Upload.objects.all().delete()
+        assert_problem(api.post(f"/api/uploads/{upload.pk}/restore/"), 404, "not_found")
+
+    def test_another_persons_deletion_is_not_taken_back(
+        self, api: APIClient, send: Send, stranger: User
+    ) -> None:
+        upload = send(by=stranger)
+        services.delete_upload(upload=upload)
+        assert_problem(api.post(f"/api/uploads/{upload.pk}/restore/"), 404, "not_found")
+        upload.refresh_from_db()
+        assert upload.deleted_at is not None
 
     def test_nothing_else_is_changed(self, api: APIClient, send: Send) -> None:
         address = f"/api/uploads/{send().pk}/"
@@ -439,7 +531,8 @@ class TestOne:
         assert api.post(f"/api/uploads/{upload.pk}/reprocess/").json()["status"] == "processing"
 
     @pytest.mark.parametrize(
-        ("method", "path"), [("get", ""), ("patch", ""), ("delete", ""), ("post", "reprocess/")]
+        ("method", "path"),
+        [("get", ""), ("patch", ""), ("delete", ""), ("post", "reprocess/"), ("post", "restore/")],
     )
     def test_another_persons_is_not_found(
         self, api: APIClient, send: Send, stranger: User, method: str, path: str
@@ -468,9 +561,12 @@ class TestAddresses:
         schema = client.get("/api/schema/?format=json")
         assert schema.status_code == 200
         assert schema.json()["openapi"].startswith("3.")
-        assert {"/api/uploads/", "/api/uploads/{id}/", "/api/uploads/{id}/reprocess/"} <= set(
-            schema.json()["paths"]
-        )
+        assert {
+            "/api/uploads/",
+            "/api/uploads/{id}/",
+            "/api/uploads/{id}/reprocess/",
+            "/api/uploads/{id}/restore/",
+        } <= set(schema.json()["paths"])
         page = client.get("/api/docs/")
         assert page.status_code == 200
         assert b"/api/schema/" in page.content

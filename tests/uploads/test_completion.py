@@ -116,3 +116,31 @@ def test_five_at_once_tell_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted(answers) == [False] * 4 + [True]
     assert Event.objects.filter(name="upload.ready").count() == 1
     assert Delivery.objects.count() == 2
+
+
+def test_what_somebody_else_looks_at_holds_nobody_up(send: Send, stranger: User) -> None:
+    """Their chain is on its way; ours knows nothing of what they want."""
+    upload, theirs = send(), send(by=stranger)
+    render(upload)
+    services.set_focus(upload=theirs, point=(0.31, 0.4))
+    assert complete(upload.pk) is True
+    assert complete(theirs.pk) is False
+    render(theirs)
+    assert complete(theirs.pk) is True
+
+
+def test_steps_that_ran_while_it_was_deleted_do_not_count(send: Send, owner: User) -> None:
+    upload = send()
+    services.delete_upload(upload=upload)
+    steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash)
+    services.restore_upload(owner=owner, upload_id=upload.pk)
+    steps.run(step="resize_image", content_hash=upload.original.content_hash)
+    # The former chain comes to its end; the one that the restoration has started does not.
+    assert complete(upload.pk) is False
+    render(upload)
+    assert complete(upload.pk) is True
+    upload.refresh_from_db()
+    assert upload.thumbnails_ready_at is not None
+    assert [event.name for event in upload.events.all()] == [
+        "upload.received", "upload.deleted", "upload.restored", "upload.thumbnails_ready", "upload.ready",
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from processing.models import Rendition
+from processing.models import Focus, Rendition
 from tests.conftest import Send
 from uploads import services
 from uploads.models import Delivery, Event, Heartbeat, Step, Upload
@@ -16,13 +16,16 @@ from uploads.models import Delivery, Event, Heartbeat, Step, Upload
 pytestmark = pytest.mark.django_db
 
 
-def add_rendition(upload: Upload, preset: str, *, width: int, format: str = "webp") -> Rendition:
+def add_rendition(
+    upload: Upload, preset: str, *, width: int, format: str = "webp", focus: str = ""
+) -> Rendition:
     return Rendition.objects.create(
         original=upload.original,
         preset=preset,
         format=format,
+        focus=focus,
         fingerprint="0" * 16,
-        key=f"renditions/{preset}.{format}",
+        key=f"renditions/{preset}{focus}.{format}",
         width=width,
         height=width,
         byte_size=1,
@@ -107,3 +110,24 @@ def test_programs_get_an_event_as_its_name_its_time_and_what_happened(send: Send
         "timestamp": event.created_at.isoformat(),
         "data": {"id": str(upload.pk), "filename": "photo.jpg"},
     }
+
+
+def test_what_is_shown_is_of_ones_own_focus_where_it_is_there(send: Send) -> None:
+    upload = send()
+    upload.ready_at = timezone.now()
+    jpeg, webp = (add_rendition(upload, "thumb", width=256, format=format) for format in ("jpeg", "webp"))
+    mine = add_rendition(upload, "thumb", width=256, format="jpeg", focus="310.400")
+    theirs = add_rendition(upload, "thumb", width=256, format="jpeg", focus="900.400")
+    assert upload.shown_renditions() == [jpeg, webp]
+    upload.focus = Focus.objects.create(original=upload.original, point="310.400")
+    assert upload.shown_renditions() == [mine, webp]
+    upload.focus = Focus(original=upload.original, point="1.1")
+    assert upload.shown_renditions() == [jpeg, webp]
+    assert theirs not in upload.shown_renditions()
+
+
+def test_deletions_and_restorations_happen_over_and_over(send: Send, owner: User) -> None:
+    upload = send()
+    for name in Event.REPEATED * 2:
+        Event.objects.create(owner=owner, upload=upload, name=name)
+    assert upload.events.count() == 5

@@ -1,6 +1,7 @@
 """The pages of a person's images without a script: upload, see, filter, act on several at once."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
+from processing.models import Original
 from tests.pages import image_file, make_rendition, make_upload, told
 from uploads import gallery, pages, pipeline
 from uploads.models import Upload
@@ -109,15 +111,25 @@ def test_a_ready_card_shows_its_picture_and_leads_to_its_page(signed_in: Client,
     make_rendition(upload, preset="medium", width=640)
     make_rendition(upload, preset="thumb", width=256)
     page = signed_in.get("/").content.decode()
-    assert "medium-0000000000000000.webp 640w" in page
+    assert f"{upload.original.public_key}/medium-0000000000000000.webp" in page
     assert f'href="/uploads/{upload.pk}/"' in page
     assert 'http-equiv="refresh"' not in page
 
 
 def test_a_card_has_the_shape_of_its_picture(signed_in: Client, person: User) -> None:
     make_upload(person, size=(3000, 2000))
-    shape = round(gallery.log(1.5 / 0.5, 1.06))
-    assert f"shape-{shape}" in signed_in.get("/").content.decode()
+    page = signed_in.get("/").content.decode()
+    (shape,) = re.findall(r"shape-(\d+)", page)
+    stylesheet = (Path(pages.__file__).parent / "static/uploads/darkroom.css").read_text()
+    (ratio,) = re.findall(rf"\.shape-{shape} {{ --ratio: ([0-9.]+); }}", stylesheet)
+    assert float(ratio) == pytest.approx(1.5, rel=0.03)
+
+
+def test_every_shape_is_in_the_stylesheet() -> None:
+    stylesheet = (Path(pages.__file__).parent / "static/uploads/darkroom.css").read_text()
+    widths = range(1, 10000)
+    shapes = {gallery.shape_of(Original(width=width, height=1000)) for width in widths}
+    assert shapes == {int(shape) for shape in re.findall(r"\.shape-(\d+)", stylesheet)}
 
 
 def test_a_failed_card_says_why(signed_in: Client, person: User) -> None:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
-from PIL import Image
+from PIL import Image, ImageStat
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -413,3 +413,22 @@ class TestOriginal:
         upload = send()
         default_storage.delete(original_key(upload.original.content_hash))
         assert_problem(self.fetch(upload, by=owner)[0], "original_missing")
+
+
+def test_an_upload_shows_its_own_focus(
+    client: Client, send: Send, stranger: User, make_image: MakeImage
+) -> None:
+    data = make_image(width=800, height=400)
+    uploads = [send(data), send(data, by=stranger)]
+    for upload, x in zip(uploads, (0.0, 1.0), strict=True):
+        services.set_focus(upload=upload, point=(x, 0.5))
+        pipeline.run_here(upload)
+    # The picture becomes lighter from the left to the right.
+    levels = [level_of(client.get(f"/i/{upload.pk}/thumb")) for upload in uploads]
+    assert levels[0] < 70
+    assert levels[1] > 185
+
+
+def level_of(response: Any) -> float:
+    """Return how light a picture's red is, 0 to 255."""
+    return float(ImageStat.Stat(picture_of(response).convert("RGB")).mean[0])

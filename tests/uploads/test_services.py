@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -13,14 +14,15 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from processing import configuration, originals
+from processing import configuration, originals, steps
 from processing.errors import Refusal
-from processing.models import Lease, Original, Rendition
+from processing.models import Focus, Lease, Original, Rendition
 from processing.storages import StorageUnavailable
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
-from tests.threads import at_once
-from uploads import collector, pipeline, services
-from uploads.models import Event, Step, Upload
+from tests.threads import at_once, run_at_once
+from uploads import collector, pipeline, services, sweeper
+from uploads.completion import complete
+from uploads.models import Delivery, Event, Step, Upload
 
 
 def make_ready(upload: Upload) -> Upload:
@@ -133,7 +135,7 @@ class TestLists:
         self, send: Send, owner: User, make_image: MakeImage, django_assert_num_queries: Any
     ) -> None:
         for seed in range(4):
-            send(make_image(seed=seed))
+            services.set_focus(upload=send(make_image(seed=seed)), point=(seed / 10, 0))
         with django_assert_num_queries(3):
             for upload in services.uploads_of(owner):
                 upload.shown_renditions()
@@ -147,11 +149,19 @@ class TestReprocess:
         self, send: Send, started: list[Upload]
     ) -> None:
         upload = make_ready(send())
-        before = list(Event.objects.values_list("pk", flat=True))
+        notices = list(Delivery.objects.values_list("pk", flat=True))
         assert services.reprocess(uploads=[upload]) == 0
         assert started == [upload]
         upload.refresh_from_db()
         assert (upload.status, upload.queued_at, upload.steps.count()) == ("pending", None, 0)
+        make_ready(upload)
+        assert Event.objects.latest("pk").name == "upload.reprocessed"
+        assert list(Delivery.objects.values_list("pk", flat=True)) == notices
+
+    def test_of_what_is_reprocessed_in_bulk_no_event_tells(self, send: Send, started: list[Upload]) -> None:
+        upload = make_ready(send())
+        before = list(Event.objects.values_list("pk", flat=True))
+        services.reprocess(uploads=[upload], bulk=True)
         make_ready(upload)
         assert list(Event.objects.values_list("pk", flat=True)) == before
 
@@ -235,9 +245,182 @@ class TestChange:
         assert not Step.objects.exists()
 
 
+@pytest.mark.django_db
+class TestFocus:
+    def test_what_is_ready_is_processed_again(
+        self, send: Send, started: list[Upload], django_capture_on_commit_callbacks: Any
+    ) -> None:
+        upload = make_ready(send())
+        with django_capture_on_commit_callbacks(execute=True):
+            services.set_focus(upload=upload, point=(0.31, 0.4))
+            assert started == []
+        upload.refresh_from_db()
+        assert (upload.status, upload.queued_at, upload.steps.count()) == ("pending", None, 0)
+        assert upload.focus is not None
+        assert (started, upload.focus.point) == ([upload], "310.400")
+
+    @pytest.mark.parametrize("point", [None, (0.31, 0.4)])
+    def test_the_same_again_changes_nothing(
+        self, send: Send, started: list[Upload], point: Any, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        upload = send()
+        services.set_focus(upload=upload, point=point)
+        make_ready(upload)
+        with django_capture_on_commit_callbacks(execute=True):
+            services.set_focus(upload=upload, point=point)
+        upload.refresh_from_db()
+        assert (upload.status, started) == ("ready", [])
+
+    @pytest.mark.parametrize("status", ["pending", "processing"])
+    def test_what_is_under_way_is_started_once_more(
+        self, send: Send, started: list[Upload], status: str, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        """Its steps may know only what was wanted before."""
+        upload = send()
+        Upload.objects.update(status=status, queued_at=timezone.now(), bulk=True)
+        upload.refresh_from_db()
+        with django_capture_on_commit_callbacks(execute=True):
+            services.set_focus(upload=upload, point=(0.31, 0.4))
+        # A process that is killed here leaves it to the sweeper, however long the queue is.
+        assert list(sweeper.standing_still(drained=[])) == [upload]
+        upload.refresh_from_db()
+        assert (upload.status, upload.queued_at, upload.bulk) == (status, None, False)
+        assert started == [upload]
+
+    def test_the_end_is_right_whatever_the_steps_knew(
+        self, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upload = send()
+        steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash)
+        services.set_focus(upload=upload, point=(0.31, 0.4))
+        steps.run(step="resize_image", content_hash=upload.original.content_hash)
+        assert complete(upload.pk) is False
+        make_ready(upload)
+        assert {row.focus for row in upload.shown_renditions() if row.preset == "thumb"} == {"310.400"}
+
+    def test_a_deleted_one_keeps_what_it_has(self, send: Send, started: list[Upload]) -> None:
+        upload = send()
+        services.delete_upload(upload=upload)
+        services.set_focus(upload=upload, point=(0.31, 0.4))
+        assert not Focus.objects.exists()
+
+    def test_a_failed_one_is_tried_again(self, send: Send, started: list[Upload]) -> None:
+        upload = send()
+        Upload.objects.update(status="failed", error_code="broken", error_detail="It broke.")
+        services.set_focus(upload=upload, point=(0.31, 0.4))
+        upload.refresh_from_db()
+        assert (upload.status, upload.error_code) == ("pending", "")
+
+    def test_it_comes_back_with_its_upload(self, send: Send, owner: User) -> None:
+        upload = send()
+        services.set_focus(upload=upload, point=(0.31, 0.4))
+        make_ready(upload)
+        services.delete_upload(upload=upload)
+        collector.collect()
+        restored = services.restore_upload(owner=owner, upload_id=upload.pk)
+        assert restored is not None
+        assert restored.point == "310.400"
+        assert {row.focus for row in restored.shown_renditions() if row.preset == "thumb"} == {"310.400"}
+
+
+@pytest.mark.django_db
+class TestRestore:
+    def test_a_deletion_is_taken_back(self, send: Send, owner: User, started: list[Upload]) -> None:
+        upload = make_ready(send())
+        for _ in range(2):
+            services.delete_upload(upload=upload)
+            assert services.restore_upload(owner=owner, upload_id=upload.pk) == upload
+        assert services.uploads_of(owner).get().status == "ready"
+        names = list(Event.objects.order_by("pk").values_list("name", flat=True))
+        assert names[3:] == ["upload.deleted", "upload.restored"] * 2
+        assert_storage_matches_rows()
+
+    def test_twice_is_once(self, send: Send, owner: User) -> None:
+        upload = send()
+        for _ in range(2):
+            services.delete_upload(upload=upload)
+        for _ in range(2):
+            assert services.restore_upload(owner=owner, upload_id=upload.pk) == upload
+        assert [event.name for event in upload.events.all()] == [
+            "upload.received", "upload.deleted", "upload.restored",
+        ]  # fmt: skip
+
+    def test_what_was_on_its_way_goes_on(
+        self, send: Send, owner: User, started: list[Upload], django_capture_on_commit_callbacks: Any
+    ) -> None:
+        upload = send()
+        services.delete_upload(upload=upload)
+        pipeline.run_here(upload)
+        started.clear()
+        with django_capture_on_commit_callbacks(execute=True):
+            services.restore_upload(owner=owner, upload_id=upload.pk)
+        assert started == [upload]
+        assert make_ready(upload).status == "ready"
+
+    def test_the_same_bytes_sent_again_count_more(self, send: Send, owner: User) -> None:
+        upload = send()
+        services.delete_upload(upload=upload)
+        again = send()
+        with pytest.raises(services.SentAgain):
+            services.restore_upload(owner=owner, upload_id=upload.pk)
+        assert services.uploads_of(owner).get() == again
+        services.delete_upload(upload=again)
+        assert services.restore_upload(owner=owner, upload_id=upload.pk) == upload
+
+    def test_what_is_gone_or_another_persons_is_not_there(
+        self, send: Send, owner: User, stranger: User
+    ) -> None:
+        upload = send(by=stranger)
+        services.delete_upload(upload=upload)
+        assert services.restore_upload(owner=owner, upload_id=upload.pk) is None
+        assert services.restore_upload(owner=owner, upload_id=uuid4()) is None
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis_client")
 class TestRaces:
+    def test_a_deletion_at_once_is_told_once(self, send: Send, owner: User) -> None:
+        upload = send()
+        at_once(*[partial(services.delete_upload, upload=upload)] * 4)
+        assert upload.events.filter(name="upload.deleted").count() == 1
+        at_once(*[partial(services.restore_upload, owner=owner, upload_id=upload.pk)] * 4)
+        assert upload.events.filter(name="upload.restored").count() == 1
+
+    def test_what_is_restored_while_it_is_purged_is_whole_or_gone(
+        self, owner: User, send: Send, make_image: MakeImage
+    ) -> None:
+        for seed in range(8):
+            upload = send(make_image(seed=seed))
+            pipeline.run_here(upload)
+            _forget(upload)
+            restored, _ = at_once(
+                partial(services.restore_upload, owner=owner, upload_id=upload.pk), collector.collect
+            )
+            there = Upload.objects.filter(pk=upload.pk).first()
+            assert restored == there
+            if there is not None:
+                assert (there.deleted_at, there.status) == (None, "ready")
+                assert there.steps.count() == 3
+            else:
+                assert not Original.objects.filter(pk=upload.original_id).exists()
+            assert_storage_matches_rows()
+
+    def test_what_is_restored_while_the_same_is_sent_is_there_once(
+        self, owner: User, send: Send, make_file: MakeFile, make_image: MakeImage
+    ) -> None:
+        for seed in range(5):
+            data = make_image(seed=seed)
+            upload = send(data)
+            services.delete_upload(upload=upload)
+            outcomes = run_at_once(
+                partial(services.restore_upload, owner=owner, upload_id=upload.pk),
+                partial(services.receive_upload, owner=owner, file=make_file(data)),
+            )
+            assert outcomes[1] is None
+            live = Upload.objects.get(deleted_at=None, original=upload.original_id)
+            assert (live == upload) is (outcomes[0] is None)
+            assert type(outcomes[0]) in {type(None), services.SentAgain}
+
     def test_the_same_bytes_eight_times_at_once_are_one_upload(
         self, owner: User, client_of: Callable[[User], APIClient], make_image: MakeImage
     ) -> None:

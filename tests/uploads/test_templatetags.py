@@ -267,6 +267,7 @@ class TestNotReady:
         assert draw(None) == ""
         upload = with_rows(owner)
         services.delete_upload(upload=upload)
+        upload.refresh_from_db()
         assert draw(upload) == ""
 
 

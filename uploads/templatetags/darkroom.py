@@ -1,5 +1,6 @@
 """Template tags: of the pages, and `picture` for the pages of anybody who builds on Darkroom."""
 
+from functools import partial
 from typing import Any
 
 from django import template
@@ -57,6 +58,7 @@ def picture(
     sizes: str = "100vw",
     alt: str = "",
     placeholder: str = "color",
+    signed: bool = True,
     loading: str = "lazy",
     fetchpriority: str = "",
     css_class: str = "",
@@ -74,7 +76,9 @@ def picture(
         return {}
     return {
         "upload": upload,
-        "picture": responsive.picture_of(upload, recipe),
+        "picture": responsive.picture_of(
+            upload, recipe, partial(links.file_path, upload) if signed else links.rendition_path
+        ),
         "sizes": sizes,
         "alt": alt,
         "style": _style(upload, placeholder),

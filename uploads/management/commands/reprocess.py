@@ -223,7 +223,9 @@ def _batches(keys: list[Any]) -> Iterator[list[Upload]]:
     for start in range(0, len(keys), _BATCH):
         batch = Upload.objects.filter(pk__in=keys[start : start + _BATCH], deleted_at=None)
         yield list(
-            batch.select_related("original").prefetch_related("original__renditions").order_by("created_at")
+            batch.select_related("original")
+            .prefetch_related("original__renditions", "original__focuses")
+            .order_by("created_at")
         )
 
 

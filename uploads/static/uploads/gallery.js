@@ -44,7 +44,7 @@ function showPlaceholder(card) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [w, h];
   canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(rgba), w, h), 0, 0);
-  image.before(canvas);
+  image.closest("picture").before(canvas);
   image.addEventListener("load", () => canvas.remove(), { once: true });
 }
 
@@ -63,7 +63,7 @@ async function fetchCards(ids) {
 // Put a newly drawn card where the former one was; focus, selection and a picture that is loaded stay.
 function replace(old, card) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-  const [picture, newPicture] = [old.querySelector("img"), card.querySelector("img")];
+  const [picture, newPicture] = [old.querySelector("picture"), card.querySelector("picture")];
   if (picture && picture.outerHTML === newPicture?.outerHTML) newPicture.replaceWith(picture);
   card.querySelector("input").checked = old.querySelector("input").checked;
   old.replaceWith(card);

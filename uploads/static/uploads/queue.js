@@ -220,7 +220,7 @@ async function reprocess(row) {
 const every = (state) => [...rows.values()].filter((row) => row[state]);
 
 document.getElementById("queue-retry").addEventListener("click", () => {
-  every("canRetry").forEach(retry);
+  every("hasFailed").filter(({ canRetry }) => canRetry).forEach(retry);
   panel.querySelector("#queue-fold").focus();
 });
 
@@ -289,7 +289,7 @@ function draw() {
   const bar = document.getElementById("queue-progress");
   bar.value = total ? bytes / total : 1;
   bar.hidden = !busy;
-  document.getElementById("queue-retry").hidden = every("canRetry").length === 0;
+  document.getElementById("queue-retry").hidden = !every("hasFailed").some(({ canRetry }) => canRetry);
   document.getElementById("queue-cancel").hidden = !busy;
   document.getElementById("queue-close").hidden = busy;
   tellProgress({ busy, percent, done, failed });

@@ -32,7 +32,7 @@ class AddIndexOnline(AddIndexConcurrently):
 class Migration(migrations.Migration):
     atomic = False
     dependencies = [
-        ("uploads", "0003_webhooks"),
+        ("uploads", "0005_restoration"),
     ]
     operations = [
         AddIndexOnline(

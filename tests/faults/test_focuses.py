@@ -1,0 +1,86 @@
+"""Focal points that are set while pictures are processed, and whatever dies then."""
+
+import random
+from http.client import HTTPException
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.faults.person import Person
+from tests.faults.site import Site
+from tests.system import wait_until
+
+pytestmark = pytest.mark.fault
+
+PLACES = (0.0, 0.25, 1.0)
+
+
+def thumbnails(upload: Any) -> set[str]:
+    """Return how the addresses of an upload's thumbnails end, without their formats."""
+    urls = [row["url"] for row in upload["renditions"] if row["preset"] == "thumb"]
+    return {url.rpartition(".")[0].rpartition("-")[2] for url in urls}
+
+
+def point_of(upload: Any) -> str:
+    """Return the focus of an upload as it stands in an address."""
+    return ".".join(str(round(upload["focus"][side] * 1000)) for side in ("x", "y"))
+
+
+def look_here_and_there(person: Person, data: bytes) -> None:
+    """Send a picture, and change its focus at moments from before the first step to after the last one."""
+    chance = random.Random(len(person.sent) + len(person.name))
+    upload = person.send(data).json()["id"]
+    for _ in range(6):
+        for _ in range(chance.randrange(6)):
+            person.upload(upload)
+        x, y = chance.choice(PLACES), chance.choice(PLACES)
+        assert person.look_at(upload, x=x, y=y).status == 200
+
+
+def test_focuses_of_two_people_while_their_pictures_are_processed(site: Site) -> None:
+    people, pictures = [site.person(), site.person()], [site.pictures.next() for _ in range(8)]
+    for data in pictures:
+        threads = [Thread(target=look_here_and_there, args=(person, data)) for person in people]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+    # Nothing waits until the queues are empty and the sweeper comes by.
+    site.wait_until_at_rest(seconds=30)
+    for person in people:
+        for sent in person.sent:
+            upload = person.upload(sent)
+            assert upload["status"] == "ready"
+            assert thumbnails(upload) == {point_of(upload)}
+    site.assert_promise()
+
+
+@pytest.mark.parametrize(
+    "boundary", ["after_the_lease", "after_the_first_file", "before_the_commit", "after_the_commit"]
+)
+def test_a_worker_killed_while_it_renders_a_focus(site: Site, boundary: str) -> None:
+    ada = site.person()
+    sent = ada.send(site.pictures.next()).json()
+    site.wait_until_at_rest(seconds=30)
+    name = f"generate_thumbnails.{boundary}.{sent['content_hash']}"
+    site.order(name, "kill")
+    assert ada.look_at(sent["id"], x=0.0, y=1.0).status == 200
+    site.wait_until_reached(name)
+    site.wait_until_at_rest(seconds=60)
+    assert thumbnails(ada.upload(sent["id"])) == {"0.1000"}
+    site.assert_promise()
+
+
+def test_the_web_server_killed_before_it_has_a_focus_rendered(site: Site) -> None:
+    ada = site.person()
+    sent = ada.send(site.pictures.next()).json()
+    site.wait_until_at_rest(seconds=30)
+    site.order(f"receive.before_the_message.{sent['content_hash']}", "kill")
+    with pytest.raises((OSError, HTTPException)):
+        ada.look_at(sent["id"], x=0.0, y=1.0)
+    wait_until(lambda: not site.runs("web"), seconds=10)
+    site.wait_until_at_rest(seconds=30)
+    site.start("web")
+    assert thumbnails(ada.upload(sent["id"])) == {"0.1000"}
+    site.assert_promise()

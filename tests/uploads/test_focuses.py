@@ -1,0 +1,188 @@
+"""Focuses: what people want crops to look at, alone, twice and at once."""
+
+from functools import partial
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import ProtectedError
+from pytest_django import Settings
+
+from processing import steps
+from processing.models import Focus, Original, Rendition
+from tests.conftest import MakeImage, Send, assert_storage_matches_rows
+from tests.threads import at_once
+from uploads import focuses, pipeline, services
+from uploads.models import Upload
+
+LEFT, RIGHT = (0.1, 0.5), (0.9, 0.5)
+
+
+def look_at(upload: Upload, point: tuple[float, float] | None) -> Upload:
+    """Set a focus, and do what follows from it."""
+    services.set_focus(upload=upload, point=point)
+    pipeline.run_here(upload)
+    upload.refresh_from_db()
+    return upload
+
+
+def points() -> list[str]:
+    return sorted(Focus.objects.values_list("point", flat=True))
+
+
+def focused() -> set[tuple[str, str]]:
+    return set(Rendition.objects.exclude(focus="").values_list("preset", "focus"))
+
+
+@pytest.fixture
+def ready(send: Send) -> Upload:
+    return look_at(send(), None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("started")
+class TestChoose:
+    def test_thumbnails_are_rendered_around_it(self, ready: Upload) -> None:
+        look_at(ready, LEFT)
+        assert (ready.status, ready.point) == ("ready", "100.500")
+        assert focused() == {("thumb", "100.500")}
+        assert {row.focus for row in ready.shown_renditions() if row.preset == "thumb"} == {"100.500"}
+        assert Rendition.objects.filter(focus="").count() == 10
+        assert_storage_matches_rows()
+
+    def test_another_point_takes_the_place_of_the_first(self, ready: Upload) -> None:
+        look_at(look_at(ready, LEFT), RIGHT)
+        assert points() == ["900.500"]
+        assert focused() == {("thumb", "900.500")}
+        assert_storage_matches_rows()
+
+    def test_automatic_again(self, ready: Upload) -> None:
+        look_at(look_at(ready, LEFT), None)
+        assert (ready.status, ready.point) == ("ready", "")
+        assert points() == []
+        assert focused() == set()
+        assert_storage_matches_rows()
+
+    def test_what_was_rendered_stays_until_its_step_has_run(self, ready: Upload, settings: Settings) -> None:
+        square = {"width": 300, "height": 300, "mode": "fill"}
+        presets = {**settings.DARKROOM["PRESETS"], "square": square}
+        settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
+        look_at(ready, LEFT)
+        services.set_focus(upload=ready, point=RIGHT)
+        assert focused() == {("thumb", "100.500"), ("square", "100.500")}
+        steps.run(step="generate_thumbnails", content_hash=ready.original.content_hash)
+        assert focused() == {("thumb", "900.500"), ("square", "100.500")}
+        steps.run(step="resize_image", content_hash=ready.original.content_hash)
+        assert focused() == {("thumb", "900.500"), ("square", "900.500")}
+
+    def test_two_people_look_at_the_same_original_in_two_ways(
+        self, ready: Upload, send: Send, stranger: User
+    ) -> None:
+        look_at(ready, LEFT)
+        other = send(by=stranger)
+        pipeline.run_here(other)
+        other.refresh_from_db()
+        assert {row.focus for row in other.shown_renditions()} == {""}
+        look_at(other, RIGHT)
+        ready = Upload.objects.get(pk=ready.pk)
+        for upload, focus in ((ready, "100.500"), (other, "900.500")):
+            shown = [row.focus for row in upload.shown_renditions() if row.preset == "thumb"]
+            assert shown == [focus] * 2
+        look_at(other, LEFT)
+        assert points() == ["100.500"]
+        look_at(ready, None)
+        assert points() == ["100.500"]
+        assert focused() == {("thumb", "100.500")}
+        assert_storage_matches_rows()
+
+    def test_a_point_that_is_named_cannot_be_deleted(self, ready: Upload) -> None:
+        look_at(ready, LEFT)
+        with pytest.raises(ProtectedError):
+            Focus.objects.get().delete()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("started")
+class TestDrop:
+    def test_what_nobody_names_any_more_goes_with_its_files(
+        self, ready: Upload, send: Send, stranger: User
+    ) -> None:
+        other = look_at(send(by=stranger), None)
+        look_at(ready, LEFT)
+        services.delete_upload(upload=ready)
+        focuses.drop_unwanted()
+        # It may be restored.
+        assert (points(), focused()) == (["100.500"], {("thumb", "100.500")})
+        ready.delete()
+        focuses.drop_unwanted()
+        assert (points(), focused()) == ([], set())
+        assert Original.objects.get().pk == other.original_id
+        assert_storage_matches_rows()
+
+    def test_renditions_without_a_point_go(self, ready: Upload) -> None:
+        look_at(ready, LEFT)
+        Upload.objects.update(focus=None)
+        Focus.objects.all().delete()
+        focuses.drop_unwanted()
+        assert focused() == set()
+        assert Rendition.objects.count() == 10
+        assert_storage_matches_rows()
+
+    def test_while_somebody_waits_everything_stays(self, ready: Upload) -> None:
+        look_at(ready, LEFT)
+        services.set_focus(upload=ready, point=RIGHT)
+        focuses.drop_unwanted()
+        assert focused() == {("thumb", "100.500")}
+
+    def test_what_is_wanted_stays(self, ready: Upload) -> None:
+        look_at(ready, LEFT)
+        before = list(Rendition.objects.order_by("pk").values_list())
+        focuses.drop_unwanted()
+        assert list(Rendition.objects.order_by("pk").values_list()) == before
+        assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("started")
+class TestRaces:
+    def test_two_people_at_once(self, ready: Upload, send: Send, stranger: User) -> None:
+        other = look_at(send(by=stranger), None)
+        for first, second in ((LEFT, LEFT), (RIGHT, LEFT), (None, RIGHT), (LEFT, None)):
+            at_once(
+                partial(services.set_focus, upload=ready, point=first),
+                partial(services.set_focus, upload=other, point=second),
+            )
+            for upload in (ready, other):
+                upload.refresh_from_db()
+                pipeline.run_here(upload)
+                upload.refresh_from_db()
+            assert {ready.point, other.point} - {""} == set(points())
+            assert {focus for _, focus in focused()} == set(points())
+            assert (ready.status, other.status) == ("ready", "ready")
+        assert_storage_matches_rows()
+
+    def test_one_person_twice_at_once(self, ready: Upload) -> None:
+        at_once(*[partial(services.set_focus, upload=ready, point=point) for point in (LEFT, RIGHT, LEFT)])
+        ready.refresh_from_db()
+        assert points() == [ready.point]
+        pipeline.run_here(ready)
+        ready.refresh_from_db()
+        assert ready.status == "ready"
+        assert focused() == {("thumb", ready.point)}
+        assert_storage_matches_rows()
+
+    def test_a_point_is_chosen_while_it_is_dropped(
+        self, ready: Upload, send: Send, stranger: User, make_image: MakeImage
+    ) -> None:
+        other = look_at(send(by=stranger), None)
+        for _ in range(5):
+            look_at(other, RIGHT)
+            # As a process leaves it that is killed before the steps.
+            with transaction.atomic():
+                Upload.objects.filter(pk=other.pk).update(focus=None)
+            at_once(focuses.drop_unwanted, partial(services.set_focus, upload=ready, point=RIGHT))
+            pipeline.run_here(ready)
+            ready.refresh_from_db()
+            assert (ready.status, points(), focused()) == ("ready", ["900.500"], {("thumb", "900.500")})
+            assert_storage_matches_rows()
+            look_at(ready, None)
