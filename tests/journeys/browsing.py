@@ -1,0 +1,80 @@
+"""What journeys through the pages share."""
+
+import secrets
+from pathlib import Path
+
+from playwright.sync_api import CDPSession, Locator, Page, expect
+
+from tests.conftest import MakeImage
+from tests.system import System
+
+# Milliseconds; journeys share two cores with everything they start.
+PATIENCE = 60_000
+
+
+def sign_up(page: Page, system: System) -> Page:
+    """Make a person of one's own and show the empty gallery."""
+    name = f"person-{secrets.token_hex(4)}"
+    page.goto(f"{system.url}/accounts/signup/")
+    page.fill("[name=username]", name)
+    page.fill("[name=email]", f"{name}@example.com")
+    page.fill("[name=password1]", "a long enough passphrase")
+    page.fill("[name=password2]", "a long enough passphrase")
+    page.locator("main form button[type=submit]").click()
+    expect(page).to_have_url(f"{system.url}/")
+    # Then its scripts are at work.
+    page.wait_for_load_state()
+    return page
+
+
+def make_pictures(folder: Path, make_image: MakeImage, names: list[str], *, seed: int = 0) -> list[Path]:
+    """Write small pictures, no two of them alike."""
+    paths = [folder / name for name in names]
+    for number, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(make_image(seed=seed + number, width=300 + number, height=200))
+    return paths
+
+
+def make_large(folder: Path, make_image: MakeImage, names: list[str]) -> list[Path]:
+    """Write pictures of two megabytes each, no two of them alike."""
+    paths = [folder / name for name in names]
+    for number, path in enumerate(paths):
+        path.write_bytes(make_image(seed=number, width=1000, height=700, format="PNG", compress_level=0))
+    return paths
+
+
+def row(page: Page, name: str) -> Locator:
+    """Return the row of a file in the queue."""
+    return page.locator("#queue-rows > li", has_text=name)
+
+
+def card(page: Page, name: str) -> Locator:
+    """Return the card of an image in the gallery."""
+    return page.locator("li.card", has_text=name)
+
+
+def expect_row(page: Page, name: str, state: str) -> None:
+    expect(row(page, name)).to_have_class(f"sent {state}", timeout=PATIENCE)
+
+
+def expect_card(page: Page, name: str, status: str = "ready") -> None:
+    expect(card(page, name)).to_have_attribute("data-status", status, timeout=PATIENCE)
+
+
+def upload(page: Page, paths: list[Path]) -> None:
+    """Send files and wait until each is an image."""
+    page.set_input_files("#file", paths)
+    for path in paths:
+        expect_card(page, path.name)
+
+
+def devtools(page: Page) -> CDPSession:
+    return page.context.new_cdp_session(page)
+
+
+def limit_uploads(session: CDPSession, bytes_a_second: int) -> None:
+    """Make the way to the server as slow as a bad line; -1 is as fast as it gets."""
+    session.send("Network.enable")
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": bytes_a_second})

@@ -1,0 +1,136 @@
+"""The page of one image in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import MakeImage
+from tests.journeys.browsing import PATIENCE, card, expect_card, make_pictures, sign_up, upload
+from tests.system import System
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture
+def page(browser: Browser, system: System) -> Iterator[Page]:
+    """Return the page of a person who has just signed up."""
+    context = browser.new_context()
+    yield sign_up(context.new_page(), system)
+    context.close()
+
+
+def open_image(page: Page, path: Path) -> None:
+    upload(page, [path])
+    card(page, path.name).locator("a").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(path.name)
+
+
+def thumbnail(page: Page) -> str:
+    return page.get_by_role("link", name="thumb").first.get_attribute("href") or ""
+
+
+def test_what_was_found_and_what_happened_is_told(page: Page, photo: Path) -> None:
+    open_image(page, photo)
+    facts = page.locator("dl")
+    expect(facts).to_contain_text("Apple iPhone 6")
+    expect(facts).to_contain_text("was in the file; it is not in any rendition")
+    timeline = page.locator(".timeline li")
+    expect(timeline.first).to_contain_text("received")
+    expect(timeline.last).to_contain_text("ready")
+    expect(page.locator(".timeline")).to_contain_text("thumbnails")
+    expect(page.get_by_role("row")).to_have_count(11)  # five presets in two formats, and the head
+
+
+def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    path = tmp_path / "aimed.jpg"
+    path.write_bytes(make_image(width=1600, height=900, seed=3))
+    open_image(page, path)
+    before = thumbnail(page)
+    preview = page.locator(".crop img").first
+    position = preview.evaluate("image => image.style.objectPosition")
+    page.locator("#aim").click(position={"x": 20, "y": 30})
+    assert preview.evaluate("image => image.style.objectPosition") != position
+    assert preview.evaluate("image => image.style.objectPosition").startswith("0%")
+    page.get_by_role("button", name="Save the focal point").click()
+    expect(page.get_by_text("Set by you.")).to_be_visible()
+    page.wait_for_function(
+        "before => document.querySelector('th a')?.textContent === 'thumb'"
+        " && document.querySelector('th a').href !== before",
+        arg=before,
+        timeout=PATIENCE,
+    )
+    expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
+    assert thumbnail(page) != before
+    page.get_by_role("button", name="Find it automatically").click()
+    expect(page.get_by_text("Found automatically.")).to_be_visible()
+
+
+def test_the_focal_point_is_set_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    path = tmp_path / "keys.jpg"
+    path.write_bytes(make_image(width=1600, height=900, seed=4))
+    open_image(page, path)
+    slider = page.get_by_label("From the left")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("output[for=focus-x]")).to_have_text("0 %")
+    assert page.locator("#cross").evaluate("cross => cross.style.left") == "0%"
+    page.keyboard.press("ArrowRight")
+    assert float(slider.input_value()) > 0
+
+
+def test_addresses_and_markup_are_copied_and_work(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    (path,) = make_pictures(tmp_path, make_image, ["copied.jpg"])
+    open_image(page, path)
+    copied = {}
+    for label in ("URL", "HTML", "Markdown"):
+        page.get_by_role("button", name=f"Copy {label}").click()
+        copied[label] = page.evaluate("navigator.clipboard.readText()")
+    assert copied["Markdown"] == f"![copied]({copied['URL']})"
+    assert page.request.get(copied["URL"]).headers["content-type"].startswith("image/")
+    page.set_content(copied["HTML"])
+    page.wait_for_function("document.images[0].complete")
+    assert page.evaluate("document.images[0].naturalWidth") == 300
+
+
+def test_it_is_deleted_and_comes_back(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    (path,) = make_pictures(tmp_path, make_image, ["undone.jpg"], seed=10)
+    open_image(page, path)
+    page.get_by_role("button", name="Delete").click()
+    expect(card(page, "undone.jpg")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect_card(page, "undone.jpg")
+
+
+def test_an_image_that_is_processed_is_followed(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    (path,) = make_pictures(tmp_path, make_image, ["followed.jpg"], seed=20)
+    open_image(page, path)
+    page.get_by_role("button", name="Reprocess").click()
+    expect(page.get_by_text("is processed again")).to_be_visible()
+    expect(page.locator(".timeline")).to_contain_text("processed again", timeout=PATIENCE)
+    expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
+
+
+def test_all_works_without_a_script(
+    browser: Browser, system: System, page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    (path,) = make_pictures(tmp_path, make_image, ["plain.jpg"], seed=30)
+    open_image(page, path)
+    context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = context.new_page()
+    plain.goto(page.url)
+    before = thumbnail(plain)
+    plain.get_by_label("From the left").fill("0")
+    plain.get_by_role("button", name="Save the focal point").click()
+    # The page fetches itself again while anything is unfinished.
+    expect(plain.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
+    assert thumbnail(plain) != before
+    plain.get_by_label("Who can see it").select_option("private")
+    plain.get_by_role("button", name="Save", exact=True).click()
+    expect(plain.get_by_label("Who can see it")).to_have_value("private")
+    plain.get_by_role("button", name="Delete").click()
+    plain.get_by_role("button", name="Undo").click()
+    expect(plain.locator("li.card")).to_have_count(1)
+    context.close()

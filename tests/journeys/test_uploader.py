@@ -1,0 +1,385 @@
+"""What people do with the uploader in a real browser, and what happens to it there."""
+
+import json
+import os
+import re
+import signal
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.conftest import MakeImage
+from tests.journeys.browsing import (
+    PATIENCE,
+    card,
+    devtools,
+    expect_card,
+    expect_row,
+    limit_uploads,
+    make_large,
+    make_pictures,
+    row,
+    sign_up,
+)
+from tests.system import System, wait_until
+
+pytestmark = pytest.mark.journey
+
+SLOW = 400_000  # bytes a second
+MANY = 500
+
+
+@pytest.fixture
+def page(browser: Browser, system: System) -> Iterator[Page]:
+    """Return the page of a person who has just signed up."""
+    context = browser.new_context()
+    yield sign_up(context.new_page(), system)
+    context.close()
+
+
+def drop(page: Page, paths: list[Path]) -> None:
+    """Drop files on the page as a file manager does."""
+    session = devtools(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    expect(page.locator("#drop-target")).to_be_visible()
+    session.send("Input.dispatchDragEvent", {"type": "drop", "x": 300, "y": 300, "data": data})
+
+
+def test_files_and_whole_folders_are_dropped_anywhere(
+    page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    (alone,) = make_pictures(tmp_path, make_image, ["alone.jpg"])
+    # A browser tells at most 100 entries of a folder at a time.
+    names = [f"album/{number}.jpg" for number in range(2)] + ["album/in/deep.jpg"]
+    make_pictures(tmp_path, make_image, names, seed=10)
+    (tmp_path / "album" / ".hidden").write_text("of a file manager")
+    drop(page, [alone, tmp_path / "album"])
+    for name in ("alone.jpg", "0.jpg", "1.jpg", "deep.jpg"):
+        expect_card(page, name)
+    expect(page.locator("#queue-rows > li")).to_have_count(4)
+    expect(page.locator("#drop-target")).to_be_hidden()
+
+
+def test_a_folder_is_chosen(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    make_pictures(tmp_path, make_image, ["trip/sea.jpg", "trip/day two/hill.jpg"], seed=20)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(tmp_path / "trip")
+    for name in ("sea.jpg", "hill.jpg"):
+        expect_card(page, name)
+
+
+def test_a_picture_is_pasted(page: Page) -> None:
+    page.evaluate(
+        """async () => {
+          const canvas = Object.assign(document.createElement("canvas"), { width: 60, height: 40 });
+          canvas.getContext("2d").fillRect(10, 10, 20, 20);
+          const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File([blob], "image.png", { type: "image/png" }));
+          document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }"""
+    )
+    expect(card(page, "pasted-")).to_have_attribute("data-status", "ready", timeout=PATIENCE)
+
+
+def test_a_row_tells_how_far_it_is(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    (path,) = make_large(tmp_path, make_image, ["large.png"])
+    session = devtools(page)
+    limit_uploads(session, SLOW)
+    page.set_input_files("#file", path)
+    expect(row(page, "large.png").locator(".status")).to_have_text(
+        re.compile(r"\d+ % · [\d.]+ [kM]B/s · \d+ s"), timeout=PATIENCE
+    )
+    expect(page.locator("#queue-overall")).to_have_text(re.compile(r"0 of 1 sent · \d+ % · \d+ s left"))
+    limit_uploads(session, -1)
+    expect_row(page, "large.png", "ready")
+    expect(row(page, "large.png").locator("a")).to_have_attribute(
+        "href", re.compile(r"^/uploads/[0-9a-f-]{36}/$")
+    )
+    expect(page.locator("#queue-overall")).to_have_text("1 of 1 sent")
+
+
+def test_one_is_cancelled_and_tried_again(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    paths = make_large(tmp_path, make_image, ["first.png", "second.png"])
+    session = devtools(page)
+    limit_uploads(session, SLOW)
+    page.set_input_files("#file", paths)
+    expect_row(page, "second.png", "sending")
+    page.get_by_role("button", name="Cancel: second.png").click()
+    expect_row(page, "second.png", "cancelled")
+    limit_uploads(session, -1)
+    expect_row(page, "first.png", "ready")
+    expect(card(page, "second.png")).to_have_count(0)
+    page.get_by_role("button", name="Try again: second.png").click()
+    expect_row(page, "second.png", "ready")
+    expect_card(page, "second.png")
+
+
+def test_all_are_cancelled(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(5)]
+    limit_uploads(devtools(page), SLOW)
+    page.set_input_files("#file", make_large(tmp_path, make_image, names))
+    page.get_by_role("button", name="Cancel all").click()
+    for name in names:
+        expect_row(page, name, "cancelled")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#queue")).to_be_hidden()
+    expect(page.locator("li.card")).to_have_count(0)
+
+
+def web_process(system: System) -> int:
+    return next(pid for pid, line in system.processes().items() if "uvicorn" in line)
+
+
+def test_a_server_that_is_killed_is_waited_for(
+    page: Page, system: System, make_image: MakeImage, tmp_path: Path
+) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    session = devtools(page)
+    limit_uploads(session, SLOW)
+    page.set_input_files("#file", make_large(tmp_path, make_image, names))
+    expect_row(page, "0.png", "sending")
+    os.kill(web_process(system), signal.SIGKILL)
+    expect(page.locator("#queue-notice")).to_contain_text("no connection", timeout=PATIENCE)
+    limit_uploads(session, -1)
+    for name in names:
+        expect_row(page, name, "ready")
+        expect_card(page, name)
+    expect(page.locator("#queue-notice")).to_be_hidden()
+
+
+def test_going_offline_and_back(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    paths = make_large(tmp_path, make_image, ["there.png", "back.png"])
+    session = devtools(page)
+    limit_uploads(session, SLOW)
+    page.set_input_files("#file", paths)
+    expect_row(page, "there.png", "sending")
+    page.context.set_offline(True)
+    expect(page.locator("#queue-notice")).to_contain_text("no connection", timeout=PATIENCE)
+    page.context.set_offline(False)
+    limit_uploads(session, -1)
+    for path in paths:
+        expect_row(page, path.name, "ready")
+
+
+def test_a_redis_that_is_killed_is_not_noticed(
+    page: Page, system: System, make_image: MakeImage, tmp_path: Path
+) -> None:
+    redis = system.redis()
+    assert redis is not None
+    os.kill(redis, signal.SIGKILL)
+    paths = make_pictures(tmp_path, make_image, ["one.jpg", "two.jpg"], seed=30)
+    page.set_input_files("#file", paths)
+    for path in paths:
+        expect_row(page, path.name, "ready")
+    wait_until(system.is_ready, seconds=30)
+
+
+def test_what_was_being_sent_goes_on_after_reloading(
+    page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    names = [f"{number}.png" for number in range(4)]
+    session = devtools(page)
+    limit_uploads(session, SLOW)
+    page.set_input_files("#file", make_large(tmp_path, make_image, names))
+    expect_row(page, "0.png", "sending")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    limit_uploads(session, -1)
+    for name in names:
+        expect_row(page, name, "ready")
+        expect_card(page, name)
+    page.reload()
+    expect(page.locator("#queue")).to_be_hidden()
+
+
+def test_what_the_browser_did_not_keep_is_to_be_chosen_again(
+    page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    (path,) = make_large(tmp_path, make_image, ["lost.png"])
+    limit_uploads(devtools(page), 50_000)
+    # A browser that has no room keeps the name alone.
+    page.evaluate(
+        """() => {
+          const put = IDBObjectStore.prototype.put;
+          IDBObjectStore.prototype.put = function (entry) {
+            if (entry.data) throw new DOMException("No room.", "QuotaExceededError");
+            return put.call(this, entry);
+          };
+        }"""
+    )
+    page.set_input_files("#file", path)
+    expect_row(page, "lost.png", "sending")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(row(page, "lost.png")).to_contain_text("Choose it again")
+    page.reload()
+    expect(row(page, "lost.png")).to_have_count(0)
+
+
+def test_each_tab_sends_its_own(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    mine, other = make_large(tmp_path, make_image, ["mine.png", "other.png"])
+    limit_uploads(devtools(page), SLOW)
+    page.set_input_files("#file", mine)
+    expect_row(page, "mine.png", "sending")
+    second = page.context.new_page()
+    second.goto(page.url)
+    second.set_input_files("#file", other)
+    # What another tab is sending is not taken from it, and each sees what the other has sent.
+    for tab in (second, page):
+        for name in ("mine.png", "other.png"):
+            expect_card(tab, name)
+    expect(row(second, "mine.png")).to_have_count(0)
+    expect(row(page, "other.png")).to_have_count(0)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that says how large it is, and no more."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + bytes(99)
+    )
+
+
+REFUSALS = {
+    "letter.txt": (b"Dear Ada", "letter.txt is no picture of a kind we take"),
+    "cut.jpg": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "cut.jpg"),
+    "bomb.png": (png_header(60_000, 60_000), "pixels"),
+}
+
+
+def test_the_server_tells_why_it_refuses(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    for name, (data, _) in REFUSALS.items():
+        (tmp_path / name).write_bytes(data)
+    (good,) = make_pictures(tmp_path, make_image, ["good.jpg"], seed=40)
+    page.set_input_files("#file", [*(tmp_path / name for name in REFUSALS), good])
+    for name, (_, words) in REFUSALS.items():
+        expect_row(page, name, "failed")
+        expect(row(page, name)).to_contain_text(words)
+        # The same bytes would be refused again.
+        expect(row(page, name).locator(".retry")).to_be_hidden()
+    expect_row(page, "good.jpg", "ready")
+    expect(page.locator("#queue-overall")).to_have_text("1 of 1 sent · 3 failed")
+
+
+def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    with path.open("wb") as file:
+        file.truncate(51 * 1024 * 1024)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.set_input_files("#file", path)
+    expect(row(page, "huge.jpg")).to_contain_text("at most")
+    assert sent == []
+
+
+def answer_with(page: Page, status: int, detail: str, headers: dict[str, str], times: int) -> None:
+    """Let the next uploads be answered like this, as a proxy or a quota would."""
+    body = json.dumps({"status": status, "detail": detail, "code": "test"})
+
+    def answer(route: Route) -> None:
+        route.fulfill(status=status, body=body, headers=headers, content_type="application/problem+json")
+
+    page.route("**/api/uploads/", answer, times=times)
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [(413, "photo.jpg is too large."), (507, "Your room is used up: delete some images.")],
+)
+def test_other_refusals_are_told_in_the_servers_words(
+    page: Page, make_image: MakeImage, tmp_path: Path, status: int, detail: str
+) -> None:
+    answer_with(page, status, detail, {}, times=1)
+    page.set_input_files("#file", make_pictures(tmp_path, make_image, ["photo.jpg"], seed=50 + status % 7))
+    expect_row(page, "photo.jpg", "failed")
+    expect(row(page, "photo.jpg")).to_contain_text(detail)
+    # Room can be made; what is too large stays so.
+    expect(row(page, "photo.jpg").locator(".retry")).to_be_visible(visible=status == 507)
+
+
+def test_where_the_server_asks_to_wait_all_wait(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    answer_with(page, 429, "Too many.", {"Retry-After": "2"}, times=1)
+    paths = make_pictures(tmp_path, make_image, [f"{number}.jpg" for number in range(5)], seed=60)
+    page.set_input_files("#file", paths)
+    expect(page.locator("#queue-notice")).to_contain_text("the server asks to wait", timeout=PATIENCE)
+    for path in paths:
+        expect_row(page, path.name, "ready")
+    expect(page.locator("#queue-notice")).to_be_hidden()
+
+
+def test_all_that_failed_is_tried_again(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    answer_with(page, 507, "No room.", {}, times=2)
+    paths = make_pictures(tmp_path, make_image, ["one.jpg", "two.jpg"], seed=70)
+    page.set_input_files("#file", paths)
+    for path in paths:
+        expect_row(page, path.name, "failed")
+    page.get_by_role("button", name="Try all failed again").click()
+    for path in paths:
+        expect_row(page, path.name, "ready")
+
+
+def test_where_streams_are_blocked_the_page_asks(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    page.route("**/api/events/**", lambda route: route.abort())
+    page.reload()
+    (path,) = make_pictures(tmp_path, make_image, ["asked.jpg"], seed=80)
+    page.set_input_files("#file", path)
+    expect_card(page, "asked.jpg")
+    expect_row(page, "asked.jpg", "ready")
+
+
+def test_500_files_at_once_leave_the_page_usable(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    paths = make_pictures(tmp_path, make_image, [f"{number:03}.jpg" for number in range(MANY)])
+    page.evaluate(
+        """() => {
+          let last = performance.now();
+          window.longest = 0;
+          const beat = (now) => {
+            window.longest = Math.max(window.longest, now - last);
+            last = now;
+            requestAnimationFrame(beat);
+          };
+          requestAnimationFrame(beat);
+        }"""
+    )
+    page.set_input_files("#file", paths)
+    expect(page.locator("#queue-rows > li")).to_have_count(MANY)
+    # It answers while it sends: folded, and open again.
+    fold = page.get_by_role("button", name="Fold")
+    fold.click()
+    expect(page.locator("#queue-rows")).to_be_hidden()
+    fold.click()
+    expect(page.locator("#queue-overall")).to_have_text(f"{MANY} of {MANY} sent", timeout=4 * PATIENCE)
+    expect(page.locator("li.card")).to_have_count(MANY, timeout=PATIENCE)
+    # Milliseconds between two frames, on two cores that also receive and render.
+    assert page.evaluate("window.longest") < 2000
+
+
+def test_the_end_is_told_once(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    page.evaluate(
+        """() => {
+          window.told = [];
+          const region = document.getElementById("announcements");
+          const note = () => window.told.push(region.textContent);
+          new MutationObserver(note).observe(region, { childList: true });
+        }"""
+    )
+    paths = make_pictures(tmp_path, make_image, [f"{number}.jpg" for number in range(6)], seed=90)
+    page.set_input_files("#file", paths)
+    for path in paths:
+        expect_row(page, path.name, "ready")
+    page.wait_for_function("window.told.some((text) => /changed|ready/.test(text))")
+    told = " ".join(page.evaluate("window.told"))
+    assert told.count("Complete") <= 1
+    assert len(page.evaluate("window.told")) <= len(paths)
