@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from uploads import account_pages, image_pages, notice_pages, pages, webhook_pages
+from uploads import account_pages, image_pages, language_pages, notice_pages, pages, webhook_pages
 from uploads.accounts import SignInLinkView
 
 urlpatterns = [
@@ -26,6 +26,7 @@ urlpatterns = [
         webhook_pages.resend,
         name="resend",
     ),
+    path("i18n/setlang/", language_pages.choose, name="set_language"),
     path("accounts/link/", SignInLinkView.as_view(), name="sign_in_link"),
     path("accounts/", include("allauth.urls")),
 ]
