@@ -17,6 +17,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
+from deploy.borrowed import BORROWED
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = [ROOT / name for name in ("myproject", "processing", "uploads")]
 CATALOGUES = sorted(ROOT.glob("uploads/locale/*/LC_MESSAGES/django.po"))
@@ -51,6 +53,8 @@ def extract_texts() -> Catalog:
         found = extract("python", BytesIO(source.encode()), keywords, options={"encoding": "utf-8"})
         for _line, text, _comments, context in found:
             catalog.add(text, context=context)
+    for text in BORROWED:
+        catalog.add(text)
     return catalog
 
 

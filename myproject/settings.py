@@ -111,7 +111,7 @@ TEMPLATES = [
     },
 ]
 
-# The languages of pages and mail, named in themselves; `CONTRIBUTING.md` tells how to add one.
+# The languages of pages and mail; `CONTRIBUTING.md` tells how to add one.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = "en"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600

@@ -2,11 +2,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import allauth
 import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
 
 from deploy import messages
+from deploy.borrowed import BORROWED
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w*\}")
 # A percent sign that is no placeholder has a space behind it.
@@ -86,6 +88,11 @@ def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
     assert "%(filename)s is ready" in found  # a call in code
     assert "anyone with the address" in found  # a lazy one
     assert "{name} is larger than {limit} MB; send a smaller file." in found  # a refusal
+
+
+def test_what_is_borrowed_of_allauth_is_still_said_there() -> None:
+    theirs = Path(allauth.__file__).parent / "locale" / "de" / "LC_MESSAGES" / "django.po"
+    assert {*BORROWED} <= {message.id for message in messages.read_catalogue(theirs)}
 
 
 def test_updating_keeps_what_is_there_and_marks_what_resembles_it(tmp_path: Path) -> None:

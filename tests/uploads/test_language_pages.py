@@ -19,6 +19,12 @@ def test_every_page_offers_the_languages_without_a_script(client: Client, db: No
     assert '<input type="hidden" name="next" value="/accounts/login/?next=/account/">' in page
 
 
+def test_a_language_is_named_in_itself(client: Client, db: None) -> None:
+    page = client.get("/accounts/login/", headers={"Accept-Language": "de"}).content.decode()
+    assert 'value="de" lang="de" aria-current="true">Deutsch</button>' in page
+    assert 'value="en" lang="en">English</button>' in page
+
+
 def test_a_language_is_chosen_and_stays(client: Client, db: None) -> None:
     assert choose(client, "de", next="/accounts/login/?x=1") == "/accounts/login/?x=1"
     assert client.cookies["django_language"]["max-age"] == 365 * 24 * 3600

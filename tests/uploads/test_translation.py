@@ -164,7 +164,7 @@ def test_a_page_has_no_english(
 ) -> None:
     of_each = {"image": [[upload.pk] for upload in images], "webhook": [[endpoint.pk]]}
     for arguments in of_each.get(name, [[]]):
-        answer = reader.get(reverse(name, args=arguments), {"id": [upload.pk for upload in images]})
+        answer = reader.get(reverse(name, args=arguments), {"id": [str(upload.pk) for upload in images]})
         assert answer.status_code == 200
         assert left_over(answer.content.decode(), english) == []
 
