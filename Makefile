@@ -23,6 +23,9 @@ endif
 # What the browser is given of other people's: npm packages, each as one file.
 FRONTEND := frontend/dist/vendor
 
+# What people read in other languages than English, as Django reads it.
+MESSAGES := $(patsubst %.po,%.mo,$(wildcard uploads/locale/*/LC_MESSAGES/*.po))
+
 # What `manage.py check --deploy` looks at: settings of a production site.
 PRODUCTION := VAR_DIR=.venv/check DEBUG=0 HTTPS=1 ALLOWED_HOSTS=photos.example \
 	SITE_URL=https://photos.example CSRF_TRUSTED_ORIGINS=https://photos.example \
@@ -35,27 +38,27 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test soak check bench lock clean
+.PHONY: help run test soak check messages bench lock clean
 
 help:  ## Say what there is to do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-run: .venv/run.stamp $(REDIS) $(FRONTEND)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
+run: .venv/run.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
 # Journeys and faults measure out their own processes; everything else is shared out among the cores. That ARGS
 # leaves nothing of a part (pytest's status 5) is no failure.
 PYTEST := $(BIN)/python -m pytest
-test: .venv/dev.stamp $(REDIS) $(FRONTEND)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
+test: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
 	$(PYTEST) -n auto -m "not journey and not fault" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n 2 --dist loadfile -m journey $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault and not pixels" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n 3 --dist worksteal --database=postgresql -m fault $(ARGS) || test $$? -eq 5
 
-soak: .venv/dev.stamp $(REDIS) $(FRONTEND)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
+soak: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
-check: .venv/dev.stamp $(FRONTEND)  ## Check style, format, types, import rules, migrations, deployment settings
+check: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Check style, format, types, import rules, migrations, deployment settings
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
@@ -64,6 +67,9 @@ check: .venv/dev.stamp $(FRONTEND)  ## Check style, format, types, import rules,
 	VAR_DIR=.venv/check $(BIN)/python manage.py check --fail-level WARNING
 	@echo "manage.py check --deploy, with production settings"
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+messages: .venv/dev.stamp  ## Bring the texts of every language up to date with the code, to be translated
+	$(BIN)/python -m deploy.messages --update
 
 bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures only)
 	@var/benchmarks/peers/bin/python -m benchmarks $(ARGS)
@@ -78,7 +84,7 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 	$(COMPILE) benchmarks/thumbor.in --output-file benchmarks/thumbor.txt $(ARGS)
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
-	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv frontend/node_modules frontend/dist $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:
@@ -97,6 +103,9 @@ clean:  ## Remove the environment and every cache; media/ and var/ stay
 $(FRONTEND): frontend/package-lock.json frontend/package.json $(wildcard frontend/vendor/*.js) .venv/pyvenv.cfg
 	@deploy/npm.sh frontend
 	@touch $@
+
+%.mo: %.po .venv/pyvenv.cfg
+	@$(BIN)/python -m deploy.messages
 
 # The peers have environments of their own. Where one cannot be installed there is no stamp.
 var/benchmarks/installed.stamp: $(wildcard benchmarks/*.txt) benchmarks/package-lock.json requirements/run.txt .venv/run.stamp

@@ -8,12 +8,21 @@ class Refusal(Exception):
     """A reason, fit to be read by a person, why a file cannot be taken or processed.
 
     `str(refusal)` is the sentence that tells what is wrong and what to do; `code` is stable
-    and meant for programs; `status` is the answer's HTTP status.
+    and meant for programs; `status` is the answer's HTTP status. Template and values are kept,
+    so that whoever answers people can say the same in their language. The template is a literal
+    where it is raised, for there `make messages` finds it.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
     status: ClassVar[HTTPStatus]
+
+    def __init__(self, template: str, **values: str | int) -> None:
+        super().__init__(template)
+        self.template, self.values = template, values
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values)
 
 
 class TransientError(Exception):

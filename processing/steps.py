@@ -88,7 +88,7 @@ def _run_leased(original: Original, step: Step) -> None:
         return
     try:
         if leases.is_spent(lease):
-            raise GaveUp(_why_spent(lease))
+            raise _given_up(lease)
         rows = _render(original, step)
         _finish(original, step, lease, rows)
     except Refusal as refusal:
@@ -113,10 +113,10 @@ def _begin(original: Original, step: Step) -> Lease | None:
     return lease
 
 
-def _why_spent(lease: Lease) -> str:
+def _given_up(lease: Lease) -> GaveUp:
     if lease.last_error:
-        return "The storage could not be reached for a long time; try again later."
-    return "Processing this image broke off several times; it may be damaged or too demanding."
+        return GaveUp("The storage could not be reached for a long time; try again later.")
+    return GaveUp("Processing this image broke off several times; it may be damaged or too demanding.")
 
 
 def open_source(*, original: Original, step: Step) -> Source:

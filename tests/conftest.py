@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.utils import translation
 from PIL import Image
 from redis import Redis
 from rest_framework.authtoken.models import Token
@@ -49,6 +50,13 @@ def _clean_media() -> Iterator[None]:
     for name in ("originals", "renditions"):
         shutil.rmtree(Path(settings.MEDIA_ROOT) / name, ignore_errors=True)
     shutil.rmtree(FOLDER / "var" / "handover", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """Leave no language to the next test: a request's stays with its thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from rest_framework.authtoken.models import Token
 from sesame.views import LoginView
 
-from uploads import mail
+from uploads import mail, preferences
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -57,7 +58,8 @@ class SignInLinkView(LoginView):  # type: ignore[misc]  # django-sesame is untyp
 # allauth imports this module for its adapter, so the receiver is there before any sign-up.
 @receiver(user_signed_up)
 def send_welcome(request: HttpRequest, user: User, **_kwargs: object) -> None:
-    """Greet a new person by mail, in the background."""
+    """Greet a new person by mail, in the background, and go on in the language of their sign-up."""
+    preferences.choose_language(person=user, language=get_language() or "")
     if user.email:
         AccountAdapter(request).send_mail("account/email/welcome", user.email, {"user": user})
 

@@ -5,6 +5,8 @@ import re
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
+from django.utils.translation import gettext as _
+
 # Characters that an address may have.
 MAX_LENGTH = 2000
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
@@ -31,7 +33,7 @@ def check_address(url: str, *, private_allowed: bool) -> None:
     """
     host = split_address(url).hostname or ""
     if not private_allowed and (_is_private_literal(host) or host.rstrip(".").endswith("localhost")):
-        raise InvalidAddress(f"{host} is not an address of the public internet.")
+        raise InvalidAddress(_("%(host)s is not an address of the public internet.") % {"host": host})
 
 
 def split_address(url: str) -> SplitResult:
@@ -42,7 +44,7 @@ def split_address(url: str) -> SplitResult:
         if complete and len(url) <= MAX_LENGTH and _URL.fullmatch(url):
             return parts
     raise InvalidAddress(
-        "Give an address such as https://example.com/hook: http or https, without a password, in ASCII."
+        _("Give an address such as https://example.com/hook: http or https, without a password, in ASCII.")
     )
 
 

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.decorators import action
@@ -62,7 +63,8 @@ class UploadViewSet(
         if wanted is None:
             return uploads
         if wanted not in Upload.Status.values:
-            raise ValidationError({"status": [f"{wanted!r} is none of {', '.join(Upload.Status.values)}."]})
+            known = {"wanted": wanted, "known": ", ".join(Upload.Status.values)}
+            raise ValidationError({"status": [_("%(wanted)r is none of %(known)s.") % known]})
         return uploads.filter(status=wanted)
 
     @extend_schema(parameters=[OpenApiParameter("status", enum=Upload.Status.values)])
@@ -149,7 +151,7 @@ def _last_event_id(request: Request) -> int | None:
     if not text:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise ValidationError({"last_event_id": [f"{text!r} is no event's id."]})
+        raise ValidationError({"last_event_id": [_("%r is no event's id.") % text]})
     return int(text)
 
 

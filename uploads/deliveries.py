@@ -9,12 +9,14 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.translation import override
 
 from processing.errors import TransientError
 from uploads import digests, endpoints, webhooks
 from uploads.endpoints import ATTEMPT_TIME
 from uploads.mail import MAIL_ERRORS
 from uploads.models import Delivery, Endpoint
+from uploads.preferences import language_of
 from uploads.webhooks import NotTaken
 
 # Seconds after which a published delivery that nobody took up is taken for lost: while others wait in
@@ -85,14 +87,20 @@ def deliver(delivery_id: str) -> Delivery | None:
     delivery = _claim(delivery_id)
     if delivery is None:
         return None
+    # What is sent, and what is noted of it, is read by its owner.
+    with override(language_of(delivery.event.owner)):
+        _send(delivery)
+    _finish(delivery)
+    waiting = _ready(drained=False).filter(endpoint=delivery.endpoint_id)
+    return waiting.first() if delivery.endpoint_id else None
+
+
+def _send(delivery: Delivery) -> None:
     try:
         _CHANNELS[Delivery.Channel(delivery.channel)].send(delivery)
     except (*MAIL_ERRORS, NotTaken) as error:
         _postpone(delivery, error)
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not taken: {error}") from error
-    _finish(delivery)
-    waiting = _ready(drained=False).filter(endpoint=delivery.endpoint_id)
-    return waiting.first() if delivery.endpoint_id else None
 
 
 @transaction.atomic

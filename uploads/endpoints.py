@@ -66,7 +66,7 @@ def add(*, owner: User, url: str, description: str = "", events: Sequence[str] =
     """Make an endpoint with its first secret; raise `TooManyEndpoints`."""
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)
     if endpoints_of(owner).count() >= LIMIT:
-        raise TooManyEndpoints(f"You have {LIMIT} webhooks, which is the most; delete one first.")
+        raise TooManyEndpoints("You have {limit} webhooks, which is the most; delete one first.", limit=LIMIT)
     endpoint = Endpoint.objects.create(
         owner=owner, url=url, description=description, events=_in_order(events)
     )

@@ -46,7 +46,11 @@ class HashingUploadHandler(FileUploadHandler):
         limit: int = settings.DARKROOM["MAX_UPLOAD_BYTES"]
         if start + len(raw_data) > limit:
             self.file.close()
-            raise TooLarge(f"{self.file_name} is larger than {limit / 1024**2:.0f} MB; send a smaller file.")
+            raise TooLarge(
+                "{name} is larger than {limit} MB; send a smaller file.",
+                name=self.file_name or "",
+                limit=f"{limit / 1024**2:.0f}",
+            )
         self.digest.update(raw_data)
         self.file.write(raw_data)
         return None

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from processing import configuration
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC
+from uploads.failures import stored_sentence
 
 
 class Upload(models.Model):
@@ -94,6 +95,11 @@ class Upload(models.Model):
     def point(self) -> str:
         """Return where its crops are to look, as renditions name it."""
         return self.focus.point if self.focus else AUTOMATIC
+
+    @property
+    def failure(self) -> str:
+        """Return why it has failed, in the present language, "" where it has not."""
+        return stored_sentence(code=self.error_code, detail=self.error_detail)
 
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that its owner has been told of, smallest first.
@@ -182,6 +188,11 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.name} {self.upload_id}"
 
+    @property
+    def detail(self) -> str:
+        """Return why it has happened, in the present language, "" where nobody has to be told."""
+        return stored_sentence(code=self.data.get("code", ""), detail=self.data.get("detail", ""))
+
     def payload(self) -> dict[str, Any]:
         """Return the event as programs get it, over a stream and over webhooks alike."""
         return {"type": self.name, "timestamp": self.created_at.isoformat(), "data": self.data}
@@ -199,6 +210,8 @@ class Preferences(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
     )
     email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
+    # "" where none was chosen.
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name_plural = _("preferences")

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, override
 
 from uploads import webhooks
 from uploads.models import Delivery, Event, Preferences
-from uploads.preferences import email_choice
+from uploads.preferences import email_choice, language_of
 
 # The events that people are told of.
 _NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED)
@@ -21,7 +21,8 @@ def create(event: Event) -> None:
     webhooks.create_deliveries(event)
     if event.name not in _NOTICED:
         return
-    subject = _subject(event)
+    with override(language_of(event.owner)):
+        subject = _subject(event)
     Delivery.objects.create(
         event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=timezone.now()
     )

@@ -14,6 +14,7 @@ from threading import Thread, Timer
 from time import monotonic
 from urllib.parse import SplitResult
 
+from django.utils.translation import gettext as _
 from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -53,7 +54,8 @@ def post(*, url: str, headers: Mapping[str, str], body: bytes, private_allowed: 
         return _post(url, headers, body, ends_at, private_allowed=private_allowed)
     except (InvalidAddress, HTTPError, HTTPException, OSError, ValueError) as error:
         if isinstance(error, TimeoutError) or monotonic() >= ends_at:
-            raise NoAnswer(f"There was no answer within {TIME_LIMIT:g} seconds.") from error
+            words = _("There was no answer within %(seconds)s seconds.")
+            raise NoAnswer(words % {"seconds": f"{TIME_LIMIT:g}"}) from error
         raise NoAnswer(_reason(error)) from error
 
 
@@ -102,7 +104,8 @@ def _resolve(parts: SplitResult, ends_at: float) -> list[str]:
 def _public(addresses: Sequence[str], parts: SplitResult) -> list[str]:
     public = [address for address in addresses if is_public(address)]
     if not public:
-        raise InvalidAddress(f"{parts.hostname} is not on the public internet, so nothing is sent there.")
+        words = _("%(host)s is not on the public internet, so nothing is sent there.")
+        raise InvalidAddress(words % {"host": parts.hostname})
     return public
 
 
@@ -118,7 +121,7 @@ def _connect(parts: SplitResult, addresses: Sequence[str], ends_at: float) -> HT
                 raise
         else:
             return connection
-    raise InvalidAddress(f"{parts.hostname} has no address.")
+    raise InvalidAddress(_("%(host)s has no address.") % {"host": parts.hostname})
 
 
 def _connection(parts: SplitResult, address: str, *, seconds: float) -> HTTPConnection:

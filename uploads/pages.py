@@ -21,7 +21,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from processing.errors import Refusal, TransientError
-from uploads import events, gallery, services
+from uploads import events, failures, gallery, services
 from uploads.accounts import person_of
 from uploads.handlers import HashedFile
 from uploads.models import Upload
@@ -109,7 +109,9 @@ def home(request: HttpRequest) -> HttpResponse:
     try:
         files = cast("list[HashedFile]", request.FILES.getlist("file"))
     except Refusal as refusal:
-        messages.error(request, _("%(why)s Nothing of this batch was taken.") % {"why": refusal})
+        messages.error(
+            request, _("%(why)s Nothing of this batch was taken.") % {"why": failures.sentence(refusal)}
+        )
         return redirect("home")
     return _home(request, files)
 
@@ -262,7 +264,7 @@ def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> Non
     try:
         received = services.receive_upload(owner=person_of(request), file=file, visibility=visibility)
     except Refusal as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, failures.sentence(refusal))
     except TransientError:
         messages.error(request, _("%(name)s could not be stored just now. Send it again.") % name)
     else:

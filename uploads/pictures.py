@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -38,21 +39,21 @@ _RETRY_AFTER = 2
 @require_safe
 def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpResponse:
     """Answer `/i/<id>/<preset>`, in the best format accepted, or `/i/<id>/<preset>.<ext>`."""
-    preset_name, _, extension = name.partition(".")
+    preset_name, _dot, extension = name.partition(".")
     preset = configuration.preset_named(preset_name)
     upload = services.live_uploads().filter(pk=upload_id).first()
     if upload is None or not _may_see(request, upload):
-        return _not_found("There is no such image.")
+        return _not_found(_("There is no such image."))
     if preset is None:
-        return _not_found(f"There is no preset {preset_name!r}.", code="no_such_preset")
+        return _not_found(_("There is no preset %r.") % preset_name, code="no_such_preset")
     if extension and extension not in _FORMATS_BY_EXTENSION:
-        return _not_found(f"There is no format {extension!r}.", code="no_such_format")
+        return _not_found(_("There is no format %r.") % extension, code="no_such_format")
     rows = {row.format: row for row in upload.shown_renditions() if row.preset == preset.name}
     if not rows:
         return _vary(_not_ready(upload, preset), negotiated=not extension)
     row = rows.get(_FORMATS_BY_EXTENSION[extension]) if extension else _best(request, rows)
     if row is None:
-        return _not_found(f"This image has no {extension} in this preset.", code="no_such_format")
+        return _not_found(_("This image has no %s in this preset.") % extension, code="no_such_format")
     freshness = "private, no-cache" if _is_private(upload) else "public, max-age=60"
     return _vary(_send(request, row, freshness), negotiated=not extension)
 
@@ -68,7 +69,7 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
         return _send(request, row, f"public, {_FOREVER}")
     if row and (request.user.is_staff or any(_may_see(request, upload) for upload in uploads)):
         return _send(request, row, f"private, {_FOREVER}")
-    return _not_found("There is no such rendition; the image may have been deleted or rendered anew.")
+    return _not_found(_("There is no such rendition; the image may have been deleted or rendered anew."))
 
 
 @require_safe
@@ -76,11 +77,11 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     """Send the original to its owner, as an attachment that no browser opens as a page."""
     upload = services.live_uploads().filter(pk=upload_id, owner=_viewer(request)).first()
     if upload is None:
-        return _not_found("There is no such image.")
+        return _not_found(_("There is no such image."))
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
-        return _not_found("The original's file is missing.", code="original_missing")
+        return _not_found(_("The original's file is missing."), code="original_missing")
     except StorageUnavailable:
         return _storage_away()
     headers = _attachment_headers(upload, upload.original)
@@ -160,7 +161,9 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
         with call_storage(lambda: default_storage.open(row.key)) as file:
             body = call_storage(file.read)
     except FileMissing:
-        return _not_found("The rendition's file is missing; reprocess the image.", code="rendition_missing")
+        return _not_found(
+            _("The rendition's file is missing; reprocess the image."), code="rendition_missing"
+        )
     except StorageUnavailable:
         return _storage_away()
     return HttpResponse(body, content_type=f"image/{row.format}", headers=headers)
@@ -169,7 +172,7 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
 def _not_ready(upload: Upload, preset: Preset) -> HttpResponse:
     """Answer for a rendition that is not there: why it never will be, or a picture in its place."""
     if upload.status == Upload.Status.FAILED:
-        return _not_found(upload.error_detail, code=upload.error_code)
+        return _not_found(upload.failure, code=upload.error_code)
     color = upload.original.color if upload.thumbnails_ready_at else ""
     size = preset.output_size((upload.original.width, upload.original.height))
     return HttpResponse(
@@ -195,5 +198,5 @@ def _storage_away() -> HttpResponse:
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         code="storage_unavailable",
         title="The storage is not available",
-        detail="The file cannot be read just now; try again in a minute.",
+        detail=_("The file cannot be read just now; try again in a minute."),
     )

@@ -1,5 +1,6 @@
-"""What people have chosen: how much mail they want."""
+"""What people have chosen: how much mail they want, and in which language."""
 
+from django.conf import settings
 from django.contrib.auth.models import User
 
 from uploads.models import Preferences
@@ -14,3 +15,14 @@ def email_choice(person: User) -> str:
 def choose_email(*, person: User, choice: str) -> None:
     """Note which mail a person wants from now on; mail that is on its way still comes."""
     Preferences.objects.update_or_create(owner=person, defaults={"email": choice})
+
+
+def language_of(person: User) -> str:
+    """Return the language in which workers write to a person: the chosen one, while there is it."""
+    chosen = Preferences.objects.filter(owner=person).values_list("language", flat=True).first()
+    return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+
+def choose_language(*, person: User, language: str) -> None:
+    """Note in which language a person reads from now on; notices that are written stay as they are."""
+    Preferences.objects.update_or_create(owner=person, defaults={"language": language})

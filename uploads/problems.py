@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as html_csrf_failure
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -13,6 +14,7 @@ from rest_framework.views import exception_handler as default_handler
 
 from processing.errors import Refusal
 from processing.storages import FileMissing, StorageUnavailable
+from uploads import failures
 
 CONTENT_TYPE = "application/problem+json"
 # What programs may rely on, by Django REST framework's own exceptions.
@@ -47,26 +49,28 @@ def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
         status=HTTPStatus.NOT_FOUND,
         code="not_found",
         title="Not Found",
-        detail="There is nothing at this address.",
+        detail=_("There is nothing at this address."),
     )
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what an API view raises into a problem; None leaves it to Django as a bug of ours."""
     if isinstance(error, Refusal):
-        body = problem(status=error.status, code=error.code, title=error.title, detail=str(error))
+        body = problem(
+            status=error.status, code=error.code, title=error.title, detail=failures.sentence(error)
+        )
         return Response(body, status=error.status, content_type=CONTENT_TYPE)
     if isinstance(error, StorageUnavailable):
         return _away(
             code="storage_unavailable",
             title="The storage is not available",
-            detail="The file could not be stored just now and was not taken; send it again in a minute.",
+            detail=_("The file could not be stored just now and was not taken; send it again in a minute."),
         )
     if isinstance(error, OperationalError | InterfaceError):
         return _away(
             code="database_unavailable",
             title="The database is not available",
-            detail="The database did not answer just now; send the request again in a minute.",
+            detail=_("The database did not answer just now; send the request again in a minute."),
         )
     if isinstance(error, Http404 | FileMissing):
         error = exceptions.NotFound()
@@ -86,7 +90,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             status=HTTPStatus.FORBIDDEN,
             code="csrf_failed",
             title="The request was not verified",
-            detail="Reload the page and try again, or send an API token.",
+            detail=_("Reload the page and try again, or send an API token."),
         )
     return html_csrf_failure(request, reason)
 

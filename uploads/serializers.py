@@ -120,7 +120,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         """Return why it has failed."""
         if upload.status != Upload.Status.FAILED:
             return None
-        return {"code": upload.error_code, "detail": upload.error_detail}
+        return {"code": upload.error_code, "detail": upload.failure}
 
     @extend_schema_field(PlaceholderSerializer(allow_null=True))
     def get_placeholder(self, upload: Upload) -> dict[str, str] | None:

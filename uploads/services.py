@@ -179,7 +179,9 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
         try:
             row.save(update_fields=["deleted_at"])
         except IntegrityError as error:
-            raise SentAgain(f"You have sent {row.filename} again meanwhile; look for the new one.") from error
+            raise SentAgain(
+                "You have sent {filename} again meanwhile; look for the new one.", filename=row.filename
+            ) from error
         events.record(row, Event.Name.RESTORED)
         if row.is_unfinished:
             # Its steps went on, and did not count for it.

@@ -2,7 +2,15 @@
 
 from django.urls import include, path
 
-from uploads import account_pages, image_pages, notice_pages, pages, staff_pages, webhook_pages
+from uploads import (
+    account_pages,
+    image_pages,
+    language_pages,
+    notice_pages,
+    pages,
+    staff_pages,
+    webhook_pages,
+)
 from uploads.accounts import SignInLinkView
 
 urlpatterns = [
@@ -30,6 +38,7 @@ urlpatterns = [
     path("status/figures", staff_pages.status_figures, name="status_figures"),
     path("status/retry", staff_pages.retry_all, name="status_retry_all"),
     path("status/retry/<uuid:upload_id>", staff_pages.retry, name="status_retry"),
+    path("i18n/setlang/", language_pages.choose, name="set_language"),
     path("accounts/link/", SignInLinkView.as_view(), name="sign_in_link"),
     path("accounts/", include("allauth.urls")),
 ]

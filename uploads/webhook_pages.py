@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from processing.errors import Refusal
-from uploads import endpoints, services, webhooks
+from uploads import endpoints, failures, services, webhooks
 from uploads.accounts import person_of
 from uploads.addresses import MAX_LENGTH, InvalidAddress
 from uploads.models import Endpoint, Event
@@ -121,7 +121,7 @@ def _tell(request: HttpRequest, call: Callable[[], Any], words: Any) -> None:
     try:
         call()
     except Refusal as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, failures.sentence(refusal))
     else:
         messages.success(request, words)
 

@@ -9,6 +9,7 @@ from time import monotonic
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from standardwebhooks import Webhook
 
 from processing.errors import TransientError
@@ -60,8 +61,10 @@ def send(delivery: Delivery) -> None:
     delivery.status_code = answer.status
     if not 200 <= answer.status < 300:
         retry_after = answer.retry_after if answer.status in _PACED else 0
-        reason = f"The endpoint answered {answer.status}. {answer.excerpt}".strip()
-        raise NotTaken(reason, gone=answer.status == _GONE, retry_after=retry_after)
+        words = _("The endpoint answered %(status)s.") % {"status": answer.status}
+        raise NotTaken(
+            f"{words} {answer.excerpt}".strip(), gone=answer.status == _GONE, retry_after=retry_after
+        )
 
 
 def new_secret() -> str:

@@ -68,8 +68,11 @@ def check_pixels(size: Size, *, limits: Limits, name: str = "The file") -> None:
     """Raise `TooManyPixels` if a frame of that size is too large."""
     if size[0] * size[1] > limits.pixels:
         raise TooManyPixels(
-            f"{name} has {size[0]} × {size[1]} pixels; "
-            f"at most {limits.pixels / 1e6:.0f} megapixels are taken."
+            "{name} has {width} × {height} pixels; at most {limit} megapixels are taken.",
+            name=name,
+            width=size[0],
+            height=size[1],
+            limit=f"{limits.pixels / 1e6:.0f}",
         )
 
 
@@ -90,4 +93,9 @@ def _check_signature(stream: BinaryIO, *, limits: Limits, name: str) -> None:
     signatures = [pair for format in limits.formats for pair in _SIGNATURES[format]]
     if not any(start[offset : offset + len(magic)] == magic for offset, magic in signatures):
         *most, last = (_SPELLING.get(format, format) for format in limits.formats)
-        raise UnsupportedFormat(f"{name} is no picture of a kind we take; send {', '.join(most)} or {last}.")
+        raise UnsupportedFormat(
+            "{name} is no picture of a kind we take; send {most} or {last}.",
+            name=name,
+            most=", ".join(most),
+            last=last,
+        )

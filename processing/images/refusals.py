@@ -45,10 +45,14 @@ def decoder_errors(name: str) -> Iterator[None]:
         except Refusal:
             raise
         except MemoryError as error:
-            raise TooManyPixels(f"{name} needs more memory than is given; send a smaller version.") from error
+            raise TooManyPixels(
+                "{name} needs more memory than is given; send a smaller version.", name=name
+            ) from error
         except Image.DecompressionBombError as error:
-            raise TooManyPixels(f"{name} has many more pixels than are taken; send a smaller one.") from error
+            raise TooManyPixels(
+                "{name} has many more pixels than are taken; send a smaller one.", name=name
+            ) from error
         except Exception as error:
             raise UnreadableImage(
-                f"{name} is damaged or incomplete; try to open and save it again."
+                "{name} is damaged or incomplete; try to open and save it again.", name=name
             ) from error

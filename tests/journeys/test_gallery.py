@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import MakeImage
 from tests.journeys.browsing import PATIENCE, card, devtools, expect_card, make_pictures, row, sign_up, upload

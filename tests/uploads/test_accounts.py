@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from rest_framework.authtoken.models import Token
 from sesame.utils import get_query_string
 
-from uploads import accounts
+from uploads import accounts, preferences
 
 PASSWORD = "correct-horse-battery"
 SIGN_UP = {"username": "ada", "email": "ada@example.org", "password1": PASSWORD, "password2": PASSWORD}
@@ -55,6 +55,15 @@ def test_sign_up_signs_in_and_queues_a_welcome(client: Client, queued: list[dict
     assert message["to"] == ["ada@example.org"]
     assert "Hello ada," in message["body"]
     assert django_mail.outbox == []
+
+
+def test_whoever_signs_up_is_written_to_in_the_language_of_the_page(
+    client: Client, queued: list[dict[str, Any]]
+) -> None:
+    client.post("/accounts/signup/", SIGN_UP, headers={"Accept-Language": "de"})
+    assert queued[0]["subject"] == "Willkommen bei Darkroom"
+    assert "Guten Tag ada,\n\ndas Konto ist eingerichtet." in queued[0]["body"]
+    assert preferences.language_of(User.objects.get(username="ada")) == "de"
 
 
 def test_sign_up_succeeds_while_the_broker_is_away(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from tests.conftest import MakeImage, Send
 from tests.inbox import Inbox, body_of
@@ -206,3 +207,37 @@ def test_two_sweeps_at_once_make_one_digest(inbox: Inbox, upload: Upload) -> Non
     assert len(heads) == 1
     at_once(*[partial(deliveries.deliver, heads[0])] * 4)
     assert [message["Subject"] for message in inbox.messages] == ["20 images are ready"]
+
+
+@pytest.fixture
+def german(owner: User) -> User:
+    preferences.choose_language(person=owner, language="de")
+    return owner
+
+
+@pytest.mark.usefixtures("german")
+def test_a_digest_is_in_the_language_of_the_person(inbox: Inbox, send: Send, make_image: MakeImage) -> None:
+    finish(send())
+    finish(send(make_image(seed=1)), name="sea.png", error="sea.png is damaged.")
+    pass_time(10)
+    digests.gather()
+    send_due()
+    (message,) = inbox.messages
+    assert message["Subject"] == "1 Bild ist fertig, 1 Bild konnte nicht verarbeitet werden"
+    text = body_of(message)
+    assert "- photo.jpg ist fertig\n" in text
+    # What was noted of the failure is English; what its code means is told.
+    assert "- sea.png konnte nicht verarbeitet werden\n  Die Datei ist beschädigt oder unvollständig;" in text
+    assert "Mit allen Größen und Adressen ansehen:" in text
+
+
+@pytest.mark.usefixtures("german")
+def test_a_single_mail_is_in_the_language_of_the_person(inbox: Inbox, upload: Upload) -> None:
+    finish(upload)
+    pass_time(10)
+    digests.gather()
+    send_due()
+    (message,) = inbox.messages
+    assert message["Subject"] == "photo.jpg ist fertig"
+    assert "Mit allen Größen und Adressen ansehen:" in body_of(message)
+    assert get_language() == "en"

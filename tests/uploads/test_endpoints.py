@@ -133,6 +133,20 @@ class TestGone:
         assert "It answered 410 Gone." in message.body
         assert "/account/webhooks/" in message.body
 
+    def test_its_owner_is_told_in_their_language(
+        self, delivery: Delivery, owner: User, receiver: Receiver
+    ) -> None:
+        preferences.choose_language(person=owner, language="de")
+        receiver.status = 410
+        fail(delivery)
+        delivery.refresh_from_db()
+        assert delivery.last_error == "Der Endpunkt hat mit 410 geantwortet."
+        notice = Event.objects.get(name="webhook.disabled").deliveries.get(channel="email")
+        deliveries.deliver(str(notice.pk))
+        (message,) = mail.outbox
+        assert message.subject == f"Der Webhook {receiver.url} ist abgeschaltet"
+        assert "Er hat mit 410 Gone geantwortet." in message.body
+
     def test_nothing_is_sent_until_it_is_enabled_again(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver, send: Send, make_image: Any
     ) -> None:

@@ -57,7 +57,7 @@ def test_notices_are_the_persons_own(signed_in: Client, person: User) -> None:
 
 def test_a_notice_leads_to_its_image_while_there_is_one(signed_in: Client, person: User) -> None:
     here, gone = notify(person, "here"), notify(person, "gone")
-    Upload.objects.filter(pk=gone.event.upload_id).update(deleted_at=timezone.now())
+    Upload.objects.filter(events=gone.event).update(deleted_at=timezone.now())
     page = signed_in.get("/notices/").content.decode()
     assert f"/uploads/{here.event.upload_id}/" in page
     assert f"/uploads/{gone.event.upload_id}/" not in page

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils.translation import override
 
 from tests.conftest import Send
 from uploads import events, preferences
@@ -38,3 +39,18 @@ def test_without_an_address_there_is_no_mail(send: Send, owner: User) -> None:
     owner.save()
     events.record(send(), Event.Name.READY)
     assert Delivery.objects.get().channel == "in_app"
+
+
+def test_a_notice_is_in_the_language_of_the_person(send: Send, owner: User) -> None:
+    preferences.choose_language(person=owner, language="de")
+    upload = send()
+    with override("en"):
+        events.record(upload, Event.Name.READY)
+    assert {row.subject for row in Delivery.objects.all()} == {"photo.jpg ist fertig"}
+
+
+def test_a_notice_is_not_in_the_language_of_whoever_made_it_happen(send: Send) -> None:
+    upload = send()
+    with override("de"):
+        events.record(upload, Event.Name.FAILED, code="unreadable_image", detail="It is damaged.")
+    assert {row.subject for row in Delivery.objects.all()} == {"photo.jpg could not be processed"}

@@ -42,3 +42,20 @@ def test_no_other_choice_is_taken(owner: User, client_of: Callable[[User], APICl
 def test_whoever_is_not_signed_in_chooses_nothing() -> None:
     assert APIClient().get("/api/settings/").status_code == 401
     assert APIClient().patch("/api/settings/", {"email": "none"}, format="json").status_code == 401
+
+
+def test_english_unless_another_language_is_chosen(owner: User, stranger: User) -> None:
+    preferences.choose_language(person=owner, language="de")
+    assert (preferences.language_of(owner), preferences.language_of(stranger)) == ("de", "en")
+
+
+def test_one_choice_leaves_the_other(owner: User) -> None:
+    preferences.choose_language(person=owner, language="de")
+    preferences.choose_email(person=owner, choice="each")
+    preferences.choose_language(person=owner, language="de")
+    assert (preferences.language_of(owner), preferences.email_choice(owner)) == ("de", "each")
+
+
+def test_a_language_that_is_no_more_is_not_written_in(owner: User) -> None:
+    preferences.choose_language(person=owner, language="la")
+    assert preferences.language_of(owner) == "en"

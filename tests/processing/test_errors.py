@@ -1,0 +1,42 @@
+import ast
+import pickle
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from processing.errors import Refusal
+from processing.images.refusals import TooManyPixels, UnreadableImage
+
+ROOT = Path(settings.BASE_DIR)
+REFUSALS = {kind.__name__ for kind in Refusal.__subclasses__()}
+
+
+def raised() -> list[ast.Call]:
+    """Return every call in our code that makes a refusal."""
+    sources = [path.read_text() for app in ("uploads", "processing") for path in (ROOT / app).rglob("*.py")]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [node for node in nodes if isinstance(node.func, ast.Name) and node.func.id in REFUSALS]
+
+
+def test_a_refusal_says_its_sentence() -> None:
+    refusal = TooManyPixels("{name} has {width} × {height} pixels.", name="sea.png", width=4, height=3)
+    assert str(refusal) == "sea.png has 4 × 3 pixels."
+
+
+@pytest.mark.parametrize("name", ["{0}.png", "{name}", "100 %s.png"])
+def test_a_name_is_no_template(name: str) -> None:
+    assert str(UnreadableImage("{name} is damaged.", name=name)) == f"{name} is damaged."
+
+
+def test_a_refusal_survives_the_way_between_processes() -> None:
+    refusal = pickle.loads(pickle.dumps(UnreadableImage("{name} is damaged.", name="{odd}.png")))
+    assert str(refusal) == "{odd}.png is damaged."
+    assert refusal.template == "{name} is damaged."
+
+
+def test_every_template_is_a_literal_that_can_be_found_and_translated() -> None:
+    assert {"TooLarge", "GaveUp", "UnsupportedFormat"} <= REFUSALS
+    calls = raised()
+    assert len(calls) >= 10
+    assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []

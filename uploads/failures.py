@@ -1,0 +1,26 @@
+"""Refusals in the reader's language: of a request at hand, and those that are stored in English."""
+
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from processing.errors import Refusal
+
+# What is told of a stored failure in any other language: its values are not known any more.
+SENTENCES = {
+    "unsupported_format": _("The file is no picture of a kind we take; send it in another format."),
+    "unreadable_image": _("The file is damaged or incomplete; try to open and save it again."),
+    "too_many_pixels": _("The image has more pixels than are taken; send a smaller version."),
+    "original_missing": _("The original's file is missing from the storage; send it again."),
+    "processing_failed": _("Processing this image did not succeed; try again later."),
+}
+
+
+def sentence(refusal: Refusal) -> str:
+    """Return what a refusal says, in the present language."""
+    return gettext(refusal.template).format(**refusal.values)
+
+
+def stored_sentence(*, code: str, detail: str) -> str:
+    """Return what is stored of a failure: as it is in English, what its code means in another language."""
+    in_english = (get_language() or "en").partition("-")[0] == "en"
+    return detail if in_english or code not in SENTENCES else str(SENTENCES[code])

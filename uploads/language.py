@@ -1,0 +1,18 @@
+"""The language of a request: chosen by a person (a cookie), or else what their browser asks for."""
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+
+# Pictures and figures are the same in every language, and caches must not keep one for each.
+WITHOUT_WORDS = {"picture", "rendition", "original", "healthz", "readyz", "metrics", "favicon"}
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Activate the language of a request, and tell caches of it where the answer has words."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Add `Content-Language` and `Vary` to all but pictures and what programs watch."""
+        if request.resolver_match and request.resolver_match.view_name in WITHOUT_WORDS:
+            return response
+        return super().process_response(request, response)
