@@ -1,6 +1,7 @@
 """The gallery in a real browser: it follows, it scrolls, it can be used by keyboard, and nothing moves."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,9 +136,7 @@ def test_all_is_done_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Pa
     expect_card(page, gone)
     links.first.focus()
     page.keyboard.press("Enter")
-    expect(page).to_have_url(
-        f"{page.url.split('/uploads/')[0].rstrip('/')}/uploads/{page.url.split('/')[-2]}/"
-    )
+    expect(page).to_have_url(re.compile(r"/uploads/[0-9a-f-]{36}/$"))
     expect(page.get_by_role("heading", level=1)).to_have_text(gone)
 
 
@@ -182,7 +181,7 @@ def test_ten_thousand_images_stay_smooth(full_gallery: Page) -> None:
           }
         }"""
     )
-    assert page.locator("li.card").count() == MANY
+    assert page.locator("li.card").count() >= MANY
     many = frames(page)
     # Milliseconds: what a frame takes with all of them is about what it takes with a few.
     assert many < 3 * few + 50, (few, many)
@@ -218,7 +217,7 @@ def test_coming_back_shows_the_same_place(full_gallery: Page, system: System) ->
     name = page.locator("ul.cards").nth(2).locator(".name").nth(20).text_content()
     third.evaluate("page => page.scrollIntoView()")
     address = third.get_attribute("data-page") or ""
-    page.wait_for_function("([address]) => location.search === address", arg=[address])
+    page.wait_for_function("address => location.pathname + location.search === address", arg=address)
     page.reload()
     expect(page.get_by_text("Back to the newest")).to_be_visible()
     expect(card(page, name or "")).to_have_count(1)

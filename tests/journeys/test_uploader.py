@@ -242,14 +242,9 @@ def test_each_tab_sends_its_own(page: Page, make_image: MakeImage, tmp_path: Pat
 
 def png_header(width: int, height: int) -> bytes:
     """Return a PNG that says how large it is, and no more."""
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + struct.pack(">I", 13)
-        + chunk
-        + struct.pack(">I", zlib.crc32(chunk))
-        + bytes(99)
-    )
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [b"\x89PNG\r\n\x1a\n", struct.pack(">I", 13), header, struct.pack(">I", zlib.crc32(header))]
+    return b"".join([*parts, struct.pack(">I", 16), b"IDAT", bytes(20)])
 
 
 REFUSALS = {

@@ -266,7 +266,7 @@ gallery.addEventListener("keydown", (event) => {
 // Note which page of the gallery is seen, so that coming back shows it again.
 const seen = new IntersectionObserver((entries) => {
   const page = entries.findLast((entry) => entry.isIntersecting)?.target;
-  if (page) history.replaceState(history.state, "", `${location.pathname}${page.dataset.page}`);
+  if (page) history.replaceState(history.state, "", page.dataset.page);
 }, { rootMargin: "-45% 0px -50% 0px" });
 
 // A row that the end of a page has left unfinished goes on with the next page.
