@@ -1,10 +1,25 @@
-"""System checks: what a production site should not be set to."""
+"""System checks: what is missing, and what a production site should not be set to."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core import checks
+
+
+@checks.register(checks.Tags.staticfiles)
+def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return a warning where the browser's part of other people's code is not built."""
+    if finders.find("vendor/htmx.js"):
+        return []
+    return [
+        checks.Warning(
+            "The front end is not built: the pages lack their scripts.",
+            hint="Run deploy/npm.sh frontend; make does it by itself.",
+            id="darkroom.W002",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -122,14 +122,16 @@ def _broken_histories() -> Iterator[str]:
 
 def _is_history(names: list[str], upload: Upload) -> bool:
     """Tell whether events can have come like this; what failed may have become ready later."""
-    moves = [name for name in names if name in Event.REPEATED]
+    moves = [name for name in names if name in (Event.Name.DELETED, Event.Name.RESTORED)]
     if moves != [Event.Name.DELETED, Event.Name.RESTORED] * (len(moves) // 2):
         return False
-    names = [name for name in names if name not in Event.REPEATED]
+    told, names = names, [name for name in names if name not in Event.REPEATED]
     if len(set(names)) < len(names) or names[:1] != [Event.Name.RECEIVED]:
         return False
     ready, failed = Event.Name.READY in names, Event.Name.FAILED in names
     if ready and Event.Name.THUMBNAILS_READY not in names[: names.index(Event.Name.READY)]:
+        return False
+    if Event.Name.REPROCESSED in told and not ready:
         return False
     return ready if upload.status == Upload.Status.READY else failed
 

@@ -145,7 +145,7 @@ def test_where_all_is_well(upload: Upload) -> None:
 
 
 def test_where_a_deletion_was_taken_back_again_and_again(upload: Upload) -> None:
-    add_events(*Event.REPEATED * 2)
+    add_events(*[Event.Name.DELETED, Event.Name.RESTORED] * 2, Event.Name.REPROCESSED, Event.Name.REPROCESSED)
     assert violations(answered(upload)) == []
 
 

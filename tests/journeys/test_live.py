@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from deploy.claims import HOST
 from tests.conftest import MakeImage
-from tests.journeys.test_upload import PATIENCE, send_by_token
+from tests.journeys.browsing import PATIENCE
+from tests.journeys.test_upload import send_by_token
 from tests.system import System
 from tests.threads import at_once
 

@@ -1,8 +1,11 @@
-"""System checks: webhooks into the own network are warned of."""
+"""System checks: what is warned of."""
 
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -26,3 +29,13 @@ def test_the_warning_fails_a_deployments_check() -> None:
 
 def test_without_them_there_is_no_warning() -> None:
     assert "darkroom.W001" not in found(at_deployment=True)
+
+
+def test_a_front_end_that_is_not_built_is_warned_of(settings: Any, tmp_path: Path) -> None:
+    assert "darkroom.W002" not in found(at_deployment=False)
+    settings.STATICFILES_DIRS = [tmp_path]
+    finders.get_finder.cache_clear()
+    try:
+        assert "darkroom.W002" in found(at_deployment=False)
+    finally:
+        finders.get_finder.cache_clear()
