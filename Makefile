@@ -52,7 +52,7 @@ PYTEST := $(BIN)/python -m pytest
 test: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
 	$(PYTEST) -n auto -m "not journey and not fault" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n 2 --dist loadfile -m journey $(ARGS) || test $$? -eq 5
-	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault and not pixels" $(ARGS) || test $$? -eq 5
+	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault" $(ARGS) || test $$? -eq 5
 	$(PYTEST) -n 3 --dist worksteal --database=postgresql -m fault $(ARGS) || test $$? -eq 5
 
 soak: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")

@@ -76,11 +76,24 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what asks for PostgreSQL where the tests run on SQLite: it runs on the other pass."""
-    if config.getoption("--database") == "sqlite":
-        left_out = [item for item in items if item.get_closest_marker("postgresql")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out on each database what only the other one can show.
+
+    On SQLite that is what asks for PostgreSQL, on PostgreSQL what asks no database: it ran on SQLite.
+    """
+    wanted = _may_run_on_sqlite if config.getoption("--database") == "sqlite" else _asks_a_database
+    left_out = [item for item in items if not wanted(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if wanted(item)]
+
+
+def _may_run_on_sqlite(item: pytest.Item) -> bool:
+    return item.get_closest_marker("postgresql") is None
+
+
+def _asks_a_database(item: pytest.Item) -> bool:
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    marked = any(item.get_closest_marker(name) for name in ("django_db", "fault", "postgresql"))
+    return marked or not {"db", "transactional_db"}.isdisjoint(fixtures)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -5,8 +5,6 @@ from PIL import Image, ImageFilter
 
 from processing.images.attention import focus_of
 
-pytestmark = pytest.mark.pixels
-
 GREY = (128, 128, 128)
 SKIN = (224, 172, 105)
 

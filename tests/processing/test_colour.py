@@ -19,8 +19,6 @@ from processing.images.profiles import SRGB_CURVE, profile_of
 from processing.images.reduction import decoded_view
 from tests.processing.pictures import LIMITS, distance, mean_color, rendered
 
-pytestmark = pytest.mark.pixels
-
 ORANGE = (192, 96, 48)
 P3, BT2020 = 12, 9
 CHRM_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)

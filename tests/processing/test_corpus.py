@@ -27,8 +27,6 @@ from tests.processing.pictures import (
 )
 from tests.processing.processes import ROOT
 
-pytestmark = pytest.mark.pixels
-
 REFUSED = {"unsupported_format", "unreadable_image", "too_many_pixels"}
 FOLDERS = [
     "photos",

@@ -9,8 +9,6 @@ import pytest
 from processing.images.encoders import Encoders
 from processing.images.encoding import Encoded
 
-pytestmark = pytest.mark.pixels
-
 
 def result(number: int) -> Encoded:
     return Encoded(str(number).encode(), number, number)

@@ -15,8 +15,6 @@ from processing.images.source import decode
 from processing.presets import Preset, Recipe
 from tests.processing.pictures import LIMITS, distance, opened
 
-pytestmark = pytest.mark.pixels
-
 ALL = Limits(pixels=10**8, animation_pixels=10**8, formats=INPUT_FORMATS + EXTRA_FORMATS)
 PRESET = Preset(name="p", width=60)
 

@@ -33,8 +33,6 @@ from tests.processing.pictures import (
     rendered,
 )
 
-pytestmark = pytest.mark.pixels
-
 FLIPS = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,

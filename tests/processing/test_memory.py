@@ -3,11 +3,7 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.processing.processes import COUNT_FAULTS, ROOT
-
-pytestmark = pytest.mark.pixels
 
 KEEP = "from processing import memory; memory.keep()"
 

@@ -15,8 +15,6 @@ from processing.images.source import decode
 from tests.conftest import MakeImage
 from tests.processing.pictures import LIMITS, SMALL, corpus_files
 
-pytestmark = pytest.mark.pixels
-
 NOTHING = Metadata(camera="", profile="", frames=1, gps=False, taken_at=None)
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"]
 POSITION = {1: "N", 2: (47.0, 22.0, 0.0), 3: "E", 4: (8.0, 32.0, 0.0)}

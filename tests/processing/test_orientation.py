@@ -5,8 +5,6 @@ from PIL import Image
 
 from processing.images.orientation import swapped, turned, turned_box
 
-pytestmark = pytest.mark.pixels
-
 PART = (1, 0, 3, 1)
 
 
