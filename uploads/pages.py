@@ -29,6 +29,8 @@ from uploads.models import Upload
 # How many images one action is done to, and how many cards are drawn anew at once.
 SELECTED = 500
 CARDS_A_REQUEST = 60
+# How many cards of the gallery are seen without scrolling, on a small screen.
+SEEN_FIRST = 4
 
 # What the scripts say; each is drawn into the page in the reader's language.
 WORDS = {
@@ -68,10 +70,19 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the card of an upload shows: a rendition of this preset, none while it is ""."""
+    """What the card of an upload shows: a rendition of this preset, none while it is "".
+
+    `is_first` tells that it is among those that are seen without scrolling.
+    """
 
     upload: Upload
     preset: str
+    is_first: bool = False
+
+    @property
+    def loading(self) -> str:
+        """Return when a browser fetches the picture: at once where it is seen first."""
+        return "eager" if self.is_first else "lazy"
 
     @property
     def position(self) -> gallery.Position:
@@ -131,7 +142,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
     last_event = events.newest(owner_id=person_of(request).pk)
     filters = _filters(request)
     page = gallery.page_of(services.uploads_of(person_of(request)), filters)
-    cards = make_cards(page.uploads)
+    cards = make_cards(page.uploads, first=SEEN_FIRST)
     context = {
         "page": page,
         "cards": cards,
@@ -212,9 +223,12 @@ def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpRes
     return answer
 
 
-def make_cards(uploads: Iterable[Upload]) -> list[Card]:
-    """Return what the cards of these uploads show."""
-    return [Card(upload=upload, preset=gallery.card_preset(upload)) for upload in uploads]
+def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
+    """Return what the cards of these uploads show, of which the first ones are seen first."""
+    return [
+        Card(upload=upload, preset=gallery.card_preset(upload), is_first=number < first)
+        for number, upload in enumerate(uploads)
+    ]
 
 
 def tell_deleted(request: HttpRequest, uploads: Sequence[Upload]) -> None:

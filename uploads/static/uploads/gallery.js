@@ -36,16 +36,34 @@ function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
+function isLoaded(image) {
+  return image.complete && image.naturalWidth > 0;
+}
+
 // Show a blurred picture until the image itself is there.
-function showPlaceholder(card) {
+function drawPlaceholder(card) {
   const image = card.querySelector("img");
-  if (!image || !card.dataset.thumbhash || (image.complete && image.naturalWidth)) return;
+  if (!image || isLoaded(image)) return;
   const { w, h, rgba } = thumbHashToRGBA(bytesOf(card.dataset.thumbhash));
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [w, h];
   canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(rgba), w, h), 0, 0);
   image.closest("picture").before(canvas);
   image.addEventListener("load", () => canvas.remove(), { once: true });
+}
+
+// Only those in sight are worth the work.
+const inSight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    inSight.unobserve(target);
+    drawPlaceholder(target);
+  }
+});
+
+function showPlaceholder(card) {
+  const image = card.querySelector("img");
+  if (image && card.dataset.thumbhash && !isLoaded(image)) inSight.observe(card);
 }
 
 // --- Drawing cards anew ------------------------------------------------------------------------
@@ -63,8 +81,8 @@ async function fetchCards(ids) {
 // Put a newly drawn card where the former one was; focus, selection and a picture that is loaded stay.
 function replace(old, card) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-  const [picture, newPicture] = [old.querySelector("picture"), card.querySelector("picture")];
-  if (picture && picture.outerHTML === newPicture?.outerHTML) newPicture.replaceWith(picture);
+  const [image, newImage] = [old.querySelector("img"), card.querySelector("img")];
+  if (image && image.src === newImage?.src) newImage.closest("picture").replaceWith(image.closest("picture"));
   card.querySelector("input").checked = old.querySelector("input").checked;
   old.replaceWith(card);
   showPlaceholder(card);
