@@ -38,10 +38,10 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test soak check messages bench lock clean
+.PHONY: help run test soak screenshots check messages bench lock clean
 
 help:  ## Say what there is to do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 run: .venv/run.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
@@ -57,6 +57,9 @@ test: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run every test, on SQ
 
 soak: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
+
+screenshots: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Take a picture of every page and state; those of the README anew
+	@$(BIN)/python -m tests.screenshots
 
 check: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Check style, format, types, import rules, migrations, deployment settings
 	$(BIN)/python -m ruff check

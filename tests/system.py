@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -130,6 +131,18 @@ class System:
     def worker(self, queue: str) -> list[int]:
         """Return the processes of a queue's worker: the main one first, then those of its pool."""
         return sorted(pid for pid, line in self.processes().items() if f"--hostname {queue}@" in line)
+
+    @contextlib.contextmanager
+    def held(self, queue: str) -> Iterator[None]:
+        """Hold a queue's worker still, so that what comes to it stays there."""
+        pids = self.worker(queue)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float) -> None:

@@ -1,8 +1,6 @@
 """The system as people meet it, started once for all journeys, and a real browser."""
 
 import email
-import os
-import shutil
 from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
@@ -10,22 +8,12 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from deploy.claims import any_free_port
 from tests.conftest import IN_CI
+from tests.journeys import chromium
 from tests.system import System
-
-# Nothing of the browser's own may go out: these machines reach no other site.
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Mailbox(MessageHandler):
@@ -64,16 +52,14 @@ def system(tmp_path_factory: pytest.TempPathFactory, mailbox: tuple[Mailbox, str
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Return a headless Chromium; the one on the PATH, for none can be installed by pip."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    """Return a headless Chromium."""
+    path = chromium.path()
     if path is None:
         if IN_CI:
             pytest.fail("There is no Chromium.")
         pytest.skip("There is no Chromium; install it, or set CHROMIUM to its path.")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
+    with chromium.launched(path) as browser:
+        yield browser
 
 
 @pytest.fixture

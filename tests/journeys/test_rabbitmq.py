@@ -1,9 +1,6 @@
 """The system on RabbitMQ, with quorum queues."""
 
-import contextlib
-import os
 import re
-import signal
 import time
 from collections.abc import Iterator
 
@@ -68,23 +65,10 @@ def test_it_runs_on_quorum_queues(
     assert "Failed to" not in system.output()
 
 
-@contextlib.contextmanager
-def stopped(system: System, queue: str) -> Iterator[None]:
-    """Hold a queue's worker still, so that what comes to it stays there."""
-    pids = system.worker(queue)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 def test_a_node_that_is_killed_comes_back_with_its_queues(
     system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
 ) -> None:
-    with stopped(system, "thumbnails"):
+    with system.held("thumbnails"):
         sent = [send(system, token, make_image(seed=10 + number)) for number in range(3)]
         rabbitmq.kill()
         sent += [send(system, token, make_image(seed=20 + number)) for number in range(3)]

@@ -1,0 +1,147 @@
+"""The stage: a running system with people and their images, and pages as these people see them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys import landscapes
+from tests.journeys.chromium import DESK
+from tests.receiver import Receiver, receiving
+from tests.system import System, wait_until
+
+# Milliseconds: the stage shares two cores with everything it starts.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+PASSWORD = "a long enough passphrase"
+# The demo person is of the staff, as `make run` makes it.
+PERSON, NEWCOMER, STAFF = "mira", "theo", "demo"
+
+_MAKE_PEOPLE = f"""
+from django.contrib.auth.models import User
+from sesame.utils import get_query_string
+for name in {[PERSON, NEWCOMER]!r}:
+    person = User.objects.create_user(name, name + "@example.com", {PASSWORD!r})
+    print(name, get_query_string(person))
+"""
+
+
+class Stage:
+    """People on a system: Mira with images and webhooks, Theo with nothing yet, and the demo person."""
+
+    def __init__(self, *, system: System, browser: Browser, folder: Path, side: int) -> None:
+        self.system = system
+        self._browser = browser
+        self.screen = DESK  # on which pages are opened
+        self._folder = folder
+        self._side = side
+        self._seeds = count()
+        self._signed_in: dict[str, Any] = {}
+
+    @contextmanager
+    def set(self, *, images: int) -> Iterator["Stage"]:
+        """Let the people in, send Mira's images, and set up her webhooks."""
+        self._sign_in_all()
+        with receiving() as receiver:
+            self._send_images(images)
+            self._set_up_webhooks(receiver)
+            yield self
+
+    @contextmanager
+    def visit(self, path: str = "/", *, person: str = "") -> Iterator[Page]:
+        """Open a page in a browser of its own, as nobody or signed in as a person."""
+        context = self._browser.new_context(storage_state=self._signed_in.get(person), **self.screen.device)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{self.system.url}{path}")
+        yield page
+        context.close()
+
+    @contextmanager
+    def held(self, queue: str) -> Iterator[None]:
+        """Hold a queue's worker still once nothing is to be done: at work it may have locked the database."""
+        with self.visit(person=PERSON) as page:
+            wait_until(lambda: not self._has_unfinished(page), seconds=60)
+        with self.system.held(queue):
+            yield
+
+    def _has_unfinished(self, page: Page) -> bool:
+        address = f"{self.system.url}/api/uploads/?status="
+        answers = (page.request.get(address + status) for status in ("pending", "processing"))
+        return any(answer.json()["results"] for answer in answers)
+
+    def pictures(self, number: int) -> list[Path]:
+        """Return files of pictures that nobody has sent yet."""
+        seeds = [next(self._seeds) for _ in range(number)]
+        return landscapes.write(self._folder, count=number, side=self._side, first_seed=seeds[0])
+
+    def broken_picture(self) -> Path:
+        """Return the file of a picture that breaks off in the middle."""
+        whole = self.pictures(1)[0]
+        broken = whole.with_name(f"broken-{whole.name}")
+        broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        return broken
+
+    def file(self, name: str, *, size: int = 9) -> Path:
+        """Return a file that is no picture; it takes no room on the disk."""
+        path = self._folder / name
+        with path.open("wb") as file:
+            file.truncate(size)
+        return path
+
+    def _sign_in_all(self) -> None:
+        lines = self.system.manage("shell", "--no-imports", "--command", _MAKE_PEOPLE).stdout.splitlines()
+        for name, query in map(str.split, lines):
+            self._sign_in(name, f"{self.system.url}/accounts/link/{query}")
+        self._sign_in(STAFF, self.system.sign_in_link())
+
+    def _sign_in(self, name: str, link: str) -> None:
+        with self.visit() as page:
+            page.goto(link)
+            expect(page.locator(".person")).to_have_text(name)
+            self._signed_in[name] = page.context.storage_state()
+
+    def _send_images(self, number: int) -> None:
+        with self.visit(person=PERSON) as page:
+            page.set_input_files("#file", [*self.pictures(number), self.broken_picture()])
+            expect(page.locator(".card.ready")).to_have_count(number, timeout=2 * PATIENCE)
+            expect(page.locator(".card.failed")).to_have_count(1)
+            page.locator(".card.ready input").nth(2).check()
+            page.get_by_role("button", name="Make private").click()
+            expect(page.locator(".badge")).to_have_count(1)
+
+    def _set_up_webhooks(self, receiver: Receiver) -> None:
+        """Add two webhooks: one that is disabled, and one with a delivery that came and one that did not."""
+        with self.visit("/account/webhooks/", person=PERSON) as page:
+            for address in (f"{receiver.url}/former", receiver.url):
+                page.goto(f"{self.system.url}/account/webhooks/")
+                page.get_by_label("Address").fill(address)
+                page.get_by_label("Description").fill("The press office's archive")
+                page.get_by_label("upload.failed").check()
+                _press(page, "Add")
+                page.get_by_role("link", name=address, exact=True).click()
+                if address != receiver.url:
+                    _press(page, "Disable")
+            self._test(page, "delivered")
+            receiver.status = 500
+            self._test(page, "500")
+
+    def _test(self, page: Page, outcome: str) -> None:
+        """Have a test sent, and reload the page until it says what has come of it."""
+        _press(page, "Send a test")
+        latest = page.locator(".rows li").first
+
+        def reload_and_look() -> bool:
+            page.reload()
+            return outcome in latest.inner_text()
+
+        wait_until(reload_and_look, seconds=30)
+
+
+def _press(page: Page, name: str) -> None:
+    """Press a button and wait for the page that answers: to leave before would break the request off."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name).click()

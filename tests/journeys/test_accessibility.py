@@ -1,0 +1,80 @@
+"""Every state of every page: nothing for axe to find, nothing too wide, nothing that moves unasked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, Page
+
+from tests.journeys.chromium import DESK, PHONE, SCHEMES, Scheme, Screen
+from tests.journeys.stage import Stage
+from tests.journeys.states import STATES
+from tests.system import System
+
+pytestmark = pytest.mark.journey
+
+AXE = Path(settings.BASE_DIR) / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NARROWEST, WIDEST = Screen(320, 640), Screen(3840, 2160)
+# Which elements go beyond the edges of the page, if it scrolls sideways.
+BEYOND = """() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth <= clientWidth) return [];
+  const isBeyond = (box) => box.width > 0 && (box.right > clientWidth + 1 || box.left < -1);
+  const parts = [...document.querySelectorAll("body *")];
+  const found = parts.filter((part) => isBeyond(part.getBoundingClientRect()));
+  return [`${scrollWidth} > ${clientWidth}`, ...found.map((part) => part.outerHTML.slice(0, 120))];
+}"""
+
+
+@pytest.fixture(scope="module")
+def stage(system: System, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Return people with small pictures: this is not about pixels."""
+    folder = tmp_path_factory.mktemp("pictures")
+    with Stage(system=system, browser=browser, folder=folder, side=480).set(images=12) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module", params=STATES)
+def page(request: pytest.FixtureRequest, stage: Stage) -> Iterator[Page]:
+    """Return a page in each state, one after the other; the tests share it."""
+    with STATES[request.param](stage) as page:
+        yield page
+
+
+def found_by_axe(page: Page) -> list[str]:
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE.read_text())
+    options = {"runOnly": TAGS, "resultTypes": ["violations"]}
+    result: dict[str, Any] = page.evaluate("options => axe.run(document, options)", options)
+    return [
+        f"{violation['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing(page: Page, screen: Screen, scheme: Scheme) -> None:
+    screen.show(page, scheme)
+    assert found_by_axe(page) == []
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+@pytest.mark.parametrize("screen", [NARROWEST, WIDEST], ids=["narrowest", "widest"])
+def test_nothing_scrolls_sideways(page: Page, screen: Screen, direction: str) -> None:
+    screen.show(page)
+    page.evaluate("direction => document.documentElement.dir = direction", direction)
+    assert page.evaluate(BEYOND) == []
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage) -> None:
+    with STATES["queue_processing"](stage) as page:
+        moving = "document.getAnimations().length"
+        page.emulate_media(reduced_motion="no-preference")
+        assert page.evaluate(moving) > 0
+        page.emulate_media(reduced_motion="reduce")
+        assert page.evaluate(moving) == 0

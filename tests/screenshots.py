@@ -1,0 +1,107 @@
+"""Take a picture of each page and state of the site: `make screenshots`.
+
+A system of its own is started for it in a folder of its own, and stopped at the end. All pictures go to
+`var/screenshots`, and the few that the README shows, made small, to `docs/screenshots`.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page
+
+from tests.journeys import chromium
+from tests.journeys.chromium import DESK, PHONE, SCHEMES, Scheme, Screen
+from tests.journeys.stage import Stage
+from tests.journeys.states import STATES
+from tests.system import System
+
+ROOT = Path(__file__).resolve().parents[1]
+ALL = ROOT / "var" / "screenshots"
+SHOWN = ROOT / "docs" / "screenshots"
+# What the README shows, by state, screen and scheme: the name of the file, and what is topmost on the screen.
+README: dict[tuple[str, Screen, Scheme], tuple[str, str]] = {
+    ("queue_sending", DESK, "light"): ("gallery", "body"),
+    ("image_ready", DESK, "light"): ("image", "body"),
+    ("gallery_full", PHONE, "dark"): ("phone", "#filters"),
+}
+# How large such a file may be.
+MOST_BYTES = 60_000
+# What `.env` may name is not asked: everything is in the system's own folder.
+OWN = {"DEBUG": "0", "EMAIL_URL": "", "S3_BUCKET": "", "WEBHOOK_PRIVATE_ADDRESSES": "1"}
+# The pictures are below the screen, too, and each comes only when it is about to be seen.
+LOAD_ALL = "() => document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))"
+DRAWN = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
+# A line that is cut brings none.
+ALL_LOADED = """() => !navigator.onLine ||
+  [...document.images].every((image) => image.complete && image.naturalWidth > 0)"""
+
+
+def main() -> int:
+    """Take all pictures, say where they are, and return the exit status."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+    browser_path = chromium.path()
+    if browser_path is None:
+        print("There is no Chromium; install it, or set CHROMIUM to its path.", file=sys.stderr)
+        return 1
+    for folder in (ALL, SHOWN):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in ALL.glob("*.png"):
+        path.unlink()
+    with tempfile.TemporaryDirectory(prefix="darkroom-screenshots-") as name:
+        take_all(Path(name), browser_path)
+    print(f"{len(list(ALL.glob('*.png')))} pictures are in {ALL}, those of the README in {SHOWN}.")
+    return 0
+
+
+def take_all(folder: Path, browser_path: str) -> None:
+    """Start a system in a folder and take a picture of each state on each screen."""
+    system = System(folder, **OWN, DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    with (
+        (ALL / "system.log").open("w") as log,
+        contextlib.redirect_stdout(log),
+        system.ready(),
+        chromium.launched(browser_path) as browser,
+        Stage(system=system, browser=browser, folder=pictures, side=1920).set(images=24) as stage,
+    ):
+        for stage.screen, name in product((DESK, PHONE), STATES):
+            print(f"{name}, {stage.screen.width} pixels wide", file=sys.stderr)
+            with STATES[name](stage) as page:
+                take(page, name, stage.screen)
+
+
+def take(page: Page, name: str, screen: Screen) -> None:
+    """Take pictures of a state in light and dark."""
+    page.evaluate(LOAD_ALL)
+    page.wait_for_function(ALL_LOADED)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(DRAWN)
+        # The queue keeps its place on the screen, wherever the page is.
+        whole = page.locator("#queue, #drop-target").locator("visible=true").count() == 0
+        page.screenshot(path=ALL / f"{name}-{screen.width}-{scheme}.png", full_page=whole)
+        if (name, screen, scheme) in README:
+            file, top = README[name, screen, scheme]
+            page.locator(top).evaluate("element => element.scrollIntoView()")
+            save_small(page.screenshot(), SHOWN / f"{file}.webp")
+
+
+def save_small(png: bytes, path: Path) -> None:
+    """Write a picture as WebP, as well as it fits."""
+    picture = Image.open(BytesIO(png)).convert("RGB")
+    for quality in range(90, 20, -5):
+        picture.save(path, quality=quality, method=6)
+        if path.stat().st_size < MOST_BYTES:
+            return
+    raise ValueError(f"{path} does not fit into {MOST_BYTES} bytes.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
