@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from deploy.claims import any_free_port
 from tests.conftest import IN_CI
 from tests.journeys import chromium
+from tests.journeys.browsing import sign_up
 from tests.system import System
 
 
@@ -69,6 +70,14 @@ def page(browser: Browser, system: System) -> Iterator[Page]:
     page = context.new_page()
     page.goto(system.sign_in_link())
     yield page
+    context.close()
+
+
+@pytest.fixture
+def newcomer(browser: Browser, system: System) -> Iterator[Page]:
+    """Return the empty gallery of a person who has just signed up."""
+    context = browser.new_context()
+    yield sign_up(context.new_page(), system)
     context.close()
 
 

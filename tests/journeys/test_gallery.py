@@ -21,11 +21,9 @@ FIRST_PAGE = 150
 
 
 @pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
+def page(newcomer: Page) -> Page:
     """Return the page of a person who has just signed up."""
-    context = browser.new_context()
-    yield sign_up(context.new_page(), system)
-    context.close()
+    return newcomer
 
 
 @pytest.fixture(scope="module")

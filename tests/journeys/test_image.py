@@ -1,24 +1,21 @@
 """The page of one image in a real browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import MakeImage
-from tests.journeys.browsing import PATIENCE, card, expect_card, make_pictures, sign_up, upload
+from tests.journeys.browsing import PATIENCE, card, expect_card, make_pictures, upload
 from tests.system import System
 
 pytestmark = pytest.mark.journey
 
 
 @pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
+def page(newcomer: Page) -> Page:
     """Return the page of a person who has just signed up."""
-    context = browser.new_context()
-    yield sign_up(context.new_page(), system)
-    context.close()
+    return newcomer
 
 
 def open_image(page: Page, path: Path) -> None:

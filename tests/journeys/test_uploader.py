@@ -6,11 +6,10 @@ import re
 import signal
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.conftest import MakeImage
 from tests.journeys.browsing import (
@@ -23,7 +22,6 @@ from tests.journeys.browsing import (
     make_large,
     make_pictures,
     row,
-    sign_up,
 )
 from tests.system import System, wait_until
 
@@ -34,11 +32,9 @@ MANY = 500
 
 
 @pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
+def page(newcomer: Page) -> Page:
     """Return the page of a person who has just signed up."""
-    context = browser.new_context()
-    yield sign_up(context.new_page(), system)
-    context.close()
+    return newcomer
 
 
 def drop(page: Page, paths: list[Path]) -> None:

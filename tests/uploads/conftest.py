@@ -5,11 +5,25 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from tests.inbox import Inbox, mail_server
 from tests.receiver import Receiver, receiving
 from uploads import endpoints, pipeline, preferences
 from uploads.models import Endpoint, Upload
+
+
+@pytest.fixture
+def person(db: None) -> User:
+    """Return somebody who looks at pages."""
+    return User.objects.create_user("ada", "ada@example.org")
+
+
+@pytest.fixture
+def signed_in(client: Client, person: User) -> Client:
+    """Return the client of the person, who has signed in."""
+    client.force_login(person)
+    return client
 
 
 @pytest.fixture

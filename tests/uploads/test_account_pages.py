@@ -11,17 +11,6 @@ from uploads import preferences
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def person() -> User:
-    return User.objects.create_user("ada", "ada@example.org")
-
-
-@pytest.fixture
-def signed_in(client: Client, person: User) -> Client:
-    client.force_login(person)
-    return client
-
-
 def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> None:
     assert "You have none yet." in signed_in.get("/account/").content.decode()
     signed_in.post("/account/")

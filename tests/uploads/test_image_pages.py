@@ -27,17 +27,6 @@ def own_surroundings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def person() -> User:
-    return User.objects.create_user("ada", "ada@example.org")
-
-
-@pytest.fixture
-def signed_in(client: Client, person: User) -> Client:
-    client.force_login(person)
-    return client
-
-
-@pytest.fixture
 def upload(person: User) -> Upload:
     """Return an upload that is ready, with a thumbnail and a large rendition."""
     now = timezone.now()

@@ -14,17 +14,6 @@ from uploads.models import Delivery, Event, Upload
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def person() -> User:
-    return User.objects.create_user("ada", "ada@example.org")
-
-
-@pytest.fixture
-def signed_in(client: Client, person: User) -> Client:
-    client.force_login(person)
-    return client
-
-
 def notify(owner: User, subject: str, **fields: Any) -> Delivery:
     event = Event.objects.create(owner=owner, upload=make_upload(owner), name="upload.ready", data={})
     return Delivery.objects.create(event=event, channel="in_app", subject=subject, **fields)

@@ -31,17 +31,6 @@ def own_surroundings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pipeline, "start", lambda _upload: True)
 
 
-@pytest.fixture
-def person() -> User:
-    return User.objects.create_user("ada", "ada@example.org")
-
-
-@pytest.fixture
-def signed_in(client: Client, person: User) -> Client:
-    client.force_login(person)
-    return client
-
-
 def test_a_visitor_is_sent_to_sign_in(client: Client) -> None:
     assert client.get("/")["Location"] == "/accounts/login/?next=/"
 
