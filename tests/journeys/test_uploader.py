@@ -347,10 +347,9 @@ def test_500_files_at_once_leave_the_page_usable(page: Page, make_image: MakeIma
     page.set_input_files("#file", paths)
     expect(page.locator("#queue-rows > li")).to_have_count(MANY)
     # It answers while it sends: folded, and open again.
-    fold = page.get_by_role("button", name="Fold")
-    fold.click()
+    page.get_by_role("button", name="Fold", exact=True).click()
     expect(page.locator("#queue-rows")).to_be_hidden()
-    fold.click()
+    page.get_by_role("button", name="Unfold").click()
     expect(page.locator("#queue-overall")).to_have_text(f"{MANY} of {MANY} sent", timeout=4 * PATIENCE)
     expect(page.locator("li.card")).to_have_count(MANY, timeout=PATIENCE)
     # Milliseconds between two frames, on two cores that also receive and render.

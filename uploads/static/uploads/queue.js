@@ -4,6 +4,7 @@ import { Uppy, XHRUpload } from "../vendor/uppy.js";
 import { watch } from "./gallery.js";
 import { Row } from "./row.js";
 import { announce, say, sayBytes, saySeconds } from "./speech.js";
+import { Speed } from "./speed.js";
 import { forget, keep, takeOver } from "./unsent.js";
 
 const AT_ONCE = 3;
@@ -254,22 +255,12 @@ function lose({ key, name, size }) {
 // --- The overall line ----------------------------------------------------------------------------
 
 let drawTimer;
-let speed = 0; // bytes a second, smoothed
-let last = { at: performance.now(), bytes: 0 };
+const speed = new Speed();
 let toldAt = performance.now();
 let wasBusy = false;
 
 function drawSoon() {
   drawTimer ??= setTimeout(draw, DRAWN_EVERY);
-}
-
-function measure(bytes) {
-  const now = performance.now();
-  const seconds = (now - last.at) / 1000;
-  if (seconds < 0.1) return;
-  const current = Math.max(0, bytes - last.bytes) / seconds;
-  speed = speed ? speed * 0.8 + current * 0.2 : current;
-  last = { at: now, bytes };
 }
 
 function draw() {
@@ -281,9 +272,9 @@ function draw() {
   const done = counted.filter((row) => row.isSent).length;
   const failed = every("hasFailed").length;
   const busy = every("isSending").length > 0;
-  measure(bytes);
+  const current = speed.note(bytes);
   const percent = total ? Math.floor((100 * bytes) / total) : 100;
-  const time = saySeconds(speed ? (total - bytes) / speed : 0);
+  const time = saySeconds(current ? (total - bytes) / current : 0);
   const line = say(busy ? "overall" : "overallDone", { done, total: counted.length, percent, time });
   document.getElementById("queue-overall").textContent = failed ? `${line} · ${say("someFailed", { count: failed })}` : line;
   const bar = document.getElementById("queue-progress");
@@ -312,6 +303,7 @@ const foldButton = document.getElementById("queue-fold");
 function fold(isFolded) {
   document.getElementById("queue-body").hidden = isFolded;
   foldButton.setAttribute("aria-expanded", String(!isFolded));
+  foldButton.textContent = say(isFolded ? "unfold" : "fold");
 }
 
 foldButton.addEventListener("click", () => fold(foldButton.getAttribute("aria-expanded") === "true"));

@@ -1,6 +1,7 @@
 // One file of the queue, from the moment it is chosen until its image is ready.
 
 import { announce, say, sayBytes, saySeconds } from "./speech.js";
+import { Speed } from "./speed.js";
 
 const template = document.getElementById("queue-row");
 // What stands for the id in the address of an upload's page.
@@ -39,8 +40,7 @@ export class Row {
   sentBytes = 0;
   upload = null; // the id of what the file became
   canRetry = false;
-  #speed = 0; // bytes a second, smoothed
-  #last = { at: 0, bytes: 0 };
+  #speed = new Speed();
 
   constructor({ key, name, size, file, onCancel, onRetry }) {
     Object.assign(this, { key, name, size, file });
@@ -82,17 +82,18 @@ export class Row {
 
   wait() {
     this.sentBytes = 0;
+    this.#speed = new Speed();
     this.#show("waiting", say("waiting"));
   }
 
   progress(bytes, total) {
     if (!this.isSending) return;
     this.sentBytes = (this.size * bytes) / total;
-    this.#measure();
     const percent = Math.floor((100 * bytes) / total);
-    const speed = sayBytes(this.#speed);
-    const time = saySeconds(this.#speed ? (this.size - this.sentBytes) / this.#speed : 0);
-    this.#show("sending", bytes < total ? say("sending", { percent, speed, time }) : say("checking"));
+    const speed = this.#speed.note(this.sentBytes);
+    const time = saySeconds(speed ? (this.size - this.sentBytes) / speed : 0);
+    const text = say("sending", { percent, speed: sayBytes(speed), time });
+    this.#show("sending", bytes < total ? text : say("checking"));
     this.#bar.value = bytes / total;
   }
 
@@ -134,15 +135,6 @@ export class Row {
     this.#button(".cancel").hidden = state === "processing";
     this.#label(".cancel", this.isSending ? "cancel" : "remove");
     if (focused?.hidden) this.element.focus();
-  }
-
-  #measure() {
-    const now = performance.now();
-    const seconds = (now - this.#last.at) / 1000;
-    if (seconds < 0.2) return;
-    const current = Math.max(0, this.sentBytes - this.#last.bytes) / seconds;
-    this.#speed = this.#speed ? this.#speed * 0.7 + current * 0.3 : current;
-    this.#last = { at: now, bytes: this.sentBytes };
   }
 
   get #bar() {
