@@ -48,7 +48,7 @@ def test_upload_see_fetch_and_reprocess(page: Page, system: System, photo: Path)
 
     media = Path(system.environment["MEDIA_ROOT"])
     before = rendered(media)
-    again = system.manage("reprocess", "--all", "--force", "--sync", "--json")
+    again = system.manage("reprocess", "--all", "--owner", "demo", "--force", "--sync", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["processed"] >= 1
     assert rendered(media) == before
