@@ -12,9 +12,9 @@ from tests.system import System
 PATIENCE = 60_000
 
 
-def sign_up(page: Page, system: System) -> Page:
-    """Make a person of one's own and show the empty gallery."""
-    name = f"person-{secrets.token_hex(4)}"
+def sign_up(page: Page, system: System, name: str = "") -> Page:
+    """Make a person of one's own, of this name or any, and show the empty gallery."""
+    name = name or f"person-{secrets.token_hex(4)}"
     page.goto(f"{system.url}/accounts/signup/")
     page.fill("[name=username]", name)
     page.fill("[name=email]", f"{name}@example.com")

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.conftest import MakeImage
+from tests.journeys.browsing import sign_up
 from tests.journeys.conftest import Mailbox
 from tests.receiver import receiving
 from tests.system import System, wait_until
@@ -16,22 +17,10 @@ pytestmark = pytest.mark.journey
 PATIENCE = 30_000
 
 
-def sign_up(browser: Browser, system: System, name: str) -> Page:
-    page = browser.new_context().new_page()
-    page.goto(f"{system.url}/accounts/signup/")
-    page.fill("[name=username]", name)
-    page.fill("[name=email]", f"{name}@example.com")
-    page.fill("[name=password1]", "a long enough passphrase")
-    page.fill("[name=password2]", "a long enough passphrase")
-    page.locator("main form button[type=submit]").click()
-    expect(page).to_have_url(f"{system.url}/")
-    return page
-
-
 def test_a_batch_makes_one_mail(
     browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
 ) -> None:
-    page = sign_up(browser, system, "mary")
+    page = sign_up(browser.new_context().new_page(), system, "mary")
     paths = [tmp_path / f"{number}.jpg" for number in range(12)]
     for number, path in enumerate(paths):
         path.write_bytes(make_image(seed=100 + number))
@@ -48,7 +37,7 @@ def test_webhooks_are_set_up_tested_and_received(
 ) -> None:
     path = tmp_path / "sea.jpg"
     path.write_bytes(make_image(seed=130))
-    page = sign_up(browser, system, "hedy")
+    page = sign_up(browser.new_context().new_page(), system, "hedy")
     with receiving() as receiver:
         page.goto(f"{system.url}/account/webhooks/")
         page.get_by_label("Address").fill(receiver.url)

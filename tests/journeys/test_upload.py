@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import MakeImage
-from tests.journeys.browsing import PATIENCE
+from tests.journeys.browsing import PATIENCE, sign_up
 from tests.journeys.conftest import Mailbox
 from tests.system import System, wait_until
 
@@ -103,13 +103,7 @@ def test_sign_up_upload_and_get_one_mail(
     path.write_bytes(make_image(seed=40))
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{system.url}/accounts/signup/")
-    page.fill("[name=username]", "grace")
-    page.fill("[name=email]", "grace@example.com")
-    page.fill("[name=password1]", "a long enough passphrase")
-    page.fill("[name=password2]", "a long enough passphrase")
-    page.locator("main form button[type=submit]").click()
-    expect(page).to_have_url(f"{system.url}/")
+    sign_up(page, system, "grace")
     page.set_input_files("#file", path)
     expect(page.locator("li[data-upload]")).to_have_attribute("data-status", "ready", timeout=PATIENCE)
 

@@ -77,6 +77,10 @@ function afterResponse(request) {
 
 // --- Sending -----------------------------------------------------------------------------------
 
+function headers() {
+  return { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
+}
+
 const uppy = new Uppy({
   autoProceed: true,
   allowMultipleUploadBatches: true,
@@ -90,7 +94,7 @@ uppy.use(XHRUpload, {
   limit: AT_ONCE,
   retries: RETRIES,
   timeout: 0, // The server ends what stands still; a slow line may take its time.
-  headers: () => ({ "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "application/json" }),
+  headers,
   shouldRetry: ({ status }) => PASSING.includes(status),
   onBeforeRequest: beforeRequest,
   onAfterResponse: afterResponse,
@@ -210,8 +214,8 @@ async function retry(row) {
 
 // It was sent, but could not be processed.
 async function reprocess(row) {
-  const headers = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
-  const answer = await fetch(`${api}${row.upload}/reprocess/`, { method: "POST", headers }).catch(() => null);
+  const options = { method: "POST", headers: headers() };
+  const answer = await fetch(`${api}${row.upload}/reprocess/`, options).catch(() => null);
   if (!answer?.ok) return;
   row.process();
   uploads.set(row.upload, row);
