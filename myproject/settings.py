@@ -202,6 +202,8 @@ DARKROOM = {
     "STEP_TIME_LIMIT": env.int("STEP_TIME_LIMIT", default=120),
     "MAX_CRASHES": env.int("MAX_CRASHES", default=3),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=20),
+    # Of one person's uploads, how many are in the queues at once; the others wait in the database.
+    "UPLOADS_AT_ONCE": env.int("UPLOADS_AT_ONCE", default=32),
     # Seconds for which a worker that is told to stop goes on with what it has in hand.
     "STOP_TIME": env.int("STOP_TIME", default=10),
     # Seconds between a deletion and the removal of the files.

@@ -16,5 +16,6 @@ class UploadsConfig(AppConfig):
     verbose_name = "Uploads"
 
     def ready(self) -> None:
-        """Listen to what happens to originals."""
+        """Listen to what happens to originals and uploads."""
         import_module("uploads.events")
+        import_module("uploads.pipeline")

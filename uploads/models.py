@@ -80,6 +80,11 @@ class Upload(models.Model):
                 condition=models.Q(deleted_at=None, ready_at__isnull=False),
                 name="ready_uploads",
             ),
+            models.Index(
+                fields=["owner", "queued_at"],
+                condition=models.Q(deleted_at=None, bulk=False, status__in=["pending", "processing"]),
+                name="unfinished_uploads",
+            ),
             models.Index(fields=["focus"], condition=models.Q(focus__isnull=False), name="focused_uploads"),
         ]
 

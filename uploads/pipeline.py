@@ -1,7 +1,20 @@
-"""The chain of an upload: thumbnails, then sizes, then the notice, each on its own queue."""
+"""The chain of an upload: thumbnails, then sizes, then the notice, each on its own queue.
+
+The queues are fair: of each person only so many uploads are under way at once, the rest is held back in
+the database until one of them is done. Nobody stands behind another's thousand.
+"""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
 
 from celery import chain
 from celery.canvas import Signature
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 from django.utils import timezone
 
 from processing import steps
@@ -15,10 +28,36 @@ BULK_QUEUE = "bulk"
 
 
 def start(upload: Upload) -> bool:
-    """Publish the upload's chain, unless somebody else just has; return False where the broker is away.
+    """Publish the upload's chain when it is its turn; return False where the broker is away.
 
     What the database does not know as queued, or what gets lost, is started by the sweeper.
     """
+    return restart(upload) if upload.bulk else all(start_next(upload.owner_id))
+
+
+def start_next(owner_id: int) -> list[bool]:
+    """Publish what is held back of a person's uploads, oldest first, as far as there is room.
+
+    Returns what became of each: False for the last one where the broker is away.
+    """
+    results: list[bool] = []
+    for upload in _next(owner_id):
+        results.append(restart(upload))
+        if not results[-1]:
+            break
+    return results
+
+
+@receiver(post_save, sender=Upload)
+def follow(*, instance: Upload, update_fields: Collection[str] | None, **kwargs: Any) -> None:
+    """Start what was held back for an upload that needs no more work, once that is committed."""
+    has_ended = instance.deleted_at or not instance.is_unfinished
+    if has_ended and not {"status", "deleted_at"}.isdisjoint(update_fields or ()):
+        transaction.on_commit(partial(start_next, instance.owner_id))
+
+
+def restart(upload: Upload) -> bool:
+    """Publish the upload's chain now, unless somebody else just has; False: the broker is away."""
     seen = Upload.objects.filter(pk=upload.pk, queued_at=upload.queued_at)
     if not seen.update(queued_at=timezone.now()):
         return True
@@ -39,6 +78,26 @@ def build(upload: Upload) -> Signature:
     if upload.bulk:
         tasks = [task.set(queue=BULK_QUEUE) for task in tasks]
     return chain(*tasks)
+
+
+def held_back() -> QuerySet[Upload]:
+    """Return the uploads that have not been published yet, of those that somebody waits for."""
+    return _under_way().filter(queued_at=None)
+
+
+def _under_way() -> QuerySet[Upload]:
+    return Upload.objects.filter(status__in=Upload.UNFINISHED, deleted_at=None, bulk=False)
+
+
+def _next(owner_id: int) -> list[Upload]:
+    """Return whose turn it is, with one question where nothing is held back."""
+    limit: int = settings.DARKROOM["UPLOADS_AT_ONCE"]
+    waiting = held_back().filter(owner=owner_id).select_related("original").order_by("created_at", "pk")
+    uploads = list(waiting[:limit])
+    if not uploads:
+        return []
+    queued = _under_way().filter(owner=owner_id, queued_at__isnull=False)
+    return uploads[: max(0, limit - queued[:limit].count())]
 
 
 def run_here(upload: Upload) -> None:

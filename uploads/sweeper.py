@@ -38,26 +38,27 @@ def sweep() -> int:
     drained = [bulk for bulk, queues in _LANES.items() if not any(depths[name] for name in queues)]
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
     for upload in uploads:
-        pipeline.start(upload)
+        pipeline.restart(upload)
+    begun = _start_held_back()
     digests.gather()
     due = list(deliveries.due(drained=not depths["notifications"])[:_BATCH])
     for delivery in due:
         publish_delivery(delivery)
-    if uploads or due:
-        logger.info("Started %s uploads and %s notices again.", len(uploads), len(due))
-    return len(uploads) + len(due)
+    if uploads or begun or due:
+        logger.info("Started %s uploads and %s notices again.", len(uploads) + begun, len(due))
+    return len(uploads) + begun + len(due)
 
 
 def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
-    """Return the unfinished uploads that nothing will move.
+    """Return the unfinished uploads that nothing will move, but for those whose turn it is not yet.
 
     `drained` has those values of `Upload.bulk` whose queues are empty. A long queue is no
-    standstill: while it is not empty, only what was never queued, what a worker has dropped,
+    standstill: while it is not empty, only bulk work that was never queued, what a worker has dropped,
     what is due for another attempt, and what was overtaken counts.
     """
     now = timezone.now()
     leases = Lease.objects.filter(original=OuterRef("original"))
-    never_queued = Q(queued_at=None)
+    never_queued = Q(queued_at=None, bulk=True)
     dropped = Exists(leases.filter(expires_at__lte=now, expires_at__gt=OuterRef("queued_at")))
     due = Exists(leases.filter(next_attempt_at__lte=now, next_attempt_at__gt=OuterRef("queued_at")))
     standing = never_queued | Q(dropped) | Q(due) | _overtaken() | (_idle(now) & Q(bulk__in=drained))
@@ -65,6 +66,12 @@ def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
     return Upload.objects.filter(standing, ~busy, status__in=Upload.UNFINISHED, deleted_at=None).order_by(
         F("queued_at").asc(nulls_first=True), "created_at"
     )
+
+
+def _start_held_back() -> int:
+    """Start what is held back of anybody who has room; return how many."""
+    people = pipeline.held_back().order_by("owner").values_list("owner", flat=True).distinct()
+    return sum(sum(pipeline.start_next(person)) for person in people[:_BATCH])
 
 
 def _idle(now: datetime) -> Q:

@@ -38,6 +38,8 @@ from uploads.publishing import publish
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 WORKER = "tests@localhost"
+# As the worker of the tests has it.
+AT_ONCE = 8
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
@@ -226,6 +228,7 @@ def worker_log(
         **os.environ,
         "DATABASE_URL": database_url_of_tests(),
         "EMAIL_URL": f"smtp://{mail_server.hostname}:{mail_server.port}",
+        "UPLOADS_AT_ONCE": str(AT_ONCE),
     }
     options = [
         "-Q",
@@ -370,6 +373,27 @@ class TestWorkers:
         assert dict(Rendition.objects.values_list("key", "digest")) == digests
         assert not Rendition.objects.filter(redo=True).exists()
         assert inbox == []
+
+    def test_a_single_upload_does_not_wait_for_somebody_elses_many(
+        self,
+        send: Send,
+        stranger: User,
+        make_image: MakeImage,
+        at_rest: Callable[[], None],
+        settings: Any,
+    ) -> None:
+        settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_AT_ONCE": AT_ONCE}
+        for seed in range(100):
+            send(make_image(width=300, height=200, seed=seed), name=f"{seed}.jpg")
+        single = send(make_image(seed=101), by=stranger)
+        wait_until(lambda: all_are("ready"), seconds=120)
+        at_rest()
+        waits = {
+            person: max(upload.ready_at - single.created_at for upload in Upload.objects.filter(owner=person))
+            for person in User.objects.all()
+        }
+        many = next(wait for person, wait in waits.items() if person != stranger)
+        assert waits[stranger] < many / 3, waits
 
     def test_everything_answers(
         self, client: Client, at_rest: Callable[[], None], redis_client: Redis

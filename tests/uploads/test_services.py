@@ -20,7 +20,7 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.storages import StorageUnavailable
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
 from tests.threads import at_once, run_at_once
-from uploads import collector, pipeline, services, sweeper
+from uploads import collector, pipeline, services
 from uploads.completion import complete
 from uploads.models import Delivery, Event, Step, Upload
 
@@ -282,7 +282,7 @@ class TestFocus:
         with django_capture_on_commit_callbacks(execute=True):
             services.set_focus(upload=upload, point=(0.31, 0.4))
         # A process that is killed here leaves it to the sweeper, however long the queue is.
-        assert list(sweeper.standing_still(drained=[])) == [upload]
+        assert list(pipeline.held_back()) == [upload]
         upload.refresh_from_db()
         assert (upload.status, upload.queued_at, upload.bulk) == (status, None, False)
         assert started == [upload]

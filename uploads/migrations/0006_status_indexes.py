@@ -1,32 +1,6 @@
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations import AddIndex
-from django.db.migrations.state import ProjectState
 
-
-class AddIndexOnline(AddIndexConcurrently):
-    """Build an index while others write; SQLite knows no such thing, and is quick."""
-
-    def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        forwards = AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
-        forwards.database_forwards(self, app_label, schema_editor, from_state, to_state)
-
-    def database_backwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        backwards = AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
-        backwards.database_backwards(self, app_label, schema_editor, from_state, to_state)
+from uploads.online import AddIndexOnline
 
 
 class Migration(migrations.Migration):
