@@ -10,12 +10,13 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http.response import HttpResponseBase
 
 from myproject.startup import refuse_errors
+from uploads.gate import Gate
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 
 class Handler(ASGIHandler):
-    """Django's handler, which also takes bodies whose length is not told beforehand."""
+    """Django's handler, which also takes bodies of unknown length, and the gate's questions."""
 
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
@@ -25,9 +26,12 @@ class Handler(ASGIHandler):
             length = body_file.seek(0, SEEK_END)
             body_file.seek(0)
             scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
-        return super().create_request(scope, body_file)
+        answer = super().create_request(scope, body_file)
+        if "question" in scope and answer[0]:
+            answer[0].urlconf = "uploads.admission_urls"
+        return answer
 
 
 django.setup(set_prefix=False)
 refuse_errors()
-application = Handler()
+application = Gate(Handler())

@@ -204,6 +204,15 @@ DARKROOM = {
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=20),
     # Of one person's uploads, how many are in the queues at once; the others wait in the database.
     "UPLOADS_AT_ONCE": env.int("UPLOADS_AT_ONCE", default=32),
+    # Seconds of silence after which a request's body is given up, and bytes a second that it comes at.
+    "BODY_TIMEOUT": env.int("BODY_TIMEOUT", default=30),
+    "BODY_RATE": env.int("BODY_RATE", default=1000),
+    # How many images may be sent in a time, such as "100/minute;5000/hour"; "" is no limit.
+    "UPLOADS_PER_PERSON": env.str("UPLOADS_PER_PERSON", default="5000/hour"),
+    "UPLOADS_PER_ADDRESS": env.str("UPLOADS_PER_ADDRESS", default="20000/hour"),
+    # How many images, and bytes of originals, a person may keep; 0 is no limit.
+    "QUOTA_IMAGES": env.int("QUOTA_IMAGES", default=100_000),
+    "QUOTA_BYTES": env.int("QUOTA_BYTES", default=100 * 1024**3),
     # Seconds for which a worker that is told to stop goes on with what it has in hand.
     "STOP_TIME": env.int("STOP_TIME", default=10),
     # Seconds between a deletion and the removal of the files.
@@ -304,6 +313,10 @@ CELERY_BEAT_SCHEDULE = {
     "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
     # At an hour of the day: a beat that is started anew every day would never have waited for one.
     "remove-strays": {"task": "uploads.recurring.remove_strays", "schedule": crontab(hour="4", minute="10")},
+    "recount-quotas": {
+        "task": "uploads.recurring.recount_quotas",
+        "schedule": crontab(hour="4", minute="20"),
+    },
     "clear-sessions": {"task": "uploads.recurring.clear_sessions", "schedule": 24 * 3600.0},
 }
 

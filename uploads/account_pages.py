@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from uploads import accounts, preferences
+from uploads import accounts, preferences, quotas
 from uploads.accounts import person_of
 from uploads.models import Preferences
 
@@ -24,6 +24,7 @@ def account(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("The new token is ready."))
         return redirect("account")
     context = {
+        "usage": quotas.usage_of(person),
         "token": accounts.token_of(user=person),
         "email_choices": Preferences.Email.choices,
         "email_choice": preferences.email_choice(person),

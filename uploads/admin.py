@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from processing.models import Original, Rendition
-from uploads import links, services
-from uploads.models import Delivery, Endpoint, Event, Step, Upload
+from uploads import links, quotas, services
+from uploads.models import Delivery, Endpoint, Event, Quota, Step, Upload
 
 
 class ReadOnly:
@@ -180,6 +180,27 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
     list_filter = ("disabled_reason", "created_at")
     search_fields = ("id", "url", "owner__username")
     list_select_related = ("owner",)
+
+
+@admin.register(Quota)
+class QuotaAdmin(admin.ModelAdmin[Quota]):
+    """What people keep, and limits of their own where they have some."""
+
+    list_display = ("owner", "images", "size", "max_images", "max_bytes")
+    search_fields = ("owner__username", "owner__email")
+    autocomplete_fields = ("owner",)
+    readonly_fields = ("images", "size")
+
+    def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
+        """Count what a person keeps who gets limits before they have sent anything that was counted."""
+        if not change:
+            obj.images, obj.bytes = quotas.counted(obj.owner_id)
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("bytes"), ordering="bytes")
+    def size(self, quota: Quota) -> str:
+        """Tell the bytes in words."""
+        return filesizeformat(quota.bytes)
 
 
 def _picture(rendition: Rendition) -> SafeString:

@@ -20,12 +20,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from uploads import events, notifications, preferences, services, streams
+from uploads import events, notifications, preferences, quotas, services, streams
+from uploads.admission import admit, is_admitted
 from uploads.models import Delivery, Preferences, Upload
 from uploads.serializers import (
     NewUploadSerializer,
     NoticeSerializer,
     PreferencesSerializer,
+    QuotaSerializer,
     ReadSerializer,
     UnreadSerializer,
     UploadSerializer,
@@ -80,6 +82,8 @@ class UploadViewSet(
         """Send an image: 201, or 200 where the same person had sent the same bytes before."""
         sent = NewUploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
+        if not is_admitted(request):
+            admit(request, byte_size=sent.validated_data["file"].size)
         received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
         context = {**self.get_serializer_context(), "duplicate": received.duplicate}
         body = UploadSerializer(received.upload, context=context).data
@@ -214,3 +218,12 @@ class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
         """Note what was chosen."""
         serializer.instance.email = serializer.validated_data.get("email", serializer.instance.email)
         preferences.choose_email(person=serializer.instance.owner, choice=serializer.instance.email)
+
+
+class QuotaView(APIView):
+    """How much a person keeps."""
+
+    @extend_schema(responses=QuotaSerializer)
+    def get(self, request: Request) -> Response:
+        """Return how many images and bytes are used, and of how many."""
+        return Response(QuotaSerializer(quotas.usage_of(cast("User", request.user))).data)

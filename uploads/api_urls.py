@@ -4,7 +4,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from uploads.api import EventStreamView, NoticeViewSet, SettingsView, UploadViewSet
+from uploads.api import EventStreamView, NoticeViewSet, QuotaView, SettingsView, UploadViewSet
 from uploads.problems import not_found
 from uploads.webhook_api import EndpointViewSet, WebhookDeliveryViewSet
 
@@ -20,6 +20,7 @@ urlpatterns = [
     *router.urls,
     path("events/", EventStreamView.as_view(), name="events"),
     path("settings/", SettingsView.as_view(), name="settings"),
+    path("quota/", QuotaView.as_view(), name="quota"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     re_path("", not_found),

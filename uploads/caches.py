@@ -1,18 +1,19 @@
 """The cache while Redis is away: an empty one, so that nobody is shut out."""
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.exceptions import RedisError
 
+from uploads.patience import Pause
+
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-# Seconds without asking again after a failure, so that one request waits for Redis once at most.
+# Seconds without asking again after a failure.
 PAUSE = 2.0
 
 
@@ -25,7 +26,7 @@ class ForgivingClient(RedisCacheClient):
 
     def __init__(self, servers: list[str], **options: Any) -> None:
         super().__init__(servers, **options)
-        self._away_until = 0.0
+        self._pause = Pause(PAUSE)
 
     def add(self, key: Any, value: object, timeout: Any) -> bool:
         """Report the key as new while Redis is away: allauth takes its locks this way."""
@@ -44,13 +45,13 @@ class ForgivingClient(RedisCacheClient):
         return self._ask(super().delete, key, otherwise=False)
 
     def _ask(self, question: Callable[..., Answer], *values: object, otherwise: Answer) -> Answer:
-        if time.monotonic() < self._away_until:
+        if self._pause:
             return otherwise
         try:
             return question(*values)
         except RedisError as error:
             logger.warning("The cache is away: %s", error)
-            self._away_until = time.monotonic() + PAUSE
+            self._pause.begin()
             return otherwise
 
 

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core import checks
 
+from uploads.rates import rates
+
 
 @checks.register(checks.Tags.staticfiles)
 def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
@@ -20,6 +22,24 @@ def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             id="darkroom.W002",
         )
     ]
+
+
+@checks.register
+def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for every rate in the settings that makes no sense."""
+    found = []
+    for name in ("UPLOADS_PER_PERSON", "UPLOADS_PER_ADDRESS"):
+        try:
+            rates(settings.DARKROOM[name])
+        except ValueError:
+            found.append(
+                checks.Error(
+                    f"DARKROOM[{name!r}] makes no sense: {settings.DARKROOM[name]!r}.",
+                    hint="Write it like 5000/hour, or 100/minute;5000/hour for both.",
+                    id="darkroom.E004",
+                )
+            )
+    return found
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -1,13 +1,14 @@
 """Hints over Redis that a person has new events: streams look at once instead of a little later."""
 
 import logging
-import time
 
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from uploads.patience import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -24,17 +25,17 @@ class _Hints:
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(url, socket_timeout=_TIME, socket_connect_timeout=_TIME, retry=once)
-        self._away_until = 0.0
+        self._pause = Pause(_PAUSE)
 
     def tell(self, owner_id: int) -> None:
         """Say that this person has new events; nothing depends on its arriving."""
-        if time.monotonic() < self._away_until:
+        if self._pause:
             return
         try:
             self._redis.publish(CHANNEL, owner_id)
         except RedisError as error:
             logger.warning("A hint of a new event was not sent: %s", error)
-            self._away_until = time.monotonic() + _PAUSE
+            self._pause.begin()
 
 
 tell = _Hints(settings.REDIS_URL).tell

@@ -225,6 +225,24 @@ class Preferences(models.Model):
         return f"preferences of {self.owner_id}"
 
 
+class Quota(models.Model):
+    """How many images, of how many bytes together, a person keeps; who has no row is counted with the first.
+
+    Limits of their own go before those of the settings.
+    """
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="quota"
+    )
+    images = models.PositiveIntegerField(default=0, editable=False)
+    bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    max_images = models.PositiveIntegerField(null=True, blank=True, verbose_name=_("images at most"))
+    max_bytes = models.PositiveBigIntegerField(null=True, blank=True, verbose_name=_("bytes at most"))
+
+    def __str__(self) -> str:
+        return f"quota of {self.owner_id}"
+
+
 class Endpoint(models.Model):
     """An address of a person's own program, which is told of events.
 

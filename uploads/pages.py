@@ -21,8 +21,9 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from processing.errors import Refusal, TransientError
-from uploads import events, failures, gallery, services
+from uploads import events, failures, gallery, quotas, services
 from uploads.accounts import person_of
+from uploads.admission import admit, is_admitted
 from uploads.handlers import HashedFile
 from uploads.models import Upload
 
@@ -149,6 +150,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "last_event": last_event,
         "upload_limit": settings.DARKROOM["MAX_UPLOAD_BYTES"],
+        "usage": quotas.usage_of(person_of(request)),
         "nobody": uuid.UUID(int=0),  # the scripts put an id in its place
         "unfinished": any(card.upload.is_unfinished for card in cards),
         "statuses": Upload.Status.choices,
@@ -269,8 +271,21 @@ def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
         visibility = Upload.Visibility.UNLISTED
     if not files:
         messages.warning(request, _("Choose at least one image first."))
-    for file in files:
+    for number, file in enumerate(files):
+        # The gate has counted one file, for it did not know how many there are.
+        if not (is_admitted(request) and number == 0) and not _admit(request, file):
+            return
         _receive_one(request, file, visibility)
+
+
+def _admit(request: HttpRequest, file: HashedFile) -> bool:
+    """Tell whether this file and what follows may be sent now; say so where not."""
+    try:
+        admit(request, byte_size=file.size or 0)
+    except Refusal as refusal:
+        messages.error(request, failures.sentence(refusal))
+        return False
+    return True
 
 
 def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> None:

@@ -15,6 +15,7 @@ from rest_framework.views import exception_handler as default_handler
 from processing.errors import Refusal
 from processing.storages import FileMissing, StorageUnavailable
 from uploads import failures
+from uploads.rates import RateLimited
 
 CONTENT_TYPE = "application/problem+json"
 # What programs may rely on, by Django REST framework's own exceptions.
@@ -59,7 +60,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         body = problem(
             status=error.status, code=error.code, title=error.title, detail=failures.sentence(error)
         )
-        return Response(body, status=error.status, content_type=CONTENT_TYPE)
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else None
+        return Response(body, status=error.status, content_type=CONTENT_TYPE, headers=headers)
     if isinstance(error, StorageUnavailable):
         return _away(
             code="storage_unavailable",

@@ -7,7 +7,7 @@ from celery.signals import beat_init
 from django.core.management import call_command
 from django.utils import timezone
 
-from uploads import collector, strays, sweeper
+from uploads import collector, quotas, strays, sweeper
 from uploads.models import Heartbeat
 from uploads.publishing import publish
 
@@ -41,3 +41,9 @@ def remove_strays() -> None:
 def clear_sessions() -> None:
     """Remove the sessions that have ended."""
     call_command("clearsessions")
+
+
+@shared_task(ignore_result=True)
+def recount_quotas() -> None:
+    """Count anew what everybody keeps."""
+    quotas.recount()

@@ -11,6 +11,7 @@ from processing.models import Focus, Rendition
 from processing.presets import Point
 from uploads import links
 from uploads.models import Delivery, Preferences, Step, Upload
+from uploads.quotas import Usage
 
 
 class PlaceholderSerializer(serializers.Serializer[Any]):
@@ -209,3 +210,24 @@ class PreferencesSerializer(serializers.ModelSerializer[Preferences]):
     class Meta:
         model = Preferences
         fields = ("email",)
+
+
+class UsedSerializer(serializers.Serializer[Any]):
+    """How much is used of what may be."""
+
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField(allow_null=True, help_text="null where there is none")
+
+
+class QuotaSerializer(serializers.Serializer[Any]):
+    """What a person keeps, and may keep."""
+
+    images = UsedSerializer()
+    bytes = UsedSerializer()
+
+    def to_representation(self, usage: Usage) -> dict[str, dict[str, int | None]]:
+        """Return both kinds."""
+        return {
+            "images": {"used": usage.images, "limit": usage.max_images},
+            "bytes": {"used": usage.bytes, "limit": usage.max_bytes},
+        }

@@ -19,7 +19,7 @@ from processing.errors import Refusal
 from processing.images.header import Header, read_header
 from processing.models import Lease, Original, Rendition
 from processing.presets import AUTOMATIC, Point, Preset, point_text
-from uploads import endpoints, events, focuses, pipeline
+from uploads import endpoints, events, focuses, pipeline, quotas
 from uploads.handlers import HashedFile
 from uploads.models import Delivery, Event, Step, Upload
 from uploads.tasks import publish_delivery
@@ -63,7 +63,7 @@ def receive_upload(
 ) -> Received:
     """Store the file as an original, and start its processing once that is committed.
 
-    Raises a `Refusal` for what is no image that is taken, and `StorageUnavailable`.
+    Raises a `Refusal` for what is no image that is taken, or one too many, and `StorageUnavailable`.
     """
     header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=configuration.limits())
     stored = False
@@ -72,6 +72,7 @@ def receive_upload(
         if known is not None:
             _keep_private(known, visibility)
             return Received(known, duplicate=True)
+        quotas.check(person=owner, byte_size=file.size or 0)
         if not stored and not Original.objects.filter(content_hash=file.content_hash).exists():
             originals.store(content_hash=file.content_hash, file=file)
             # A row that somebody else has made meanwhile may go, with the file, before it is used here.
@@ -163,6 +164,7 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
             return
         row.deleted_at = deleted_at or timezone.now()
         row.save(update_fields=["deleted_at"])
+        quotas.give_back(person=row.owner, byte_size=row.original.byte_size)
         events.record(row, Event.Name.DELETED)
 
 
@@ -176,6 +178,8 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
         if row is None or row.deleted_at is None:
             return row
         row.deleted_at = None
+        # Taking back what was an accident is not sending more.
+        quotas.take(person=owner, byte_size=row.original.byte_size, within=False)
         try:
             row.save(update_fields=["deleted_at"])
         except IntegrityError as error:
@@ -257,6 +261,7 @@ def _create(owner: User, file: HashedFile, header: Header, visibility: str, *, s
             original = originals.create(
                 content_hash=file.content_hash, byte_size=file.size or 0, header=header
             )
+            quotas.take(person=owner, byte_size=original.byte_size)
             upload = Upload.objects.create(
                 owner=owner, original=original, filename=file.name or "", visibility=visibility
             )

@@ -23,6 +23,7 @@ from celery import current_app
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models import Max
 from django.test import Client
 from django.utils import timezone
 from kombu import Producer
@@ -389,7 +390,8 @@ class TestWorkers:
         wait_until(lambda: all_are("ready"), seconds=120)
         at_rest()
         waits = {
-            person: max(upload.ready_at - single.created_at for upload in Upload.objects.filter(owner=person))
+            person: Upload.objects.filter(owner=person).aggregate(last=Max("ready_at"))["last"]
+            - single.created_at
             for person in User.objects.all()
         }
         many = next(wait for person, wait in waits.items() if person != stranger)
