@@ -203,7 +203,7 @@ DARKROOM = {
     "MAX_CRASHES": env.int("MAX_CRASHES", default=3),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=20),
     # Of one person's uploads, how many are in the queues at once; the others wait in the database.
-    "UPLOADS_AT_ONCE": env.int("UPLOADS_AT_ONCE", default=32),
+    "UPLOADS_AT_ONCE": env.int("UPLOADS_AT_ONCE", default=16),
     # Seconds of silence after which a request's body is given up, and bytes a second that it comes at.
     "BODY_TIMEOUT": env.int("BODY_TIMEOUT", default=30),
     "BODY_RATE": env.int("BODY_RATE", default=1000),

@@ -27,7 +27,7 @@ from tests.system import wait_until
 # Seconds that a step may take: what was killed in it goes on ten seconds later.
 STEP_TIME_LIMIT = 3
 LEASE = STEP_TIME_LIMIT + 10
-PEOPLE = 60
+PEOPLE = 90
 MEMORY = Path("/dev/shm")
 # What makes a site, in the order of its start.
 PROGRAMS = ("database", "redis", "web", "worker", "beat")

@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
 
 def make_uploads(count: int) -> None:
     """Make uploads of so many people that nobody's are held back."""
-    people = User.objects.bulk_create(User(username=f"person {number}") for number in range(200))
+    people = User.objects.bulk_create(User(username=f"person {number}") for number in range(400))
     keys = [uuid.uuid4().hex for _ in range(count)]
     originals = Original.objects.bulk_create(
         Original(content_hash=key * 2, public_key=key, format="jpeg", width=9, height=9, byte_size=9)

@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 WORKER = "tests@localhost"
 # As the worker of the tests has it.
-AT_ONCE = 8
+AT_ONCE = 3
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
@@ -384,9 +384,9 @@ class TestWorkers:
         settings: Any,
     ) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_AT_ONCE": AT_ONCE}
-        for seed in range(100):
+        for seed in range(30):
             send(make_image(width=300, height=200, seed=seed), name=f"{seed}.jpg")
-        single = send(make_image(seed=101), by=stranger)
+        single = send(make_image(seed=31), by=stranger)
         wait_until(lambda: all_are("ready"), seconds=120)
         at_rest()
         waits = {

@@ -51,7 +51,7 @@ def test_ended_sessions_go() -> None:
 def test_beat_starts_tasks_that_exist_on_a_queue_of_their_own() -> None:
     schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
     names = {entry["task"] for entry in schedule.values()}
-    ours = ("sweep", "collect", "remove_strays", "clear_sessions")
+    ours = ("sweep", "collect", "remove_strays", "clear_sessions", "recount_quotas")
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:
         assert name in current_app.tasks

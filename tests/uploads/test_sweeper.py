@@ -234,9 +234,9 @@ class TestSweep:
 
 @pytest.mark.django_db(transaction=True)
 def test_sweeps_at_once_publish_once(owner: User, redis_client: Redis) -> None:
-    make_uploads(owner, 30)
+    make_uploads(owner, 15)
     at_once(sweeper.sweep, sweeper.sweep, sweeper.sweep)
-    assert redis_client.llen("thumbnails") == 30
+    assert redis_client.llen("thumbnails") == 15
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
