@@ -3,7 +3,7 @@
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from processing.errors import Refusal
+from processing.errors import Phrase, Refusal
 
 # What is told of a stored failure in any other language: its values are not known any more.
 SENTENCES = {
@@ -17,7 +17,10 @@ SENTENCES = {
 
 def sentence(refusal: Refusal) -> str:
     """Return what a refusal says, in the present language."""
-    return gettext(refusal.template).format(**refusal.values)
+    values = {
+        name: gettext(value) if isinstance(value, Phrase) else value for name, value in refusal.values.items()
+    }
+    return gettext(refusal.template).format(**values)
 
 
 def stored_sentence(*, code: str, detail: str) -> str:

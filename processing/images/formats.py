@@ -1,4 +1,4 @@
-"""Formats: which are taken, how their files begin, and which can be written here."""
+"""Formats: which are taken, and which can be written here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ import pillow_heif
 from PIL import Image, features
 
 from processing.images.refusals import TooManyPixels, UnsupportedFormat, decoder_errors
+from processing.images.signatures import BEGINNING, formats_of, kind_of
 from processing.presets import Format, Size
 
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -17,18 +18,6 @@ pillow_heif.register_heif_opener(thumbnails=False)
 # allocates before anybody can ask: a GIF's frame can claim more than its canvas.
 Image.MAX_IMAGE_PIXELS = 210_000_000
 
-# What files of each format begin with: (offset, bytes). The keys are Pillow's names.
-_SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
-    "JPEG": ((0, b"\xff\xd8\xff"),),
-    "PNG": ((0, b"\x89PNG\r\n\x1a\n"),),
-    "GIF": ((0, b"GIF8"),),
-    "WEBP": ((8, b"WEBP"),),
-    "AVIF": ((4, b"ftyp"),),
-    "HEIF": ((4, b"ftyp"),),
-    "TIFF": ((0, b"II*\0"), (0, b"MM\0*")),
-    "BMP": ((0, b"BM"),),
-}
-_SIGNATURE_BYTES = 16
 _SPELLING = {"WEBP": "WebP", "HEIF": "HEIC"}
 
 INPUT_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
@@ -56,10 +45,10 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
     a decoder inside the `with`; `name` is only for their text.
     """
     stream = BytesIO(file) if isinstance(file, bytes) else file
-    _check_signature(stream, limits=limits, name=name)
+    formats = _sniffed(stream, limits=limits, name=name)
     # Pillow's limit is never lowered, for other threads may be decoding.
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.pixels)
-    with decoder_errors(name), Image.open(stream, formats=limits.formats) as image:
+    with decoder_errors(name), Image.open(stream, formats=formats) as image:
         check_pixels(image.size, limits=limits, name=name)
         yield image
 
@@ -87,15 +76,26 @@ def can_encode(format: Format) -> bool:
     return format in {"jpeg", "png"} or bool(features.check(format))
 
 
-def _check_signature(stream: BinaryIO, *, limits: Limits, name: str) -> None:
-    start = stream.read(_SIGNATURE_BYTES)
+def _sniffed(stream: BinaryIO, *, limits: Limits, name: str) -> tuple[str, ...]:
+    """Return the formats whose decoders are to look at the file: those that its first bytes name."""
+    beginning = stream.read(BEGINNING)
     stream.seek(0)
-    signatures = [pair for format in limits.formats for pair in _SIGNATURES[format]]
-    if not any(start[offset : offset + len(magic)] == magic for offset, magic in signatures):
-        *most, last = (_SPELLING.get(format, format) for format in limits.formats)
-        raise UnsupportedFormat(
-            "{name} is no picture of a kind we take; send {most} or {last}.",
-            name=name,
-            most=", ".join(most),
-            last=last,
+    found = tuple(format for format in formats_of(beginning) if format in limits.formats)
+    if not found:
+        raise _unsupported(beginning, limits=limits, name=name)
+    return found
+
+
+def _unsupported(beginning: bytes, *, limits: Limits, name: str) -> UnsupportedFormat:
+    *several, last = (_SPELLING.get(format, format) for format in limits.formats)
+    most = ", ".join(several)
+    if not beginning:
+        return UnsupportedFormat("{name} is empty; send the file again.", name=name)
+    kind = kind_of(beginning)
+    if kind is None:
+        return UnsupportedFormat(
+            "{name} is no picture of a kind we take; send {most} or {last}.", name=name, most=most, last=last
         )
+    return UnsupportedFormat(
+        "{name} is {kind}; send {most} or {last}.", name=name, kind=kind, most=most, last=last
+    )
