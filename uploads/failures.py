@@ -10,6 +10,7 @@ SENTENCES = {
     "unsupported_format": _("The file is no picture of a kind we take; send it in another format."),
     "unreadable_image": _("The file is damaged or incomplete; try to open and save it again."),
     "too_many_pixels": _("The image has more pixels than are taken; send a smaller version."),
+    "too_much_metadata": _("The file holds too much beside the picture; save it without metadata."),
     "original_missing": _("The original's file is missing from the storage; send it again."),
     "processing_failed": _("Processing this image did not succeed; try again later."),
 }

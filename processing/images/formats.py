@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, features
+from PIL import Image, PngImagePlugin, features
 
-from processing.images.refusals import TooManyPixels, UnsupportedFormat, decoder_errors
+from processing.images.bounds import check_bounds, check_told
+from processing.images.limits import Limits, check_size
+from processing.images.refusals import UnsupportedFormat, decoder_errors
 from processing.images.signatures import BEGINNING, formats_of, kind_of
-from processing.presets import Format, Size
+from processing.presets import Format
 
 pillow_heif.register_heif_opener(thumbnails=False)
 # Pillow refuses more than twice this many. It stands behind our own limits, for what Pillow
@@ -20,49 +21,30 @@ Image.MAX_IMAGE_PIXELS = 210_000_000
 
 _SPELLING = {"WEBP": "WebP", "HEIF": "HEIC"}
 
-INPUT_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
-# Rare in browsers, and their decoders are broad: they are taken only where a setting says so.
-EXTRA_FORMATS = ("TIFF", "BMP")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What is taken: formats, by Pillow's names, and how many pixels.
-
-    `pixels` are those of one frame, `animation_pixels` those of all frames together.
-    """
-
-    pixels: int
-    animation_pixels: int
-    formats: tuple[str, ...] = INPUT_FORMATS
-
 
 @contextmanager
 def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") -> Iterator[Image.Image]:
     """Open a picture whose header is all that has been read, and whose size is within the limits.
 
-    Raises `UnsupportedFormat`, `UnreadableImage` or `TooManyPixels`, whatever is thrown here or by
-    a decoder inside the `with`; `name` is only for their text.
+    Raises `UnsupportedFormat`, `UnreadableImage`, `TooManyPixels` or `TooMuchMetadata`, whatever is
+    thrown here or by a decoder inside the `with`; `name` is only for their text.
     """
     stream = BytesIO(file) if isinstance(file, bytes) else file
     formats = _sniffed(stream, limits=limits, name=name)
-    # Pillow's limit is never lowered, for other threads may be decoding.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.pixels)
+    check_bounds(stream, format=formats[0], limits=limits, name=name)
+    _let_pillow_take(limits)
     with decoder_errors(name), Image.open(stream, formats=formats) as image:
-        check_pixels(image.size, limits=limits, name=name)
+        check_size(image.size, limits=limits, name=name)
+        check_told(image.info, limits=limits, name=name)
         yield image
 
 
-def check_pixels(size: Size, *, limits: Limits, name: str = "The file") -> None:
-    """Raise `TooManyPixels` if a frame of that size is too large."""
-    if size[0] * size[1] > limits.pixels:
-        raise TooManyPixels(
-            "{name} has {width} × {height} pixels; at most {limit} megapixels are taken.",
-            name=name,
-            width=size[0],
-            height=size[1],
-            limit=f"{limits.pixels / 1e6:.0f}",
-        )
+def _let_pillow_take(limits: Limits) -> None:
+    """Raise Pillow's limits to ours; they are never lowered, for other threads may be decoding."""
+    largest = max(limits.profile_bytes, limits.text_bytes)
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.pixels)
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, largest)
+    PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, limits.text_bytes)
 
 
 def format_name(image: Image.Image) -> str:

@@ -8,7 +8,7 @@ from typing import NoReturn
 from PIL import Image, ImageChops, ImageStat
 
 from processing.images.encoding import Encoded
-from processing.images.formats import Limits
+from processing.images.limits import Limits
 from processing.images.source import decode
 from processing.presets import Format, Preset, Recipe
 

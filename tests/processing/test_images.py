@@ -14,8 +14,9 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 from processing.images import encoding, reduction
 from processing.images import source as source_module
 from processing.images.encoding import Encoded
-from processing.images.formats import Limits, can_encode
+from processing.images.formats import can_encode
 from processing.images.header import Header, read_header
+from processing.images.limits import Limits
 from processing.images.placeholder import drawn_picture, plain_picture
 from processing.images.refusals import TooManyPixels, UnreadableImage
 from processing.images.source import decode
