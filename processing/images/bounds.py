@@ -8,7 +8,7 @@ than it may be large.
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from os import SEEK_CUR
+from os import SEEK_CUR, SEEK_END
 from struct import unpack
 from typing import Any, BinaryIO
 
@@ -30,10 +30,11 @@ _ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
 
 @dataclass(slots=True)
 class _Tally:
-    """What has been counted of a file; each method raises `TooMuchMetadata` where it is too much."""
+    """What has been counted of a file of `size` bytes; whatever is too much raises `TooMuchMetadata`."""
 
     limits: Limits
     name: str
+    size: int = 0
     parts: int = 0
     profile: int = 0
     text: int = 0
@@ -72,10 +73,10 @@ def check_bounds(stream: BinaryIO, *, format: str, limits: Limits, name: str) ->
 
     What is broken ends the count: the decoder will say so.
     """
-    stream.seek(0)
     count = _COUNTS.get(format)
     if count:
-        count(stream, _Tally(limits, name))
+        size = stream.seek(0, SEEK_END)
+        count(stream, _Tally(limits, name, size))
     stream.seek(0)
 
 
@@ -127,7 +128,7 @@ def _count_png(stream: BinaryIO, tally: _Tally) -> None:
     while len(head := stream.read(8)) == 8:
         tally.add_part()
         length, kind = unpack(">I4s", head)
-        if kind in {b"IDAT", b"IEND"}:
+        if kind in {b"IDAT", b"IEND"} or position + length > tally.size:
             return
         if kind == b"iCCP":
             tally.add_profile(length)
@@ -191,6 +192,8 @@ def _count_webp(stream: BinaryIO, tally: _Tally) -> None:
     while len(head := stream.read(8)) == 8:
         tally.add_part()
         kind, length = unpack("<4sI", head)
+        if position + length > tally.size:
+            return
         if kind in _WEBP_SIZES:
             size = _WEBP_SIZES[kind](stream.read(10).ljust(10, b"\0"))
             check_size(size, limits=tally.limits, name=tally.name)
@@ -229,10 +232,10 @@ def _count_boxes(stream: BinaryIO, tally: _Tally) -> None:
         size, kind = unpack(">I4s", head)
         if size == 1:
             size = int.from_bytes(stream.read(8))
+        if size < 8 or position + size > tally.size:
+            return
         if kind == b"meta":
             tally.add_profile(max(0, size - _LARGEST_LIST))
-        if size < 8:
-            return
         position = stream.seek(position + size)
 
 

@@ -26,6 +26,7 @@ from tests.processing.processes import ROOT
 
 SECONDS = 60
 MEMORY = 4 << 30
+REFUSED = {"unsupported_format", "unreadable_image", "too_many_pixels", "too_much_metadata"}
 # What no rendition may hold: metadata of JPEG, PNG and WebP, and what is typical of their contents.
 MARKS = [b"Exif", b"EXIF", b"eXIf", b"ICC_PROFILE", b"ICCP", b"iCCP", b"http://ns.adobe", b"<x:xmpmeta"]
 MARKS += [b"XMP ", b"tEXt", b"iTXt", b"zTXt", b"Photoshop", b"GPSLatitude"]

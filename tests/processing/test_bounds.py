@@ -226,3 +226,11 @@ def test_the_settings_say_how_much_is_taken(settings: Settings) -> None:
     assert configuration.limits() == Limits(
         pixels=1, side=2, animation_pixels=3, frames=4, profile_bytes=5, text_bytes=6
     )
+
+
+@pytest.mark.parametrize("make", [png, webp], ids=["PNG", "WebP"])
+def test_what_claims_more_than_the_file_has_is_damaged(make: Callable[[bytes], bytes]) -> None:
+    data = make(chunk(b"tEXt", b"a\0b") if make is png else part(b"XMP ", b"a"))
+    at = data.index(b"tEXt") - 4 if make is png else data.index(b"XMP ") + 4
+    with pytest.raises(UnreadableImage):
+        header_of(data[:at] + b"\x7f\xff\xff\x7f" + data[at + 4 :])

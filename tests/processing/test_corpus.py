@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 from processing.images.header import read_header
 from processing.images.source import decode
 from processing.presets import Preset, Recipe
-from tests.processing.limited import Ended, ends
+from tests.processing.limited import REFUSED, Ended, ends
 from tests.processing.pictures import (
     LIMITS,
     SMALL,
@@ -24,7 +24,6 @@ from tests.processing.pictures import (
     rendered,
 )
 
-REFUSED = {"unsupported_format", "unreadable_image", "too_many_pixels", "too_much_metadata"}
 FOLDERS = [
     "photos",
     "orientation",
