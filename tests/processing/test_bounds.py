@@ -19,6 +19,7 @@ from processing.images.refusals import TooManyPixels, TooMuchMetadata, Unreadabl
 from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
 from tests.processing.limited import ends
+from tests.processing.parts import box, chunk, gif, jpeg, part, png, saved, segment, webp, with_meta
 from tests.processing.pictures import LIMITS, opened
 
 FORMATS_TAKEN = ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF"]
@@ -26,63 +27,10 @@ LARGE = 30 << 20
 MANY = 2 << 20
 
 
-def saved(format: str, **options: object) -> bytes:
-    output = BytesIO()
-    Image.new("RGB", (64, 64)).save(output, format, **options)
-    return output.getvalue()
-
-
 def header_of(data: bytes, **limits: Any) -> Header:
     return read_header(
         BytesIO(data), name="sea", limits=Limits(pixels=10**8, animation_pixels=10**8, **limits)
     )
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-
-def png(*chunks: bytes) -> bytes:
-    """Return a PNG with these chunks behind its header."""
-    data = saved("PNG")
-    return data[:33] + b"".join(chunks) + data[33:]
-
-
-def jpeg(between: bytes) -> bytes:
-    return b"\xff\xd8" + between + saved("JPEG")[2:]
-
-
-def segment(marker: int, content: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
-
-
-def gif(between: bytes) -> bytes:
-    """Return a GIF with these bytes behind its colours."""
-    data = saved("GIF")
-    start = 13 + (3 << (data[10] & 7) + 1)
-    return data[:start] + between + data[start:]
-
-
-def webp(*chunks: bytes, size: tuple[int, int] = (64, 64)) -> bytes:
-    """Return a WebP of the extended form with these chunks before its picture."""
-    canvas = b"".join((side - 1).to_bytes(3, "little") for side in size)
-    body = b"WEBP" + part(b"VP8X", bytes(4) + canvas) + b"".join(chunks) + saved("WEBP")[12:]
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def part(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-
-
-def box(name: bytes, content: bytes = b"") -> bytes:
-    return struct.pack(">I", 8 + len(content)) + name + content
-
-
-def with_meta(data: bytes, more: bytes) -> bytes:
-    """Return an AVIF or HEIC whose list of contents has more in it."""
-    at = data.index(b"meta") - 4
-    size = int.from_bytes(data[at : at + 4])
-    return data[:at] + box(b"meta", data[at + 8 : at + size] + more) + data[at + size :]
 
 
 @cache
