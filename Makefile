@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test soak screenshots check messages bench lock clean
+.PHONY: help run test soak fuzz screenshots check messages bench lock clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ test: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run every test, on SQ
 
 soak: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
+
+fuzz: .venv/dev.stamp  ## Decode mutated files (ARGS="--count 20000 --seed 1", or "--only 5" for one of them)
+	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
 screenshots: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Take a picture of every page and state; those of the README anew
 	@$(BIN)/python -m tests.screenshots

@@ -28,6 +28,7 @@ _KEYWORDS = {
     "gettext_lazy": None,
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
+    "Phrase": None,
 }
 # No dates, versions or places: a catalogue changes where a text does.
 _HEADER = """msgid ""

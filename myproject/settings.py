@@ -185,8 +185,14 @@ DARKROOM = {
     # Bytes of one original, and pixels of its one frame; a 200-megapixel phone fits.
     "MAX_UPLOAD_BYTES": env.int("MAX_UPLOAD_BYTES", default=50 * 1024 * 1024),
     "MAX_PIXELS": env.int("MAX_PIXELS", default=210_000_000),
-    # Pixels of all frames of an animation together; what is beyond is left out.
+    # Pixels of its longer side, which is as long as a JPEG's can be.
+    "MAX_SIDE": env.int("MAX_SIDE", default=65_535),
+    # Pixels of all frames of an animation together, and their number; what is beyond is left out.
     "MAX_ANIMATION_PIXELS": env.int("MAX_ANIMATION_PIXELS", default=150_000_000),
+    "MAX_FRAMES": env.int("MAX_FRAMES", default=3000),
+    # Bytes of its colour profile, and of all else beside the pixels, uncompressed.
+    "MAX_PROFILE_BYTES": env.int("MAX_PROFILE_BYTES", default=4 * 1024**2),
+    "MAX_TEXT_BYTES": env.int("MAX_TEXT_BYTES", default=16 * 1024**2),
     # Of "tiff" and "bmp", those that are taken too.
     "EXTRA_FORMATS": env.list("EXTRA_FORMATS", default=[]),
     # Threads that encode the renditions of one original; they help while a core is idle.

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from processing.images.formats import INPUT_FORMATS, Limits
+from processing.images.limits import INPUT_FORMATS, Limits
 from processing.presets import Preset, parse_presets
 
 
@@ -24,10 +24,14 @@ def preset_named(name: str) -> Preset | None:
 
 
 def limits() -> Limits:
-    """Return which formats are taken, and how many pixels are decoded at most."""
+    """Return which formats are taken, and how much of each thing a file may have."""
     return Limits(
         pixels=settings.DARKROOM["MAX_PIXELS"],
+        side=settings.DARKROOM["MAX_SIDE"],
         animation_pixels=settings.DARKROOM["MAX_ANIMATION_PIXELS"],
+        frames=settings.DARKROOM["MAX_FRAMES"],
+        profile_bytes=settings.DARKROOM["MAX_PROFILE_BYTES"],
+        text_bytes=settings.DARKROOM["MAX_TEXT_BYTES"],
         formats=INPUT_FORMATS + tuple(name.upper() for name in settings.DARKROOM["EXTRA_FORMATS"]),
     )
 

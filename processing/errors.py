@@ -25,5 +25,14 @@ class Refusal(Exception):
         return self.template.format(**self.values)
 
 
+class Phrase(str):
+    """A value of a refusal's sentence that is words itself, and is said in the reader's language too.
+
+    It is a literal where it is made, for there `make messages` finds it.
+    """
+
+    __slots__ = ()
+
+
 class TransientError(Exception):
     """Something outside failed in a way that may pass: the step is tried again later."""

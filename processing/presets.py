@@ -19,7 +19,7 @@ EXTENSIONS: dict[Format, str] = {"webp": "webp", "jpeg": "jpg", "png": "png", "a
 CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
 # A preset that fits into this square makes thumbnails: they are rendered first.
 THUMBNAIL_SIDE = 256
-MAX_SIDE = 16383  # WebP's limit
+MAX_SIDE = 16383  # WebP's limit, for presets and for what they come to
 CENTRE: Point = (0.5, 0.5)
 # The place that is written instead of a point where a crop looks at what was found in the picture.
 AUTOMATIC = ""
@@ -67,7 +67,7 @@ class Preset:
             for bound, side in zip((self.width, self.height), size, strict=True)
             if bound is not None
         ]
-        return max(ratios) if self.mode == "fill" else min(1.0, *ratios)
+        return max(ratios) if self.mode == "fill" else min(1.0, *ratios, MAX_SIDE / max(size))
 
     def output_size(self, size: Size) -> Size:
         """Return width and height, in pixels, of the rendition of a picture of `size`."""

@@ -19,11 +19,11 @@ from rest_framework.test import APIClient
 
 from processing.models import Original
 from tests.environment import FOLDER
+from tests.processing.pictures import CORPUS
 from uploads import services
 from uploads.handlers import HashedFile
 from uploads.models import Upload
 
-CORPUS = Path(os.environ.get("CORPUS", Path(__file__).resolve().parents[2] / "shared" / "corpus"))
 # Says whether a missing part is an error: on a developer's machine it is a reason to skip.
 IN_CI = os.environ.get("CI") == "true"
 

@@ -3,13 +3,14 @@
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from processing.errors import Refusal
+from processing.errors import Phrase, Refusal
 
 # What is told of a stored failure in any other language: its values are not known any more.
 SENTENCES = {
     "unsupported_format": _("The file is no picture of a kind we take; send it in another format."),
     "unreadable_image": _("The file is damaged or incomplete; try to open and save it again."),
     "too_many_pixels": _("The image has more pixels than are taken; send a smaller version."),
+    "too_much_metadata": _("The file holds too much beside the picture; save it without metadata."),
     "original_missing": _("The original's file is missing from the storage; send it again."),
     "processing_failed": _("Processing this image did not succeed; try again later."),
 }
@@ -17,7 +18,10 @@ SENTENCES = {
 
 def sentence(refusal: Refusal) -> str:
     """Return what a refusal says, in the present language."""
-    return gettext(refusal.template).format(**refusal.values)
+    values = {
+        name: gettext(value) if isinstance(value, Phrase) else value for name, value in refusal.values.items()
+    }
+    return gettext(refusal.template).format(**values)
 
 
 def stored_sentence(*, code: str, detail: str) -> str:

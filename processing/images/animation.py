@@ -12,9 +12,9 @@ from PIL import Image, ImageChops
 from processing.images.apng import read_apng
 from processing.images.colour import in_srgb
 from processing.images.encoding import Encoded, quality_of, ready, webp_effort
-from processing.images.formats import Limits
 from processing.images.frames import Film, Timed, composed
 from processing.images.gif import first_patch, read_gif
+from processing.images.limits import Limits
 from processing.images.orientation import swapped, turned
 from processing.images.refusals import decoder_errors
 from processing.images.sequences import read_sequence

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from zlib import crc32
 
 from processing.images.containers import PNG_SIGNATURE, png_chunks
-from processing.images.formats import Limits
 from processing.images.frames import Disposal, Film, Patch, composed, patches_within
+from processing.images.limits import Limits
 from processing.presets import Size
 
 _OVER = 1

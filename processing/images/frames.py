@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from PIL import Image
 
-from processing.images.formats import Limits, check_pixels
+from processing.images.limits import Limits, check_size
 from processing.images.reduction import with_alpha
 from processing.presets import Size
 
@@ -59,7 +59,7 @@ class Patch:
 
 def frames_within(limits: Limits, *, canvas: Size) -> int:
     """Return how many frames as large as the canvas fit the budget; the first one always does."""
-    return max(1, limits.animation_pixels // _cost(canvas, canvas))
+    return max(1, min(limits.frames, limits.animation_pixels // _cost(canvas, canvas)))
 
 
 def patches_within(
@@ -76,9 +76,9 @@ def patches_within(
     for part in parts:
         patch = patch_of(part)
         pixels += _cost(patch.size, canvas)
-        if kept and pixels > limits.animation_pixels:
+        if kept and (pixels > limits.animation_pixels or len(kept) >= limits.frames):
             return kept, 1 + sum(1 for _ in parts)
-        check_pixels(patch.extent, limits=limits)
+        check_size(patch.extent, limits=limits)
         kept.append(patch)
     return kept, 0
 

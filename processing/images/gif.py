@@ -10,8 +10,8 @@ from functools import partial
 from struct import pack, unpack_from
 from typing import NamedTuple
 
-from processing.images.formats import Limits
 from processing.images.frames import Disposal, Film, Patch, composed, patches_within
+from processing.images.limits import Limits
 from processing.presets import Size
 
 _EXTENSION, _IMAGE = 0x21, 0x2C

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from processing.images.formats import Limits, format_name, opened
+from processing.images.formats import format_name, opened
+from processing.images.limits import Limits
 from processing.images.orientation import swapped, told_orientation
 
 

@@ -34,6 +34,14 @@ class TooManyPixels(Refusal):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class TooMuchMetadata(Refusal):
+    """The file holds more beside its pixels than is taken."""
+
+    code = "too_much_metadata"
+    title = "The file holds too much beside the picture"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
     """Turn whatever a decoder throws into the one error that is final."""

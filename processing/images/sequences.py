@@ -8,8 +8,8 @@ from struct import unpack_from
 from PIL import Image
 
 from processing.images.containers import boxes
-from processing.images.formats import Limits
 from processing.images.frames import Film, Timed, frames_within
+from processing.images.limits import Limits
 
 _REPEATS = 1
 _CONTAINERS = {b"moov", b"trak", b"edts"}

@@ -24,7 +24,8 @@ from processing.images.cascade import Cascade, first_size, ladder
 from processing.images.colour import in_srgb
 from processing.images.encoders import Encoders
 from processing.images.encoding import Encoded, encode, ready
-from processing.images.formats import Limits, opened
+from processing.images.formats import opened
+from processing.images.limits import Limits
 from processing.images.metadata import Metadata, read_metadata
 from processing.images.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.placeholder import Placeholder, placeholder_of

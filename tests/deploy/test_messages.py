@@ -88,6 +88,7 @@ def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
     assert "%(filename)s is ready" in found  # a call in code
     assert "anyone with the address" in found  # a lazy one
     assert "{name} is larger than {limit} MB; send a smaller file." in found  # a refusal
+    assert "a Photoshop file" in found  # a phrase inside one
 
 
 def test_what_is_borrowed_of_allauth_is_still_said_there() -> None:

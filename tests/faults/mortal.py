@@ -18,8 +18,8 @@ from tests.processing.mortal import BOUNDARIES
 from uploads import pipeline, services, tasks
 
 ORDERS = Path(os.environ["MORTAL_DIR"])
-# "kill" and "stop" happen once; "kill always" each time.
-SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+# Each happens once; "kill always" and the like each time.
+SIGNALS = {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "stop": signal.SIGSTOP}
 # The step and the content hash that are in work, as `step.%s.hash`.
 _work: ContextVar[str] = ContextVar("work", default="no_step.%s")
 

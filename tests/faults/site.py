@@ -159,7 +159,7 @@ class Site(Processes):
         return self._people[self._taken - 1]
 
     def order(self, boundary: str, action: str) -> None:
-        """Have the next process that reaches the boundary do this: "kill", "stop" or "kill always"."""
+        """Have the next process that reaches the boundary do this, such as "kill"; with "always" each one."""
         draft = self.orders / f"draft.{boundary}"
         draft.write_text(action)
         draft.rename(self.orders / boundary)

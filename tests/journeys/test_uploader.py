@@ -244,7 +244,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 REFUSALS = {
-    "letter.txt": (b"Dear Ada", "letter.txt is no picture of a kind we take"),
+    "letter.txt": (b"Dear Ada", "letter.txt is a text file"),
     "cut.jpg": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "cut.jpg"),
     "bomb.png": (png_header(60_000, 60_000), "pixels"),
 }

@@ -1,49 +1,134 @@
-"""Decode files in a process that may take 4 GiB of memory and a minute for each file.
+"""Read files in a process that may take as much memory as a worker, and a minute for each file.
 
-`python -m tests.processing.limited FILE...` prints a JSON list for each: the file's number when it
-begins, and with the outcome when it has ended. What is missing tells which file ended the process.
+`python -m tests.processing.limited [--header] FILE...` prints a JSON list for each: the file's number
+when it begins, and with what became of it when it has ended. What is missing tells which file ended
+the process. With `--header` no more is done than in the web process.
 """
 
 import json
 import resource
 import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from time import process_time
+from typing import NamedTuple
 
+from processing import memory
 from processing.errors import Refusal
 from processing.images.header import read_header
 from processing.images.source import decode
 from processing.presets import Recipe
-from tests.processing.pictures import LIMITS, THUMB
+from tests.processing.pictures import LIMITS, THUMB, opened
+from tests.processing.processes import ROOT
 
-MEMORY = 4 << 30
 SECONDS = 60
+MEMORY = 4 << 30
+REFUSED = {"unsupported_format", "unreadable_image", "too_many_pixels", "too_much_metadata"}
+# What no rendition may hold: metadata of JPEG, PNG and WebP, and what is typical of their contents.
+MARKS = [b"Exif", b"EXIF", b"eXIf", b"ICC_PROFILE", b"ICCP", b"iCCP", b"http://ns.adobe", b"<x:xmpmeta"]
+MARKS += [b"XMP ", b"tEXt", b"iTXt", b"zTXt", b"Photoshop", b"GPSLatitude"]
+
+
+class Ended(NamedTuple):
+    """What became of a file: how it ended, the most memory in MiB meanwhile, and seconds of CPU.
+
+    `how` is "rendered", "read", the code of a refusal, "memory" where that ran out, or what went wrong.
+    """
+
+    how: str
+    memory: float = 0
+    seconds: float = 0
+
+
+def ends(files: Sequence[Path], *, header_only: bool = False) -> dict[Path, Ended]:
+    """Return what becomes of each file; a crash counts for its file only."""
+    ended: dict[Path, Ended] = {}
+    options = ["--header"] if header_only else []
+    while len(ended) < len(files):
+        rest = files[len(ended) :]
+        command = [sys.executable, "-m", "tests.processing.limited", *options, *map(str, rest)]
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        reports = [json.loads(line) for line in process.stdout.splitlines()]
+        ended |= {rest[number]: Ended(*end) for number, *end in reports if end}
+        if len(reports) % 2 or not reports:
+            # A decoder may have said why on the error output.
+            why = f"ended the process with {process.returncode}: {process.stderr[-300:]}"
+            ended[files[len(ended)]] = Ended(why)
+    return ended
 
 
 def main() -> None:
-    """Decode the files that the command line names."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for number, name in enumerate(sys.argv[1:]):
+    """Read the files that the command line names."""
+    memory.limit(MEMORY)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    names = [name for name in sys.argv[1:] if name != "--header"]
+    end_of = header_end if "--header" in sys.argv else outcome
+    for number, name in enumerate(names):
         # Whoever does not end in time is ended by SIGALRM, even in the midst of a C library.
         signal.alarm(SECONDS)
-        sys.stdout.write(json.dumps([number]) + "\n")
-        sys.stdout.flush()
-        sys.stdout.write(json.dumps([number, outcome(Path(name).read_bytes())]) + "\n")
-        sys.stdout.flush()
+        report(number)
+        forget_peak()
+        before, started = memory_used("VmRSS"), process_time()
+        how = end_of(Path(name))
+        report(number, how, memory_used("VmHWM") - before, process_time() - started)
 
 
-def outcome(data: bytes) -> str:
-    """Return the code of the refusal, "memory" where that ran out, or "rendered"."""
+def report(*values: object) -> None:
+    """Print a line that somebody reads at once."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+def forget_peak() -> None:
+    """Let the kernel's account of the most memory begin anew (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory_used(field: str) -> float:
+    """Return what the kernel says of this process's memory, in MiB: `VmRSS` now, `VmHWM` at the most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (found,) = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
+    return int(found) / 1024
+
+
+def header_end(path: Path) -> str:
+    """Return how reading the header ends, as in the web process: from a file, which is not read whole."""
     try:
-        read_header(BytesIO(data), name="file", limits=LIMITS)
-        source = decode(data, presets=[THUMB], limits=LIMITS)
-        for format in THUMB.formats_for(transparent=source.transparent):
-            source.render(Recipe(THUMB, format))
-        source.placeholder()
+        with path.open("rb") as file:
+            read_header(file, name="file", limits=LIMITS)
+    except Refusal as refusal:
+        return refusal.code
+    return "read"
+
+
+def outcome(path: Path) -> str:
+    """Return how decoding and rendering ends."""
+    try:
+        render_checked(path.read_bytes())
     except Refusal as refusal:
         return "memory" if isinstance(refusal.__cause__, MemoryError) else refusal.code
+    except Exception as error:  # noqa: BLE001 - whatever it is, the test says for which file
+        return f"{type(error).__name__}: {error}"
     return "rendered"
+
+
+def render_checked(data: bytes) -> None:
+    """Render a file as a thumbnail in each format, and assert that nothing but pixels comes out."""
+    header = read_header(BytesIO(data), name="file", limits=LIMITS)
+    source = decode(data, presets=[THUMB], limits=LIMITS)
+    assert source.transparent <= header.has_alpha, "transparent against its header"
+    # A PNG can tell its orientation after its pixels.
+    assert header.format == "png" or source.size == (header.width, header.height), "another size"
+    for format in THUMB.formats_for(transparent=source.transparent):
+        output = source.render(Recipe(THUMB, format))
+        picture = opened(output.data)
+        assert picture.size == (output.width, output.height) == (256, 256), "a wrong size"
+        assert [mark for mark in MARKS if mark in output.data] == [], "metadata in a rendition"
+        assert not picture.getexif(), "EXIF in a rendition"
+    source.placeholder()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Comparing pictures, and reading the manifest of the corpus."""
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import NoReturn
@@ -8,10 +9,12 @@ from typing import NoReturn
 from PIL import Image, ImageChops, ImageStat
 
 from processing.images.encoding import Encoded
-from processing.images.formats import Limits
+from processing.images.limits import Limits
 from processing.images.source import decode
 from processing.presets import Format, Preset, Recipe
 
+# The folder of real images, which stands beside the repository.
+CORPUS = Path(os.environ.get("CORPUS", Path(__file__).resolve().parents[3] / "shared" / "corpus"))
 LIMITS = Limits(pixels=210_000_000, animation_pixels=250_000_000)
 THUMB = Preset(name="thumb", width=256, height=256, mode="fill")
 SMALL = Preset(name="small", width=320)

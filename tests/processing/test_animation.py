@@ -18,7 +18,8 @@ from processing.images import animation as animation_module
 from processing.images import frames as frames_module
 from processing.images.animation import Animation, first_frame, read_animation
 from processing.images.encoding import Encoded
-from processing.images.formats import Limits, opened
+from processing.images.formats import opened
+from processing.images.limits import Limits
 from processing.images.orientation import stored_orientation
 from processing.images.refusals import TooManyPixels, UnreadableImage
 from processing.images.sequences import _avif_plays

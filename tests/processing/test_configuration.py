@@ -7,7 +7,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from processing import checks, configuration
-from processing.images.formats import Limits
+from processing.images.limits import Limits
 from processing.presets import Preset
 
 

@@ -8,8 +8,8 @@ from PIL import Image
 from pytest_django import Settings
 
 from processing import configuration
-from processing.images.formats import EXTRA_FORMATS, INPUT_FORMATS, Limits
 from processing.images.header import Header, read_header
+from processing.images.limits import EXTRA_FORMATS, INPUT_FORMATS, Limits
 from processing.images.refusals import UnsupportedFormat
 from processing.images.source import decode
 from processing.presets import Preset, Recipe

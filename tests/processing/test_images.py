@@ -14,10 +14,11 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 from processing.images import encoding, reduction
 from processing.images import source as source_module
 from processing.images.encoding import Encoded
-from processing.images.formats import Limits, can_encode
+from processing.images.formats import can_encode
 from processing.images.header import Header, read_header
+from processing.images.limits import Limits
 from processing.images.placeholder import drawn_picture, plain_picture
-from processing.images.refusals import TooManyPixels, UnreadableImage, UnsupportedFormat
+from processing.images.refusals import TooManyPixels, UnreadableImage
 from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
 from tests.conftest import MakeImage
@@ -87,29 +88,6 @@ def test_the_header_tells_of_transparency(format: str, make_image: MakeImage) ->
 def test_the_size_of_the_header_is_upright(orientation: int) -> None:
     header = header_of(with_orientation(Image.new("RGB", (60, 40)), orientation))
     assert (header.width, header.height) == ((40, 60) if orientation >= 5 else (60, 40))
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"GIF",
-        b"%PDF-1.7 " * 9,
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        saved(Image.new("RGB", (9, 9)), "TIFF"),
-        saved(Image.new("RGB", (9, 9)), "BMP"),
-        saved(Image.new("RGB", (9, 9)), "ICO"),
-        saved(Image.new("RGB", (9, 9)), "JPEG2000"),
-    ],
-    ids=["nothing", "three bytes", "PDF", "SVG", "TIFF", "BMP", "ICO", "JPEG 2000"],
-)
-def test_what_is_no_picture_that_is_taken_is_refused(data: bytes) -> None:
-    with pytest.raises(UnsupportedFormat) as refusal:
-        header_of(data)
-    assert str(refusal.value) == (
-        "photo.jpg is no picture of a kind we take; send JPEG, PNG, GIF, WebP, AVIF or HEIC."
-    )
-    assert (refusal.value.code, refusal.value.status) == ("unsupported_format", 415)
 
 
 def test_a_header_cut_short_is_refused_as_damaged(make_image: MakeImage) -> None:

@@ -32,6 +32,25 @@ except MemoryError:
     assert printed(code) == "refused 1048576"
 
 
+def test_a_picture_that_wants_more_than_the_limit_fails_with_a_reason() -> None:
+    code = """
+from io import BytesIO
+from PIL import Image
+from processing import memory
+from processing.images.source import decode
+from tests.processing.pictures import LIMITS, SMALL
+file = BytesIO()
+Image.new("L", (14_000, 14_000)).convert("1").save(file, "PNG")
+memory.limit(150 << 20)
+try:
+    decode(file.getvalue(), presets=[SMALL], limits=LIMITS)
+except Exception as error:
+    print(error.code, "-", error)
+"""
+    sentence = "The file needs more memory than is given; send a smaller version."
+    assert printed(code) == f"too_many_pixels - {sentence}"
+
+
 def test_where_there_is_no_glibc_nothing_is_changed() -> None:
     code = """
 import ctypes

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from processing import thumbhash
-from processing.images.formats import Limits
+from processing.images.limits import Limits
 from processing.images.source import decode
 from processing.presets import Preset
 from tests.conftest import MakeImage

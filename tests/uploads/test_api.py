@@ -49,10 +49,16 @@ def incoming() -> Path:
     return Path(django_settings.FILE_UPLOAD_TEMP_DIR)
 
 
-def post(client: APIClient, data: bytes, *, name: str = "photo.jpg", **fields: str) -> Any:
-    return client.post(
-        "/api/uploads/", {"file": SimpleUploadedFile(name, data), **fields}, format="multipart"
-    )
+def post(
+    client: APIClient,
+    data: bytes,
+    *,
+    name: str = "photo.jpg",
+    content_type: str = "text/plain",
+    **fields: str,
+) -> Any:
+    file = SimpleUploadedFile(name, data, content_type)
+    return client.post("/api/uploads/", {"file": file, **fields}, format="multipart")
 
 
 def assert_problem(response: Any, status: int, code: str) -> None:
@@ -226,6 +232,16 @@ class TestRefuse:
     )
     def test_what_is_no_image(self, api: APIClient, data: bytes) -> None:
         assert_problem(post(api, data), 415, "unsupported_format")
+
+    def test_what_is_called_a_picture_and_is_none(self, api: APIClient) -> None:
+        response = post(api, b"8BPS" + bytes(40), name="holiday.jpg", content_type="image/jpeg")
+        assert_problem(response, 415, "unsupported_format")
+        sentence = "holiday.jpg is a Photoshop file; send JPEG, PNG, GIF, WebP, AVIF or HEIC."
+        assert response.json()["detail"] == sentence
+
+    def test_a_picture_that_is_called_something_else(self, api: APIClient, make_image: MakeImage) -> None:
+        response = post(api, make_image(format="PNG"), name="page.html", content_type="text/html")
+        assert (response.status_code, response.json()["format"]) == (201, "png")
 
     def test_what_has_too_many_pixels(self, api: APIClient, make_image: MakeImage, settings: Any) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXELS": 1000}

@@ -87,7 +87,7 @@ class TestApi:
         with open(__file__, "rb") as file:
             answer = client.post("/api/uploads/", {"file": file})
         assert answer.json()["code"] == "unsupported_format"
-        assert "ist kein Bild einer Art, die angenommen wird; bitte JPEG, PNG" in answer.json()["detail"]
+        assert "ist eine Textdatei; bitte JPEG, PNG" in answer.json()["detail"]
         assert answer.json()["detail"].startswith("test_language.py")
 
     def test_a_stored_failure_is_told_by_its_code(self, client: Client, owner: User) -> None:

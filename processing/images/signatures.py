@@ -1,0 +1,88 @@
+"""Signatures: what a file's first bytes say that it is, whatever its name or its sender claim."""
+
+import re
+from codecs import getincrementaldecoder
+
+from processing.errors import Phrase
+
+# So many bytes are looked at: an SVG may begin with a long comment.
+BEGINNING = 4096
+
+# The brands that Pillow and libheif know, beside those of both.
+_EITHER = rb"mif1|msf1"
+_HEIC = rb"hei[csxm]|hev[csxm]"
+# Space, comments and processing instructions; atomic, so that no text makes the search slow.
+_PROLOGUE = rb"(?:\xef\xbb\xbf)?(?>\s++|<!--.*?-->|<\?.*?\?>)*+"
+_DOCTYPE_OF_SVG = rb"(?>(?i:<!doctype)\s+svg(?>[^>\[]*)(?>\[.*?\]\s*)?>)?+"
+
+_TAKEN = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "GIF": rb"GIF8[79]a",
+    "WEBP": rb"RIFF.{4}WEBP",
+    "AVIF": rb".{4}ftyp(?:avi[fs]|" + _EITHER + rb")",
+    "HEIF": rb".{4}ftyp(?:" + _HEIC + rb"|" + _EITHER + rb")",
+    # Canon's raw files are TIFF with a mark; what one would see there is a preview.
+    "TIFF": rb"II\*\0(?!.{4}CR)|MM\0\*",
+    "BMP": rb"BM",
+}
+# What a person may take for a picture, or may choose by mistake. The first that fits counts.
+_OTHERS = (
+    (Phrase("a Photoshop file"), rb"8BPS"),
+    (Phrase("a GIMP file"), rb"gimp xcf"),
+    (Phrase("a PDF document"), rb"%PDF-"),
+    (Phrase("a PostScript file"), rb"%!PS|\xc5\xd0\xd3\xc6"),
+    (
+        Phrase("a camera's raw file"),
+        rb"II\*\0.{4}CR\x02|.{4}ftypcrx |FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb",
+    ),
+    (Phrase("a TIFF picture"), rb"II[*+]\0|MM\0[*+]"),
+    # The bytes after the length are zero: without them a text could begin like this.
+    (Phrase("a BMP picture"), rb"BM.{4}\0{4}"),
+    (Phrase("an icon"), rb"icns|\0\0[\x01\x02]\0[^\0]\0.{3}\0"),
+    (Phrase("a JPEG XL picture"), rb"\xff\x0a|\0\0\0\x0cJXL \r\n"),
+    (Phrase("a JPEG 2000 picture"), rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n"),
+    (Phrase("a PCX picture"), rb"\n[\0\x02-\x05]\x01[\x01\x02\x04\x08]"),
+    (Phrase("a DDS texture"), rb"DDS \x7c\0\0\0"),
+    (
+        Phrase("a video"),
+        rb".{4}ftyp(?:iso|mp[47]|avc|qt  |M4V|3g|dash|f4v|MSNV|XAVC)|.{4}(?:moov|mdat|wide)",
+    ),
+    (Phrase("a video"), rb"\x1aE\xdf\xa3|RIFF.{4}AVI |FLV\x01|\0\0\x01[\xb3\xba]"),
+    (Phrase("a sound file"), rb"ID3|fLaC|OggS|RIFF.{4}WAVE|.{4}ftypM4[AB]"),
+    (
+        Phrase("an office document"),
+        rb"PK\x03\x04.{26}(?:\[Content_Types\]|mimetypeapplication/vnd\.oasis)|\xd0\xcf\x11\xe0|\{\\rtf",
+    ),
+    (Phrase("an archive"), rb"PK(?:\x03\x04|\x05\x06)|\x1f\x8b\x08|7z\xbc\xaf|Rar!\x1a"),
+    (Phrase("an SVG drawing"), _PROLOGUE + _DOCTYPE_OF_SVG + _PROLOGUE + rb"<svg[\s>]"),
+    (Phrase("a web page"), _PROLOGUE + rb"(?i:<!doctype html|<(?:html|head|body|script)[\s>])"),
+)
+_NOT_IN_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+def formats_of(beginning: bytes) -> tuple[str, ...]:
+    """Return the formats, by Pillow's names, of which a file may be that begins so."""
+    return tuple(format for format, pattern in _TAKEN.items() if _begins(beginning, pattern))
+
+
+def kind_of(beginning: bytes) -> Phrase | None:
+    """Return what a file is called that begins so and is no picture that is taken; None if unknown."""
+    found = (kind for kind, pattern in _OTHERS if _begins(beginning, pattern))
+    return next(found, Phrase("a text file") if _is_text(beginning) else None)
+
+
+def _begins(beginning: bytes, pattern: bytes) -> bool:
+    return re.match(pattern, beginning, re.DOTALL) is not None
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Tell whether these are words: UTF-8, or what says that it is UTF-16."""
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    try:
+        # The last letter may be cut in two, for which an incremental decoder waits.
+        getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return not _NOT_IN_TEXT.search(beginning)

@@ -1,0 +1,18 @@
+"""deploy.programs: what `make run` starts."""
+
+import pytest
+from django.conf import settings
+
+from deploy.programs import WORKER_OPTIONS, worker
+
+
+@pytest.mark.parametrize("queue", ["thumbnails", "renditions", "bulk"])
+def test_whoever_decodes_is_a_process_that_limits_end(queue: str) -> None:
+    """Threads share their memory, and nobody can end one: only a process has the limits of a child."""
+    assert "--pool" not in worker(queue=queue, log_level="INFO").command
+
+
+def test_every_queue_has_a_worker() -> None:
+    served = {worker(queue=queue, log_level="INFO").command for queue in WORKER_OPTIONS}
+    words = ",".join(word for command in served for word in command).split(",")
+    assert {queue.name for queue in settings.CELERY_TASK_QUEUES} <= set(words)
