@@ -365,6 +365,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # The schema describes the API. An answer to OPTIONS would be one more that could tell too much.
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "uploads.problems.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
