@@ -185,7 +185,7 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
 
 def _picture(rendition: Rendition) -> SafeString:
     """Return the picture, no larger than a line of the list."""
-    address = links.rendition_path(rendition)
+    address = links.staff_path(rendition)
     return format_html(
         '<a href="{}"><img src="{}" alt="{}" height="48" loading="lazy"></a>',
         address,

@@ -60,14 +60,11 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 @require_safe
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
-    """Answer a rendition's permanent address: the same bytes for ever."""
-    row = Rendition.objects.filter(key=f"renditions/{path}").first()
-    uploads = (
-        Upload.objects.filter(original=row.original_id, deleted_at=None) if row else Upload.objects.none()
-    )
-    if row and uploads.filter(visibility=Upload.Visibility.UNLISTED).exists():
+    """Answer a rendition's permanent address: the same bytes, as long as their owner shares them."""
+    row, upload = links.find_rendition(path)
+    if row and upload and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
-    if row and (request.user.is_staff or any(_may_see(request, upload) for upload in uploads)):
+    if row and (request.user.is_staff or (upload and _may_see(request, upload))):
         return _send(request, row, f"private, {_FOREVER}")
     return _nothing_to_see(_("There is no such rendition; the image may have been deleted or rendered anew."))
 

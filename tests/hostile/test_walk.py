@@ -26,7 +26,7 @@ from rest_framework.authtoken.models import Token
 
 from tests.conftest import Send
 from tests.pages import make_rendition
-from uploads import accounts, api, endpoints, events, preferences, services, webhooks
+from uploads import accounts, api, endpoints, events, links, preferences, services, webhooks
 from uploads.models import Event, Upload
 
 pytestmark = pytest.mark.django_db
@@ -158,7 +158,7 @@ def things(owner: User, upload: Upload, send: Send, make_image: Any) -> dict[str
         "deleted": str(deleted.pk),
         "endpoint": str(endpoint.pk),
         "delivery": str(delivery.pk),
-        "rendition": upload.original.renditions.get().key.removeprefix("renditions/"),
+        "rendition": links.rendition_path(upload, upload.original.renditions.get()).split("/", 2)[2],
     }
 
 
