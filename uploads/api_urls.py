@@ -1,7 +1,7 @@
 """Every address of the API."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from uploads.api import EventStreamView, NoticeViewSet, SettingsView, UploadViewSet
@@ -21,6 +21,6 @@ urlpatterns = [
     path("events/", EventStreamView.as_view(), name="events"),
     path("settings/", SettingsView.as_view(), name="settings"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
     re_path("", not_found),
 ]

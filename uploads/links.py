@@ -1,7 +1,7 @@
 """Addresses: of an upload's picture, of its renditions, and signed ones for what is private."""
 
-import hmac
 import re
+from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -60,11 +60,11 @@ def file_path(upload: Upload, rendition: Rendition) -> str:
 
 
 def rendition_path(upload: Upload, rendition: Rendition) -> str:
-    """Return a rendition's permanent address, as the owner of this upload shares it.
+    """Return a rendition's permanent address, which ends with this upload.
 
-    A mark of theirs stands where its key has the shard: what others do with the same original shows nowhere.
+    Its mark stands where the key has the shard: what others do with the same original does not show.
     """
-    return _permanent(_mark(upload.owner_id, rendition), rendition)
+    return _permanent(_mark(upload), rendition)
 
 
 def staff_path(rendition: Rendition) -> str:
@@ -73,21 +73,19 @@ def staff_path(rendition: Rendition) -> str:
 
 
 def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
-    """Return the rendition at a permanent address, and the live upload of the person who shares it there."""
+    """Return the rendition at a permanent address, and the live upload that shows it there."""
     parts = _PERMANENT.fullmatch(path)
     row = parts and Rendition.objects.filter(key=f"renditions/{parts['shard']}/{parts['name']}").first()
     if not parts or not row:
         return None, None
     uploads = Upload.objects.filter(original=row.original_id, deleted_at=None).select_related("owner")
-    return row, next((one for one in uploads if parts["mark"] == _mark(one.owner_id, row)), None)
+    return row, next((one for one in uploads if parts["mark"] == _mark(one)), None)
 
 
 def _permanent(mark: str, rendition: Rendition) -> str:
     return reverse("rendition", args=["/".join([mark, *rendition.key.split("/")[2:]])])
 
 
-def _mark(owner_id: int, rendition: Rendition) -> str:
-    """Return 16 hexadecimal digits of HMAC-SHA-256 (RFC 2104), others for each person and original."""
-    public_key = rendition.key.split("/")[2]
-    secret = f"{_SALT}.mark:{settings.SECRET_KEY}".encode()
-    return hmac.digest(secret, f"{owner_id}:{public_key}".encode(), "sha256").hex()[:16]
+def _mark(upload: Upload) -> str:
+    """Return 16 hexadecimal digits of an upload's random id: whoever has them has not the id."""
+    return sha256(b"uploads.links.mark:" + upload.pk.bytes).hexdigest()[:16]

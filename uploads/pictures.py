@@ -60,7 +60,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 @require_safe
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
-    """Answer a rendition's permanent address: the same bytes, as long as their owner shares them."""
+    """Answer a rendition's permanent address: the same bytes, as long as the upload is there."""
     row, upload = links.find_rendition(path)
     if row and upload and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
