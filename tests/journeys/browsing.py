@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, CDPSession, ConsoleMessage, Locator, Page, expect
 
 from tests.conftest import MakeImage
-from tests.system import System
+from tests.system import System, wait_until
 
 # Milliseconds; journeys share two cores with everything they start.
 PATIENCE = 60_000
@@ -27,6 +27,11 @@ def obeying(context: BrowserContext) -> Iterator[BrowserContext]:
     yield context
     context.close()
     assert refused == []
+
+
+def wait_for(page: Page, script: str, argument: str | None = None) -> None:
+    """Wait until a script says so; Playwright's own way takes `eval`, which the site's policy refuses."""
+    wait_until(lambda: page.evaluate(script, argument), seconds=PATIENCE / 1000)
 
 
 def sign_up(page: Page, system: System, name: str = "") -> Page:
