@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery, Task
 from celery.app.task import Context
 from celery.canvas import Signature
-from celery.signals import worker_init, worker_process_init, worker_shutting_down
+from celery.signals import beat_init, worker_init, worker_process_init, worker_shutting_down
 from django.conf import settings
 
 from myproject import rabbitmq, stopping
@@ -50,6 +50,7 @@ app.autodiscover_tasks(related_name="recurring")
 app.autodiscover_tasks(related_name="mail")
 
 
+@beat_init.connect
 @worker_init.connect
 def check_settings(**_options: Any) -> None:
     """Refuse to start with settings that make no sense."""

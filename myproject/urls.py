@@ -4,7 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from uploads import health, pictures
+from uploads import accounts, health, pictures
+
+# allauth asks for it where somebody tries too often.
+handler429 = accounts.too_many_attempts
 
 urlpatterns = [
     path("api/", include("uploads.api_urls")),

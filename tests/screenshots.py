@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.journeys import chromium
+from tests.journeys.browsing import wait_for
 from tests.journeys.chromium import DESK, PHONE, SCHEMES, Scheme, Screen
 from tests.journeys.stage import Stage
 from tests.journeys.states import STATES
@@ -80,7 +81,7 @@ def take_all(folder: Path, browser_path: str) -> None:
 def take(page: Page, name: str, screen: Screen) -> None:
     """Take pictures of a state in light and dark."""
     page.evaluate(LOAD_ALL)
-    page.wait_for_function(ALL_LOADED)
+    wait_for(page, ALL_LOADED)
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(DRAWN)

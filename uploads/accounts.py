@@ -1,19 +1,22 @@
 """Accounts: what Darkroom adds to django-allauth, and the one-click sign-in link."""
 
+from http import HTTPStatus
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.signals import user_signed_up
 from allauth.core import context as current
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.sites.shortcuts import get_current_site
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponseRedirect
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -21,6 +24,9 @@ from rest_framework.authtoken.models import Token
 from sesame.views import LoginView
 
 from uploads import mail, preferences
+
+# Seconds over which allauth counts attempts of one address or person, and failed ones for one login.
+_ATTEMPTS_SECONDS, _FAILURES_SECONDS = 60, 300
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -36,6 +42,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             html_body=_html_body(message),
             to=message.to,
         )
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Answer 429 where allauth would draw the form again: programs are to see it, too."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            raise ImmediateHttpResponse(too_many_attempts(request, seconds=_FAILURES_SECONDS)) from None
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the address in the reset mail; it never follows the request's Host header."""
@@ -62,6 +75,13 @@ def send_welcome(request: HttpRequest, user: User, **_kwargs: object) -> None:
     preferences.choose_language(person=user, language=get_language() or "")
     if user.email:
         AccountAdapter(request).send_mail("account/email/welcome", user.email, {"user": user})
+
+
+def too_many_attempts(request: HttpRequest, *, seconds: int = _ATTEMPTS_SECONDS) -> HttpResponse:
+    """Answer who tries too often: a page, and in `Retry-After` the seconds after which all is forgotten."""
+    page = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+    page.headers["Retry-After"] = str(seconds)
+    return page
 
 
 def person_of(request: HttpRequest) -> User:

@@ -1,7 +1,7 @@
 """Every address of the API."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from uploads.api import EventStreamView, NoticeViewSet, QuotaView, SettingsView, UploadViewSet
@@ -22,6 +22,6 @@ urlpatterns = [
     path("settings/", SettingsView.as_view(), name="settings"),
     path("quota/", QuotaView.as_view(), name="quota"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
     re_path("", not_found),
 ]

@@ -4,8 +4,10 @@ import ipaddress
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -15,6 +17,9 @@ from prometheus_client.registry import Collector
 from processing.models import Original, Rendition
 from uploads import broker, figures, readiness
 from uploads.broker import BrokerAway
+
+# What proxies add to a request.
+_PASSED_ON = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
 
 
 @require_safe
@@ -37,8 +42,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus on this machine, and staff."""
-    if not (_is_local(request) or request.user.is_staff):
+    """Answer staff, and Prometheus: by its token, or on this machine where there is none."""
+    trusted = _has_token(request) if settings.METRICS_TOKEN else _is_local(request)
+    if not (trusted or request.user.is_staff):
         raise Http404
     registry = CollectorRegistry()
     registry.register(_Figures())
@@ -83,7 +89,14 @@ def _queue_depths() -> dict[str, int]:
         return {}
 
 
+def _has_token(request: HttpRequest) -> bool:
+    return constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}")
+
+
 def _is_local(request: HttpRequest) -> bool:
+    """Tell whether a request was made on this machine, and not passed on by a proxy that runs on it."""
+    if any(name.startswith(_PASSED_ON) for name in request.META):
+        return False
     try:
         return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
     except ValueError:

@@ -151,7 +151,7 @@ def _line(request: HttpRequest, upload: Upload, row: Rendition) -> RenditionLine
     whole = upload.original.byte_size
     return RenditionLine(
         rendition=row,
-        address=request.build_absolute_uri(links.rendition_path(row)),
+        address=request.build_absolute_uri(links.rendition_path(upload, row)),
         saved=round(100 * (1 - row.byte_size / whole)) if row.byte_size < whole else 0,
     )
 

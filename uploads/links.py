@@ -1,5 +1,7 @@
 """Addresses: of an upload's picture, of its renditions, and signed ones for what is private."""
 
+import re
+from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -13,6 +15,7 @@ from processing.presets import EXTENSIONS, Format
 from uploads.models import Upload
 
 _SALT = "uploads.links"
+_PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-9a-f]*/[\w.-]+)", re.ASCII)
 
 
 def signature(upload: Upload) -> str:
@@ -53,9 +56,36 @@ def file_path(upload: Upload, rendition: Rendition) -> str:
     if upload.visibility == Upload.Visibility.PRIVATE:
         extension = EXTENSIONS[cast("Format", rendition.format)]
         return picture_path(upload, f"{rendition.preset}.{extension}")
-    return rendition_path(rendition)
+    return rendition_path(upload, rendition)
 
 
-def rendition_path(rendition: Rendition) -> str:
-    """Return a rendition's permanent address."""
-    return reverse("rendition", args=[rendition.key.removeprefix("renditions/")])
+def rendition_path(upload: Upload, rendition: Rendition) -> str:
+    """Return a rendition's permanent address, which ends with this upload.
+
+    Its mark stands where the key has the shard: what others do with the same original does not show.
+    """
+    return _permanent(_mark(upload), rendition)
+
+
+def staff_path(rendition: Rendition) -> str:
+    """Return a rendition's address that is nobody's, and shown to staff alone."""
+    return _permanent(rendition.key.split("/")[1], rendition)
+
+
+def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
+    """Return the rendition at a permanent address, and the live upload that shows it there."""
+    parts = _PERMANENT.fullmatch(path)
+    row = parts and Rendition.objects.filter(key=f"renditions/{parts['shard']}/{parts['name']}").first()
+    if not parts or not row:
+        return None, None
+    uploads = Upload.objects.filter(original=row.original_id, deleted_at=None).select_related("owner")
+    return row, next((one for one in uploads if parts["mark"] == _mark(one)), None)
+
+
+def _permanent(mark: str, rendition: Rendition) -> str:
+    return reverse("rendition", args=["/".join([mark, *rendition.key.split("/")[2:]])])
+
+
+def _mark(upload: Upload) -> str:
+    """Return 16 hexadecimal digits of an upload's random id: whoever has them has not the id."""
+    return sha256(b"uploads.links.mark:" + upload.pk.bytes).hexdigest()[:16]

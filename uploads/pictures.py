@@ -43,7 +43,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
     preset = configuration.preset_named(preset_name)
     upload = services.live_uploads().filter(pk=upload_id).first()
     if upload is None or not _may_see(request, upload):
-        return _not_found(_("There is no such image."))
+        return _nothing_to_see(_("There is no such image."))
     if preset is None:
         return _not_found(_("There is no preset %r.") % preset_name, code="no_such_preset")
     if extension and extension not in _FORMATS_BY_EXTENSION:
@@ -60,16 +60,13 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 @require_safe
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
-    """Answer a rendition's permanent address: the same bytes for ever."""
-    row = Rendition.objects.filter(key=f"renditions/{path}").first()
-    uploads = (
-        Upload.objects.filter(original=row.original_id, deleted_at=None) if row else Upload.objects.none()
-    )
-    if row and uploads.filter(visibility=Upload.Visibility.UNLISTED).exists():
+    """Answer a rendition's permanent address: the same bytes, as long as the upload is there."""
+    row, upload = links.find_rendition(path)
+    if row and upload and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
-    if row and (request.user.is_staff or any(_may_see(request, upload) for upload in uploads)):
+    if row and (request.user.is_staff or (upload and _may_see(request, upload))):
         return _send(request, row, f"private, {_FOREVER}")
-    return _not_found(_("There is no such rendition; the image may have been deleted or rendered anew."))
+    return _nothing_to_see(_("There is no such rendition; the image may have been deleted or rendered anew."))
 
 
 @require_safe
@@ -186,6 +183,13 @@ def _not_ready(upload: Upload, preset: Preset) -> HttpResponse:
 def _vary(response: HttpResponse, *, negotiated: bool) -> HttpResponse:
     if negotiated:
         patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def _nothing_to_see(detail: str) -> HttpResponse:
+    """Answer alike for what does not exist and for what is private, though only then is asked who it is."""
+    response = _not_found(detail)
+    patch_vary_headers(response, ["Cookie"])
     return response
 
 

@@ -86,7 +86,8 @@ class RenditionSerializer(serializers.ModelSerializer[Rendition]):
 
     def get_url(self, rendition: Rendition) -> str:
         """Return the absolute permanent address."""
-        return str(self.context["request"].build_absolute_uri(links.rendition_path(rendition)))
+        path = links.rendition_path(self.context["upload"], rendition)
+        return str(self.context["request"].build_absolute_uri(path))
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
@@ -148,7 +149,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     @extend_schema_field(RenditionSerializer(many=True))
     def get_renditions(self, upload: Upload) -> Any:
         """Return what is rendered so far, smallest first."""
-        return RenditionSerializer(upload.shown_renditions(), many=True, context=self.context).data
+        context = {**self.context, "upload": upload}
+        return RenditionSerializer(upload.shown_renditions(), many=True, context=context).data
 
     def get_url(self, upload: Upload) -> str:
         """Return the absolute address of this JSON."""

@@ -1,15 +1,37 @@
 """What journeys through the pages share."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import CDPSession, Locator, Page, expect
+from playwright.sync_api import BrowserContext, CDPSession, ConsoleMessage, Locator, Page, expect
 
 from tests.conftest import MakeImage
-from tests.system import System
+from tests.system import System, wait_until
 
 # Milliseconds; journeys share two cores with everything they start.
 PATIENCE = 60_000
+
+
+@contextmanager
+def obeying(context: BrowserContext) -> Iterator[BrowserContext]:
+    """See that nothing on any page of a browser was against the site's content security policy."""
+    refused: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            refused.append(message.text)
+
+    context.on("console", listen)
+    yield context
+    context.close()
+    assert refused == []
+
+
+def wait_for(page: Page, script: str, argument: str | None = None) -> None:
+    """Wait until a script says so; Playwright's own way takes `eval`, which the site's policy refuses."""
+    wait_until(lambda: page.evaluate(script, argument), seconds=PATIENCE / 1000)
 
 
 def sign_up(page: Page, system: System, name: str = "") -> Page:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from deploy.claims import any_free_port
 from tests.conftest import IN_CI
 from tests.journeys import chromium
-from tests.journeys.browsing import sign_up
+from tests.journeys.browsing import obeying, sign_up
 from tests.system import System
 
 
@@ -66,19 +66,17 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, system: System) -> Iterator[Page]:
     """Return a page on which the demo person has signed in by the link."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(system.sign_in_link())
-    yield page
-    context.close()
+    with obeying(browser.new_context()) as context:
+        page = context.new_page()
+        page.goto(system.sign_in_link())
+        yield page
 
 
 @pytest.fixture
 def newcomer(browser: Browser, system: System) -> Iterator[Page]:
     """Return the empty gallery of a person who has just signed up."""
-    context = browser.new_context()
-    yield sign_up(context.new_page(), system)
-    context.close()
+    with obeying(browser.new_context()) as context:
+        yield sign_up(context.new_page(), system)
 
 
 @pytest.fixture

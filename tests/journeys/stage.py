@@ -9,6 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from tests.journeys import landscapes
+from tests.journeys.browsing import obeying
 from tests.journeys.chromium import DESK
 from tests.receiver import Receiver, receiving
 from tests.system import System, wait_until
@@ -53,12 +54,12 @@ class Stage:
     @contextmanager
     def visit(self, path: str = "/", *, person: str = "") -> Iterator[Page]:
         """Open a page in a browser of its own, as nobody or signed in as a person."""
-        context = self._browser.new_context(storage_state=self._signed_in.get(person), **self.screen.device)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(f"{self.system.url}{path}")
-        yield page
-        context.close()
+        state = self._signed_in.get(person)
+        with obeying(self._browser.new_context(storage_state=state, **self.screen.device)) as context:
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"{self.system.url}{path}")
+            yield page
 
     @contextmanager
     def held(self, queue: str) -> Iterator[None]:

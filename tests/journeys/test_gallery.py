@@ -10,7 +10,17 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import MakeImage
-from tests.journeys.browsing import PATIENCE, card, devtools, expect_card, make_pictures, row, sign_up, upload
+from tests.journeys.browsing import (
+    PATIENCE,
+    card,
+    devtools,
+    expect_card,
+    make_pictures,
+    row,
+    sign_up,
+    upload,
+    wait_for,
+)
 from tests.system import System
 
 pytestmark = pytest.mark.journey
@@ -59,7 +69,7 @@ def test_a_card_goes_from_its_shape_to_its_picture_without_moving(
     )
     upload(page, make_pictures(tmp_path, make_image, ["wide.jpg"]))
     expect(card(page, "wide.jpg").locator("img")).to_be_visible()
-    page.wait_for_function("document.querySelector('li.card img').complete")
+    wait_for(page, "document.querySelector('li.card img').complete")
     assert len(page.evaluate("[...window.boxes]")) == 1
     assert page.evaluate("window.shifts.reduce((sum, { value }) => sum + value, 0)") < 0.05
 
@@ -164,7 +174,7 @@ def test_ten_thousand_images_stay_smooth(full_gallery: Page) -> None:
     page.evaluate("window.scrollTo(0, 0)")
     for wanted in (120, 180, 240):
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_function(f"document.querySelectorAll('li.card').length >= {wanted}")
+        wait_for(page, f"document.querySelectorAll('li.card').length >= {wanted}")
     few = frames(page)
     # The rest at once, for a test: as many cards as there are images.
     page.evaluate(
@@ -208,14 +218,14 @@ def test_coming_back_shows_the_same_place(full_gallery: Page, system: System) ->
     page.goto(system.url)
     for wanted in (120, 180):
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_function(f"document.querySelectorAll('li.card').length >= {wanted}")
+        wait_for(page, f"document.querySelectorAll('li.card').length >= {wanted}")
     third = page.locator("ul.cards").nth(2)
     third.scroll_into_view_if_needed()
-    page.wait_for_function("location.search.startsWith('?before=')")
+    wait_for(page, "location.search.startsWith('?before=')")
     name = page.locator("ul.cards").nth(2).locator(".name").nth(20).text_content()
     third.evaluate("page => page.scrollIntoView()")
     address = third.get_attribute("data-page") or ""
-    page.wait_for_function("address => location.pathname + location.search === address", arg=address)
+    wait_for(page, "address => location.pathname + location.search === address", address)
     page.reload()
     expect(page.get_by_text("Back to the newest")).to_be_visible()
     expect(card(page, name or "")).to_have_count(1)
@@ -231,7 +241,7 @@ def test_a_phone_gets_the_bytes_of_a_phone(browser: Browser, system: System, pag
         screen = context.new_page()
         screen.goto(page.url)
         image = screen.locator(".whole img")
-        screen.wait_for_function("document.querySelector('.whole img').complete")
+        wait_for(screen, "document.querySelector('.whole img').complete")
         widths[name] = image.evaluate("image => image.currentSrc.match(/(small|medium|large|xlarge)-/)[1]")
         context.close()
     assert widths == {"phone": "medium", "desktop": "large"}

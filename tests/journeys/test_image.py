@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import MakeImage
-from tests.journeys.browsing import PATIENCE, card, expect_card, make_pictures, upload
+from tests.journeys.browsing import PATIENCE, card, expect_card, make_pictures, upload, wait_for
 from tests.system import System
 
 pytestmark = pytest.mark.journey
@@ -52,10 +52,11 @@ def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: P
     assert preview.evaluate("image => image.style.objectPosition").startswith("0%")
     page.get_by_role("button", name="Save the focal point").click()
     expect(page.get_by_text("Set by you.")).to_be_visible()
-    page.wait_for_function(
+    wait_for(
+        page,
         "before => document.querySelector('th a')?.textContent === 'thumb'"
         " && document.querySelector('th a').href !== before",
-        arg=before,
+        before,
         timeout=PATIENCE,
     )
     expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
@@ -88,7 +89,7 @@ def test_addresses_and_markup_are_copied_and_work(page: Page, make_image: MakeIm
     assert copied["Markdown"] == f"![copied]({copied['URL']})"
     assert page.request.get(copied["URL"]).headers["content-type"].startswith("image/")
     page.set_content(copied["HTML"])
-    page.wait_for_function("document.images[0].complete")
+    wait_for(page, "document.images[0].complete")
     assert page.evaluate("document.images[0].naturalWidth") == 300
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import MakeImage
-from tests.journeys.browsing import PATIENCE, sign_up
+from tests.journeys.browsing import PATIENCE, sign_up, wait_for
 from tests.journeys.conftest import Mailbox
 from tests.system import System, wait_until
 
@@ -35,7 +35,7 @@ def test_upload_see_fetch_and_reprocess(page: Page, system: System, photo: Path)
     expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
     thumbnail = card.locator("img")
     expect(thumbnail).to_be_visible()
-    page.wait_for_function("document.querySelector('li[data-upload] img').complete")
+    wait_for(page, "document.querySelector('li[data-upload] img').complete")
     assert thumbnail.evaluate("image => image.naturalWidth") > 0
 
     card.get_by_role("link").click()

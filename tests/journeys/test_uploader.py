@@ -22,6 +22,7 @@ from tests.journeys.browsing import (
     make_large,
     make_pictures,
     row,
+    wait_for,
 )
 from tests.system import System, wait_until
 
@@ -369,7 +370,7 @@ def test_the_end_is_told_once(page: Page, make_image: MakeImage, tmp_path: Path)
     page.set_input_files("#file", paths)
     for path in paths:
         expect_row(page, path.name, "ready")
-    page.wait_for_function("window.told.some((text) => /changed|ready/.test(text))")
+    wait_for(page, "window.told.some((text) => /changed|ready/.test(text))")
     told = " ".join(page.evaluate("window.told"))
     assert told.count("Complete") <= 1
     assert len(page.evaluate("window.told")) <= len(paths)

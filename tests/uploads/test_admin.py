@@ -52,7 +52,7 @@ def test_lists_show_pictures(admin_client: Client, ready: Upload, path: str) -> 
     row = Rendition.objects.filter(preset="thumb").first()
     assert row is not None
     page = admin_client.get(f"/admin/{path}/").content.decode()
-    assert f'<img src="{links.rendition_path(row).rpartition(".")[0]}' in page
+    assert f'<img src="{links.staff_path(row).rpartition(".")[0]}' in page
 
 
 def test_every_row_is_drawn(admin_client: Client, ready: Upload) -> None:

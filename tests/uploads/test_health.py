@@ -184,5 +184,20 @@ class TestMetrics:
     def test_this_machine_may_ask(self, client: Client, address: str) -> None:
         assert figures(client, REMOTE_ADDR=address)
 
+    @pytest.mark.parametrize(
+        "header", ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"]
+    )
+    def test_what_a_proxy_on_this_machine_passes_on_is_not_of_this_machine(
+        self, client: Client, header: str
+    ) -> None:
+        assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 404
+
+    def test_with_a_token_it_alone_opens(self, client: Client, settings: Any) -> None:
+        settings.METRICS_TOKEN = "a-token-of-prometheus"
+        for value in ("", "Bearer", "Bearer wrong", "Token a-token-of-prometheus", "Bearer é"):
+            assert client.get("/metrics", headers={"authorization": value}).status_code == 404
+        headers = {"authorization": "Bearer a-token-of-prometheus", "x-forwarded-for": "192.0.2.7"}
+        assert figures(client, REMOTE_ADDR="192.0.2.7", headers=headers)
+
     def test_staff_may_ask_from_anywhere(self, admin_client: Client) -> None:
         assert figures(admin_client, REMOTE_ADDR="192.0.2.7")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from processing.models import Original
 from tests.pages import make_rendition, make_upload, told
-from uploads import events, image_pages, pipeline, services
+from uploads import events, image_pages, links, pipeline, services
 from uploads.models import Event, Step, Upload
 
 pytestmark = pytest.mark.django_db
@@ -50,8 +50,8 @@ def act(client: Client, upload: Upload, action: str, **fields: Any) -> Any:
 
 def test_every_rendition_is_listed_with_what_it_saves(signed_in: Client, upload: Upload) -> None:
     page = page_of(signed_in, upload)
-    for key in upload.original.renditions.values_list("key", flat=True):
-        assert f'href="http://testserver/{key}"' in page
+    for row in upload.original.renditions.all():
+        assert f'href="http://testserver{links.rendition_path(upload, row)}"' in page
     assert page.count("88 %") == 2  # 1,234 of 9,999 bytes
     assert 'http-equiv="refresh"' not in page
 

@@ -1,8 +1,10 @@
 """Addresses: signed ones for what is private, permanent ones for renditions."""
 
+import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from processing.models import Rendition
 from tests.conftest import MakeImage, Send
@@ -63,8 +65,11 @@ def test_the_main_preset_is_the_largest_up_to_1280(settings: Any, presets: dict[
     assert links.main_preset() == name
 
 
-def test_a_renditions_address_is_its_key() -> None:
-    assert (
-        links.rendition_path(Rendition(key="renditions/ab/abc/thumb-0.webp"))
-        == "/renditions/ab/abc/thumb-0.webp"
-    )
+def test_a_renditions_address_is_its_key_behind_the_mark_of_its_upload(send: Send, stranger: User) -> None:
+    upload, other = send(), send(by=stranger)
+    row = Rendition(key="renditions/ab/abc/thumb-0.webp")
+    address = links.rendition_path(upload, row)
+    assert re.fullmatch(r"/renditions/[0-9a-f]{16}/abc/thumb-0\.webp", address)
+    assert links.rendition_path(other, row) != address
+    assert upload.pk.hex[:8] not in address
+    assert links.staff_path(row) == "/renditions/ab/abc/thumb-0.webp"

@@ -165,14 +165,16 @@ class TestHeaders:
 
     def test_of_the_permanent_address(self, client: Client, ready: Upload) -> None:
         for row in Rendition.objects.all():
-            response = client.get(links.rendition_path(row))
+            response = client.get(links.rendition_path(ready, row))
             assert response.status_code == 200
             assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
             assert response.headers["X-Content-Type-Options"] == "nosniff"
             assert response.headers["Content-Type"] == f"image/{row.format}"
             assert varies_by(response) == set()
             assert len(response.content) == row.byte_size
-            again = client.get(links.rendition_path(row), headers={"if-none-match": response.headers["ETag"]})
+            again = client.get(
+                links.rendition_path(ready, row), headers={"if-none-match": response.headers["ETag"]}
+            )
             assert (again.status_code, again.headers["Cache-Control"]) == (
                 304,
                 response.headers["Cache-Control"],
@@ -181,7 +183,7 @@ class TestHeaders:
     @pytest.mark.parametrize("method", ["head", "get"])
     def test_head_is_get_without_a_body(self, client: Client, ready: Upload, method: str) -> None:
         row = Rendition.objects.filter(preset="small", format="jpeg").get()
-        for address in (f"/i/{ready.pk}/small", links.rendition_path(row)):
+        for address in (f"/i/{ready.pk}/small", links.rendition_path(ready, row)):
             response = getattr(client, method)(address)
             assert response.status_code == 200
             assert response.headers["Content-Length"] == str(row.byte_size)
@@ -273,7 +275,7 @@ class TestNotThere:
 
 class TestPrivate:
     def addresses(self, upload: Upload) -> list[str]:
-        permanent = links.rendition_path(upload.original.renditions.all()[0])
+        permanent = links.rendition_path(upload, upload.original.renditions.all()[0])
         return [f"/i/{upload.pk}/small", f"/i/{upload.pk}/small.webp", permanent]
 
     def test_nobody_else_finds_it(
@@ -316,18 +318,23 @@ class TestPrivate:
         address = f"/i/{private.pk}/small"
         assert_problem(client.get(address, headers={"authorization": "Token wrong"}), "not_found")
 
-    def test_what_another_person_shows_everybody_is_no_secret(
+    def test_what_another_person_shows_everybody_shows_only_there(
         self, client: Client, private: Upload, send: Send, stranger: User
     ) -> None:
         public = send(by=stranger)
-        permanent = links.rendition_path(private.original.renditions.all()[0])
-        assert client.get(permanent).status_code == 200
-        assert_problem(client.get(f"/i/{private.pk}/small"), "not_found")
+        permanent = links.rendition_path(private, private.original.renditions.all()[0])
+        theirs = links.rendition_path(public, private.original.renditions.all()[0])
+        assert client.get(theirs).status_code == 200
+        for address in (permanent, f"/i/{private.pk}/small"):
+            assert_problem(client.get(address), "not_found")
         services.delete_upload(upload=public)
-        assert_problem(client.get(permanent), "not_found")
+        assert_problem(client.get(theirs), "not_found")
 
-    def test_staff_see_its_renditions(self, private: Upload, admin_client: Client) -> None:
-        assert admin_client.get(self.addresses(private)[-1]).status_code == 200
+    def test_staff_see_its_renditions(self, private: Upload, admin_client: Client, client: Client) -> None:
+        address = links.staff_path(private.original.renditions.all()[0])
+        for path in (self.addresses(private)[-1], address):
+            assert admin_client.get(path).status_code == 200
+        assert_problem(client.get(address), "not_found")
 
 
 class TestOriginal:

@@ -91,7 +91,7 @@ def test_while_redis_is_away_everybody_may_send() -> None:
 def test_a_rate_that_makes_no_sense_stops_the_start(settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "a lot"}
     (error,) = checks.check_rates()
-    assert (error.id, "UPLOADS_PER_PERSON" in error.msg) == ("darkroom.E004", True)
+    assert (error.id, "UPLOADS_PER_PERSON" in error.msg) == ("darkroom.E006", True)
 
 
 @pytest.mark.django_db

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.template import TemplateSyntaxError
 
 from processing import configuration
-from processing.models import Rendition
 from processing.presets import Preset
 from uploads import events, links, notifications, responsive
 from uploads.models import Event, Upload
@@ -44,12 +43,6 @@ def unread_count(context: dict[str, Any]) -> int:
     return notifications.unread_count(context["user"])
 
 
-@register.simple_tag
-def rendition_path(rendition: Rendition) -> str:
-    """Return a rendition's permanent address."""
-    return links.rendition_path(rendition)
-
-
 @register.inclusion_tag("uploads/picture.html")
 def picture(
     upload: Upload | None,
@@ -77,7 +70,7 @@ def picture(
     return {
         "upload": upload,
         "picture": responsive.picture_of(
-            upload, recipe, partial(links.file_path, upload) if signed else links.rendition_path
+            upload, recipe, partial(links.file_path if signed else links.rendition_path, upload)
         ),
         "sizes": sizes,
         "alt": alt,

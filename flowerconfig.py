@@ -1,0 +1,12 @@
+"""Flower reads this file when it starts in this folder, and does not start open to everybody.
+
+It shows and stops tasks, and the proxy that people reach it by is on the same machine: where it listens tells
+nothing about who may come.
+"""
+
+from tornado.options import options
+
+if not (any(options.basic_auth or []) or options.auth):
+    raise SystemExit(
+        "Flower needs a password: set FLOWER_BASIC_AUTH=name:password (docs/deployment.md tells more)."
+    )

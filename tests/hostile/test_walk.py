@@ -1,0 +1,413 @@
+"""Every address by every verb, asked by those whom it is not for.
+
+The rule: what belongs to somebody else answers as what does not exist, to the byte. A stranger gets 404, and
+405 for a verb that its owner has not either; a visitor without an account gets 401 from the API, is sent to
+sign in by a page, and gets 404 for a file. Lists show one's own rows, and ids of others in a body name
+nothing. Pages for staff do not exist for anybody else.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from tests.conftest import Send
+from tests.pages import make_rendition
+from uploads import accounts, api, endpoints, events, links, preferences, services, webhooks
+from uploads.models import Event, Upload
+
+pytestmark = pytest.mark.django_db
+
+# The addresses of the admin are many and alike.
+ADMIN_VERBS = ("GET", "POST", "DELETE")
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+READ, WRITE, ANY = ("GET", "HEAD"), ("POST",), VERBS
+ELSEWHERE = "192.0.2.7"
+# Stands in the names that the owner gives, so that an answer which holds one of them is noticed.
+MARK = "c0ffee5ecret"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Whom an address is for, by which verbs, and what fills it.
+
+    `whose` is "one": of one person, who is named by an id in it; "own": everybody's own; "staff"; or "open".
+    """
+
+    whose: str
+    verbs: tuple[str, ...]
+    fill: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+UPLOAD, ENDPOINT = ("upload",), ("endpoint",)
+IMAGE_ACTIONS = ("reprocess", "visibility", "focus", "delete")
+WEBHOOK_ACTIONS = ("test", "rotate", "enable", "disable", "delete")
+SELECTED_ACTIONS = ("reprocess", "private", "unlisted", "delete")
+ROUTES = {
+    "api:upload-list": Route("own", (*READ, "POST")),
+    "api:upload-detail": Route("one", (*READ, "PATCH", "DELETE"), UPLOAD),
+    "api:upload-reprocess": Route("one", WRITE, UPLOAD),
+    "api:upload-restore": Route("one", WRITE, ("deleted",)),
+    "api:notice-list": Route("own", READ),
+    "api:notice-read": Route("own", WRITE),
+    "api:webhook-list": Route("own", (*READ, "POST")),
+    "api:webhook-detail": Route("one", (*READ, "PATCH", "DELETE"), ENDPOINT),
+    "api:webhook-rotate": Route("one", WRITE, ENDPOINT),
+    "api:webhook-test": Route("one", WRITE, ENDPOINT),
+    "api:webhook-delivery-list": Route("one", READ, ENDPOINT),
+    "api:webhook-delivery-resend": Route("one", WRITE, ("endpoint", "delivery")),
+    "api:events": Route("own", READ),
+    "api:settings": Route("own", (*READ, "PATCH")),
+    **dict.fromkeys(("api:schema", "api:docs", "api:"), Route("open", ANY)),
+    "picture": Route("one", READ, UPLOAD, ("thumb", "thumb.webp")),
+    "rendition": Route("one", READ, ("rendition",)),
+    "original": Route("one", READ, UPLOAD),
+    "image": Route("one", READ, UPLOAD),
+    "act_on_image": Route("one", WRITE, UPLOAD, IMAGE_ACTIONS),
+    "webhook": Route("one", READ, ENDPOINT),
+    "webhook_action": Route("one", WRITE, ENDPOINT, WEBHOOK_ACTIONS),
+    "resend": Route("one", WRITE, ("endpoint", "delivery")),
+    "home": Route("own", (*READ, "POST")),
+    "cards": Route("own", ("GET",)),
+    "act_on_selected": Route("own", WRITE, (), SELECTED_ACTIONS),
+    "restore": Route("own", WRITE),
+    **dict.fromkeys(("notices", "latest_notices", "unread_notices"), Route("own", READ)),
+    **dict.fromkeys(("read_notices", "choose_email"), Route("own", WRITE)),
+    **dict.fromkeys(("account", "webhooks"), Route("own", (*READ, "POST"))),
+    **dict.fromkeys(("status", "status_figures", "metrics"), Route("staff", READ)),
+    "status_retry_all": Route("staff", WRITE),
+    "status_retry": Route("staff", WRITE, UPLOAD),
+    **dict.fromkeys(("healthz", "readyz", "favicon", "set_language", "sign_in_link"), Route("open", ANY)),
+}
+# These are Django's and allauth's own: they answer by who has signed in, or by a key in the address.
+KEYS = {
+    "account_confirm_email": {"key": "a-key"},
+    "account_reset_password_from_key": {"uidb36": "1", "key": "a-key"},
+}
+# What asks nobody to sign in: files, and what a script or a program fetches.
+FILES = {"picture", "rendition", "original", "metrics", "status_figures"}
+
+
+def names_of(resolver: URLResolver, namespace: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield namespace + (pattern.name or "")
+        else:
+            yield from names_of(pattern, namespace + (f"{pattern.namespace}:" if pattern.namespace else ""))
+
+
+ALL_NAMES = sorted(set(names_of(get_resolver())))
+OF_ACCOUNTS = [name for name in ALL_NAMES if name.startswith("account_")]
+OF_ADMIN = [name for name in ALL_NAMES if name.startswith("admin:")]
+
+
+def of(*whose: str) -> list[str]:
+    return sorted(name for name, route in ROUTES.items() if route.whose in whose)
+
+
+def test_every_address_is_walked() -> None:
+    assert set(ALL_NAMES) == {*ROUTES, *OF_ACCOUNTS, *OF_ADMIN}
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test be refused for what others have tried, and keep its connection to the database."""
+    cache.clear()
+    monkeypatch.setattr(api, "close_old_connections", lambda: None)
+
+
+@pytest.fixture
+def upload(owner: User, send: Send) -> Upload:
+    """Return the owner's private upload, which is ready and has told so."""
+    upload = send(name=f"{MARK}.jpg")
+    now = timezone.now()
+    Upload.objects.update(visibility="private", status="ready", thumbnails_ready_at=now, ready_at=now)
+    upload.refresh_from_db()
+    make_rendition(upload, preset="thumb", width=256)
+    events.record(upload, Event.Name.READY)
+    return upload
+
+
+@pytest.fixture
+def things(owner: User, upload: Upload, send: Send, make_image: Any) -> dict[str, str]:
+    """Return the ids of all that the owner has, a thing of each kind."""
+    deleted = send(make_image(seed=7), name=f"{MARK}-deleted.jpg")
+    services.delete_upload(upload=deleted)
+    endpoint = endpoints.add(owner=owner, url=f"https://example.com/{MARK}", description=MARK)
+    event = Event.objects.create(owner=owner, name=Event.Name.WEBHOOK_TEST)
+    delivery = webhooks.create_delivery(event=event, endpoint=endpoint)
+    endpoint.deliveries.filter(pk=delivery.pk).update(failed_at=timezone.now(), next_attempt_at=None)
+    preferences.choose_email(person=owner, choice="each")
+    accounts.renew_token(user=owner)
+    return {
+        "upload": str(upload.pk),
+        "deleted": str(deleted.pk),
+        "endpoint": str(endpoint.pk),
+        "delivery": str(delivery.pk),
+        "rendition": links.rendition_path(upload, upload.original.renditions.get()).split("/", 2)[2],
+    }
+
+
+def nothing_of(things: dict[str, str]) -> dict[str, str]:
+    """Return ids of the same kinds that nothing has."""
+    unknown = {name: str(uuid.uuid4()) for name in things}
+    return {**unknown, "rendition": re.sub("[0-9a-f]{32}", uuid.uuid4().hex, things["rendition"])}
+
+
+def rows() -> dict[tuple[str, Any], dict[str, Any]]:
+    """Return all rows, but for sessions and what a person brings along by existing."""
+    models = [model for model in apps.get_models() if model not in (Session, User, Token)]
+    return {(model.__name__, row["pk"]): row for model in models for row in _values(model)}
+
+
+def _values(model: Any) -> Any:
+    return model._base_manager.annotate().values(
+        *(field.attname for field in model._meta.concrete_fields), "pk"
+    )
+
+
+def paths(name: str, ids: dict[str, str]) -> list[str]:
+    route = ROUTES[name]
+    if name == "api:":
+        return ["/api/nothing/"]
+    filled = [ids[kind] for kind in route.fill]
+    return [reverse(name, args=[*filled, *action]) for action in ([one] for one in route.actions)] or [
+        reverse(name, args=filled)
+    ]
+
+
+def body(path: str, ids: dict[str, str]) -> dict[str, Any]:
+    """Return all that some address takes, each of it about what is not one's own."""
+    fields = {
+        "id": ids["upload"],
+        "ids": [ids["delivery"]],
+        "deleted_at": (timezone.now() + timedelta(days=1)).isoformat(),
+        "visibility": "unlisted",
+        "email": "digest",
+        "description": "taken over",
+        "owner": "bob",
+        "x": "10",
+        "y": "20",
+    }
+    return {**fields, "focus": {"x": 0.1, "y": 0.2}} if path.startswith("/api/") else fields
+
+
+Ask = Callable[..., Any]
+
+
+def asking(client: Client) -> Ask:
+    def ask(verb: str, path: str, ids: dict[str, str]) -> Any:
+        options: dict[str, Any] = {"REMOTE_ADDR": ELSEWHERE}
+        if path.startswith("/api/") and verb in ("POST", "PUT", "PATCH"):
+            options |= {"data": body(path, ids), "content_type": "application/json"}
+        elif verb == "POST":
+            options["data"] = body(path, ids)
+        elif verb == "GET" and path.startswith(("/cards/", "/status/figures")):
+            options["data"] = {"id": ids["upload"], "told": "x"}
+        return getattr(client, verb.lower())(path, **options)
+
+    return ask
+
+
+def by_session(user: User, **options: Any) -> Ask:
+    client = Client(raise_request_exception=False, **options)
+    client.force_login(user)
+    return asking(client)
+
+
+def by_token(user: User) -> Ask:
+    token = Token.objects.get_or_create(user=user)[0].key
+    return asking(Client(raise_request_exception=False, headers={"Authorization": f"Token {token}"}))
+
+
+def visitor() -> Ask:
+    return asking(Client(raise_request_exception=False))
+
+
+def text_of(answer: Any) -> str:
+    """Return what an answer says, but for the token against forgery and the ids that were asked for."""
+    content = "" if answer.streaming else answer.content.decode()
+    said = "\n".join([*(f"{name}: {value}" for name, value in sorted(answer.items())), content])
+    said = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", said)
+    return re.sub(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "an id", said)
+
+
+def assert_nothing_shows(answer: Any, name: str, verb: str) -> None:
+    assert answer.status_code < 500, (name, verb, answer.status_code)
+    assert MARK not in text_of(answer), (name, verb)
+
+
+def walk(*whose: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield each address with each verb, and the verbs that it has; see that no row has changed."""
+    before = rows()
+    for name in of(*whose):
+        for verb in VERBS:
+            yield name, verb, ROUTES[name].verbs
+        after = rows()
+        assert {key: after.get(key) for key in before} == before, name
+
+
+@pytest.mark.parametrize("sign_in", [by_session, by_token])
+def test_a_stranger_learns_and_changes_nothing(
+    things: dict[str, str], stranger: User, sign_in: Callable[[User], Ask]
+) -> None:
+    unknown = nothing_of(things)
+    for name, verb, verbs in walk("one", "own"):
+        if sign_in is by_token and not (name.startswith("api:") or name in FILES):
+            continue  # pages know sessions alone
+        for path, other in zip(paths(name, things), paths(name, unknown), strict=True):
+            # Each in a session of its own, for messages wait in a session for the next page.
+            answer, twin = sign_in(stranger)(verb, path, things), sign_in(stranger)(verb, other, unknown)
+            assert_nothing_shows(answer, name, verb)
+            if verb not in verbs:
+                assert answer.status_code == 405, (name, verb)
+            elif ROUTES[name].whose == "one":
+                assert answer.status_code == 404, (name, verb)
+            assert (answer.status_code, text_of(answer)) == (twin.status_code, text_of(twin)), (name, verb)
+
+
+def test_a_visitor_is_asked_who_it_is(things: dict[str, str]) -> None:
+    for name, verb, verbs in walk("one", "own"):
+        for path in paths(name, things):
+            answer = visitor()(verb, path, things)
+            assert_nothing_shows(answer, name, verb)
+            if name.startswith("api:"):
+                assert answer.status_code == 401, (name, verb)
+            elif name in FILES:
+                assert answer.status_code == (404 if verb in verbs else 405), (name, verb)
+            elif answer.status_code != 405:
+                assert answer.status_code == 302, (name, verb)
+                assert answer["Location"].startswith("/accounts/login/?next="), (name, verb)
+
+
+# Nobody reads the stream of this one to its end, and its file is not there, respectively.
+UNREAD = {("original", "GET")}
+FILE_MISSING = {"picture", "rendition"}
+
+
+@pytest.mark.parametrize("name", of("one", "own"))
+def test_its_owner_is_answered(things: dict[str, str], owner: User, name: str) -> None:
+    """The addresses are right, and so are the verbs: else the walks would show nothing."""
+    for verb in ROUTES[name].verbs:
+        for path in paths(name, things) if (name, verb) not in UNREAD else []:
+            answer = by_session(owner)(verb, path, things)
+            if name in FILE_MISSING:
+                assert MISSING.search(answer.content.decode()) or verb == "HEAD"
+            else:
+                assert answer.status_code in (200, 201, 202, 204, 302, 400, 415), (verb, path)
+
+
+MISSING = re.compile("rendition_missing|no_such_format")
+
+
+def test_another_site_changes_nothing_in_its_owners_name(things: dict[str, str], owner: User) -> None:
+    """A form elsewhere brings the cookie of the session along, and no token against forgery."""
+    ask = by_session(owner, enforce_csrf_checks=True)
+    for name, verb, _verbs in walk("one", "own"):
+        for path in paths(name, things) if verb in ("POST", "PUT", "PATCH", "DELETE") else []:
+            assert ask(verb, path, things).status_code in (403, 405), (name, verb)
+
+
+def test_the_pages_of_staff_are_for_staff(things: dict[str, str], stranger: User) -> None:
+    ask = by_session(stranger)
+    for name, verb, verbs in walk("staff"):
+        (path,) = paths(name, things)
+        answer, anonymous = ask(verb, path, things), visitor()(verb, path, things)
+        assert_nothing_shows(answer, name, verb)
+        assert answer.status_code == (404 if verb in verbs else 405), (name, verb)
+        to_sign_in = verb in verbs and name not in FILES
+        assert anonymous.status_code == (302 if to_sign_in else answer.status_code), (name, verb)
+
+
+def test_staff_are_answered(things: dict[str, str], admin_user: User) -> None:
+    for name in of("staff"):
+        for verb in ROUTES[name].verbs:
+            (path,) = paths(name, things)
+            assert by_session(admin_user)(verb, path, things).status_code in (200, 302), (name, verb)
+
+
+def test_the_admin_is_for_staff(things: dict[str, str], stranger: User) -> None:
+    before = rows()
+    for name, verb in product(OF_ADMIN, ADMIN_VERBS):
+        path = admin_path(name, things)
+        answer, anonymous = by_session(stranger)(verb, path, things), visitor()(verb, path, things)
+        assert_nothing_shows(answer, name, verb)
+        if answer.status_code == 302:
+            answer = by_session(stranger)("GET", answer["Location"], things)
+        assert answer.status_code in (404, 405) or name in PUBLIC_IN_ADMIN, (name, verb)
+        assert anonymous.status_code == 302 or name in PUBLIC_IN_ADMIN, (name, verb)
+    assert rows() == before
+
+
+# Texts for scripts in the reader's language, and the way out, which is allauth's for all.
+PUBLIC_IN_ADMIN = {"admin:jsi18n", "admin:logout"}
+
+
+def admin_path(name: str, things: dict[str, str]) -> str:
+    if name == "admin:":
+        return "/admin/nothing/at/all/"
+    if name == "admin:app_list":
+        return "/admin/uploads/"
+    if name == "admin:view_on_site":
+        return reverse(name, args=[1, things["upload"]])
+    kinds = {"upload": "upload", "endpoint": "endpoint", "delivery": "delivery"}
+    model = name.removeprefix("admin:").split("_")[1] if "_" in name else ""
+    if name.endswith(("_history", "_delete", "_change")) and name != "admin:password_change":
+        return reverse(name, args=[things[kinds[model]] if model in kinds else "1"])
+    return reverse(name)
+
+
+def test_what_is_open_to_all_shows_and_changes_nothing_of_others(
+    things: dict[str, str], owner: User, stranger: User
+) -> None:
+    before, password = rows(), owner.password
+    for name, verb in product([*OF_ACCOUNTS, *of("open")], VERBS):
+        for ask in (visitor(), by_session(stranger)):
+            answer = ask(verb, open_path(name), things)
+            # Without workers `/readyz` says so by 503.
+            assert answer.status_code < 500 or name == "readyz", (name, verb)
+            assert MARK not in text_of(answer), (name, verb)
+    after = rows()
+    assert {key: after.get(key) for key in before} == before
+    owner.refresh_from_db()
+    assert (owner.password, owner.email) == (password, "ada@example.com")
+
+
+def open_path(name: str) -> str:
+    if name == "api:":
+        return "/api/nothing/"
+    return reverse(name, kwargs=KEYS.get(name, {}))
+
+
+def test_an_endpoint_of_ones_own_opens_no_delivery_of_others(things: dict[str, str], stranger: User) -> None:
+    own = endpoints.add(owner=stranger, url="https://example.com/")
+    for name in ("api:webhook-delivery-resend", "resend"):
+        path = reverse(name, args=[own.pk, things["delivery"]])
+        assert by_session(stranger)("POST", path, things).status_code == 404
+
+
+def test_what_is_unlisted_is_read_by_whoever_has_the_address_and_changed_by_nobody(
+    things: dict[str, str], upload: Upload, stranger: User
+) -> None:
+    """Its picture is open, that is what unlisted means; the page, the original and the JSON are not."""
+    Upload.objects.filter(pk=upload.pk).update(visibility="unlisted")
+    Upload.objects.filter(pk=upload.pk).update(thumbnails_ready_at=None, ready_at=None, status="pending")
+    for ask in (visitor(), by_session(stranger)):
+        assert ask("GET", f"/i/{upload.pk}/small", things).status_code == 202
+        assert ask("GET", f"/uploads/{upload.pk}/original", things).status_code == 404
+        assert ask("GET", f"/uploads/{upload.pk}/", things).status_code in (302, 404)
+        assert ask("GET", f"/api/uploads/{upload.pk}/", things).status_code in (401, 404)

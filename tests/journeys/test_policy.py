@@ -1,0 +1,35 @@
+"""Pages that others have made, and what a page is kept from, under the site's content security policy."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.browsing import obeying
+from tests.system import System
+
+pytestmark = pytest.mark.journey
+
+
+def test_the_page_of_the_api_works(browser: Browser, system: System) -> None:
+    with obeying(browser.new_context()) as context:
+        page = context.new_page()
+        page.goto(f"{system.url}/api/docs/")
+        expect(page.get_by_role("heading", name="Darkroom")).to_be_visible()
+        expect(page.get_by_text("/api/uploads/").first).to_be_visible()
+
+
+def test_the_admin_works(page: Page, system: System) -> None:
+    for path in ("", "uploads/upload/", "auth/user/add/", "processing/rendition/?all="):
+        page.goto(f"{system.url}/admin/{path}")
+        expect(page.get_by_role("link", name="Darkroom").first).to_be_visible()
+
+
+def test_what_is_smuggled_into_a_page_does_not_run(system: System, browser: Browser) -> None:
+    """The watch of the other tests would notice it, too."""
+    page = browser.new_context().new_page()
+    page.goto(f"{system.url}/accounts/login/")
+    with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        page.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')"
+        )
+    assert page.evaluate("window.ran") is None
+    page.context.close()

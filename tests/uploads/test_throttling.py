@@ -1,0 +1,89 @@
+"""Attempts to sign in, to sign up and to get a new password are counted: by address and by login."""
+
+from typing import Any
+
+import pytest
+from allauth.core import context, ratelimit
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client, RequestFactory
+
+from tests.threads import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    cache.clear()
+
+
+def sign_in(client: Client, *, login: str = "ada", password: str = "wrong", **options: Any) -> Any:
+    return client.post("/accounts/login/", {"login": login, "password": password}, **options)
+
+
+def assert_refused(answer: Any, *, seconds: str) -> None:
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == seconds
+    assert "<h1>Too many attempts</h1>" in answer.content.decode()
+
+
+def test_five_wrong_passwords_close_a_login_for_a_while(client: Client, owner: User) -> None:
+    for _ in range(5):
+        assert sign_in(client).status_code == 200
+    assert_refused(sign_in(client, password="correct horse"), seconds="300")
+    assert "_auth_user_id" not in client.session
+    # From elsewhere as well: it is the login that somebody guesses at.
+    elsewhere = sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.9")
+    assert_refused(elsewhere, seconds="300")
+
+
+def test_ten_failures_close_an_address_whatever_it_says_of_itself(client: Client, owner: User) -> None:
+    """The web server has put the client's address where it belongs; the header is the client's own."""
+    for number in range(10):
+        headers = {"x-forwarded-for": f"192.0.2.{number}"}
+        assert sign_in(client, login=f"person-{number}", headers=headers).status_code == 200
+    headers = {"x-forwarded-for": "192.0.2.99", "x-real-ip": "192.0.2.99"}
+    assert_refused(sign_in(client, login="another", headers=headers), seconds="300")
+    assert sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302
+
+
+def test_a_success_is_not_counted(client: Client, owner: User) -> None:
+    for _ in range(7):
+        assert sign_in(client, password="correct horse").status_code == 302
+        client.logout()
+
+
+def test_sign_ups_of_an_address_are_counted(client: Client) -> None:
+    answers = [client.post("/accounts/signup/", {}) for _ in range(21)]
+    assert {answer.status_code for answer in answers[:20]} == {200}
+    assert_refused(answers[20], seconds="60")
+
+
+def test_mails_for_a_new_password_are_counted(client: Client) -> None:
+    answers = [client.post("/accounts/password/reset/", {"email": "a@example.com"}) for _ in range(6)]
+    assert_refused(answers[5], seconds="60")
+
+
+def test_the_admin_has_no_form_of_its_own(client: Client) -> None:
+    for ask in (client.get, client.post):
+        answer = ask("/admin/login/", {"username": "ada", "password": "x"})
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/accounts/login/?next=")
+
+
+def test_it_is_told_in_german(client: Client) -> None:
+    headers = {"Accept-Language": "de"}
+    answer = [sign_in(client, headers=headers) for _ in range(6)][-1]
+    assert "Zu viele Versuche" in answer.content.decode()
+
+
+def test_who_tries_all_at_once_is_counted_as_well() -> None:
+    """The count is in Redis, for all processes of all machines, and under a lock."""
+    request = RequestFactory().post("/")
+
+    def attempt() -> bool:
+        with context.request_context(request):
+            return bool(ratelimit.consume(request, action="login_failed", key="ada"))
+
+    assert sum(at_once(*[attempt] * 20)) == 5
