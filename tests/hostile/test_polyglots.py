@@ -161,7 +161,7 @@ def test_nothing_is_sent_as_what_it_claims_to_be(
     client.force_login(owner)
     placeholder = client.get(f"/i/{upload.pk}/small")
     pipeline.run_here(upload)
-    paths = [links.rendition_path(row) for row in upload.original.renditions.all()]
+    paths = [links.rendition_path(upload, row) for row in upload.original.renditions.all()]
     pictures = [client.get(path) for path in (f"/i/{upload.pk}/small", *paths)]
     original = client.head(f"/uploads/{upload.pk}/original")
     for response in (placeholder, *pictures, original):

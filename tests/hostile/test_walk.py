@@ -72,6 +72,7 @@ ROUTES = {
     "api:webhook-delivery-resend": Route("one", WRITE, ("endpoint", "delivery")),
     "api:events": Route("own", READ),
     "api:settings": Route("own", (*READ, "PATCH")),
+    "api:quota": Route("own", READ),
     **dict.fromkeys(("api:schema", "api:docs", "api:"), Route("open", ANY)),
     "picture": Route("one", READ, UPLOAD, ("thumb", "thumb.webp")),
     "rendition": Route("one", READ, ("rendition",)),
