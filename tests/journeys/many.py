@@ -1,4 +1,4 @@
-"""Many images at once, as if they had been sent and processed: `fill` in the process of a running system."""
+"""Many images at once, as if they had been sent and processed: for a process of a running system."""
 
 import os
 import random
@@ -47,6 +47,18 @@ def fill(*, username: str, count: int) -> None:
         )
         for number, original in enumerate(originals)
     )
+
+
+@transaction.atomic
+def remove(*, username: str) -> None:
+    """Remove what was filled in: an audit would miss the originals' files."""
+    originals = Original.objects.filter(uploads__owner__username=username)
+    pks = list(originals.values_list("pk", flat=True))
+    for key in Rendition.objects.filter(original__in=originals).values_list("key", flat=True):
+        Path(default_storage.path(key)).unlink()
+    Upload.objects.filter(owner__username=username).delete()
+    Rendition.objects.filter(original__in=pks).delete()
+    Original.objects.filter(pk__in=pks).delete()
 
 
 def _original(chance: random.Random) -> Original:

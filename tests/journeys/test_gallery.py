@@ -42,12 +42,17 @@ def full_gallery(browser: Browser, system: System) -> Iterator[Page]:
     context = browser.new_context()
     page = sign_up(context.new_page(), system)
     username = page.locator("header .person").text_content()
-    code = f"from tests.journeys.many import fill; fill(username={username!r}, count={MANY})"
-    filled = system.manage("shell", "--no-imports", "--command", code)
-    assert filled.returncode == 0, filled.stderr
+    manage_many(system, f"many.fill(username={username!r}, count={MANY})")
     page.goto(system.url)
     yield page
     context.close()
+    manage_many(system, f"many.remove(username={username!r})")
+
+
+def manage_many(system: System, call: str) -> None:
+    code = f"from tests.journeys import many; {call}"
+    done = system.manage("shell", "--no-imports", "--command", code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_card_goes_from_its_shape_to_its_picture_without_moving(
