@@ -20,6 +20,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OUR_APPS = ("uploads", "processing")
 OUR_CODE = [path for app in OUR_APPS for path in sorted((ROOT / app).rglob("*.py"))]
 COMMANDS = [name for name, app in get_commands().items() if app in OUR_APPS]
+# `tests/x.py::test_y`, or only `::test_y` of the file that was named before.
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)?((?:::\w+)+)?`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -143,6 +145,17 @@ def test_every_test_of_a_fault_is_documented_and_there() -> None:
     faults = [path for path in (ROOT / "tests" / "faults").glob("test_*.py") if path.stem != "test_promise"]
     assert names_of_tests(*faults) <= documented
     assert documented <= names_of_tests(*faults, *(ROOT / "tests" / "journeys").glob("test_*.py"))
+
+
+def test_every_test_against_a_threat_is_there() -> None:
+    missing, path = [], ""
+    for named, names in NAMED_TEST.findall((ROOT / "docs" / "security.md").read_text()):
+        path = named or path
+        source = (ROOT / path).read_text()
+        there = set(re.findall(r"^ *(?:async )?(?:def|class) (\w+)", source, re.MULTILINE))
+        missing += [f"{path}::{name}" for name in names.split("::") if name and name not in there]
+    assert path
+    assert missing == []
 
 
 def links() -> Iterator[tuple[Path, str]]:

@@ -7,8 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
+from django.http import multipartparser
 
 from processing.errors import Refusal
+
+# Django takes 1024 bytes of headers with a file, and a name of 300 emoji alone has more. Of a longer
+# name the beginning and the ending are kept.
+multipartparser.MAX_TOTAL_HEADER_SIZE = 32 * 1024  # type: ignore[attr-defined]
+_UNNAMED = "unnamed"
 
 
 class TooLarge(Refusal):
@@ -23,6 +29,11 @@ class HashedFile(TemporaryUploadedFile):
     """A received file on the disk, with the SHA-256 of its bytes in hexadecimal digits."""
 
     content_hash: str
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        # Django would end the name on the disk as this one ends, which may be longer than a disk takes.
+        super().__init__(_UNNAMED, *args, **kwargs)
+        self.name = name.strip() or _UNNAMED
 
 
 class HashingUploadHandler(FileUploadHandler):

@@ -1,0 +1,186 @@
+"""File names are display text: kept where they are harmless, escaped everywhere, never part of a key."""
+
+import html
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
+from tests.inbox import body_of, mail_server
+from uploads import pipeline, preferences
+from uploads.models import Delivery, Upload
+from uploads.tasks import deliver
+
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+# What is sent, and what is kept of it.
+NAMES = {
+    "path": (b"../../etc/passwd", "passwd"),
+    "windows path": (b"..\\\\..\\\\x.jpg", "x.jpg"),
+    "NUL": (b"a\0b.jpg", "ab.jpg"),
+    "right to left": (f"photo{BIDI}gpj.exe".encode(), "photogpj.exe"),
+    "300 characters": (b"x" * 300 + b".jpeg", "x" * 250 + ".jpeg"),
+    "5000 characters": (b"x" * 5000 + b".jpeg", "x" * 250 + ".jpeg"),
+    "a long extension": (b"x." + b"y" * 600, "." + "y" * 254),
+    "300 emoji": ("🏖".encode() * 300 + b".jpg", "🏖" * 251 + ".jpg"),
+    "emoji": ("mer 🏖️ ü ñ 海.jpg".encode(), "mer 🏖️ ü ñ 海.jpg"),
+    "Hebrew": ("חוף הים.jpg".encode(), "חוף הים.jpg"),
+    "script": (b"<script>alert(1)<!-- &.jpg", "<script>alert(1)<!-- &.jpg"),
+    "attribute": (b"' onload='alert(1).jpg", "' onload='alert(1).jpg"),
+    "quotes": (b'\\"quotes\\".jpg', '"quotes".jpg'),
+    "template": (b"{name} %(name)s {{ name }} {% now %}.jpg", "{name} %(name)s {{ name }} {% now %}.jpg"),
+    "line break": (b"a\rb.jpg", "ab.jpg"),
+    "dots": (b"...", "..."),
+    "spaces": (b"   ", "unnamed"),
+    "spaces around": (b"  a  b.jpg  ", "a  b.jpg"),
+    "NBSP": ("a\u00a0b.jpg".encode(), "ab.jpg"),
+}
+KEY = re.compile(r"(originals|renditions)/[0-9a-f]{2}/[0-9a-z/._-]+")
+each_name = pytest.mark.parametrize("kind", NAMES)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api(client_of: Callable[[User], APIClient], owner: User) -> APIClient:
+    return client_of(owner)
+
+
+def post(client: APIClient, name: bytes, data: bytes) -> Any:
+    """Send a picture, with its name byte for byte."""
+    start = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="' + name
+    body = start + b'"\r\nContent-Type: image/jpeg\r\n\r\n' + data + b"\r\n--limit--\r\n"
+    return client.post("/api/uploads/", body, content_type="multipart/form-data; boundary=limit")
+
+
+def sent(client: APIClient, kind: str, data: bytes) -> Upload:
+    response = post(client, NAMES[kind][0], data)
+    assert response.status_code == 201, response.content
+    return Upload.objects.get(pk=response.json()["id"])
+
+
+def words_of(page: str) -> str:
+    """Return the words of a page, as they are read."""
+    return html.unescape(re.sub(r"<[^>]*>", "", page))
+
+
+@each_name
+def test_a_name_is_kept_as_far_as_it_is_harmless_and_is_in_no_key(
+    kind: str, api: APIClient, make_image: MakeImage
+) -> None:
+    upload = sent(api, kind, make_image(width=40, height=30))
+    pipeline.run_here(upload)
+    upload.refresh_from_db()
+    assert upload.filename == NAMES[kind][1]
+    assert api.get(f"/api/uploads/{upload.pk}/").json()["filename"] == upload.filename
+    assert len(stored_keys()) > 5
+    assert [key for key in stored_keys() if not KEY.fullmatch(key)] == []
+    assert_storage_matches_rows()
+
+
+@each_name
+def test_a_name_is_escaped_on_every_page_and_reorders_nothing(
+    kind: str, api: APIClient, owner: User, make_image: MakeImage, client: Client
+) -> None:
+    upload = sent(api, kind, make_image(width=40, height=30))
+    pipeline.run_here(upload)
+    broken = sent(api, "path", make_image(width=40, height=30, seed=1))
+    Upload.objects.filter(pk=broken.pk).update(
+        status="failed", error_code="unreadable_image", error_detail="x", filename=NAMES[kind][1]
+    )
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    client.force_login(owner)
+    client.post(f"/uploads/{upload.pk}/reprocess")
+    admin = "/admin/uploads/upload/"
+    pages = ["/", f"/uploads/{upload.pk}/", "/notices/", "/notices/latest", "/status/", admin]
+    for page in [*pages, f"{admin}{upload.pk}/change/"]:
+        text = client.get(page).content.decode()
+        assert " ".join(NAMES[kind][1].split()) in " ".join(words_of(text).split()), page
+        assert "<script>alert" not in text, page
+        assert not re.search(r"<[^>]*' onload='alert[^>]*>", text), page
+        assert not set(BIDI) & set(text), page
+    name = html.escape(NAMES[kind][1])
+    # A notice's subject is one line, with single spaces.
+    notice = f"<bdi>{' '.join(name.split())} is ready</bdi>"
+    assert f'<bdi class="name">{name}</bdi>' in client.get("/").content.decode()
+    assert f"<bdi>{name}</bdi>" in client.get(f"/uploads/{upload.pk}/").content.decode()
+    assert notice in client.get("/notices/").content.decode()
+
+
+@each_name
+def test_the_original_is_sent_under_its_name(
+    kind: str, api: APIClient, owner: User, make_image: MakeImage, client: Client
+) -> None:
+    upload = sent(api, kind, make_image(width=40, height=30))
+    client.force_login(owner)
+    response = client.head(f"/uploads/{upload.pk}/original")
+    disposition = response.headers["Content-Disposition"]
+    assert disposition.isascii()
+    assert disposition.isprintable()
+    found = re.fullmatch(r"attachment; filename(?:=\"(.*)\"|\*=utf-8''(.*))", disposition)
+    assert found is not None
+    quoted, encoded = found.groups()
+    name = unquote(encoded) if encoded else re.sub(r"\\(.)", r"\1", quoted)
+    assert name == NAMES[kind][1]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["300 characters", "300 emoji", "right to left", "line break", "script", "template", "spaces around"],
+)
+def test_a_mail_has_the_name_on_one_line(
+    kind: str, api: APIClient, owner: User, make_image: MakeImage, settings: Any
+) -> None:
+    preferences.choose_email(person=owner, choice="each")
+    with mail_server(settings) as inbox:
+        upload = sent(api, kind, make_image(width=40, height=30))
+        pipeline.run_here(upload)
+        for delivery in Delivery.objects.filter(channel="email"):
+            deliver(delivery_id=str(delivery.pk))
+        (message,) = inbox.messages
+    # A word that is longer than a line begins on a line of its own.
+    assert message["Subject"].strip() == " ".join(NAMES[kind][1].split()) + " is ready"
+    assert message["To"] == owner.email
+    assert set(message.keys()) >= {"Subject", "From", "To", "Message-ID"}
+    assert " ".join(NAMES[kind][1].split()) in body_of(message)
+
+
+@each_name
+def test_a_refusal_names_the_file_and_no_log_does(
+    kind: str, api: APIClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        response = post(api, NAMES[kind][0], b"%PDF-1.7")
+    assert response.status_code == 415
+    assert response.json()["detail"].startswith(f"{NAMES[kind][1]} is a PDF document;")
+    lines = "\n".join(record.getMessage() for record in caplog.records)
+    assert NAMES[kind][1] not in lines
+    assert "\r" not in lines
+
+
+# The last two are no UTF-8: no browser sends them, and Django understands nothing of such a header.
+NAMELESS = [b"", b".", b"..", b"../", b"\0", "\u200f".encode(), b"caf\xe9.jpg", b"a\xed\xa0\x80b.jpg"]
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+def test_without_any_name_nothing_is_taken_and_nothing_breaks(
+    name: bytes, api: APIClient, make_image: MakeImage
+) -> None:
+    response = post(api, name, make_image())
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
+    assert stored_keys() == set()
+
+
+@pytest.mark.parametrize("name", [b'x"\r\nSet-Cookie: a=b\r\nX: "y.jpg', b"x\r\n\r\ny.jpg", b"x\ny.jpg"])
+def test_a_line_break_adds_no_header(name: bytes, api: APIClient, make_image: MakeImage) -> None:
+    response = post(api, name, make_image())
+    assert response.status_code in {201, 400, 415}
+    assert "Set-Cookie" not in response.headers
+    assert not Upload.objects.filter(filename__contains="\n").exists()
+    assert not Upload.objects.filter(filename__contains="\r").exists()
