@@ -57,7 +57,6 @@ def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: P
         "before => document.querySelector('th a')?.textContent === 'thumb'"
         " && document.querySelector('th a').href !== before",
         before,
-        timeout=PATIENCE,
     )
     expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
     assert thumbnail(page) != before
