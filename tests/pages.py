@@ -43,12 +43,13 @@ def make_upload(
 def make_rendition(
     upload: Upload, *, preset: str, width: int, format: str = "webp", **fields: Any
 ) -> Rendition:
+    public_key = upload.original.public_key
     return Rendition.objects.create(
         original=upload.original,
         preset=preset,
         format=format,
         fingerprint="0" * 16,
-        key=f"renditions/ab/{upload.original.public_key}/{preset}-{'0' * 16}.{format}",
+        key=f"renditions/{public_key[:2]}/{public_key}/{preset}-{'0' * 16}.{format}",
         width=width,
         height=width,
         byte_size=1234,
