@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test soak fuzz screenshots check messages bench lock clean
+.PHONY: help run test soak fuzz screenshots check messages bench lock advisories clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -88,6 +88,11 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 	$(COMPILE) requirements/node.in --output-file requirements/node.txt --no-deps $(ARGS)
 	$(COMPILE) benchmarks/requirements.in --constraint requirements/run.txt --output-file benchmarks/requirements.txt $(ARGS)
 	$(COMPILE) benchmarks/thumbor.in --output-file benchmarks/thumbor.txt $(ARGS)
+
+advisories: .venv/dev.stamp  ## Ask who collects advisories whether a locked package has a known hole (needs the internet)
+	$(BIN)/python -m uv tool run pip-audit --require-hashes --disable-pip --vulnerability-service osv \
+		-r requirements/run.txt -r requirements/dev.txt
+	npm audit --prefix frontend
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
 	rm -rf .venv frontend/node_modules frontend/dist $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,7 +10,7 @@ from celery.canvas import Signature
 from celery.signals import beat_init, worker_init, worker_process_init, worker_shutting_down
 from django.conf import settings
 
-from myproject import rabbitmq, stopping
+from myproject import messages, rabbitmq, stopping
 from myproject.startup import refuse_errors
 from processing import memory
 from uploads.broker import BrokerAway, queue_depths
@@ -42,6 +42,7 @@ class QueuedTask(Task[Any, Any]):
 
 
 rabbitmq.install()
+messages.install()
 app = Celery("darkroom", task_cls=QueuedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -399,6 +399,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Upload images, fetch their renditions.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "uploads.schema.add_problems",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -461,6 +465,8 @@ LOGGING = {
         "botocore": {"level": "WARNING"},
         "celery.app.trace": {"filters": ["recurring"]},
         "celery.beat": {"filters": ["recurring"]},
+        # Its finer lines hold the arguments of tasks, and so the links in mail.
+        "celery.pool": {"level": "INFO"},
         "celery.worker.strategy": {"level": "WARNING"},
         "django.request": {"filters": ["readiness"]},
     },

@@ -15,8 +15,10 @@ _NEVER = [
     for network in (
         "192.0.0.0/24",  # protocols' own; one of them is a cloud's metadata
         "168.63.129.16/32",  # Azure's own services, reachable from its machines alone
+        "192.88.99.0/24",  # relays of 6to4
         "2002::/16",  # 6to4: an IPv4 address in disguise
         "64:ff9b::/96",  # NAT64: another one
+        "3fff::/20",  # for documentation; Python learns of it later
         "fec0::/10",  # IPv6's former private addresses
     )
 ]

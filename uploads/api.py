@@ -5,6 +5,7 @@ import uuid
 from typing import Any, cast
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError as InvalidValue
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -41,6 +42,13 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return one page; the place that a cursor names may be nonsense, which only the field notices."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (InvalidValue, ValueError, OverflowError):
+            raise NotFound(self.invalid_cursor_message) from None
 
 
 class UploadViewSet(

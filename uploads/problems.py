@@ -8,6 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as html_csrf_failure
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
@@ -44,6 +45,7 @@ def problem_response(*, status: int, code: str, title: str, detail: str) -> Json
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
     """Answer for an address of the API that does not exist."""
     return problem_response(
@@ -76,6 +78,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         )
     if isinstance(error, Http404 | FileMissing):
         error = exceptions.NotFound()
+    elif isinstance(error, RecursionError):
+        # Nothing of ours nests: it is JSON with thousands of brackets.
+        error = exceptions.ParseError()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     response = default_handler(error, context)

@@ -29,6 +29,9 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         help_text="the events that are sent; all where there is none",
     )
     enabled = serializers.BooleanField(required=False)
+    disabled_reason = serializers.ChoiceField(
+        Endpoint.Reason.choices, allow_blank=True, read_only=True, help_text="empty while it is enabled"
+    )
     secrets = serializers.SerializerMethodField()
 
     class Meta:

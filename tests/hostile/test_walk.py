@@ -240,9 +240,11 @@ def visitor() -> Ask:
 
 
 def text_of(answer: Any) -> str:
-    """Return what an answer says, but for the token against forgery and the ids that were asked for."""
+    """Return what an answer says, but for the time, the token against forgery and the ids asked for."""
     content = "" if answer.streaming else answer.content.decode()
-    said = "\n".join([*(f"{name}: {value}" for name, value in sorted(answer.items())), content])
+    said = "\n".join(
+        [*(f"{name}: {value}" for name, value in sorted(answer.items()) if name != "Expires"), content]
+    )
     said = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", said)
     return re.sub(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "an id", said)
 

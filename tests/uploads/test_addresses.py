@@ -1,5 +1,7 @@
 """Addresses that people name: which are taken."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from uploads.addresses import InvalidAddress, check_address, is_public
@@ -23,6 +25,26 @@ def test_what_is_not_of_the_public_internet(address: str) -> None:
         check_address(url, private_allowed=False)
 
 
+# IANA's registries of special-purpose addresses, without those that are reached from everywhere.
+SPECIAL = [
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/4", "240.0.0.0/4",
+    "::/128", "::1/128", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/32", "2001:2::/48", "2001:10::/28", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16",
+    "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", SPECIAL)
+def test_no_special_network_is_public_from_its_first_to_its_last_address(network: str) -> None:
+    ends = ip_network(network)
+    assert not is_public(str(ends[0]))
+    assert not is_public(str(ends[-1]))
+
+
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450::1"])
 def test_what_is(address: str) -> None:
     assert is_public(address)
@@ -31,7 +53,8 @@ def test_what_is(address: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://example.com", "https://example.com:8443/hook?key=1", "HTTPS://example.com/", "http://8.8.8.8/",
+        "http://example.com", "https://example.com:8443/hook?key=1", "HTTPS://example.com/",
+        "http://8.8.8.8/",
         "https://[2606:4700::1111]/", "https://xn--bcher-kva.example/",
     ],
 )  # fmt: skip
@@ -42,10 +65,15 @@ def test_addresses_that_are_taken(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "", "example.com", "ftp://example.com/", "file:///etc/passwd", "http://", "http:///path", "https://:443/",
+        "", "example.com", "ftp://example.com/", "file:///etc/passwd", "http://", "http:///path",
+        "https://:443/",
         "http://user@example.com/", "http://user:password@example.com/", "http://example.com:0/",
-        "http://example.com:99999/", "http://example.com:port/", "http://exa mple.com/", "http://example.com/\n",
-        "http://example.com/\r\nHost: other", "http://bücher.example/", "http://[::1/", "javascript:alert(1)",
+        "http://example.com:99999/", "http://example.com:port/", "http://exa mple.com/",
+        "http://example.com/\n",
+        "http://example.com/\r\nHost: other", "http://bücher.example/", "http://127。0。0。1/",
+        "http://①②⑦.0.0.1/",
+        "http://example.com\\@127.0.0.1/", "http://example.com@127.0.0.1/",
+        "http://example.com:80@127.0.0.1/", "http://[::1/", "javascript:alert(1)",
         "http://example.com/" + "x" * 2000,
     ],
 )  # fmt: skip

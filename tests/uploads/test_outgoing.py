@@ -1,11 +1,13 @@
 """Requests to the outside: bounded in time and size, and never into the own network."""
 
 import datetime
+import gzip
 import ipaddress
 import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,27 @@ def test_an_endless_body_is_not_read_to_its_end(receiver: Receiver) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+def test_headers_without_end_are_left(receiver: Receiver) -> None:
+    def flood(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            drip(connection, b"X-More: yes\r\n" * 100)
+
+    receiver.instead = flood
+    started = time.monotonic()
+    with pytest.raises(NoAnswer):
+        send(receiver.url)
+    assert time.monotonic() - started < 1.5
+
+
+def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
+    """A kilobyte may unpack to a gigabyte: nothing of it is read as anything but bytes."""
+    receiver.status, receiver.headers = 500, {"Content-Encoding": "gzip"}
+    receiver.body = gzip.compress(b"x" * 10_000_000)
+    assert "xxx" not in send(receiver.url).excerpt
+
+
+@pytest.mark.usefixtures("hasty")
 def test_a_success_needs_no_body(receiver: Receiver) -> None:
     def promise(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
@@ -180,7 +203,13 @@ def test_a_name_that_does_not_exist() -> None:
         send("http://nothing.invalid/")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "0x7f.0.0.1",
+        "017700000001", "0", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]",
+    ],
+)  # fmt: skip
 def test_the_own_machine_is_never_asked(receiver: Receiver, host: str) -> None:
     with pytest.raises(NoAnswer, match="not on the public internet"):
         send(f"http://{host}:{port_of(receiver)}/", private_allowed=False)

@@ -1,0 +1,34 @@
+"""The lock files: every package with its exact version and its hashes, from nowhere in particular."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.processing.processes import ROOT
+
+LOCKS = sorted([*(ROOT / "requirements").glob("*.txt"), *(ROOT / "benchmarks").glob("*.txt")])
+# A name, a version, perhaps where it is needed; then hashes and nothing else.
+REQUIREMENT = re.compile(
+    r"^[a-z0-9][a-z0-9.-]*(\[[a-z0-9,-]+\])?==[0-9][\w.+!-]*( ; [^\\\n]+)?"
+    r"( \\\n    --hash=sha256:[0-9a-f]{64})+\n",
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_package_is_locked_by_its_hashes_and_nothing_else_is_said(lock: Path) -> None:
+    text = lock.read_text()
+    assert REQUIREMENT.search(text)
+    assert REQUIREMENT.sub("", text) == ""
+
+
+def test_every_npm_package_is_locked_by_its_hash_and_by_no_address() -> None:
+    packages = json.loads((ROOT / "frontend" / "package-lock.json").read_text())["packages"]
+    found = {name: package for name, package in packages.items() if name}
+    assert found
+    assert [
+        name for name, package in found.items() if not package.get("integrity", "").startswith("sha512-")
+    ] == []
+    assert [name for name, package in found.items() if "resolved" in package] == []

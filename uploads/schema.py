@@ -1,0 +1,59 @@
+"""What drf-spectacular cannot know of the API: that every refusal is a problem, and which there are."""
+
+from typing import Any
+
+_PROBLEM = {
+    "type": "object",
+    "description": "A problem as RFC 9457 has it. `code` is stable; `errors` tells of a body field by field.",
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {"type": "object", "additionalProperties": {}},
+    },
+    "required": ["type", "title", "status", "detail", "code"],
+}
+_ALWAYS = {
+    "400": "The request is malformed or invalid.",
+    "401": "Nobody has signed in.",
+    "403": "The token against forgery is missing: send an API token, or the header of the session.",
+    "406": "None of the accepted types is offered.",
+    "429": "Too many requests; `Retry-After` tells how many seconds to wait.",
+    "503": "The database or the storage is away; `Retry-After` tells how many seconds to wait.",
+}
+_OF_THINGS = {"404": "There is no such thing, or it is somebody else's."}
+_OF_BODIES = {
+    "408": "The body did not come in time.",
+    "413": "The body is too large.",
+    "415": "The type of the body, or of the file, is not taken.",
+}
+_OF_UPLOADS = {"422": "The image has too many pixels.", "507": "The person's space is used up."}
+_OF_WEBHOOKS = {"409": "There are too many webhooks, or this one is disabled."}
+
+
+def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """Add every problem to each operation that may answer it."""
+    result["components"]["schemas"]["Problem"] = _PROBLEM
+    for path, operations in result["paths"].items():
+        for verb, operation in operations.items():
+            _add(operation, _problems_of(path, verb, operation))
+    return result
+
+
+def _problems_of(path: str, verb: str, operation: dict[str, Any]) -> dict[str, str]:
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
+    return {
+        **_ALWAYS,
+        **(_OF_THINGS if "{" in path or "cursor" in names else {}),
+        **(_OF_BODIES if verb in ("post", "patch") else {}),
+        **(_OF_UPLOADS if (verb, path) == ("post", "/api/uploads/") else {}),
+        **(_OF_WEBHOOKS if verb != "get" and path.startswith("/api/webhooks/") else {}),
+    }
+
+
+def _add(operation: dict[str, Any], problems: dict[str, str]) -> None:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for status, description in problems.items():
+        operation["responses"].setdefault(status, {"description": description, "content": content})
