@@ -1,5 +1,7 @@
 """Orientation: how a picture is stored, and how it is turned upright."""
 
+from contextlib import suppress
+
 from PIL import Image
 
 from processing.presets import Box, Size
@@ -26,7 +28,12 @@ def stored_orientation(image: Image.Image) -> int:
     """
     if image.format in {"HEIF", "TIFF"}:
         return 1
-    value = image.getexif().get(_TAG, 1)
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()
+    value = 1
+    # Data that are no EXIF tell nothing; the picture is whole all the same.
+    with suppress(Exception):
+        value = image.getexif().get(_TAG, 1)
     return value if value in _TURNS else 1
 
 
