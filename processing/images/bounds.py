@@ -76,6 +76,7 @@ def check_bounds(stream: BinaryIO, *, format: str, limits: Limits, name: str) ->
     count = _COUNTS.get(format)
     if count:
         size = stream.seek(0, SEEK_END)
+        stream.seek(0)
         count(stream, _Tally(limits, name, size))
     stream.seek(0)
 

@@ -96,6 +96,8 @@ def ask(strategy: Any, **headers: str) -> None:
         each()
 
 
+# PostgreSQL refuses more than SQLite, such as a zero in a text.
+@pytest.mark.postgresql
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_operation_answers_as_it_is_described(
     owner: User, ids: dict[str, dict[str, str]], mode: GenerationMode
@@ -110,6 +112,7 @@ def test_every_operation_answers_as_it_is_described(
             ask(operation.as_strategy(generation_mode=mode, path_parameters=own), Authorization=token)
 
 
+@pytest.mark.postgresql
 def test_nobody_is_answered_as_it_is_described() -> None:
     for operation in operations():
         ask(operation.as_strategy())
