@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
@@ -62,3 +63,20 @@ def test_a_body_in_chunks_is_taken(make_image: MakeImage, client_of: Callable[[U
     status, upload = asyncio.run(post(token=token.key, chunks=[head, make_image(), b"\r\n--edge--\r\n"]))
     assert status == 201, upload
     assert client_of(owner).get(f"/api/uploads/{upload['id']}/").data["filename"] == "photo.jpg"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_changes_threads_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's own chain does for each part of it, which costs more than many a view."""
+    switches: list[object] = []
+    call = SyncToAsync.__call__
+
+    def count(self: Any, *args: Any, **kwargs: Any) -> Any:
+        switches.append(self.func)
+        return call(self, *args, **kwargs)
+
+    monkeypatch.setattr(SyncToAsync, "__call__", count)
+    status, _problem = asyncio.run(post(token="nobody's", chunks=[]))
+    assert status == 401
+    # The gate asks once, and so the post is never made.
+    assert len(switches) <= 8, switches
