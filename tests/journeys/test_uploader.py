@@ -28,7 +28,7 @@ from tests.system import System, wait_until
 
 pytestmark = pytest.mark.journey
 
-SLOW = 400_000  # bytes a second
+SLOW = 100_000  # bytes a second
 MANY = 500
 
 
@@ -179,6 +179,18 @@ def test_a_redis_that_is_killed_is_not_noticed(
     wait_until(system.is_ready, seconds=30)
 
 
+ALL_FOUR_ARE_KEPT = """async () => {
+  if (!(await indexedDB.databases()).length) return false;
+  const answer = (request) => new Promise((resolve) => {
+    request.onsuccess = () => resolve(request.result);
+  });
+  const database = await answer(indexedDB.open("darkroom-unsent"));
+  const kept = await answer(database.transaction("files").objectStore("files").count());
+  database.close();
+  return kept === 4;
+}"""
+
+
 def test_what_was_being_sent_goes_on_after_reloading(
     page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
@@ -187,6 +199,7 @@ def test_what_was_being_sent_goes_on_after_reloading(
     limit_uploads(session, SLOW)
     page.set_input_files("#file", make_large(tmp_path, make_image, names))
     expect_row(page, "0.png", "sending")
+    wait_for(page, ALL_FOUR_ARE_KEPT)
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     limit_uploads(session, -1)
