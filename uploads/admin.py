@@ -195,7 +195,8 @@ class QuotaAdmin(admin.ModelAdmin[Quota]):
     def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
         """Count what a person keeps who gets limits before they have sent anything that was counted."""
         if not change:
-            obj.images, obj.bytes = quotas.counted(obj.owner_id)
+            counted = quotas.counted(obj.owner_id)
+            obj.images, obj.bytes = counted["images"], counted["bytes"]
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("bytes"), ordering="bytes")

@@ -20,17 +20,17 @@ from processing.errors import Refusal
 from uploads import failures, quotas, rates
 from uploads.accounts import person_of
 from uploads.gate import Question
-from uploads.problems import problem_response
+from uploads.problems import members_of, problem_response
 
 
-def admit(request: HttpRequest, *, count: int = 1, byte_size: int = 0) -> None:
-    """Count so many images as sent by this person now.
+def admit(request: HttpRequest, *, byte_size: int = 0) -> None:
+    """Count an image as sent by this person now.
 
     Raises `RateLimited` or `QuotaExceeded`.
     """
     person = person_of(request)
     quotas.check(person=person, byte_size=byte_size)
-    rates.take(person_id=person.pk, address=request.META.get("REMOTE_ADDR", ""), count=count)
+    rates.take(person_id=person.pk, address=request.META.get("REMOTE_ADDR", ""))
 
 
 def is_admitted(request: HttpRequest) -> bool:
@@ -88,9 +88,7 @@ def other(request: HttpRequest) -> HttpResponse:
     refusal = _question(request).refusal
     if refusal is None:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
-    return problem_response(
-        status=refusal.status, code=refusal.code, title=refusal.title, detail=failures.sentence(refusal)
-    )
+    return problem_response(**members_of(refusal))
 
 
 def _question(request: Any) -> Question:

@@ -1,15 +1,12 @@
 """The cache while Redis is away: an empty one, so that nobody is shut out."""
 
-import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
-from redis.exceptions import RedisError
 
 from uploads.patience import Pause
-
-logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -26,7 +23,7 @@ class ForgivingClient(RedisCacheClient):
 
     def __init__(self, servers: list[str], **options: Any) -> None:
         super().__init__(servers, **options)
-        self._pause = Pause(PAUSE)
+        self._pause = Pause(PAUSE, complaint="The cache is away")
 
     def add(self, key: Any, value: object, timeout: Any) -> bool:
         """Report the key as new while Redis is away: allauth takes its locks this way."""
@@ -45,14 +42,7 @@ class ForgivingClient(RedisCacheClient):
         return self._ask(super().delete, key, otherwise=False)
 
     def _ask(self, question: Callable[..., Answer], *values: object, otherwise: Answer) -> Answer:
-        if self._pause:
-            return otherwise
-        try:
-            return question(*values)
-        except RedisError as error:
-            logger.warning("The cache is away: %s", error)
-            self._pause.begin()
-            return otherwise
+        return self._pause.ask(partial(question, *values), otherwise=otherwise)
 
 
 class ForgivingRedisCache(RedisCache):

@@ -1,16 +1,13 @@
 """Hints over Redis that a person has new events: streams look at once instead of a little later."""
 
-import logging
+from functools import partial
 
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from uploads.patience import Pause
-
-logger = logging.getLogger(__name__)
 
 CHANNEL = "darkroom:events"
 # Seconds for which Redis may take: whoever waits for an answer waits for this.
@@ -25,17 +22,11 @@ class _Hints:
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(url, socket_timeout=_TIME, socket_connect_timeout=_TIME, retry=once)
-        self._pause = Pause(_PAUSE)
+        self._pause = Pause(_PAUSE, complaint="A hint of a new event was not sent")
 
     def tell(self, owner_id: int) -> None:
         """Say that this person has new events; nothing depends on its arriving."""
-        if self._pause:
-            return
-        try:
-            self._redis.publish(CHANNEL, owner_id)
-        except RedisError as error:
-            logger.warning("A hint of a new event was not sent: %s", error)
-            self._pause.begin()
+        self._pause.ask(partial(self._redis.publish, CHANNEL, owner_id), otherwise=0)
 
 
 tell = _Hints(settings.REDIS_URL).tell

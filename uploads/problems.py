@@ -39,6 +39,12 @@ def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> 
     return {"type": kind, "title": title, "status": int(status), "detail": detail, "code": code, **more}
 
 
+def members_of(refusal: Refusal) -> dict[str, Any]:
+    """Return what a problem says of a refusal, in the present language."""
+    detail = failures.sentence(refusal)
+    return {"status": refusal.status, "code": refusal.code, "title": refusal.title, "detail": detail}
+
+
 def problem_response(*, status: int, code: str, title: str, detail: str) -> JsonResponse:
     """Return a problem as an answer of a plain Django view."""
     body = problem(status=status, code=code, title=title, detail=detail)
@@ -59,9 +65,7 @@ def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what an API view raises into a problem; None leaves it to Django as a bug of ours."""
     if isinstance(error, Refusal):
-        body = problem(
-            status=error.status, code=error.code, title=error.title, detail=failures.sentence(error)
-        )
+        body = problem(**members_of(error))
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else None
         return Response(body, status=error.status, content_type=CONTENT_TYPE, headers=headers)
     if isinstance(error, StorageUnavailable):

@@ -38,7 +38,7 @@ class Usage:
 
 def usage_of(person: User) -> Usage:
     """Return what a person uses, and of how much."""
-    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person, **_fields(person.pk)))
+    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person, **counted(person.pk)))
 
 
 def check(*, person: User, byte_size: int) -> None:
@@ -54,7 +54,7 @@ def take(*, person: User, byte_size: int, within: bool = True) -> None:
     """
     row = _locked(person)
     if row is None:
-        Quota.objects.get_or_create(owner=person, defaults=_fields(person.pk))
+        Quota.objects.get_or_create(owner=person, defaults=counted(person.pk))
         row = Quota.objects.select_for_update().get(owner=person)
     if within:
         _verify(_usage(row), byte_size)
@@ -77,7 +77,7 @@ def recount() -> None:
         with transaction.atomic():
             # Whoever adds an image now waits for this, or has committed and is counted.
             if _locked(person):
-                Quota.objects.filter(owner=person).update(**_fields(person.pk))
+                Quota.objects.filter(owner=person).update(**counted(person.pk))
 
 
 def _locked(person: User) -> Quota | None:
@@ -108,16 +108,11 @@ def _verify(usage: Usage, byte_size: int) -> None:
         )
 
 
-def counted(owner_id: int) -> tuple[int, int]:
-    """Return how many images a person has, and of how many bytes, by looking at all of them."""
-    found = Upload.objects.filter(owner=owner_id, deleted_at=None).aggregate(
+def counted(owner_id: int) -> dict[str, int]:
+    """Return how many `images` a person has, and of how many `bytes`, by looking at all of them."""
+    return Upload.objects.filter(owner=owner_id, deleted_at=None).aggregate(
         images=Count("pk"), bytes=Coalesce(Sum("original__byte_size"), 0)
     )
-    return found["images"], found["bytes"]
-
-
-def _fields(owner_id: int) -> dict[str, int]:
-    return dict(zip(("images", "bytes"), counted(owner_id), strict=True))
 
 
 def _limit(own: int | None, setting: str) -> int | None:

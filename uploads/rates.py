@@ -1,9 +1,8 @@
 """Rates: how many images somebody may send in a time, counted in Redis for all web processes together."""
 
 import ipaddress
-import logging
 import time
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -13,13 +12,10 @@ from limits import RateLimitItem, parse_many
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from processing.errors import Refusal
 from uploads.patience import Pause
-
-logger = logging.getLogger(__name__)
 
 # Seconds for which Redis may take: whoever sends an image waits for this.
 _TIME = 0.5
@@ -48,20 +44,16 @@ class _Counts:
         options: dict[str, Any] = {"socket_timeout": _TIME, "socket_connect_timeout": _TIME, "retry": once}
         storage = RedisStorage(uri, key_prefix="darkroom:rates", **options)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._pause = Pause(5.0)
+        self._pause = Pause(5.0, complaint="Uploads are not counted")
 
     def wait(self, rate: RateLimitItem, who: str, count: int) -> int:
         """Count, and return 0, or return how many seconds to wait and count nothing."""
-        if self._pause:
+        return self._pause.ask(partial(self._wait, rate, who, count), otherwise=0)
+
+    def _wait(self, rate: RateLimitItem, who: str, count: int) -> int:
+        if self._limiter.hit(rate, who, cost=count):
             return 0
-        try:
-            if self._limiter.hit(rate, who, cost=count):
-                return 0
-            return max(1, ceil(self._limiter.get_window_stats(rate, who).reset_time - time.time()))
-        except RedisError as error:
-            logger.warning("Uploads are not counted: %s", error)
-            self._pause.begin()
-            return 0
+        return max(1, ceil(self._limiter.get_window_stats(rate, who).reset_time - time.time()))
 
 
 _counts = _Counts(settings.REDIS_URL)
