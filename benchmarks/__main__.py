@@ -1,4 +1,4 @@
-"""Compare Darkroom with its peers: `python -m benchmarks [--quick]`, or `make bench`."""
+"""Compare Darkroom with its peers: `python -m benchmarks [--quick | --smallest]`, or `make bench`."""
 
 import argparse
 import json
@@ -11,19 +11,17 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.catalog import CONTENDERS, Contender
+from benchmarks.extents import QUICK, SMALLEST, THOROUGH, Extent
 from benchmarks.inputs import GROWTH, PICTURES, Picture, make_all
 from benchmarks.measurements import Measurement, Results, mean_ratios, targets
 from benchmarks.places import FOLDER, REPORT, RESULTS, ROOT
 from benchmarks.references import make_references
 from benchmarks.report import Run, write_report
 from benchmarks.rounds import Plan, measure, with_quality
-from benchmarks.study import run_study
+from benchmarks.study import Study, run_study
 from benchmarks.versions import machine
 
 BEGAN_AT = time.monotonic()
-THOROUGH = Plan(budget=4, most=5)
-QUICK = Plan(budget=1.5, most=3)
-QUICK_PICTURES = {"jpeg-12.jpg", "rgba-12.png"}
 # The smallest there is; every contender's process begins with it.
 WARM_UP = GROWTH[0]
 GROWING = ("darkroom", "sharp-best", "pyvips-best")
@@ -31,42 +29,62 @@ STEPS_OF = {"jpeg-12.jpg", "p3-48.jpg", "rgba-12.png"}
 AVIF_OF = {"jpeg-12.jpg", "soft-12.jpg"}
 
 
-def main() -> None:
-    """Measure everything, print the report and write it."""
-    options = _options()
+def main() -> int:
+    """Measure everything, print the report and write it; return 1 if a contender failed or is missing."""
+    extent = _extent()
     load = f"{os.getloadavg()[0]:.1f}"
-    plan = QUICK if options.quick else THOROUGH
-    pictures = [one for one in PICTURES if not options.quick or one.name in QUICK_PICTURES]
-    growth = GROWTH[:4] if options.quick else GROWTH
     _say("making the pictures and their references")
-    make_all([*pictures, *growth])
-    make_references([picture.path for picture in [*pictures, WARM_UP]])
-    results, versions = _compare(pictures, CONTENDERS, plan, judged=True)
-    grown, _ = _compare(growth, [one for one in CONTENDERS if one.key in GROWING], QUICK, judged=False)
-    _say("looking into Darkroom's steps, and AVIF")
-    run = Run(
+    make_all(list(dict.fromkeys([*extent.pictures, *extent.growth, WARM_UP])))
+    make_references([picture.path for picture in [*extent.pictures, WARM_UP]])
+    run = _measured(extent, load=load)
+    _publish(run)
+    _say(f"done: {RESULTS.relative_to(ROOT)}")
+    failures = run.growth.failures() | run.results.failures()
+    for key, error in failures.items():
+        _say(f"MISSING: {run.label(key)}: {error}")
+    return 1 if failures else 0
+
+
+def _extent() -> Extent:
+    """Return how much the command line asks for."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.set_defaults(extent=THOROUGH)
+    for option, extent, text in (
+        ("--quick", QUICK, "two pictures, fewer rounds, docs left alone"),
+        ("--smallest", SMALLEST, "one small picture, one round, no studies, docs left alone"),
+    ):
+        sizes.add_argument(option, dest="extent", action="store_const", const=extent, help=text)
+    chosen: Extent = parser.parse_args().extent
+    return chosen
+
+
+def _measured(extent: Extent, *, load: str) -> Run:
+    """Return everything that a run of this extent finds."""
+    results, versions = _compare(extent.pictures, CONTENDERS, extent.plan, judged=True)
+    growing = [one for one in CONTENDERS if one.key in GROWING]
+    grown, _ = _compare(extent.growth, growing, extent.growth_plan, judged=False)
+    return Run(
         contenders=CONTENDERS,
         labels={picture.name: picture.label for picture in [*PICTURES, *GROWTH]},
         results=results,
         growth=grown,
-        steps={
-            one.name: run_study(name="steps", source=one.path) for one in pictures if one.name in STEPS_OF
-        },
-        avif={one.name: run_study(name="avif", source=one.path) for one in pictures if one.name in AVIF_OF},
+        steps=_studies("steps", extent, STEPS_OF),
+        avif=_studies("avif", extent, AVIF_OF),
         versions=versions,
         machine={**machine(), "load": load},
-        quick=options.quick,
+        quick=not extent.published,
     )
-    _publish(run)
-    _say(f"done: {RESULTS.relative_to(ROOT)}")
-    for key, error in results.failures().items():
-        _say(f"MISSING: {run.label(key)}: {error}")
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two pictures, fewer rounds, docs left alone")
-    return parser.parse_args()
+def _studies(name: Study, extent: Extent, pictures: set[str]) -> dict[str, Any]:
+    """Return what the study found in those of the named pictures that belong to the extent."""
+    found = {}
+    for one in extent.pictures:
+        if one.name in pictures:
+            _say(f"studying Darkroom alone, {name}: {one.label}")
+            found[one.name] = run_study(name=name, source=one.path)
+    return found
 
 
 def _compare(
@@ -87,7 +105,7 @@ def _compare(
 
 
 def _publish(run: Run) -> None:
-    """Print the report, and write it with all that it was made from; a quick one is not published."""
+    """Print the report, and write it with all that it was made from; only a thorough one is published."""
     report = write_report(run)
     print(report)
     if not run.quick:
@@ -115,4 +133,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

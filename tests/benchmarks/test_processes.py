@@ -11,6 +11,8 @@ from benchmarks.processes import ContenderFailed, Process
 from benchmarks.work import RENDITIONS
 from tests.conftest import MakeImage
 
+pytestmark = pytest.mark.slow
+
 SIZES = {1920: (1920, 1280), 1280: (1280, 853), 640: (640, 427), 320: (320, 213), 256: (256, 256)}
 
 

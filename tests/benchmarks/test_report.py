@@ -78,6 +78,13 @@ def test_steps_growth_and_avif_have_their_tables(run: Run) -> None:
     assert cells(report, "12 MP JPEG | AVIF", below="AVIF")[2:] == ["500", "5.00", "2", "0.75", "0.9600"]
 
 
+def test_a_run_without_growth_and_studies_has_no_tables_of_them(run: Run) -> None:
+    report = write_report(replace(run, growth=Results([]), steps={}, avif={}))
+    for title in ("Darkroom, step by step", "Growth", "AVIF"):
+        assert f"## {title}" not in report
+    assert "## The figures themselves" in report
+
+
 def test_who_is_missing_is_said_at_the_top_and_in_the_tables(run: Run) -> None:
     failed = Measurement(contender="thumbor", picture="jpeg-12.jpg", error="not installed")
     others = [one for one in run.results.measurements if one.contender != "thumbor"]
