@@ -11,14 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import django_stubs_ext
 import environ
 from botocore.config import Config as BotoConfig
 from celery.schedules import crontab
 from kombu import Exchange, Queue
-
-# Django's generic classes take their types at run time too.
-django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()

@@ -1,5 +1,7 @@
 """Originals: stored once under their content hash."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from typing import Any
 

@@ -3,6 +3,8 @@
 Both are Django storages, chosen by `S3_BUCKET`; `tests/storage` holds their common contract.
 """
 
+from __future__ import annotations
+
 import os
 import secrets
 from collections.abc import Callable, Iterator

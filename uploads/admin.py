@@ -33,14 +33,14 @@ class ReadOnly:
         return False
 
 
-class StepInline(ReadOnly, admin.TabularInline[Step, Upload]):
+class StepInline(ReadOnly, admin.TabularInline):
     """When each step started and finished."""
 
     model = Step
     extra = 0
 
 
-class EventInline(ReadOnly, admin.TabularInline[Event, Upload]):
+class EventInline(ReadOnly, admin.TabularInline):
     """What has happened to the upload."""
 
     model = Event
@@ -48,7 +48,7 @@ class EventInline(ReadOnly, admin.TabularInline[Event, Upload]):
     fields = ("name", "created_at", "data")
 
 
-class RenditionInline(ReadOnly, admin.TabularInline[Rendition, Original]):
+class RenditionInline(ReadOnly, admin.TabularInline):
     """What the original was rendered to."""
 
     model = Rendition
@@ -63,7 +63,7 @@ class RenditionInline(ReadOnly, admin.TabularInline[Rendition, Original]):
 
 
 @admin.register(Upload)
-class UploadAdmin(ReadOnly, admin.ModelAdmin[Upload]):
+class UploadAdmin(ReadOnly, admin.ModelAdmin):
     """Uploads, with why they failed, to be processed again."""
 
     list_display = ("thumbnail", "filename", "owner", "status", "failure", "visibility", "created_at")
@@ -122,7 +122,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin[Upload]):
 
 
 @admin.register(Original)
-class OriginalAdmin(ReadOnly, admin.ModelAdmin[Original]):
+class OriginalAdmin(ReadOnly, admin.ModelAdmin):
     """Originals with their renditions."""
 
     list_display = ("thumbnail", "__str__", "format", "width", "height", "size", "created_at")
@@ -147,7 +147,7 @@ class OriginalAdmin(ReadOnly, admin.ModelAdmin[Original]):
 
 
 @admin.register(Rendition)
-class RenditionAdmin(ReadOnly, admin.ModelAdmin[Rendition]):
+class RenditionAdmin(ReadOnly, admin.ModelAdmin):
     """Renditions, pictures first."""
 
     list_display = ("picture", "preset", "format", "width", "height", "byte_size", "rendered_at", "original")
@@ -162,7 +162,7 @@ class RenditionAdmin(ReadOnly, admin.ModelAdmin[Rendition]):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
+class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     """Notices, delivered and not."""
 
     list_display = (
@@ -173,7 +173,7 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
+class EndpointAdmin(ReadOnly, admin.ModelAdmin):
     """Where webhooks go; their secrets are their owners' alone."""
 
     list_display = ("url", "owner", "created_at", "failing_since", "failures", "resting_until", "disabled_at",
@@ -184,7 +184,7 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
 
 
 @admin.register(Quota)
-class QuotaAdmin(admin.ModelAdmin[Quota]):
+class QuotaAdmin(admin.ModelAdmin):
     """What people keep, and limits of their own where they have some."""
 
     list_display = ("owner", "images", "size", "max_images", "max_bytes")

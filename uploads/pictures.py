@@ -1,5 +1,7 @@
 """Pictures by their addresses: an upload's by preset, a rendition's own, and the original."""
 
+from __future__ import annotations
+
 import uuid
 from collections.abc import AsyncIterator
 from http import HTTPStatus
