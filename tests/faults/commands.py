@@ -5,7 +5,8 @@ from pathlib import Path
 
 from deploy import programs
 from deploy.embedded_redis import server_command
-from tests.faults.database import PostgreSQL, SQLite
+from tests.faults.database import SQLite
+from tests.postgresql import PostgreSQL
 
 QUEUES = "thumbnails,renditions,notifications,bulk,maintenance"
 

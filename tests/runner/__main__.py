@@ -1,0 +1,124 @@
+"""Run the tests in parts, and say at the end what came of all of them: `make test`, `make test-fast`.
+
+All parts run, even when one fails. A run has a folder of its own for temporary files and for what programs
+keep in the home folder. It fails if it leaves a file, a process or `/dev/null` other than it found them.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.runner import machine, results
+from tests.runner.machine import MARK, Places
+from tests.runner.parts import SELECTIONS, Part
+from tests.runner.results import Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+# In memory, where that has room, every "on the disk now" costs next to nothing.
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3
+NO_TESTS = 5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the first argument names, with the others for pytest; return the exit status."""
+    name, *options = arguments
+    selection = SELECTIONS[name]
+    outcomes: list[Outcome] = []
+    problems: list[str] = []
+    with own_folder() as folder:
+        environment = surroundings(folder, keep_home=name == "install")
+        places = watched(folder)
+        before = places.files()
+        try:
+            for part in selection.parts:
+                found, problem = run(part, options, folder=folder, environment=environment)
+                outcomes += found
+                problems += problem
+        finally:
+            problems += machine.end_leftovers(environment[MARK], folder)
+        problems += machine.changes(before, places.files())
+    problems += machine.null_problem()
+    if not outcomes:
+        problems.append("No test was selected.")
+    report(outcomes, problems, left_out=selection.left_out)
+    return int(bool(problems) or any(outcome.ended == "failed" for outcome in outcomes))
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Yield a folder for all that a run writes, and remove it at the end."""
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-", dir=MEMORY if has_room else None))
+    # PostgreSQL's user has to pass through it.
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def surroundings(folder: Path, *, keep_home: bool) -> dict[str, str]:
+    """Return the environment of the tests; those that install packages keep the home with its caches.
+
+    Hundreds of processes start, so Python keeps what it has compiled.
+    """
+    found = {"TMPDIR": folder / "tmp"} if keep_home else {"TMPDIR": folder / "tmp", "HOME": folder / "home"}
+    for path in found.values():
+        path.mkdir(mode=0o711)
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **{name: str(path) for name, path in found.items()}, MARK: folder.name}
+
+
+def watched(folder: Path) -> Places:
+    """Return the places in which nothing may change.
+
+    On a developer's machine that leaves out what other programs, and the developer, change meanwhile.
+    """
+    always = (Path("/dev"), Path("/etc/passwd"), Path("/etc/group"), Path("/etc/hosts"))
+    if os.environ.get("CI") != "true":
+        return Places(always, (), folder)
+    parts = [path for path in ROOT.iterdir() if path.name not in machine.OWN]
+    return Places((*always, *parts), (Path("/tmp"), Path("/var/tmp"), MEMORY), folder)
+
+
+def run(
+    part: Part, options: Sequence[str], *, folder: Path, environment: dict[str, str]
+) -> tuple[list[Outcome], list[str]]:
+    """Run one part; return what came of its tests, and a sentence if pytest itself failed."""
+    report_path = folder / f"{part.name}.xml"
+    # The path of a socket may have 107 bytes, and pytest's own folder begins with many.
+    places = (f"--junitxml={report_path}", f"--basetemp={folder / 'base'}")
+    print(f"\n=== {part.name}: {part.selected} {' '.join(part.options)}", flush=True)
+    began_at = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-q", *places, "-m", part.selected]
+    status = subprocess.run(
+        [*command, *part.options, *options], cwd=ROOT, env=environment, check=False
+    ).returncode
+    print(f"=== {part.name}: {time.monotonic() - began_at:.0f} s", flush=True)
+    outcomes = results.read_report(report_path)
+    if status in {0, NO_TESTS} or any(outcome.ended == "failed" for outcome in outcomes):
+        return outcomes, []
+    return outcomes, [f"The part `{part.name}` ended with status {status}."]
+
+
+def report(outcomes: Sequence[Outcome], problems: Sequence[str], *, left_out: str) -> None:
+    """Print the slowest tests, the failed ones, every problem, and the sum."""
+    print("\nThe slowest tests:", *results.slowest(outcomes), sep="\n")
+    failed = [outcome.name for outcome in outcomes if outcome.ended == "failed"]
+    print(*(f"FAILED {name}" for name in failed), *(f"PROBLEM {text}" for text in problems), sep="\n")
+    print(left_out)
+    print(results.total(outcomes, more_failures=len(problems)))
+
+
+if __name__ == "__main__":
+    # A run that is told to end, ends what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main(sys.argv[1:]))

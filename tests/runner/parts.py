@@ -1,0 +1,49 @@
+"""The parts of the tests: which tests run together, on which database, in how many processes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the tests, selected by markers, in one run of pytest with these options."""
+
+    name: str
+    selected: str
+    options: tuple[str, ...] = ()
+
+
+IN_PLACE = "not (journey or fault or install or postgresql)"
+
+# Journeys and faults spend their time with processes of their own, and some of it waiting.
+SQLITE = Part("sqlite", IN_PLACE, ("-n", "2", "--dist", "worksteal"))
+POSTGRESQL = Part(
+    "postgresql",
+    "database and not (any_database or fault)",
+    ("-n", "2", "--dist", "worksteal", "--database=postgresql"),
+)
+FAULTS = Part("faults", "fault", ("-n", "3", "--dist", "loadgroup", "--database=postgresql", "--timeout=900"))
+JOURNEYS = Part("journeys", "journey", ("-n", "2", "--dist", "loadscope", "--timeout=900"))
+FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
+INSTALL = Part("install", "install", ("--timeout=2400",))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What one command runs, and what it says of the rest."""
+
+    parts: tuple[Part, ...]
+    left_out: str
+
+
+SELECTIONS = {
+    "fast": Selection(
+        (FAST,),
+        "Left out: PostgreSQL, browsers, real workers and servers, killed processes, the corpus, other "
+        "environments. `make test` and `make test-install` run these.",
+    ),
+    "all": Selection(
+        (SQLITE, POSTGRESQL, FAULTS, JOURNEYS),
+        "Left out: fresh environments and peers' packages. `make test-install` runs these.",
+    ),
+    "install": Selection((INSTALL,), ""),
+}
