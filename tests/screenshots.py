@@ -1,13 +1,15 @@
-"""Take a picture of each page and state of the site: `make screenshots`.
+"""Take a picture of each page and state of the site: `make screenshots`, or of some: `ARGS="--only sign_in"`.
 
 A system of its own is started for it in a folder of its own, and stopped at the end. All pictures go to
 `var/screenshots`, and the few that the README shows, made small, to `docs/screenshots`.
 """
 
+import argparse
 import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Collection
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -31,6 +33,8 @@ README: dict[tuple[str, Screen, Scheme], tuple[str, str]] = {
     ("image_ready", DESK, "light"): ("image", "body"),
     ("gallery_full", PHONE, "dark"): ("phone", "#filters"),
 }
+# How many images Mira has, and the side of each in pixels: for the README, and for every state at least.
+LARGE_STAGE, SMALL_STAGE = (24, 1920), (4, 640)
 # How large such a file may be.
 MOST_BYTES = 60_000
 # What `.env` may name is not asked: everything is in the system's own folder.
@@ -44,35 +48,50 @@ ALL_LOADED = """() => !navigator.onLine ||
 
 
 def main() -> int:
-    """Take all pictures, say where they are, and return the exit status."""
+    """Take the pictures, say where they are, and return the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+    states = wanted_states()
     browser_path = chromium.path()
     if browser_path is None:
         print("There is no Chromium; install it, or set CHROMIUM to its path.", file=sys.stderr)
         return 1
     for folder in (ALL, SHOWN):
         folder.mkdir(parents=True, exist_ok=True)
-    for path in ALL.glob("*.png"):
+    for path in pictures_of(states):
         path.unlink()
     with tempfile.TemporaryDirectory(prefix="darkroom-screenshots-") as name:
-        take_all(Path(name), browser_path)
-    print(f"{len(list(ALL.glob('*.png')))} pictures are in {ALL}, those of the README in {SHOWN}.")
+        take_all(Path(name), browser_path, states)
+    print(f"{len(pictures_of(states))} pictures are in {ALL}, those of the README in {SHOWN}.")
     return 0
 
 
-def take_all(folder: Path, browser_path: str) -> None:
+def wanted_states() -> Collection[str]:
+    """Return the names of the states that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="make screenshots", description="Take a picture of each state.")
+    parser.add_argument("--only", nargs="+", choices=STATES, default=STATES, metavar="STATE")
+    only: Collection[str] = parser.parse_args().only
+    return only
+
+
+def pictures_of(states: Collection[str]) -> list[Path]:
+    """Return the pictures that were taken of these states."""
+    return [path for path in ALL.glob("*.png") if path.name.split("-")[0] in states]
+
+
+def take_all(folder: Path, browser_path: str, states: Collection[str]) -> None:
     """Start a system in a folder and take a picture of each state on each screen."""
     system = System(folder, **OWN, DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}")
     pictures = folder / "pictures"
     pictures.mkdir()
+    images, side = LARGE_STAGE if any(state in states for state, *_ in README) else SMALL_STAGE
     with (
         (ALL / "system.log").open("w") as log,
         contextlib.redirect_stdout(log),
         system.ready(),
         chromium.launched(browser_path) as browser,
-        Stage(system=system, browser=browser, folder=pictures, side=1920).set(images=24) as stage,
+        Stage(system=system, browser=browser, folder=pictures, side=side).set(images=images) as stage,
     ):
-        for stage.screen, name in product((DESK, PHONE), STATES):
+        for stage.screen, name in product((DESK, PHONE), states):
             print(f"{name}, {stage.screen.width} pixels wide", file=sys.stderr)
             with STATES[name](stage) as page:
                 take(page, name, stage.screen)

@@ -1,17 +1,17 @@
 """What journeys through the pages share."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, CDPSession, ConsoleMessage, Locator, Page, expect
 
-from tests.conftest import MakeImage
 from tests.system import System, wait_until
 
-# Milliseconds; journeys share two cores with everything they start.
-PATIENCE = 60_000
+# Milliseconds: journeys share two cores with everything they start, and perhaps with other programs.
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
@@ -24,6 +24,7 @@ def obeying(context: BrowserContext) -> Iterator[BrowserContext]:
             refused.append(message.text)
 
     context.on("console", listen)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
     assert refused == []
@@ -49,7 +50,9 @@ def sign_up(page: Page, system: System, name: str = "") -> Page:
     return page
 
 
-def make_pictures(folder: Path, make_image: MakeImage, names: list[str], *, seed: int = 0) -> list[Path]:
+def make_pictures(
+    folder: Path, make_image: Callable[..., bytes], names: list[str], *, seed: int = 0
+) -> list[Path]:
     """Write small pictures, no two of them alike."""
     paths = [folder / name for name in names]
     for number, path in enumerate(paths):
@@ -58,7 +61,7 @@ def make_pictures(folder: Path, make_image: MakeImage, names: list[str], *, seed
     return paths
 
 
-def make_large(folder: Path, make_image: MakeImage, names: list[str]) -> list[Path]:
+def make_large(folder: Path, make_image: Callable[..., bytes], names: list[str]) -> list[Path]:
     """Write pictures of two megabytes each, no two of them alike."""
     paths = [folder / name for name in names]
     for number, path in enumerate(paths):

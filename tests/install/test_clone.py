@@ -1,0 +1,193 @@
+"""A fresh clone works as the documentation says: each target of make starts there at its smallest size."""
+
+import json
+import re
+import signal
+import urllib.request
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TypeVar
+
+import pytest
+from PIL import Image
+
+from benchmarks.catalog import CONTENDERS
+from deploy.claims import HOST, any_free_port
+from tests.conftest import MakeImage
+from tests.faults.person import Person
+from tests.install.clone import Clone
+from tests.processing.processes import ROOT
+from tests.system import wait_until
+
+pytestmark = pytest.mark.install
+
+Test = TypeVar("Test", bound=Callable[..., None])
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/commands.md")
+# A span of code, or a line of an indented block.
+CODE = re.compile(r"`([^`]+)`|^    (.+)$", re.MULTILINE)
+STARTED: set[str] = set()
+NOT_STARTED = {
+    "test": "it runs the whole suite; test-fast shows that the tests run in a fresh clone",
+    "test-install": "it runs these tests",
+}
+
+
+def starts(target: str) -> Callable[[Test], Test]:
+    """Note that a test starts this target."""
+
+    def note(test: Test) -> Test:
+        STARTED.add(target)
+        return test
+
+    return note
+
+
+@pytest.fixture(scope="module")
+def clone() -> Iterator[Clone]:
+    """Return the one clone of all tests here; the first command sets up its environment."""
+    with Clone() as clone:
+        yield clone
+
+
+def documented_targets() -> set[str]:
+    """Return every target that the documentation names."""
+    text = "\n".join((ROOT / document).read_text() for document in DOCUMENTS)
+    code = "\n".join(span or line for span, line in CODE.findall(text))
+    return set(re.findall(r"\bmake ([a-z][a-z-]*)", code))
+
+
+def test_every_documented_target_is_started_here() -> None:
+    assert {"run", "test", "screenshots", "clean"} <= documented_targets()
+    assert documented_targets() - STARTED - NOT_STARTED.keys() == set()
+
+
+def test_the_clone_inherits_nothing_of_the_tests_surroundings(clone: Clone) -> None:
+    names = {line.partition("=")[0] for line in clone.run("env").splitlines()}
+    assert {"PATH", "CORPUS", "TMPDIR"} <= names
+    assert {"DJANGO_SETTINGS_MODULE", "VAR_DIR", "MEDIA_ROOT", "REDIS_URL", "SECRET_KEY"} & names == set()
+    assert not (clone.path / ".venv").exists()
+
+
+@starts("run")
+def test_a_visitor_signs_in_and_a_program_uploads_a_picture(clone: Clone, make_image: MakeImage) -> None:
+    port = any_free_port()
+    with clone.started("make", "run", PORT=str(port)) as run:
+        wait_until(lambda: "Stop  " in run.output() or run.process.poll() is not None, seconds=300)
+        link = re.search(rf"http://{HOST}:{port}/accounts/link/\S+", run.output())
+        assert link is not None
+        assert '<bdi class="person">demo</bdi>' in page_behind(link[0])
+        upload_and_look(program_of_the_demo_person(clone, port), make_image())
+        assert "uploads: 0\n" in clone.manage("reprocess", "--stale", "--dry-run")
+        assert clone.manage("reprocess", "--stale").startswith("0 selected")
+        # The status by which make ends after Ctrl-C.
+        assert run.interrupt() == -signal.SIGINT
+        clone.wait_until_nothing_runs()
+    assert clone.changes() == ""
+
+
+def page_behind(link: str) -> str:
+    """Return the page to which a link leads a browser that keeps its cookies."""
+    handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()
+    with urllib.request.build_opener(*handlers).open(link, timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+def program_of_the_demo_person(clone: Clone, port: int) -> Person:
+    """Return a program with the token that the README's command makes."""
+    token = re.search(r"\b[0-9a-f]{40}\b", clone.manage("drf_create_token", "demo"))
+    assert token is not None
+    return Person(name="demo", token=token[0], session="", port=port)
+
+
+def upload_and_look(program: Person, picture: bytes) -> None:
+    """Upload a picture, wait until it is ready, and fetch its renditions."""
+    answer = program.send(picture)
+    assert answer.status == 201
+    upload = answer.json()["id"]
+    wait_until(lambda: program.upload(upload)["status"] == "ready", seconds=120)
+    renditions = program.upload(upload)["renditions"]
+    assert renditions
+    for rendition in renditions:
+        fetched = program.request("GET", rendition["url"].removeprefix(f"http://{HOST}:{program.port}"))
+        assert fetched.status == 200
+        assert Image.open(BytesIO(fetched.body)).size == (rendition["width"], rendition["height"])
+
+
+@starts("help")
+def test_help_names_every_documented_target(clone: Clone) -> None:
+    output = clone.make("help")
+    assert {target for target in documented_targets() if f"make {target} " not in output} == set()
+
+
+@starts("messages")
+def test_no_text_is_missing_in_a_catalogue(clone: Clone) -> None:
+    clone.make("messages")
+    assert clone.changes() == ""
+
+
+@starts("fuzz")
+def test_fuzz_counts_how_each_file_ended(clone: Clone) -> None:
+    output = clone.make("fuzz", "--count 20")
+    assert sum(int(number) for number in re.findall(r"(\d+) header: ", output)) == 20
+
+
+@starts("soak")
+def test_soak_keeps_the_promise(clone: Clone) -> None:
+    assert clone.make("soak", "--seconds 5", seconds=600).endswith("The promise was kept.\n")
+    assert clone.changes() == ""
+
+
+@starts("screenshots")
+def test_screenshots_of_one_state_leave_those_of_the_readme_alone(clone: Clone) -> None:
+    clone.make("screenshots", "--only sign_in", seconds=600)
+    names = {path.name for path in (clone.path / "var" / "screenshots").glob("*.png")}
+    assert names == {f"sign_in-{width}-{scheme}.png" for width in (1280, 360) for scheme in ("light", "dark")}
+    assert clone.changes() == ""
+
+
+@starts("bench")
+def test_bench_measures_every_contender(clone: Clone) -> None:
+    clone.make("bench", "--smallest", seconds=900)
+    measurements = json.loads((clone.path / "var" / "benchmarks.json").read_text())["measurements"]
+    assert {one["contender"] for one in measurements} == {one.key for one in CONTENDERS}
+    assert all(one["cpu"] > 0 and one["qualities"] for one in measurements)
+    assert clone.changes() == ""
+
+
+@starts("advisories")
+def test_advisories_lists_the_packages_it_would_ask_about(clone: Clone) -> None:
+    output = clone.make("advisories", "--dry-run")
+    assert re.search(r"would have audited \d\d+ packages", output)
+    assert "htmx.org@" in output
+    assert output.endswith("Dry run: neither OSV nor npm was asked.\n")
+
+
+@starts("check")
+def test_check_finds_nothing(clone: Clone) -> None:
+    assert "Success: no issues found" in clone.make("check", seconds=900)
+
+
+@starts("test-fast")
+def test_the_fast_tests_pass_and_none_is_skipped(clone: Clone) -> None:
+    output = clone.make("test-fast", seconds=1800)
+    assert re.fullmatch(r"total: \d+ passed, 0 failed, 0 skipped", output.splitlines()[-1])
+    assert clone.changes() == ""
+
+
+@starts("lock")
+def test_lock_changes_no_file(clone: Clone) -> None:
+    clone.make("lock")
+    assert clone.changes() == ""
+
+
+@starts("clean")
+def test_clean_removes_the_environment_and_leaves_what_people_keep(clone: Clone) -> None:
+    kept = [clone.path / "media" / "originals" / "kept", clone.path / "var" / "kept"]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    clone.make("clean")
+    assert not (clone.path / ".venv").exists()
+    assert list(clone.path.glob("uploads/**/__pycache__")) == []
+    assert all(path.exists() for path in kept)
+    assert clone.changes() == ""
