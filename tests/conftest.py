@@ -5,13 +5,14 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
-from django.utils import translation
+from django.utils import timezone, translation
 from PIL import Image
 from redis import Redis
 from rest_framework.authtoken.models import Token
@@ -57,6 +58,14 @@ def _english() -> Iterator[None]:
     """Leave no language to the next test: a request's stays with its thread."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Stop Django's clock, so that a delay is exact on a slow machine too; return the time it shows."""
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    return moment
 
 
 @pytest.fixture

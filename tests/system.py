@@ -59,10 +59,10 @@ class System:
     def ready(self) -> Iterator[None]:
         """Start it, wait until it is ready, and stop it as Ctrl-C does."""
         with self.started() as process:
-            wait_until(lambda: "Sign in" in self.output() or process.poll() is not None, seconds=150)
+            wait_until(lambda: "Sign in" in self.output() or process.poll() is not None)
             yield
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=120)
 
     @property
     def url(self) -> str:
@@ -145,7 +145,8 @@ class System:
                 os.kill(pid, signal.SIGCONT)
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float) -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 180) -> None:
+    """Return once the condition holds; fail if it does not within many seconds: the machine may be busy."""
     ends_at = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends_at, f"not within {seconds:g} s"

@@ -4,6 +4,8 @@
 SQLite's, which makes most tables anew.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

@@ -65,12 +65,12 @@ class Processes:
             else:
                 kill_group(process.pid)
                 self._guard.forget(process.pid)
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
     def end(self, name: str) -> None:
         """End a process as a deployment does."""
         self._processes[name].terminate()
-        self._processes[name].wait(timeout=60)
+        self._processes[name].wait(timeout=120)
 
     def stop(self, name: str) -> None:
         """Freeze a process and its children."""

@@ -1,7 +1,7 @@
 """The whole promise, checked on a site's database and storage.
 
-Run as a module in the site's environment it reads from its standard input what the site has answered for,
-and prints a JSON list of what is broken.
+Run as a module in the environment of a site, it reads line by line what the site has answered for, and prints
+for each line a JSON list of what is broken.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from django.core.files.storage import default_storage
+from django.db import connections
 from django.utils import timezone
 
 from processing import configuration, renditions
@@ -161,4 +162,7 @@ def _repeated(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(violations(json.load(sys.stdin))))
+    for line in sys.stdin:
+        print(json.dumps(violations(json.loads(line))), flush=True)
+        # The database may be killed before the next question.
+        connections.close_all()

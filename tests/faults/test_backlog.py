@@ -17,10 +17,10 @@ from uploads.models import Upload
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis, pytest.mark.django_db]
 
-UPLOADS = 4_000
+UPLOADS = 2_000
 SWEEP = timedelta(seconds=5)
 # Uploads that the workers finish between two sweeps.
-PACE = 60
+PACE = 30
 
 
 @pytest.fixture

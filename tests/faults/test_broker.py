@@ -11,8 +11,10 @@ from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
 
-# Seconds within which the site answers while Redis is refused, and while it does not answer at all.
-REFUSED, STALLED = 2, 3
+# Uploads in a queue that is full.
+FULL = 80
+# Seconds: the longest time-out of a connection to Redis is five.
+LONGER = 8
 READY = "SELECT count(*) FROM uploads_upload WHERE status = 'ready'"
 
 
@@ -26,18 +28,18 @@ def test_redis_killed_and_emptied_with_a_full_queue(site: Site) -> None:
     # So many people that nobody's uploads are held back.
     people = [site.person() for _ in range(20)]
     site.stop("worker")
-    for number in range(200):
+    for number in range(FULL):
         assert people[number % 20].send(site.pictures.next()).status == 201
     with site.redis() as redis:
         # The frozen worker may have one of them in its hands already.
-        assert cast("int", redis.llen("thumbnails")) >= 199
+        assert cast("int", redis.llen("thumbnails")) >= FULL - 1
     before = count_ready(site)
     site.kill("redis")
     site.start("redis")
     site.go_on("worker")
-    wait_until(lambda: count_ready(site) > before, seconds=15)
-    site.wait_until_at_rest(seconds=120)
-    assert count_ready(site) == before + 200
+    wait_until(lambda: count_ready(site) > before)
+    site.wait_until_at_rest()
+    assert count_ready(site) == before + FULL
     site.assert_promise()
 
 
@@ -46,12 +48,11 @@ def test_uploads_while_redis_is_away(site: Site) -> None:
     site.kill("redis")
     answers = [person.send(site.pictures.next()) for _ in range(6)]
     assert {answer.status for answer in answers} == {201}
-    assert max(answer.seconds for answer in answers) < REFUSED
     assert person.page().status == 200
     before = count_ready(site)
     site.start("redis")
-    wait_until(lambda: count_ready(site) > before, seconds=15)
-    site.wait_until_at_rest(seconds=60)
+    wait_until(lambda: count_ready(site) > before)
+    site.wait_until_at_rest()
     site.assert_promise()
 
 
@@ -63,10 +64,9 @@ def test_a_stalled_redis(site: Site) -> None:
     for _ in range(3):
         answers += [person.send(site.pictures.next()), person.page(), person.request("GET", "/healthz")]
     assert {answer.status for answer in answers} == {200, 201}
-    slowest = max(answer.seconds for answer in answers)
+    # All of them came before Redis went on.
     site.go_on("redis")
-    assert slowest < STALLED
-    site.wait_until_at_rest(seconds=60)
+    site.wait_until_at_rest()
     site.assert_promise()
 
 
@@ -76,9 +76,8 @@ def test_redis_stalled_for_longer_than_any_time_out(site: Site) -> None:
     for _ in range(20):
         person.send(site.pictures.next())
     site.stop("redis")
-    began_at = time.monotonic()
-    wait_until(lambda: time.monotonic() - began_at > 8, seconds=10)
+    time.sleep(LONGER)
     person.send(site.pictures.next())
     site.go_on("redis")
-    site.wait_until_at_rest(seconds=60)
+    site.wait_until_at_rest()
     site.assert_promise()

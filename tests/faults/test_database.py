@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from tests.faults.person import Answer, Person
-from tests.faults.site import LEASE, Site
+from tests.faults.site import Site
 from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
@@ -25,7 +25,7 @@ def sending(site: Site, person: Person) -> Iterator[list[Answer]]:
             try:
                 answers.append(person.send(site.pictures.next()))
             except (OSError, HTTPException) as error:
-                answers.append(Answer(0, str(error).encode(), 0))
+                answers.append(Answer(0, str(error).encode()))
 
     thread = Thread(target=send)
     thread.start()
@@ -33,24 +33,24 @@ def sending(site: Site, person: Person) -> Iterator[list[Answer]]:
         yield answers
     finally:
         stopped.set()
-        thread.join(timeout=60)
+        thread.join(timeout=180)
 
 
 @pytest.mark.postgresql  # SQLite has no server to kill.
 def test_killed_and_started_under_load(site: Site) -> None:
     person = site.person()
     with sending(site, person) as answers:
-        wait_until(lambda: len(answers) > 10, seconds=30)
+        wait_until(lambda: len(answers) > 10)
         for _ in range(2):
             site.kill("database")
             count = len(answers)
-            wait_until(lambda count=count: len(answers) > count + 5, seconds=30)  # type: ignore[misc]
+            wait_until(lambda count=count: len(answers) > count + 5)  # type: ignore[misc]
             site.start("database")
             count = len(person.sent)
-            wait_until(lambda count=count: len(person.sent) > count + 10, seconds=30)  # type: ignore[misc]
+            wait_until(lambda count=count: len(person.sent) > count + 10)  # type: ignore[misc]
     problems = {(answer.status, answer.json()["code"]) for answer in answers if answer.status != 201}
     assert problems == {(503, "database_unavailable")}
-    site.wait_until_at_rest(seconds=2 * LEASE + 30)
+    site.wait_until_at_rest()
     # Of those that were not answered for a file may be left.
     site.remove_strays()
     site.assert_promise()

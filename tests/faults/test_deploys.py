@@ -43,7 +43,7 @@ def replace(system: System, queue: str) -> None:
     """Tell a worker to stop, and wait until it has and another one has taken its place."""
     former, *_ = system.worker(queue)
     os.kill(former, signal.SIGTERM)
-    wait_until(lambda: former not in system.worker(queue) and system.worker(queue), seconds=20)
+    wait_until(lambda: former not in system.worker(queue) and system.worker(queue))
 
 
 def test_a_rolling_restart_under_load_loses_nothing(
@@ -57,20 +57,20 @@ def test_a_rolling_restart_under_load_loses_nothing(
             for queue in WORKER_OPTIONS:
                 replace(system, queue)
     sent = sending.result()
-    wait_until(lambda: all(status_of(upload["url"], token) == "ready" for upload in sent), seconds=60)
+    wait_until(lambda: all(status_of(upload["url"], token) == "ready" for upload in sent))
     assert "is killed" not in system.output()
     # A lease that is not returned is held for more than two minutes, so no worker was taken for dead either.
     assert system.violations(sent) == []
 
 
 def test_a_long_step_is_handed_back_and_soon_started_again(system: System, token: str) -> None:
-    wait_until(system.is_ready, seconds=30)
+    wait_until(system.is_ready)
     picture = io.BytesIO()
     Image.new("RGB", (14_000, 14_000), (90, 60, 30)).save(picture, "PNG", compress_level=1)
     upload = send(system, token, picture.getvalue(), "large.png")
-    wait_until(lambda: status_of(upload["url"], token) == "processing", seconds=10)
+    wait_until(lambda: status_of(upload["url"], token) == "processing")
     replace(system, "thumbnails")
     handed_back = re.findall(r"thumbnails .*generate_thumbnails of \w{12} is handed back", system.output())
     assert len(handed_back) == 1
-    wait_until(lambda: status_of(upload["url"], token) == "ready", seconds=60)
+    wait_until(lambda: status_of(upload["url"], token) == "ready")
     assert system.violations([upload]) == []

@@ -100,7 +100,7 @@ def parts(body: bytes) -> Iterator[bytes]:
 
 def status_of(person: Person, pieces: Iterator[bytes]) -> int:
     """Send all pieces, and return the status of the answer."""
-    with contextlib.closing(socket.create_connection((HOST, person.port), timeout=60)) as connection:
+    with contextlib.closing(socket.create_connection((HOST, person.port), timeout=120)) as connection:
         for piece in pieces:
             connection.sendall(piece)
         return int(connection.recv(1 << 16).split()[1])
@@ -128,14 +128,14 @@ def test_fifty_bodies_that_are_too_large_at_once_take_no_room(
 
 def test_what_is_known_to_be_too_large_is_refused_before_it_is_sent(strict_site: Site) -> None:
     person = strict_site.person()
-    with contextlib.closing(socket.create_connection((HOST, person.port), timeout=10)) as connection:
+    with contextlib.closing(socket.create_connection((HOST, person.port), timeout=120)) as connection:
         connection.sendall(head(person, "Expect: 100-continue", f"Content-Length: {10**12}"))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_body_that_does_not_come_ends(strict_site: Site) -> None:
     person = strict_site.person()
-    with contextlib.closing(socket.create_connection((HOST, person.port), timeout=10)) as connection:
+    with contextlib.closing(socket.create_connection((HOST, person.port), timeout=120)) as connection:
         connection.sendall(head(person, f"Content-Length: {MEGABYTE}") + b"some of it")
-        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
-        assert connection.recv(1 << 16) == b""
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import IN_CI
 from tests.faults.person import Answer
 from tests.faults.proxy import Mode, Proxy, proxy_to
-from tests.faults.site import LEASE, Site
+from tests.faults.site import Site
 from tests.storage.servers import ACCESS_KEY, SECRET_KEY, rclone_server
 from tests.system import wait_until
 
@@ -67,11 +67,11 @@ def test_s3_that_fails_and_is_well_again(s3: Proxy, s3_site: Site) -> None:
     for mode in FAILED_PUTS:
         s3.mode, s3.served = mode, {}
         # Each attempt of a worker is three of its client's.
-        wait_until(lambda mode=mode: s3.served.get(mode, 0) >= 3, seconds=60)  # type: ignore[misc]
+        wait_until(lambda mode=mode: s3.served.get(mode, 0) >= 3)  # type: ignore[misc]
     s3.mode = "slow"
     assert person.send(data).status == 201
     s3.mode = "well"
-    s3_site.wait_until_at_rest(seconds=LEASE + 60)
+    s3_site.wait_until_at_rest()
     assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
     s3_site.assert_promise()
 
@@ -106,7 +106,7 @@ def small_site(request: pytest.FixtureRequest, folder: Path, disk: Path) -> Iter
 def test_a_full_disk(small_site: Site, disk: Path) -> None:
     person, filler = small_site.person(), disk / "filler"
     assert person.send(small_site.pictures.next()).status == 201
-    small_site.wait_until_at_rest(seconds=30)
+    small_site.wait_until_at_rest()
     fill(filler)
     # A new folder may still find its place, the picture does not.
     data = small_site.pictures.next(width=400, height=300)
@@ -117,9 +117,9 @@ def test_a_full_disk(small_site: Site, disk: Path) -> None:
     assert person.send(data).status == 201
     fill(filler)
     small_site.go_on("worker")
-    wait_until(lambda: is_to_be_tried_again(small_site), seconds=30)
+    wait_until(lambda: is_to_be_tried_again(small_site))
     filler.unlink()
-    small_site.wait_until_at_rest(seconds=LEASE + 60)
+    small_site.wait_until_at_rest()
     assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
     small_site.assert_promise()
 

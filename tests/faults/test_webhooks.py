@@ -76,12 +76,12 @@ def test_an_answer_that_is_lost(site: Site) -> None:
         secret = subscribe(person, receiver.url)
         for _ in range(3):
             assert person.send(site.pictures.next()).status == 201
-        wait_until(lambda: receiver.requests, seconds=30)
+        wait_until(lambda: receiver.requests)
         receiver.instead = None
-        wait_until(all_delivered(site), seconds=60)
+        wait_until(all_delivered(site))
         assert any(len(repeats) > 1 for repeats in by_id(receiver.requests).values())
         assert_each_event_under_one_id(person, receiver, secret)
-    site.wait_until_at_rest(seconds=30)
+    site.wait_until_at_rest()
     site.assert_promise()
 
 
@@ -92,11 +92,11 @@ def test_a_receiver_that_is_down_for_an_hour(site: Site) -> None:
     secret = subscribe(person, url)
     for _ in range(3):
         assert person.send(site.pictures.next()).status == 201
-    wait_until(lambda: site.rows(FAILED_ATTEMPTS.format(url=url))[0][0] >= 2, seconds=60)
+    wait_until(lambda: site.rows(FAILED_ATTEMPTS.format(url=url))[0][0] >= 2)
     assert not all_delivered(site)()
     site.manage("shell", "--no-imports", "--command", AN_HOUR_LATER)
     with receiving(port=int(url.rpartition(":")[2].partition("/")[0])) as receiver:
-        wait_until(all_delivered(site), seconds=60)
+        wait_until(all_delivered(site))
         assert_each_event_under_one_id(person, receiver, secret)
-    site.wait_until_at_rest(seconds=30)
+    site.wait_until_at_rest()
     site.assert_promise()

@@ -15,7 +15,7 @@ from tests.conftest import MakeImage, Send
 from uploads import pipeline, services
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 THEIRS, NEW = 3, 4
 

@@ -18,6 +18,8 @@ from tests.processing.parts import box, chunk, gif, jpeg, part, png, saved, segm
 from tests.processing.pictures import LIMITS, THUMB, opened
 from uploads import links, pipeline, services
 
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
+
 SCRIPT = b"<script>alert('darkroom')</script>"
 MARKS = [b"<script", b"alert(", b"darkroom", b"*/=1"]
 PRESETS = [THUMB, Preset(name="fit", width=40), Preset(name="whole", width=5000, background="#123456")]

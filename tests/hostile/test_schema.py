@@ -28,7 +28,7 @@ from tests.conftest import MakeImage, Send
 from uploads import endpoints, services, webhooks
 from uploads.models import Event
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
 # How often each operation is asked in each way; always the same requests.
 TIMES = 10

@@ -25,6 +25,8 @@ from uploads import endpoints, links, webhooks
 from uploads.mail import send_mail
 from uploads.models import Upload
 
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
+
 SECRET = "hunter2-and-more"
 
 

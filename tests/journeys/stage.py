@@ -9,14 +9,11 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from tests.journeys import landscapes
-from tests.journeys.browsing import obeying
+from tests.journeys.browsing import PATIENCE, obeying
 from tests.journeys.chromium import DESK
 from tests.receiver import Receiver, receiving
 from tests.system import System, wait_until
 
-# Milliseconds: the stage shares two cores with everything it starts.
-PATIENCE = 60_000
-expect.set_options(timeout=PATIENCE)
 PASSWORD = "a long enough passphrase"
 # The demo person is of the staff, as `make run` makes it.
 PERSON, NEWCOMER, STAFF = "mira", "theo", "demo"
@@ -65,7 +62,7 @@ class Stage:
     def held(self, queue: str) -> Iterator[None]:
         """Hold a queue's worker still once nothing is to be done: at work it may have locked the database."""
         with self.visit(person=PERSON) as page:
-            wait_until(lambda: not self._has_unfinished(page), seconds=60)
+            wait_until(lambda: not self._has_unfinished(page))
         with self.system.held(queue):
             yield
 
@@ -139,7 +136,7 @@ class Stage:
             page.reload()
             return outcome in latest.inner_text()
 
-        wait_until(reload_and_look, seconds=30)
+        wait_until(reload_and_look)
 
 
 def _press(page: Page, name: str) -> None:

@@ -7,14 +7,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.conftest import MakeImage
-from tests.journeys.browsing import sign_up
+from tests.journeys.browsing import PATIENCE, sign_up
 from tests.journeys.conftest import Mailbox
 from tests.receiver import receiving
 from tests.system import System, wait_until
 
 pytestmark = pytest.mark.journey
-
-PATIENCE = 30_000
 
 
 def test_a_batch_makes_one_mail(
@@ -27,7 +25,7 @@ def test_a_batch_makes_one_mail(
     page.set_input_files("#file", paths)
     expect(page.locator("li[data-status=ready]")).to_have_count(12, timeout=2 * PATIENCE)
     received = mailbox[0]
-    wait_until(lambda: "12 images are ready" in received.subjects_to("mary@example.com"), seconds=45)
+    wait_until(lambda: "12 images are ready" in received.subjects_to("mary@example.com"))
     assert sum("ready" in subject for subject in received.subjects_to("mary@example.com")) == 1
     page.context.close()
 
@@ -47,12 +45,12 @@ def test_webhooks_are_set_up_tested_and_received(
         page.get_by_text("Show the secret").click()
         secret = page.locator(".token code").inner_text()
         page.get_by_role("button", name="Send a test").click()
-        wait_until(lambda: receiver.requests, seconds=30)
+        wait_until(lambda: receiver.requests)
         assert receiver.requests[0].verify(secret)["type"] == "webhook.test"
 
         page.goto(system.url)
         page.set_input_files("#file", path)
-        wait_until(lambda: len(receiver.requests) == 2, seconds=45)
+        wait_until(lambda: len(receiver.requests) == 2)
         assert receiver.requests[1].verify(secret)["type"] == "upload.ready"
 
         page.goto(f"{system.url}/account/webhooks/")
@@ -60,6 +58,6 @@ def test_webhooks_are_set_up_tested_and_received(
         row = page.locator("li", has_text="upload.ready")
         expect(row).to_contain_text(re.compile("delivered.*1 attempt", re.DOTALL))
         row.get_by_role("button", name="Send again").click()
-        wait_until(lambda: len(receiver.requests) == 3, seconds=30)
+        wait_until(lambda: len(receiver.requests) == 3)
         assert receiver.requests[1].id == receiver.requests[2].id
     page.context.close()

@@ -108,7 +108,7 @@ def test_sign_up_upload_and_get_one_mail(
     expect(page.locator("li[data-upload]")).to_have_attribute("data-status", "ready", timeout=PATIENCE)
 
     received = mailbox[0]
-    wait_until(lambda: len(received.subjects_to("grace@example.com")) == 2, seconds=30)
+    wait_until(lambda: len(received.subjects_to("grace@example.com")) == 2)
     assert received.subjects_to("grace@example.com").count("first.jpg is ready") == 1
 
     system.manage("reprocess", "--owner", "grace", "--all", "--force", "--sync")
@@ -124,7 +124,7 @@ def test_reset_a_password(browser: Browser, system: System, mailbox: tuple[Mailb
     page.goto(f"{system.url}/accounts/password/reset/")
     page.fill("[name=email]", "joan@example.com")
     page.locator("main form button[type=submit]").click()
-    wait_until(lambda: mailbox[0].subjects_to("joan@example.com"), seconds=30)
+    wait_until(lambda: mailbox[0].subjects_to("joan@example.com"))
     message = next(message for message in mailbox[0].messages if "joan" in str(message["To"]))
     part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
     body = part.get_payload(decode=True)
@@ -155,7 +155,7 @@ def send_by_token(system: System, token: str, data: bytes, name: str) -> tuple[i
             "Content-Type": f"multipart/form-data; boundary={boundary}",
         },
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return answer.status, json.load(answer)
 
 
@@ -174,11 +174,11 @@ def test_killing_redis_loses_nothing(system: System, make_image: MakeImage) -> N
     def unfinished() -> int:
         return sum(status_of(url, token) != "ready" for url in sent)
 
-    wait_until(lambda: unfinished() == 0, seconds=60)
+    wait_until(lambda: unfinished() == 0)
     assert system.manage("audit").returncode == 0
 
 
 def status_of(url: object, token: str) -> str:
     request = urllib.request.Request(str(url), headers={"Authorization": f"Token {token}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return str(json.load(answer)["status"])

@@ -14,6 +14,8 @@ from rest_framework.test import APIClient
 from myproject.asgi import application
 from tests.conftest import MakeImage
 
+pytestmark = pytest.mark.any_database
+
 
 async def post(*, token: str, chunks: list[bytes]) -> tuple[int, dict[str, Any]]:
     """Send a body piece by piece, without its length."""

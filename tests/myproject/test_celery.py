@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from myproject.celery import app
 from tests.processing.processes import COUNT_FAULTS, ROOT
+
+pytestmark = pytest.mark.slow
 
 START = """
 import resource

@@ -16,7 +16,7 @@ from tests.workers import running_worker
 from uploads import pipeline
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database, pytest.mark.slow]
 
 START = """
 import django

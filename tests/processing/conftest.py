@@ -1,5 +1,7 @@
 """What the tests of `processing` share: originals without people, and watchers."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

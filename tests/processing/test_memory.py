@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.processing.processes import COUNT_FAULTS, ROOT
+
+pytestmark = pytest.mark.slow
 
 KEEP = "from processing import memory; memory.keep()"
 

@@ -4,7 +4,6 @@ import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 from PIL import Image
@@ -16,6 +15,7 @@ from tests.conftest import MakeImage
 from tests.processing.pictures import LIMITS
 
 Accept = Callable[[bytes], bool | str]
+MUCH = 1 << 20
 TAKEN = ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF"]
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 DOCTYPE = b"<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'x.dtd' [\n<!ENTITY ns 'http://x/'>\n]>\n"
@@ -144,7 +144,5 @@ def test_every_picture_of_the_corpus_is_known_by_its_bytes(corpus: Path) -> None
     "data", [b"<!---->", b"<??>", b"<!-- ", b" ", b"<!DOCTYPE svg [", b"<!DOCTYPE svg [] "], ids=repr
 )
 def test_no_text_makes_the_search_slow(data: bytes) -> None:
-    beginning = (data * BEGINNING)[:BEGINNING]
-    started = perf_counter()
-    assert kind_of(beginning) == "a text file"
-    assert perf_counter() - started < 0.1
+    """Search a megabyte, for which a search that goes back at each byte would take hours."""
+    assert kind_of((data * MUCH)[:MUCH]) == "a text file"

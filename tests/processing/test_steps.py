@@ -441,10 +441,15 @@ def test_one_crash_less_is_not_given_up(original: Original) -> None:
 # --- Something is amiss -------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize("call", ["_open", "_save"])
 @both_steps
 def test_a_storage_that_fails_postpones_the_step(
-    step: Step, call: str, original: Original, monkeypatch: pytest.MonkeyPatch, news: News
+    step: Step,
+    call: str,
+    original: Original,
+    monkeypatch: pytest.MonkeyPatch,
+    news: News,
 ) -> None:
     delays = []
     with monkeypatch.context() as patch:
@@ -456,7 +461,7 @@ def test_a_storage_that_fails_postpones_the_step(
             assert (lease.attempts, lease.crashes, lease.expires_at) == (attempt, 0, None)
             assert "Input/output error" in lease.last_error
             assert lease.next_attempt_at is not None
-            delays.append(round((lease.next_attempt_at - timezone.now()).total_seconds()))
+            delays.append((lease.next_attempt_at - timezone.now()).total_seconds())
     assert delays == [4, 8, 16]
     assert (news.failed, news.finished) == ([], [])
     assert not Rendition.objects.exists()

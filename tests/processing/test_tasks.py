@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,9 @@ from processing.tasks import HandedBack, generate_thumbnails, resize_image
 from tests.conftest import assert_storage_matches_rows
 from tests.processing.conftest import News, StoreOriginal
 from tests.processing.processes import ROOT, environment
+from tests.system import wait_until
+
+pytestmark = pytest.mark.slow
 
 # celery-types does not know the attributes of retries.
 TASKS: dict[str, Any] = {"thumbnails": generate_thumbnails, "renditions": resize_image}
@@ -147,11 +149,11 @@ def worker(broker: Any, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_until_done(original: Original, *, rows: int, worker: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while Lease.objects.exists() or Rendition.objects.filter(original=original).count() < rows:
+    def is_done() -> bool:
         assert worker.poll() is None, "the worker has ended"
-        assert time.monotonic() < deadline, "the worker did not render in time"
-        time.sleep(0.05)
+        return not Lease.objects.exists() and Rendition.objects.filter(original=original).count() == rows
+
+    wait_until(is_done, seconds=60)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -21,7 +21,7 @@ POSTGRESQL = Part(
     "database and not (any_database or fault)",
     ("-n", "2", "--dist", "worksteal", "--database=postgresql"),
 )
-FAULTS = Part("faults", "fault", ("-n", "3", "--dist", "loadgroup", "--database=postgresql", "--timeout=900"))
+FAULTS = Part("faults", "fault", ("-n", "3", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
 JOURNEYS = Part("journeys", "journey", ("-n", "2", "--dist", "loadscope", "--timeout=900"))
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
 INSTALL = Part("install", "install", ("--timeout=2400",))

@@ -3,9 +3,8 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,6 +14,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from processing.storages import S3Storage
+from tests.system import wait_until
 
 ACCESS_KEY, SECRET_KEY = "access", "a secret of the tests"
 QUICK = Config(
@@ -93,16 +93,13 @@ def free_port() -> int:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+    def answers() -> bool:
+        assert process.poll() is None, "the server has ended"
+        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
+            return True
+        return False
+
+    wait_until(answers, seconds=30)
 
 
 @contextmanager

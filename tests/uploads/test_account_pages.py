@@ -8,7 +8,7 @@ from rest_framework.authtoken.models import Token
 from tests.pages import told
 from uploads import preferences
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> None:

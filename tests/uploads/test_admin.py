@@ -12,7 +12,7 @@ from tests.conftest import MakeImage, Send
 from uploads import endpoints, links, pipeline
 from uploads.models import Delivery, Upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
 
 LISTS = [
     "uploads/upload",

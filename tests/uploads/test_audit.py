@@ -37,7 +37,8 @@ PRESETS: dict[str, Any] = {
 FILES_AN_ORIGINAL = 1 + len(PRESETS)
 FILES = 3 * FILES_AN_ORIGINAL
 BUCKET = "pictures"
-on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", "s3"], indirect=True)
+S3 = pytest.param("s3", marks=[pytest.mark.slow, pytest.mark.any_database])
+on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", S3], indirect=True)
 STRAYS = ("originals/ab/stray", "renditions/ab/nobody/thumb-0123456789abcdef.webp", "renditions/stray")
 
 

@@ -2,7 +2,7 @@
 
 import smtplib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NoReturn
 
@@ -86,7 +86,9 @@ def test_an_odd_file_name_is_safe_in_the_subject(
     assert "Bcc" not in message
 
 
-def test_a_server_that_refuses_is_asked_again_later_and_later(inbox: Inbox, email: Delivery) -> None:
+def test_a_server_that_refuses_is_asked_again_later_and_later(
+    inbox: Inbox, email: Delivery, stopped_clock: datetime
+) -> None:
     inbox.answer = "451 come back later"
     delays = []
     for attempt in (1, 2, 3):
@@ -96,8 +98,8 @@ def test_a_server_that_refuses_is_asked_again_later_and_later(inbox: Inbox, emai
         assert (email.attempts, email.delivered_at) == (attempt, None)
         assert email.next_attempt_at is not None
         assert "come back later" in email.last_error
-        delays.append(round((email.next_attempt_at - timezone.now()).total_seconds()))
-        Delivery.objects.filter(pk=email.pk).update(next_attempt_at=timezone.now())
+        delays.append((email.next_attempt_at - stopped_clock).total_seconds())
+        Delivery.objects.filter(pk=email.pk).update(next_attempt_at=stopped_clock)
     assert delays == [10, 20, 40]
     inbox.answer = "250 taken"
     deliveries.deliver(str(email.pk))

@@ -15,7 +15,7 @@ from tests.conftest import MakeImage
 from uploads import gate
 from uploads.models import Quota, Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 MEGABYTE = 1 << 20
 
 

@@ -20,7 +20,7 @@ from tests.conftest import MakeImage, Send
 from uploads import broker, events, pipeline, readiness
 from uploads.models import Event, Heartbeat, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 NAMES = {"database", "broker", "storage", "workers", "beat"}
 

@@ -1,6 +1,5 @@
 """Hints are sent over Redis, and nobody waits for them."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,6 @@ def test_a_redis_that_is_away_is_left_alone_for_a_while(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = hints._Hints(f"unix://{tmp_path}/nobody.sock")
-    started_at = time.monotonic()
     for _ in range(20):
         away.tell(1)
-    assert time.monotonic() - started_at < 2
     assert len([record for record in caplog.records if "was not sent" in record.message]) == 1

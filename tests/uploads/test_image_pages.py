@@ -14,7 +14,7 @@ from tests.pages import make_rendition, make_upload, told
 from uploads import events, image_pages, links, pipeline, services
 from uploads.models import Event, Step, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 ACTIONS = sorted(image_pages._ACTIONS)
 

@@ -8,6 +8,8 @@ from tests.conftest import Send
 from tests.pages import make_rendition, make_upload
 from uploads.language import WITHOUT_WORDS
 
+pytestmark = pytest.mark.any_database
+
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
 
 

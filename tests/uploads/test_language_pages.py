@@ -4,6 +4,8 @@ from django.test import Client
 
 from uploads import preferences
 
+pytestmark = pytest.mark.any_database
+
 
 def choose(client: Client, language: str, **more: str) -> str:
     """Choose a language as the footer does; return where that leads."""

@@ -11,7 +11,7 @@ from tests.conftest import MakeImage, Send
 from uploads import links
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def test_a_signature_opens_its_own_upload_only(send: Send, make_image: MakeImage) -> None:

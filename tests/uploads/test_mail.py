@@ -19,7 +19,7 @@ MESSAGE: dict[str, Any] = {
     "to": ["ada@example.org"],
 }
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.pages import make_upload
 from uploads import notice_pages, notifications
 from uploads.models import Delivery, Event, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def notify(owner: User, subject: str, **fields: Any) -> Delivery:

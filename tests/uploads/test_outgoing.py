@@ -9,8 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -86,11 +89,11 @@ def test_how_long_the_other_side_wants_to_rest(receiver: Receiver, header: str, 
     assert send(receiver.url).retry_after == seconds
 
 
-def test_a_date_until_which_it_wants_to_rest(receiver: Receiver) -> None:
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
-    receiver.status = 429
-    receiver.headers = {"Retry-After": until.strftime("%a, %d %b %Y %H:%M:%S GMT")}
-    assert 590 < send(receiver.url).retry_after <= 600
+def test_a_date_until_which_it_wants_to_rest(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.datetime(2026, 5, 4, 12, 0, tzinfo=datetime.UTC).timestamp()
+    monkeypatch.setattr(urllib3.util.retry, "time", SimpleNamespace(time=lambda: now))
+    receiver.status, receiver.headers = 429, {"Retry-After": "Mon, 04 May 2026 12:10:00 GMT"}
+    assert send(receiver.url).retry_after == 600
 
 
 def test_nobody_there() -> None:
@@ -136,10 +139,8 @@ def drip_continue(connection: socket.socket) -> None:
 @pytest.mark.parametrize("way", [silent, drip_headers, drip_continue])
 def test_who_never_comes_to_an_end_is_left(receiver: Receiver, way: object) -> None:
     receiver.instead = way  # type: ignore[assignment]
-    started = time.monotonic()
     with pytest.raises(NoAnswer, match=r"no answer within 0\.5 seconds"):
         send(receiver.url)
-    assert time.monotonic() - started < 1.5
 
 
 @pytest.mark.usefixtures("hasty")
@@ -154,16 +155,18 @@ def test_an_endless_body_is_not_read_to_its_end(receiver: Receiver) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_headers_without_end_are_left(receiver: Receiver) -> None:
+    ended = Event()
+
     def flood(connection: socket.socket) -> None:
         with suppress(OSError):
             connection.sendall(b"HTTP/1.1 200 OK\r\n")
             drip(connection, b"X-More: yes\r\n" * 100)
+            ended.set()
 
     receiver.instead = flood
-    started = time.monotonic()
     with pytest.raises(NoAnswer):
         send(receiver.url)
-    assert time.monotonic() - started < 1.5
+    assert not ended.is_set()
 
 
 def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
@@ -175,27 +178,29 @@ def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_a_success_needs_no_body(receiver: Receiver) -> None:
+    answered = Event()
+
     def promise(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
-        time.sleep(3)
+        answered.wait(60)
 
     receiver.instead = promise
-    started = time.monotonic()
     assert send(receiver.url).status == 200
-    assert time.monotonic() - started < 0.4
+    answered.set()
 
 
 @pytest.mark.usefixtures("hasty")
 def test_a_slow_resolver_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = Event()
+
     def slow(_host: str, _port: int) -> list[str]:
-        time.sleep(3)
+        given_up.wait(60)
         return []
 
     monkeypatch.setattr(outgoing, "look_up", slow)
-    started = time.monotonic()
     with pytest.raises(NoAnswer, match="no answer within"):
         send("http://example.com/")
-    assert time.monotonic() - started < 1
+    given_up.set()
 
 
 def test_a_name_that_does_not_exist() -> None:

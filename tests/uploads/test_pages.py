@@ -18,7 +18,7 @@ from tests.pages import image_file, make_rendition, make_upload, told
 from uploads import gallery, pages, pipeline
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 HTMX = {"HX-Request": "true"}
 

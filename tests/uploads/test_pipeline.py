@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
@@ -23,15 +23,16 @@ from celery import current_app
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.db.models import Max
 from django.test import Client
-from django.utils import timezone
 from kombu import Producer
 from redis import Redis
+from redis.connection import Connection as RedisConnection
 from rest_framework.test import APIClient
 
+from deploy.claims import any_free_port
 from processing.models import Lease, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows
+from tests.system import wait_until
 from uploads import broker, pipeline, recurring, services, sweeper
 from uploads.models import Delivery, Event, Heartbeat, Step, Upload
 from uploads.publishing import publish
@@ -41,14 +42,6 @@ QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 WORKER = "tests@localhost"
 # As the worker of the tests has it.
 AT_ONCE = 3
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
-    """Return once the condition holds; fail when it does not within that many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def messages_in(client: Redis, queue: str) -> list[dict[str, Any]]:
@@ -109,12 +102,11 @@ class TestMessages:
 class TestStart:
     pytestmark = pytest.mark.django_db
 
-    def test_it_notes_when(self, send: Send) -> None:
+    def test_it_notes_when(self, send: Send, stopped_clock: datetime) -> None:
         upload = send()
         pipeline.start(upload)
         upload.refresh_from_db()
-        assert upload.queued_at is not None
-        assert (timezone.now() - upload.queued_at).total_seconds() < 10
+        assert upload.queued_at == stopped_clock
 
     def test_whoever_comes_second_publishes_nothing(self, send: Send, redis_client: Redis) -> None:
         upload = send()
@@ -127,17 +119,16 @@ class TestStart:
     ) -> None:
         upload = send()
         with monkeypatch.context() as patch:
-            refuse_connections(patch)
-            started_at = time.monotonic()
+            attempts = refuse_connections(patch)
             assert pipeline.start(upload) is False
-            assert time.monotonic() - started_at < 2
+        assert 1 <= len(attempts) <= MOST_ATTEMPTS
         upload.refresh_from_db()
         assert upload.queued_at is None
         assert sweeper.sweep() == 1
         assert redis_client.llen("thumbnails") == 1
 
     @pytest.mark.django_db(transaction=True)
-    def test_an_upload_is_taken_within_two_seconds_all_the_same(
+    def test_an_upload_is_taken_all_the_same(
         self,
         owner: User,
         client_of: Callable[[User], APIClient],
@@ -147,11 +138,10 @@ class TestStart:
     ) -> None:
         client = client_of(owner)
         with monkeypatch.context() as patch:
-            refuse_connections(patch)
-            started_at = time.monotonic()
+            attempts = refuse_connections(patch)
             file = SimpleUploadedFile("a.jpg", make_image())
             response = client.post("/api/uploads/", {"file": file}, format="multipart")
-            assert time.monotonic() - started_at < 2
+        assert 1 <= len(attempts) <= MOST_ATTEMPTS
         assert response.status_code == 201
         assert Upload.objects.get().queued_at is None
         assert sweeper.sweep() == 1
@@ -168,14 +158,24 @@ def test_the_work_can_be_done_here(send: Send) -> None:
     assert Event.objects.filter(name="upload.ready").count() == 1
 
 
-def refuse_connections(patch: pytest.MonkeyPatch) -> None:
-    """Name a port as the broker where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"redis://127.0.0.1:{free.getsockname()[1]}/0"
-    patch.setattr(current_app.conf, "broker_url", address)
+# How often a message that cannot be sent may try to reach the broker: each time somebody waits for it.
+MOST_ATTEMPTS = 2
+
+
+def refuse_connections(patch: pytest.MonkeyPatch) -> list[str]:
+    """Name a port as the broker where nothing listens; return a list that each attempt to connect adds to."""
+    attempts: list[str] = []
+    connect = RedisConnection._connect
+
+    def count(connection: RedisConnection) -> Any:
+        attempts.append(connection.host)
+        return connect(connection)  # type: ignore[no-untyped-call]
+
+    patch.setattr(RedisConnection, "_connect", count)
+    patch.setattr(current_app.conf, "broker_url", f"redis://127.0.0.1:{any_free_port()}/0")
     patch.setattr(current_app, "_pool", None)
     patch.setattr(current_app.amqp, "_producer_pool", None)
+    return attempts
 
 
 # --- Real workers -----------------------------------------------------------------------------
@@ -298,6 +298,8 @@ def assert_told_once(name: str, inbox: list[Message]) -> None:
     assert sorted(message["Message-ID"] for message in inbox) == sorted(ids)
 
 
+@pytest.mark.slow
+@pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("each")
 class TestWorkers:
@@ -387,15 +389,14 @@ class TestWorkers:
         for seed in range(30):
             send(make_image(width=300, height=200, seed=seed), name=f"{seed}.jpg")
         single = send(make_image(seed=31), by=stranger)
+        waiting = Upload.objects.exclude(owner=stranger).exclude(status="ready").count()
         wait_until(lambda: all_are("ready"), seconds=120)
         at_rest()
-        waits = {
-            person: Upload.objects.filter(owner=person).aggregate(last=Max("ready_at"))["last"]
-            - single.created_at
-            for person in User.objects.all()
-        }
-        many = next(wait for person, wait in waits.items() if person != stranger)
-        assert waits[stranger] < many / 3, waits
+        single.refresh_from_db()
+        later = Upload.objects.exclude(owner=stranger).filter(ready_at__gt=single.ready_at).count()
+        # Of the many, AT_ONCE were in the queues when the single one was sent. Each that became ready let in
+        # another one behind it, and the single one has three steps.
+        assert later >= waiting - 3 * AT_ONCE
 
     def test_everything_answers(
         self, client: Client, at_rest: Callable[[], None], redis_client: Redis
@@ -449,6 +450,8 @@ def send_odd_body(body: bytes, content_type: str, headers: dict[str, str] | None
         )
 
 
+@pytest.mark.slow
+@pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
 class TestOddMessages:
     @pytest.mark.parametrize("odd", ODD_TASKS)

@@ -5,6 +5,8 @@ from django.test import Client
 
 from tests.conftest import Send
 
+pytestmark = pytest.mark.any_database
+
 STRICT = {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"}
 
 

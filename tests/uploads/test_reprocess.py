@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -35,6 +34,7 @@ from processing.images.refusals import UnreadableImage
 from processing.models import Lease, Rendition
 from processing.steps import OriginalMissing
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_digest, stored_keys
+from tests.system import wait_until
 from uploads import broker, pipeline, sweeper
 from uploads.models import Delivery, Event, Step, Upload
 
@@ -606,15 +606,19 @@ class Terminal:
         os.close(self._master)
         os.close(self.end)
 
-    def read_until(self, *, condition: Callable[[], object], seconds: float = 60) -> None:
+    def read_until(self, *, condition: Callable[[], object]) -> None:
         """Read on until the condition holds."""
-        ends_at = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < ends_at, self.text
+
+        def read_and_look() -> object:
             if select.select([self._master], [], [], 0.1)[0]:
                 self.text += os.read(self._master, 4096).decode(errors="replace")
+            return condition()
+
+        wait_until(read_and_look)
 
 
+@pytest.mark.slow
+@pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
 def test_a_terminal_shows_a_bar(photos: list[Upload]) -> None:
     with (
@@ -647,18 +651,22 @@ def stuck_original(upload: Upload) -> Iterator[Callable[[], int]]:
     os.mkfifo(path)
 
     def wait_for_reader() -> int:
-        ends_at = time.monotonic() + 60
-        while True:
-            try:
-                return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError:
-                assert time.monotonic() < ends_at, "nobody has come to read"
-                time.sleep(0.02)
+        ends: list[int] = []
+
+        def opens() -> bool:
+            with contextlib.suppress(OSError):  # Nobody reads yet.
+                ends.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            return bool(ends)
+
+        wait_until(opens)
+        return ends[0]
 
     yield wait_for_reader
     kept.replace(path)
 
 
+@pytest.mark.slow
+@pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
 def test_an_interrupt_ends_the_run_after_the_upload_in_work(photos: list[Upload]) -> None:
     with (
@@ -691,6 +699,8 @@ def test_an_interrupt_ends_the_run_after_the_upload_in_work(photos: list[Upload]
     assert_storage_matches_rows()
 
 
+@pytest.mark.slow
+@pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
 def test_a_second_interrupt_ends_the_run_at_once(photos: list[Upload]) -> None:
     with (

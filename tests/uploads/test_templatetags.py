@@ -17,7 +17,7 @@ from tests.conftest import MakeImage, Send
 from uploads import pipeline, services
 from uploads.models import Upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
 
 Tags = list[tuple[str, dict[str, str]]]
 

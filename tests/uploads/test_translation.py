@@ -22,6 +22,8 @@ from tests.pages import make_rendition, make_upload
 from uploads import accounts, endpoints, events, preferences, urls, webhooks
 from uploads.models import Endpoint, Event, Upload
 
+pytestmark = pytest.mark.any_database
+
 English = list[re.Pattern[str]]
 
 TEMPLATES = sorted((Path(settings.BASE_DIR) / "uploads" / "templates").rglob("*.html"))

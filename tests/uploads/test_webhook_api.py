@@ -1,6 +1,7 @@
 """Webhooks over the API: the owner's own, and nobody else's."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,5 +219,5 @@ def test_whoever_is_not_signed_in_sees_nothing(endpoint: Endpoint) -> None:
         assert APIClient().get(path).status_code == 401
 
 
-def test_the_schema_has_no_gaps() -> None:
-    call_command("spectacular", "--validate", "--fail-on-warn", file="/dev/null")
+def test_the_schema_has_no_gaps(tmp_path: Path) -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", file=str(tmp_path / "schema.yaml"))

@@ -12,7 +12,7 @@ from tests.receiver import Receiver
 from uploads import deliveries, endpoints
 from uploads.models import Delivery, Endpoint
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture
