@@ -235,7 +235,7 @@ def by_session(user: User, **options: Any) -> Ask:
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     client = Client(raise_request_exception=False, **options)
-    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
     return asking(client)
 
 
