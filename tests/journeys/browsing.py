@@ -100,6 +100,14 @@ def devtools(page: Page) -> CDPSession:
 
 def limit_uploads(session: CDPSession, bytes_a_second: int) -> None:
     """Make the way to the server as slow as a bad line; -1 is as fast as it gets."""
+    _emulate(session, uploadThroughput=bytes_a_second, offline=False)
+
+
+def cut_line(session: CDPSession) -> None:
+    """Let nothing through. Playwright's own way has no effect on a page whose uploads are limited."""
+    _emulate(session, uploadThroughput=-1, offline=True)
+
+
+def _emulate(session: CDPSession, **conditions: float) -> None:
     session.send("Network.enable")
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
-    session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": bytes_a_second})
+    session.send("Network.emulateNetworkConditions", {"latency": 0, "downloadThroughput": -1, **conditions})

@@ -15,6 +15,7 @@ from tests.conftest import MakeImage
 from tests.journeys.browsing import (
     PATIENCE,
     card,
+    cut_line,
     devtools,
     expect_card,
     expect_row,
@@ -159,9 +160,8 @@ def test_going_offline_and_back(page: Page, make_image: MakeImage, tmp_path: Pat
     limit_uploads(session, INTERRUPTED)
     page.set_input_files("#file", paths)
     expect_row(page, "there.png", "sending")
-    page.context.set_offline(True)
+    cut_line(session)
     expect(page.locator("#queue-notice")).to_contain_text("no connection", timeout=PATIENCE)
-    page.context.set_offline(False)
     limit_uploads(session, -1)
     for path in paths:
         expect_row(page, path.name, "ready")
