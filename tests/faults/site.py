@@ -254,8 +254,11 @@ class Site(Processes):
         return self._inspecting
 
     def assert_promise(self) -> None:
-        """Check the promise, a second time if need be: a batch of mail may just have become due."""
+        found = self.lasting_violations()
+        assert not found, "\n".join(found)
+
+    def lasting_violations(self) -> list[str]:
+        """Return what is broken of the promise, and stays so: a batch of mail may just have become due."""
         if self.violations():
             self.wait_until_at_rest()
-        found = self.violations()
-        assert not found, "\n".join(found)
+        return self.violations()

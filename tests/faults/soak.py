@@ -192,7 +192,7 @@ def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], l
         "seconds until all was done": round(rest, 1),
         "ended by itself": [log.splitlines()[-1] for log in chaos.ended],
     }
-    return report, [*site.violations(), *unexpected(actors, outcomes)]
+    return report, [*site.lasting_violations(), *unexpected(actors, outcomes)]
 
 
 def come_to_rest(site: Site) -> float:
