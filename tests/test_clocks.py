@@ -52,6 +52,7 @@ def _last(called: ast.Attribute | ast.Name) -> str:
     return called.attr if isinstance(called, ast.Attribute) else called.id
 
 
+@pytest.mark.slow
 def test_only_what_waits_looks_at_the_clock() -> None:
     found = {
         f"{path.relative_to(TESTS)}::{name}"

@@ -56,6 +56,8 @@ class Clone:
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="clone-")).resolve()
+        # The user that PostgreSQL runs as has to pass through it.
+        self._folder.chmod(0o711)
         self.path = self._folder / "darkroom"
         self._numbers = count()
         # Each process inherits this folder, and is recognised by it.

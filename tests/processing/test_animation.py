@@ -55,6 +55,8 @@ from tests.processing.pictures import (
 )
 from tests.processing.pictures import opened as picture_in
 
+pytestmark = pytest.mark.slow
+
 COLOR_OF = {
     RED: (255, 0, 0, 255),
     GREEN: (0, 255, 0, 255),

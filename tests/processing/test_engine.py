@@ -18,10 +18,13 @@ from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
 from tests.processing.pictures import LIMITS, opened
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() not in {"x86_64", "AMD64"},
-    reason="Codecs are the same to the bit on one architecture only, and these digests are from x86-64.",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        platform.machine() not in {"x86_64", "AMD64"},
+        reason="Codecs are the same to the bit on one architecture only, and these digests are from x86-64.",
+    ),
+    pytest.mark.slow,
+]
 
 # By format and by whether the picture is transparent. Of PNG the pixels count: how they are
 # compressed may differ between processors, and nobody sees it.

@@ -34,6 +34,8 @@ from tests.processing.pictures import (
     rendered,
 )
 
+pytestmark = pytest.mark.slow
+
 FLIPS = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,

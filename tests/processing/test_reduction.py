@@ -9,6 +9,8 @@ from PIL import Image
 from processing.images.reduction import View, decoded_view, whole
 from tests.processing.pictures import distance, opened
 
+pytestmark = pytest.mark.slow
+
 
 def wave(length: int) -> bytes:
     return bytes(round(128 + 100 * sin(place / 8)) for place in range(length))

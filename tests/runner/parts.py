@@ -38,8 +38,8 @@ class Selection:
 SELECTIONS = {
     "fast": Selection(
         (FAST,),
-        "Left out: PostgreSQL, browsers, real workers and servers, killed processes, the corpus, other "
-        "environments. `make test` and `make test-install` run these.",
+        "Left out: PostgreSQL, browsers, real workers and servers, killed processes, large pictures, the "
+        "corpus, other environments. `make test` and `make test-install` run these.",
     ),
     "all": Selection(
         (SQLITE, POSTGRESQL, FAULTS, JOURNEYS),

@@ -38,7 +38,7 @@ from tests.system import wait_until
 from uploads import broker, pipeline, sweeper
 from uploads.models import Delivery, Event, Step, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PRESETS: dict[str, Any] = {
     "thumb": {"width": 64, "height": 64, "mode": "fill", "formats": ["webp"]},

@@ -22,7 +22,7 @@ from tests.pages import make_rendition, make_upload
 from uploads import accounts, endpoints, events, preferences, urls, webhooks
 from uploads.models import Endpoint, Event, Upload
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 English = list[re.Pattern[str]]
 
