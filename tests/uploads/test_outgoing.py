@@ -177,7 +177,11 @@ def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_success_needs_no_body(receiver: Receiver) -> None:
+def test_a_success_needs_no_body(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object, **__: object) -> bytes:
+        raise AssertionError("the body was read")
+
+    monkeypatch.setattr(urllib3.response.HTTPResponse, "read", read)
     answered = Event()
 
     def promise(connection: socket.socket) -> None:
