@@ -12,7 +12,7 @@ from deploy.claims import HOST
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a site answered."""
+    """The answer of a site."""
 
     status: int
     body: bytes

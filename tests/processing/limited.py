@@ -34,7 +34,7 @@ MARKS += [b"XMP ", b"tEXt", b"iTXt", b"zTXt", b"Photoshop", b"GPSLatitude"]
 
 
 class Ended(NamedTuple):
-    """What became of a file: how it ended, and the most memory in MiB meanwhile.
+    """The end of a file: how it ended, and the most memory in MiB meanwhile.
 
     `how` is "rendered", "read", the code of a refusal, "memory" where that ran out, or what went wrong.
     """

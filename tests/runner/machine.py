@@ -1,4 +1,4 @@
-"""What a run may not leave behind: changed files, processes, a `/dev/null` that is no device."""
+"""Find the traces of a run: changed files, processes that live on, a `/dev/null` that is no device."""
 
 import contextlib
 import os

@@ -29,7 +29,7 @@ INSTALL = Part("install", "install", ("--timeout=2400",))
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one command runs, and what it says of the rest."""
+    """The parts that one command runs, and its sentence about the rest."""
 
     parts: tuple[Part, ...]
     left_out: str

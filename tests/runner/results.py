@@ -1,4 +1,4 @@
-"""What came of the tests, read from the reports that pytest writes in JUnit's format."""
+"""The outcomes of the tests, read from the reports that pytest writes in JUnit's format."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -158,7 +158,7 @@ def test_the_work_can_be_done_here(send: Send) -> None:
     assert Event.objects.filter(name="upload.ready").count() == 1
 
 
-# How often a message that cannot be sent may try to reach the broker: each time somebody waits for it.
+# Attempts to reach the broker for one message: a request waits for each of them.
 MOST_ATTEMPTS = 2
 
 

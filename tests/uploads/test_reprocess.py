@@ -654,7 +654,7 @@ def stuck_original(upload: Upload) -> Iterator[Callable[[], int]]:
         ends: list[int] = []
 
         def opens() -> bool:
-            with contextlib.suppress(OSError):  # Nobody reads yet.
+            with contextlib.suppress(OSError):  # No process reads yet.
                 ends.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
             return bool(ends)
 
