@@ -8,6 +8,8 @@ import os
 import django
 from django.core.management import call_command
 
+from deploy import static_files
+
 
 def main() -> None:
     """Do what must be done before anything serves."""
@@ -15,7 +17,7 @@ def main() -> None:
     django.setup()
     call_command("check")
     call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
+    static_files.collect()
     call_command("demo_link")
 
 

@@ -7,7 +7,8 @@ from django.conf import settings
 from deploy.claims import HOST
 from deploy.processes import Program
 
-CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "myproject")
+# The settings are checked once, by `deploy.prepare`: to do it again in each process doubles its start.
+CELERY = (sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "myproject")
 
 # Options of each queue's own worker. Without `--concurrency` a worker has a process for each core.
 # Bulk reprocessing gives way to whatever a person waits for.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from botocore.config import Config as BotoConfig
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
@@ -145,22 +144,13 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
 S3_BUCKET = env.str("S3_BUCKET", default="")
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / "media")))
 MEDIA_URL = "media/"
-_LOCAL_MEDIA: dict[str, Any] = {"BACKEND": "processing.storages.LocalStorage"}
+_LOCAL_MEDIA: dict[str, Any] = {"BACKEND": "processing.local_storage.LocalStorage"}
 _S3_MEDIA: dict[str, Any] = {
-    "BACKEND": "processing.storages.S3Storage",
+    "BACKEND": "processing.s3_storage.S3Storage",
     "OPTIONS": {
         "bucket_name": S3_BUCKET,
         "endpoint_url": env.str("AWS_S3_ENDPOINT_URL", default=None),
         "region_name": env.str("AWS_DEFAULT_REGION", default=env.str("AWS_REGION", default=None)),
-        "client_config": BotoConfig(
-            signature_version="s3v4",
-            connect_timeout=5,
-            read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            # Some compatible servers refuse the checksums newer clients send unasked.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
     },
 }
 STORAGES = {
@@ -169,8 +159,8 @@ STORAGES = {
 }
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
-STATIC_ROOT = VAR_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 FILE_UPLOAD_HANDLERS = ["uploads.handlers.HashingUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "incoming"

@@ -7,14 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import ProtectedError
 
 from processing.fingerprint import original_key, public_key
 from processing.images.header import Header
 from processing.models import Original
-from processing.storages import FileMissing, StorageUnavailable, call_storage
+from processing.storages import FileMissing, StorageUnavailable, call_storage, media
 
 
 def store(*, content_hash: str, file: File[Any]) -> None:
@@ -23,7 +22,7 @@ def store(*, content_hash: str, file: File[Any]) -> None:
     Raises `StorageUnavailable`.
     """
     file.seek(0)
-    call_storage(lambda: default_storage.save(original_key(content_hash), file))
+    call_storage(lambda: media.save(original_key(content_hash), file))
 
 
 def restore(original: Original, *, file: File[Any]) -> None:
@@ -57,10 +56,10 @@ def read(original: Original) -> bytes:
     Raises `StorageUnavailable` or `FileMissing`.
     """
     try:
-        with call_storage(lambda: default_storage.open(original_key(original.content_hash))) as file:
+        with call_storage(lambda: media.open(original_key(original.content_hash))) as file:
             data: bytes = call_storage(file.read)
     except FileMissing as error:
-        if not call_storage(default_storage.is_there):  # type: ignore[attr-defined]  # both of ours have it
+        if not call_storage(media.is_there):
             raise StorageUnavailable("The storage is gone: is its disk mounted, its bucket there?") from error
         raise
     return data
@@ -71,7 +70,7 @@ def open_file(original: Original) -> File[Any]:
 
     Raises `StorageUnavailable` or `FileMissing`.
     """
-    return call_storage(lambda: default_storage.open(original_key(original.content_hash)))
+    return call_storage(lambda: media.open(original_key(original.content_hash)))
 
 
 def remove(*, original_id: int) -> bool:
@@ -101,4 +100,4 @@ def delete_file(key: str) -> None:
     Raises `StorageUnavailable`.
     """
     with suppress(FileMissing):
-        call_storage(lambda: default_storage.delete(key))
+        call_storage(lambda: media.delete(key))

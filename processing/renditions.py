@@ -5,7 +5,6 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -16,7 +15,7 @@ from processing.images.encoding import Encoded
 from processing.images.source import Source
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC, Format, Preset, Recipe
-from processing.storages import StorageUnavailable, call_storage
+from processing.storages import StorageUnavailable, call_storage, media
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     Raises `StorageUnavailable`.
     """
     key = rendition_key(public_key=original.public_key, recipe=recipe)
-    call_storage(lambda: default_storage.save(key, ContentFile(encoded.data)))
+    call_storage(lambda: media.save(key, ContentFile(encoded.data)))
     return Rendition(
         original=original,
         preset=recipe.preset.name,

@@ -5,11 +5,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from django.core.files.storage import default_storage
-
 from processing.fingerprint import original_key
 from processing.models import Original, Rendition
-from processing.storages import FileMissing, call_storage
+from processing.storages import FileMissing, call_storage, media
 from uploads import services, strays
 from uploads.models import Upload
 
@@ -117,7 +115,7 @@ def _expected() -> Iterator[tuple[str, str]]:
 def _stored_digest(key: str) -> str | None:
     digest = hashlib.sha256()
     try:
-        with call_storage(lambda: default_storage.open(key)) as file:
+        with call_storage(lambda: media.open(key)) as file:
             while chunk := call_storage(lambda: file.read(1 << 20)):
                 digest.update(chunk)
     except FileMissing:

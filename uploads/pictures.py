@@ -9,7 +9,6 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
-from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header
@@ -23,7 +22,7 @@ from processing import configuration, originals
 from processing.images.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
-from processing.storages import FileMissing, StorageUnavailable, call_storage
+from processing.storages import FileMissing, StorageUnavailable, call_storage, media
 from uploads import links, services
 from uploads.models import Upload
 from uploads.problems import problem_response
@@ -157,7 +156,7 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
             unchanged.headers[name] = value
         return unchanged
     try:
-        with call_storage(lambda: default_storage.open(row.key)) as file:
+        with call_storage(lambda: media.open(row.key)) as file:
             body = call_storage(file.read)
     except FileMissing:
         return _not_found(

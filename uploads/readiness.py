@@ -3,14 +3,13 @@
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from processing.storages import FileMissing, LocalStorage, S3Storage, StorageUnavailable, call_storage
+from processing.storages import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.models import Heartbeat
@@ -92,8 +91,7 @@ def _look_at_database() -> tuple[str, datetime | None, str]:
 
 
 def _ask_storage() -> None:
-    storage = cast("LocalStorage | S3Storage", default_storage)
-    call_storage(storage.check)
+    call_storage(media.check)
 
 
 def _unserved(workers: dict[str, set[str]]) -> str:

@@ -7,7 +7,6 @@ from itertools import islice
 from time import time
 from typing import BinaryIO, cast
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q
 
@@ -16,7 +15,7 @@ from processing.errors import Refusal
 from processing.fingerprint import original_key
 from processing.images.header import read_header
 from processing.models import Original, Rendition
-from processing.storages import FileMissing, LocalStorage, S3Storage, StorageUnavailable, call_storage
+from processing.storages import FileMissing, StorageUnavailable, call_storage, media
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def find(*, age: float = 0) -> Iterator[str]:
     """
     oldest = time() - age
     for folder in ("originals", "renditions"):
-        files = cast("LocalStorage | S3Storage", default_storage).walk(folder)
+        files = media.walk(folder)
         while batch := _next_of(files):
             yield from _without_rows([key for key, modified_at in batch if modified_at <= oldest])
 
@@ -89,7 +88,7 @@ def _adopt(key: str) -> bool:
     """
     content_hash = key.rpartition("/")[2]
     try:
-        with call_storage(lambda: default_storage.open(key)) as file:
+        with call_storage(lambda: media.open(key)) as file:
             header = call_storage(
                 lambda: read_header(cast("BinaryIO", file), name=key, limits=configuration.limits())
             )

@@ -12,11 +12,13 @@ from django.core.management import call_command
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
+from deploy import static_files
+
 
 def main() -> None:
     """Do what a deployment does before anything serves."""
     call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
+    static_files.collect()
     sys.stdout.write(json.dumps([_person(number) for number in range(int(sys.stdin.read()))]))
 
 

@@ -18,8 +18,10 @@ from django.utils import timezone
 
 from processing import configuration, renditions
 from processing.fingerprint import original_key
+from processing.local_storage import LocalStorage
 from processing.models import Focus, Lease, Original, Rendition
-from processing.storages import FileMissing, LocalStorage, S3Storage, call_storage
+from processing.s3_storage import S3Storage
+from processing.storages import FileMissing, call_storage
 from uploads.models import Delivery, Event, Upload
 
 

@@ -15,9 +15,9 @@ from django.dispatch import Signal
 from processing import configuration, originals
 from processing.errors import Refusal
 from processing.images.header import read_header
+from processing.local_storage import LocalStorage
 from processing.models import Original
 from processing.signals import step_failed, step_finished, step_started
-from processing.storages import LocalStorage
 from tests.conftest import MakeImage
 
 StoreOriginal = Callable[..., Original]

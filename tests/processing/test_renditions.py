@@ -11,9 +11,9 @@ from pytest_django import Settings
 from processing import configuration, renditions, steps
 from processing.fingerprint import fingerprint, rendition_key
 from processing.images.encoding import Encoded
+from processing.local_storage import LocalStorage
 from processing.models import Focus, Original, Rendition
 from processing.presets import Preset, Recipe
-from processing.storages import LocalStorage
 from tests.conftest import MakeImage, stored_digest, stored_keys
 from tests.processing.conftest import StoreOriginal
 

@@ -21,10 +21,11 @@ from processing.errors import Refusal
 from processing.fingerprint import original_key
 from processing.images.refusals import UnreadableImage
 from processing.leases import LeaseHeld
+from processing.local_storage import LocalStorage
 from processing.models import Focus, Lease, Original, Rendition
 from processing.signals import step_finished, step_started
 from processing.steps import GaveUp, OriginalMissing, Step
-from processing.storages import LocalStorage, StorageUnavailable
+from processing.storages import StorageUnavailable
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
 from tests.processing import mortal
 from tests.processing.conftest import News, StoreOriginal

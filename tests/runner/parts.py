@@ -14,15 +14,20 @@ class Part:
 
 IN_PLACE = "not (journey or fault or install or postgresql)"
 
-# Journeys and faults spend their time with processes of their own, and some of it waiting.
-SQLITE = Part("sqlite", IN_PLACE, ("-n", "2", "--dist", "worksteal"))
+# A test waits now and then, so that two cores have room for three of them at a time.
+SQLITE = Part("sqlite", IN_PLACE, ("-n", "3", "--dist", "worksteal"))
 POSTGRESQL = Part(
     "postgresql",
     "database and not (any_database or fault)",
-    ("-n", "2", "--dist", "worksteal", "--database=postgresql"),
+    ("-n", "3", "--dist", "worksteal", "--database=postgresql"),
 )
-FAULTS = Part("faults", "fault", ("-n", "3", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
-JOURNEYS = Part("journeys", "journey", ("-n", "2", "--dist", "loadscope", "--timeout=900"))
+# Journeys and faults spend much of their time waiting for processes of their own: the one's pause is the
+# other's time. The tests of a module share what is dear, such as a stage with people and pictures.
+SYSTEMS = Part(
+    "systems",
+    "journey or fault",
+    ("-n", "4", "--dist", "loadscope", "--database=postgresql", "--timeout=900"),
+)
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
 INSTALL = Part("install", "install", ("--timeout=2400",))
 
@@ -42,7 +47,7 @@ SELECTIONS = {
         "corpus, other environments. `make test` and `make test-install` run these.",
     ),
     "all": Selection(
-        (SQLITE, POSTGRESQL, FAULTS, JOURNEYS),
+        (SQLITE, POSTGRESQL, SYSTEMS),
         "Left out: fresh environments and peers' packages. `make test-install` runs these.",
     ),
     "install": Selection((INSTALL,), ""),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from processing.storages import LocalStorage, S3Storage
+from processing.local_storage import LocalStorage
+from processing.s3_storage import S3Storage
 from tests.storage.servers import moto_server, rclone_server, s3_storage
 
 AnyStorage = LocalStorage | S3Storage

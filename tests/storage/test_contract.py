@@ -119,10 +119,10 @@ class TestContract:
 
     def test_what_is_not_there_is_missing(self, storage: AnyStorage) -> None:
         with pytest.raises(FileMissing):
-            call_storage(lambda: read(storage, KEY))
+            call_storage(lambda: read(storage, KEY), storage)
         storage.save(KEY + ".more", ContentFile(b"others"))
         with pytest.raises(FileMissing):
-            call_storage(lambda: read(storage, KEY))
+            call_storage(lambda: read(storage, KEY), storage)
 
     def test_a_large_file_goes_through_in_chunks(self, storage: AnyStorage) -> None:
         size = 8 * 1024 * 1024 + 1
@@ -140,13 +140,13 @@ class TestContract:
     def test_a_source_that_breaks_off_leaves_nothing(self, size: int, storage: AnyStorage) -> None:
         source = Source(size, breaks_at=size * 3 // 4)
         with pytest.raises(StorageUnavailable, match="the disk of the sender is broken"):
-            call_storage(lambda: storage.save(KEY, source.file()))
+            call_storage(lambda: storage.save(KEY, source.file()), storage)
         assert keys_in(storage) == set()
 
     def test_a_source_that_breaks_off_leaves_what_was_there(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b"pixels"))
         with pytest.raises(StorageUnavailable):
-            call_storage(lambda: storage.save(KEY, Source(9999, breaks_at=0).file()))
+            call_storage(lambda: storage.save(KEY, Source(9999, breaks_at=0).file()), storage)
         assert read(storage, KEY) == b"pixels"
         assert keys_in(storage) == {KEY}
 

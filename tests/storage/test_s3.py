@@ -11,11 +11,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
-from myproject import settings as project_settings
 from processing import originals
 from processing.fingerprint import original_key
 from processing.models import Lease, Original, Rendition
-from processing.storages import FileMissing, S3Storage, StorageUnavailable, call_storage
+from processing.s3_storage import S3Storage
+from processing.storages import FileMissing, StorageUnavailable, call_storage
 from tests.conftest import MakeImage, Send, stored_digest
 from tests.storage.conftest import keys_in, read, with_empty_bucket
 from tests.storage.servers import (
@@ -86,7 +86,7 @@ def test_no_object_is_public(bucket: S3Storage) -> None:
 
 def assert_unavailable(storage: S3Storage, call: str) -> None:
     with pytest.raises(StorageUnavailable):
-        call_storage(lambda: CALLS[call](storage))
+        call_storage(lambda: CALLS[call](storage), storage)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_unavailable() -> None
 
 
 def test_the_settings_give_up_well_before_a_step_must_end() -> None:
-    config: Config = project_settings._S3_MEDIA["OPTIONS"]["client_config"]
+    config: Config = S3Storage().client_config
     attempts = config.retries["total_max_attempts"]  # type: ignore[attr-defined]
     longest = attempts * (config.connect_timeout + config.read_timeout)  # type: ignore[attr-defined]
     assert longest < django_settings.DARKROOM["STEP_TIME_LIMIT"]
@@ -127,20 +127,20 @@ def test_the_settings_give_up_well_before_a_step_must_end() -> None:
 
 def test_a_bucket_that_does_not_exist_is_unavailable(s3: S3Storage) -> None:
     with s3_storage(s3.endpoint_url, bucket="nowhere") as storage, pytest.raises(StorageUnavailable):
-        call_storage(lambda: storage.save(ORIGINAL, ContentFile(b"pixels")))
+        call_storage(lambda: storage.save(ORIGINAL, ContentFile(b"pixels")), storage)
 
 
 def test_the_check_finds_that_the_bucket_is_not_there(s3: S3Storage) -> None:
     missing = pytest.raises((StorageUnavailable, FileMissing))
     with s3_storage(s3.endpoint_url, bucket="nowhere") as storage, missing:
-        call_storage(storage.check)
+        call_storage(storage.check, storage)
 
 
 def test_a_wrong_key_is_no_missing_file(rclone: S3Storage) -> None:
     options = {**storage_options(rclone.endpoint_url), "secret_key": "wrong"}
     storage = S3Storage(**options)
     with pytest.raises(StorageUnavailable):
-        call_storage(lambda: storage.open(ORIGINAL))
+        call_storage(lambda: storage.open(ORIGINAL), storage)
     close(storage)
 
 
@@ -150,7 +150,7 @@ def test_a_wrong_key_is_no_missing_file(rclone: S3Storage) -> None:
 @pytest.fixture
 def media(s3: S3Storage, settings: Settings) -> Iterator[S3Storage]:
     """Have each server hold the media, as the settings do with `S3_BUCKET`."""
-    backend = {"BACKEND": "processing.storages.S3Storage", "OPTIONS": storage_options(s3.endpoint_url)}
+    backend = {"BACKEND": "processing.s3_storage.S3Storage", "OPTIONS": storage_options(s3.endpoint_url)}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
     assert isinstance(default_storage, S3Storage)
     yield default_storage
@@ -226,7 +226,7 @@ def test_a_storage_that_goes_away_postpones_the_step(
 ) -> None:
     upload = send()
     options = storage_options(f"http://127.0.0.1:{free_port()}", config=QUICK)
-    backend = {"BACKEND": "processing.storages.S3Storage", "OPTIONS": options}
+    backend = {"BACKEND": "processing.s3_storage.S3Storage", "OPTIONS": options}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
     with pytest.raises(StorageUnavailable):
         pipeline.run_here(upload)
@@ -244,4 +244,4 @@ def test_a_bucket_that_is_gone_is_not_there(bucket: S3Storage) -> None:
     bucket.connection.meta.client.delete_bucket(Bucket=bucket.bucket_name)
     assert not bucket.is_there()
     with pytest.raises(FileMissing):
-        call_storage(lambda: read(bucket, ORIGINAL))
+        call_storage(lambda: read(bucket, ORIGINAL), bucket)

@@ -89,7 +89,7 @@ def s3_media(address: str) -> dict[str, Any]:
         "access_key": "key",
         "secret_key": "secret",
     }
-    return {"BACKEND": "processing.storages.S3Storage", "OPTIONS": options}
+    return {"BACKEND": "processing.s3_storage.S3Storage", "OPTIONS": options}
 
 
 @pytest.fixture
