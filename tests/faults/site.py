@@ -259,6 +259,9 @@ class Site(Processes):
 
     def lasting_violations(self) -> list[str]:
         """Return what is broken of the promise, and stays so: a batch of mail may just have become due."""
-        if self.violations():
-            self.wait_until_at_rest()
-        return self.violations()
+        lasting = self.violations()
+        for _ in range(3):
+            if lasting:
+                self.wait_until_at_rest()
+                lasting = [text for text in self.violations() if text in lasting]
+        return lasting

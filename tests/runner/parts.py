@@ -21,13 +21,10 @@ POSTGRESQL = Part(
     "database and not (any_database or fault)",
     ("-n", "3", "--dist", "worksteal", "--database=postgresql"),
 )
-# Journeys and faults spend much of their time waiting for processes of their own: the one's pause is the
-# other's time. The tests of a module share what is dear, such as a stage with people and pictures.
-SYSTEMS = Part(
-    "systems",
-    "journey or fault",
-    ("-n", "4", "--dist", "loadscope", "--database=postgresql", "--timeout=900"),
-)
+# Faults wait much, for what was killed to go on. The journeys of a module share what is dear, such as a stage
+# with people and pictures.
+FAULTS = Part("faults", "fault", ("-n", "4", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
+JOURNEYS = Part("journeys", "journey", ("-n", "3", "--dist", "loadscope", "--timeout=900"))
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
 INSTALL = Part("install", "install", ("--timeout=2400",))
 
@@ -47,7 +44,7 @@ SELECTIONS = {
         "corpus, other environments. `make test` and `make test-install` run these.",
     ),
     "all": Selection(
-        (SQLITE, POSTGRESQL, SYSTEMS),
+        (SQLITE, POSTGRESQL, FAULTS, JOURNEYS),
         "Left out: fresh environments and peers' packages. `make test-install` runs these.",
     ),
     "install": Selection((INSTALL,), ""),
