@@ -78,7 +78,7 @@ check: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Check style, format, types, i
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 messages: .venv/dev.stamp  ## Bring the texts of every language up to date with the code, to be translated
-	$(BIN)/python -m deploy.messages --update
+	$(BIN)/python -m deploy.translations --update
 
 bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures; --smallest: one)
 	@var/benchmarks/peers/bin/python -m benchmarks $(ARGS)
@@ -120,7 +120,7 @@ $(FRONTEND): frontend/package-lock.json frontend/package.json $(wildcard fronten
 	@touch $@
 
 %.mo: %.po .venv/pyvenv.cfg
-	@$(BIN)/python -m deploy.messages
+	@$(BIN)/python -m deploy.translations
 
 # The peers have environments of their own. Where one cannot be installed there is no stamp.
 var/benchmarks/installed.stamp: $(wildcard benchmarks/*.txt) benchmarks/package-lock.json requirements/run.txt .venv/run.stamp

@@ -17,11 +17,11 @@ from typing import Any
 from django.conf import settings
 
 from deploy import programs
-from deploy.claims import HOST, claimed_clone, free_port, read_port, require_free
 from deploy.embedded_redis import server_command, wait_until_it_answers
 from deploy.errors import CannotStart
 from deploy.guard import Guard
 from deploy.log import Log
+from deploy.ports import HOST, claimed_clone, free_port, read_port, require_free
 from deploy.processes import KeptProcess, Launcher, Program
 
 READY_WITHIN = 60.0

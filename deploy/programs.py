@@ -4,7 +4,7 @@ import sys
 
 from django.conf import settings
 
-from deploy.claims import HOST
+from deploy.ports import HOST
 from deploy.processes import Program
 
 # The settings are checked once, by `deploy.prepare`: to do it again in each process doubles its start.

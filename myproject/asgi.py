@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from myproject.startup import refuse_errors
-from uploads.gate import Gate
+from uploads.receiving.body_guard import Gate
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
@@ -38,7 +38,7 @@ class Handler(ASGIHandler):
             scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
         answer = super().create_request(scope, body_file)
         if "question" in scope and answer[0]:
-            answer[0].urlconf = "uploads.admission_urls"
+            answer[0].urlconf = "uploads.receiving.admission_urls"
         return answer
 
 

@@ -10,7 +10,7 @@ from celery.canvas import Signature
 from celery.signals import beat_init, worker_init, worker_process_init, worker_shutting_down
 from django.conf import settings
 
-from myproject import messages, rabbitmq, stopping
+from myproject import malformed_messages, rabbitmq, stopping
 from myproject.startup import refuse_errors
 from processing import memory
 from uploads.broker import BrokerAway, queue_depths
@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 class QueuedTask(Task[Any, Any]):
     """A task that is tried again in the queue it came from, so that bulk work stays bulk work."""
 
-    Strategy = "myproject.messages:careful"
+    Strategy = "myproject.malformed_messages:careful"
 
     def signature_from_request(
         self,
@@ -42,13 +42,11 @@ class QueuedTask(Task[Any, Any]):
 
 
 rabbitmq.install()
-messages.install()
+malformed_messages.install()
 app = Celery("darkroom", task_cls=QueuedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-# What beat starts stands above the pipeline, and account mail below it: modules of their own.
-app.autodiscover_tasks(related_name="recurring")
-app.autodiscover_tasks(related_name="mail")
+app.autodiscover_tasks(["myproject"], related_name="mail")
 
 
 @beat_init.connect

@@ -76,11 +76,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "uploads.policy.ContentSecurityPolicyMiddleware",
+    "myproject.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "uploads.language.LanguageMiddleware",
+    "uploads.pages.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -144,9 +144,9 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
 S3_BUCKET = env.str("S3_BUCKET", default="")
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / "media")))
 MEDIA_URL = "media/"
-_LOCAL_MEDIA: dict[str, Any] = {"BACKEND": "processing.local_storage.LocalStorage"}
+_LOCAL_MEDIA: dict[str, Any] = {"BACKEND": "processing.storages.local.LocalStorage"}
 _S3_MEDIA: dict[str, Any] = {
-    "BACKEND": "processing.s3_storage.S3Storage",
+    "BACKEND": "processing.storages.s3.S3Storage",
     "OPTIONS": {
         "bucket_name": S3_BUCKET,
         "endpoint_url": env.str("AWS_S3_ENDPOINT_URL", default=None),
@@ -162,7 +162,7 @@ STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
-FILE_UPLOAD_HANDLERS = ["uploads.handlers.HashingUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["uploads.receiving.form.HashingUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "incoming"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o644
@@ -320,7 +320,7 @@ FLOWER_URL = env.str("FLOWER_URL", default="")
 
 CACHES = {
     "default": {
-        "BACKEND": "uploads.caches.ForgivingRedisCache",
+        "BACKEND": "myproject.cache.ForgivingRedisCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
@@ -348,11 +348,11 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_ADAPTER = "uploads.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "myproject.accounts.AccountAdapter"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
 SESAME_MAX_AGE = 24 * 3600
-CSRF_FAILURE_VIEW = "uploads.problems.csrf_failure"
+CSRF_FAILURE_VIEW = "uploads.api.problems.csrf_failure"
 
 # --- Mail -----------------------------------------------------------------------------------
 
@@ -378,7 +378,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     # The schema describes the API. An answer to OPTIONS would be one more that could tell too much.
     "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "uploads.problems.exception_handler",
+    "EXCEPTION_HANDLER": "uploads.api.problems.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Darkroom",
@@ -387,7 +387,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "uploads.schema.add_problems",
+        "uploads.api.schema.add_problems",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -441,7 +441,7 @@ LOGGING = {
         "recurring": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: (
-                record.levelno > logging.INFO or "uploads.recurring" not in record.getMessage()
+                record.levelno > logging.INFO or "uploads.upkeep.recurring" not in record.getMessage()
             ),
         },
     },

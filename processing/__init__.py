@@ -1,0 +1,1 @@
+"""Bytes: what is wanted of an original, and how it is made."""

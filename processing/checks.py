@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 
-from processing.images.formats import can_encode
-from processing.images.limits import EXTRA_FORMATS
+from processing.images.reading.formats import can_encode
+from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import InvalidPreset, parse_preset
 
 

@@ -14,7 +14,7 @@ class Original(models.Model):
     `width` and `height` are upright. `transparent` is unknown (None) until the first task has
     decoded a picture whose header speaks of transparency. `focus_x` and `focus_y` say where a
     crop should look, each 0 to 1 of the upright picture. `metadata` is what was found in the file
-    beside its pixels (`processing.images.metadata`), None until somebody has looked.
+    beside its pixels (`processing.images.reading.metadata`), None until somebody has looked.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)

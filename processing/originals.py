@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from processing.fingerprint import original_key, public_key
-from processing.images.header import Header
+from processing.images.reading.header import Header
 from processing.models import Original
-from processing.storages import FileMissing, StorageUnavailable, call_storage, media
+from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 
 
 def store(*, content_hash: str, file: File[Any]) -> None:

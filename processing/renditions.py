@@ -9,13 +9,13 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from processing import configuration, originals
+from processing import conf, originals
 from processing.fingerprint import fingerprint, rendition_key
-from processing.images.encoding import Encoded
+from processing.images.encoding.encoding import Encoded
 from processing.images.source import Source
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC, Format, Preset, Recipe
-from processing.storages import StorageUnavailable, call_storage, media
+from processing.storages.media import StorageUnavailable, call_storage, media
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
 
 def missing_for(original: Original, point: str) -> list[Recipe]:
     """Return what is missing of what is shown to somebody who wants crops to look at `point`."""
-    recipes = missing(original, configuration.presets())
+    recipes = missing(original, conf.presets())
     return [recipe for recipe in recipes if recipe.focus in {AUTOMATIC, point}]
 
 
@@ -71,14 +71,14 @@ def stale(presets: Iterable[Preset]) -> Q:
 def unwanted() -> Q:
     """Return the condition on originals that a rendition is of a preset, format or focus nobody wants."""
     rows = Rendition.objects.filter(original=OuterRef("pk"))
-    for preset in configuration.presets():
+    for preset in conf.presets():
         rows = rows.exclude(_in_focus(preset), preset=preset.name, format__in=_all_formats(preset))
     return Q(Exists(rows))
 
 
 def unwanted_rows(original: Original) -> list[Rendition]:
     """Return the rows of presets, formats and focuses that are no longer wanted."""
-    recipes = wanted(original, configuration.presets())
+    recipes = wanted(original, conf.presets())
     keep = {(recipe.preset.name, recipe.format, recipe.focus) for recipe in recipes}
     return [row for row in original.renditions.all() if (row.preset, row.format, row.focus) not in keep]
 
@@ -109,7 +109,7 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
 
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
     """Render and store each recipe, largest first; return the rows, not yet saved."""
-    encoded = source.render_all(recipes, focus=original.focus, threads=configuration.encoder_threads())
+    encoded = source.render_all(recipes, focus=original.focus, threads=conf.encoder_threads())
     return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]
 
 
@@ -143,7 +143,7 @@ def delete_unused(original: Original, keys: Collection[str]) -> None:
     with transaction.atomic():
         # Nobody changes meanwhile what is wanted, nor makes a row.
         now = Original.objects.select_for_update().filter(content_hash=original.content_hash).first()
-        recipes = wanted(now, configuration.presets()) if now else []
+        recipes = wanted(now, conf.presets()) if now else []
         in_use = {rendition_key(public_key=original.public_key, recipe=recipe) for recipe in recipes}
         in_use |= set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
         delete_files(key for key in keys if key not in in_use)
@@ -163,7 +163,7 @@ def drop_unwanted(original: Original, presets: Iterable[Preset]) -> list[str]:
 
     Those of configured presets beyond `presets` stay: another step has their successors.
     """
-    others = {preset.name for preset in configuration.presets()} - {preset.name for preset in presets}
+    others = {preset.name for preset in conf.presets()} - {preset.name for preset in presets}
     rows = [row for row in unwanted_rows(original) if row.preset not in others]
     Rendition.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return [row.key for row in rows]

@@ -14,13 +14,14 @@ from typing import Any, Literal
 from django.db import DatabaseError, transaction
 from django.dispatch import Signal
 
-from processing import configuration, handover, leases, originals, renditions, thumbhash
+from processing import conf, leases, originals, pixel_cache, renditions
 from processing.errors import Refusal
+from processing.images.encoding import thumbhash
 from processing.images.source import Source, decode
 from processing.models import Lease, Original, Rendition
 from processing.presets import Preset
 from processing.signals import step_failed, step_finished, step_started
-from processing.storages import FileMissing, StorageUnavailable
+from processing.storages.media import FileMissing, StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,7 @@ class GaveUp(Refusal):
 
 def presets_of(step: Step) -> list[Preset]:
     """Return the presets that the step renders, largest first."""
-    return [
-        preset for preset in configuration.presets() if preset.is_thumbnail == (step == "generate_thumbnails")
-    ]
+    return [preset for preset in conf.presets() if preset.is_thumbnail == (step == "generate_thumbnails")]
 
 
 def run(*, step: Step, content_hash: str) -> None:
@@ -129,11 +128,11 @@ def open_source(*, original: Original, step: Step) -> Source:
         data = originals.read(original)
     except FileMissing as error:
         raise OriginalMissing("The original's file is missing from the storage; send it again.") from error
-    presets, limits, pays = presets_of(step), configuration.limits(), handover.pays(original)
+    presets, limits, pays = presets_of(step), conf.limits(), pixel_cache.pays(original)
     if step == "generate_thumbnails":
         later = presets_of("resize_image") if pays else []
         return decode(data, presets=presets, limits=limits, later=later)
-    handed = handover.take(original) if pays else None
+    handed = pixel_cache.take(original) if pays else None
     return decode(data, presets=presets, limits=limits, handed=handed)
 
 
@@ -142,7 +141,7 @@ def _render(original: Original, step: Step) -> list[Rendition]:
     _describe(original, source)
     rows = renditions.render(original, source, renditions.missing(original, presets_of(step)))
     if source.decoded and renditions.missing(original, presets_of("resize_image")):
-        handover.put(original, source.decoded)
+        pixel_cache.put(original, source.decoded)
     return rows
 
 

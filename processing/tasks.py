@@ -9,7 +9,7 @@ from processing import steps
 from processing.errors import Refusal, TransientError
 from processing.leases import LeaseHeld
 from processing.steps import Step
-from processing.storages import StorageUnavailable
+from processing.storages.media import StorageUnavailable
 
 
 class HandedBack(TransientError):
@@ -28,13 +28,13 @@ STEP_OPTIONS: dict[str, Any] = {
 }
 
 
-@shared_task(**STEP_OPTIONS)
+@shared_task(name="processing.tasks.generate_thumbnails", **STEP_OPTIONS)
 def generate_thumbnails(*, content_hash: str) -> None:
     """Render the small presets, after the placeholder: what a person waits for."""
     _run(step="generate_thumbnails", content_hash=content_hash)
 
 
-@shared_task(**STEP_OPTIONS)
+@shared_task(name="processing.tasks.resize_image", **STEP_OPTIONS)
 def resize_image(*, content_hash: str) -> None:
     """Render every other preset."""
     _run(step="resize_image", content_hash=content_hash)

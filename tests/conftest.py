@@ -22,8 +22,8 @@ from processing.models import Original
 from tests.environment import FOLDER
 from tests.processing.pictures import CORPUS
 from uploads import services
-from uploads.handlers import HashedFile
 from uploads.models import Upload
+from uploads.receiving.form import HashedFile
 
 # Says whether a missing part is an error: on a developer's machine it is a reason to skip.
 IN_CI = os.environ.get("CI") == "true"

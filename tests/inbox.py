@@ -9,7 +9,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from deploy.claims import any_free_port
+from deploy.ports import any_free_port
 
 
 class Inbox:

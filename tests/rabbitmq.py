@@ -10,7 +10,7 @@ from pathlib import Path
 
 from amqp import AMQPError, Connection
 
-from deploy.claims import HOST, any_free_port, is_free
+from deploy.ports import HOST, any_free_port, is_free
 from tests.system import wait_until
 
 # Debian's own `rabbitmq-server` on the PATH wants to become the user `rabbitmq`; these do not.

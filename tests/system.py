@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from deploy.claims import HOST, any_free_port
+from deploy.ports import HOST, any_free_port
 
 # Whoever runs the tests may have these set; here every one of them is what it is when unset.
 UNSET = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "FLOWER_URL")

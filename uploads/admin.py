@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from processing.models import Original, Rendition
-from uploads import links, quotas, services
+from uploads import services
 from uploads.models import Delivery, Endpoint, Event, Quota, Step, Upload
+from uploads.serving import links
 
 
 class ReadOnly:
@@ -195,8 +196,7 @@ class QuotaAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
         """Count what a person keeps who gets limits before they have sent anything that was counted."""
         if not change:
-            counted = quotas.counted(obj.owner_id)
-            obj.images, obj.bytes = counted["images"], counted["bytes"]
+            obj.count()
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("bytes"), ordering="bytes")

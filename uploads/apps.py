@@ -4,9 +4,9 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
-from uploads import checks
-
-__all__ = ["UploadsConfig", "checks"]
+# What registers itself on import, and can be imported only once the models are there: system checks, the
+# receivers of what steps tell, and the Celery tasks.
+REGISTERING = ("uploads.checks", "uploads.completion", "uploads.tasks", "uploads.upkeep.recurring")
 
 
 class UploadsConfig(AppConfig):
@@ -16,6 +16,6 @@ class UploadsConfig(AppConfig):
     verbose_name = "Uploads"
 
     def ready(self) -> None:
-        """Listen to what happens to originals and uploads."""
-        import_module("uploads.events")
-        import_module("uploads.pipeline")
+        """Register checks, receivers and tasks."""
+        for name in REGISTERING:
+            import_module(name)

@@ -1,9 +1,17 @@
-"""What the broker and the workers say of themselves."""
+"""The broker: what is sent to it, and what it and the workers say of themselves.
+
+The database knows what is to be done; a message that is lost is published again.
+"""
+
+import logging
 
 from amqp import AMQPError
 from celery import current_app
+from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
 
 # What a broker that is away makes of a call: kombu's own error, or its client's (a refused
 # connection, a time-out).
@@ -14,6 +22,17 @@ _PING_TIME = 1.0
 
 class BrokerAway(Exception):
     """The broker does not answer."""
+
+
+def publish(message: Signature) -> bool:
+    """Hand a message to the broker; return False where it cannot be reached."""
+    try:
+        message.apply_async()
+    # RabbitMQ's refusals (a queue of another type, a wrong password) come as its client's own errors.
+    except (OperationalError, AMQPError) as error:
+        logger.warning("The broker is away, %s will be queued again: %s", message.task, error)
+        return False
+    return True
 
 
 def queue_depths() -> dict[str, int]:

@@ -7,8 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core import checks
-
-from uploads.rates import rates
+from limits import parse_many
 
 # What stands in examples, and in the settings that Django's `startproject` writes.
 _PLACEHOLDER = re.compile(
@@ -69,7 +68,7 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     found = []
     for name in ("UPLOADS_PER_PERSON", "UPLOADS_PER_ADDRESS"):
         try:
-            rates(settings.DARKROOM[name])
+            parse_many(settings.DARKROOM[name] or "1/second")
         except ValueError:
             found.append(
                 checks.Error(

@@ -2,17 +2,38 @@
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Count, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from processing import configuration
+from processing import conf
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC
-from uploads.failures import stored_sentence
+from processing.refusals import stored_sentence
+
+
+class UploadQuerySet(models.QuerySet["Upload"]):
+    """The uploads that somebody asks for."""
+
+    def live(self) -> Self:
+        """Return those that are not deleted."""
+        return self.filter(deleted_at=None)
+
+    def shown(self) -> Self:
+        """Return those that are not deleted, with all that is shown of them, newest first."""
+        return (
+            self.live()
+            .select_related("original", "owner", "focus")
+            .prefetch_related(
+                models.Prefetch("steps", Step.objects.order_by("started_at")),
+                models.Prefetch("original__renditions", Rendition.objects.order_by("width", "format")),
+            )
+        )
 
 
 class Upload(models.Model):
@@ -54,6 +75,8 @@ class Upload(models.Model):
     thumbnails_ready_at = models.DateTimeField(null=True, editable=False)
     ready_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = UploadQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
@@ -112,7 +135,7 @@ class Upload(models.Model):
         The original may have been rendered for somebody else before: that must not show, so
         what is shown follows the steps of this upload, and no crop is of another person's focus.
         """
-        rows = [row for row in self._rows_in_focus() if configuration.preset_named(row.preset)]
+        rows = [row for row in self._rows_in_focus() if conf.preset_named(row.preset)]
         if self.ready_at:
             return rows
         return [row for row in rows if self._is_shown_early(row)]
@@ -126,7 +149,7 @@ class Upload(models.Model):
         return rows.values()
 
     def _is_shown_early(self, row: Rendition) -> bool:
-        preset = configuration.preset_named(row.preset)
+        preset = conf.preset_named(row.preset)
         return bool(self.thumbnails_ready_at and preset and preset.is_thumbnail)
 
 
@@ -241,6 +264,13 @@ class Quota(models.Model):
 
     def __str__(self) -> str:
         return f"quota of {self.owner_id}"
+
+    def count(self) -> Self:
+        """Count what its owner keeps, by looking at all of it."""
+        found = Upload.objects.live().filter(owner=self.owner_id)
+        totals = found.aggregate(images=Count("pk"), bytes=Coalesce(Sum("original__byte_size"), 0))
+        self.images, self.bytes = totals["images"], totals["bytes"]
+        return self
 
 
 class Endpoint(models.Model):

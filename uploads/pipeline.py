@@ -4,27 +4,19 @@ The queues are fair: of each person only so many uploads are under way at once, 
 the database until one of them is done. Nobody stands behind another's thousand.
 """
 
-from collections.abc import Collection
-from functools import partial
-from typing import Any
-
-from celery import chain
+from celery import chain, current_app
 from celery.canvas import Signature
 from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.signals import post_save
-from django.dispatch import receiver
 from django.utils import timezone
 
-from processing import steps
 from processing.tasks import generate_thumbnails, resize_image
-from uploads.completion import complete
+from uploads.broker import publish
 from uploads.models import Upload
-from uploads.publishing import publish
-from uploads.tasks import notify_owner
 
 BULK_QUEUE = "bulk"
+# By its name: the task stands above this, so that what it calls may call this.
+NOTIFY_OWNER = "uploads.tasks.notify_owner"
 
 
 def start(upload: Upload) -> bool:
@@ -48,14 +40,6 @@ def start_next(owner_id: int) -> list[bool]:
     return results
 
 
-@receiver(post_save, sender=Upload)
-def follow(*, instance: Upload, update_fields: Collection[str] | None, **kwargs: Any) -> None:
-    """Start what was held back for an upload that needs no more work, once that is committed."""
-    has_ended = instance.deleted_at or not instance.is_unfinished
-    if has_ended and not {"status", "deleted_at"}.isdisjoint(update_fields or ()):
-        transaction.on_commit(partial(start_next, instance.owner_id))
-
-
 def restart(upload: Upload) -> bool:
     """Publish the upload's chain now, unless somebody else just has; False: the broker is away."""
     seen = Upload.objects.filter(pk=upload.pk, queued_at=upload.queued_at)
@@ -73,7 +57,7 @@ def build(upload: Upload) -> Signature:
     tasks = [
         generate_thumbnails.si(content_hash=content_hash),
         resize_image.si(content_hash=content_hash),
-        notify_owner.si(upload_id=str(upload.pk)),
+        current_app.signature(NOTIFY_OWNER, kwargs={"upload_id": str(upload.pk)}, immutable=True),
     ]
     if upload.bulk:
         tasks = [task.set(queue=BULK_QUEUE) for task in tasks]
@@ -98,13 +82,3 @@ def _next(owner_id: int) -> list[Upload]:
         return []
     queued = _under_way().filter(owner=owner_id, queued_at__isnull=False)
     return uploads[: max(0, limit - queued[:limit].count())]
-
-
-def run_here(upload: Upload) -> None:
-    """Do the chain's work in this process.
-
-    Raises what the steps raise.
-    """
-    steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash)
-    steps.run(step="resize_image", content_hash=upload.original.content_hash)
-    complete(upload.pk)

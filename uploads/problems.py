@@ -1,36 +1,13 @@
 """Errors as RFC 9457 problem details: `type`, `title`, `status`, `detail`, and a stable `code`."""
 
-from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.utils.translation import gettext as _
-from django.views.csrf import csrf_failure as html_csrf_failure
-from django.views.decorators.csrf import csrf_exempt
-from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import exception_handler as default_handler
+from django.http import JsonResponse
 
 from processing.errors import Refusal
-from processing.storages import FileMissing, StorageUnavailable
-from uploads import failures
-from uploads.rates import RateLimited
+from processing.refusals import sentence
 
 CONTENT_TYPE = "application/problem+json"
-# What programs may rely on, by Django REST framework's own exceptions.
-_CODES: dict[type[Exception], str] = {
-    exceptions.NotAuthenticated: "not_authenticated",
-    exceptions.AuthenticationFailed: "authentication_failed",
-    exceptions.PermissionDenied: "permission_denied",
-    exceptions.NotFound: "not_found",
-    exceptions.MethodNotAllowed: "method_not_allowed",
-    exceptions.UnsupportedMediaType: "unsupported_media_type",
-    exceptions.ParseError: "malformed_request",
-    exceptions.ValidationError: "invalid",
-    exceptions.Throttled: "rate_limited",
-}
 
 
 def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -41,7 +18,7 @@ def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> 
 
 def members_of(refusal: Refusal) -> dict[str, Any]:
     """Return what a problem says of a refusal, in the present language."""
-    detail = failures.sentence(refusal)
+    detail = sentence(refusal)
     return {"status": refusal.status, "code": refusal.code, "title": refusal.title, "detail": detail}
 
 
@@ -49,78 +26,3 @@ def problem_response(*, status: int, code: str, title: str, detail: str) -> Json
     """Return a problem as an answer of a plain Django view."""
     body = problem(status=status, code=code, title=title, detail=detail)
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
-
-
-@csrf_exempt
-def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
-    """Answer for an address of the API that does not exist."""
-    return problem_response(
-        status=HTTPStatus.NOT_FOUND,
-        code="not_found",
-        title="Not Found",
-        detail=_("There is nothing at this address."),
-    )
-
-
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn what an API view raises into a problem; None leaves it to Django as a bug of ours."""
-    if isinstance(error, Refusal):
-        body = problem(**members_of(error))
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else None
-        return Response(body, status=error.status, content_type=CONTENT_TYPE, headers=headers)
-    if isinstance(error, StorageUnavailable):
-        return _away(
-            code="storage_unavailable",
-            title="The storage is not available",
-            detail=_("The file could not be stored just now and was not taken; send it again in a minute."),
-        )
-    if isinstance(error, OperationalError | InterfaceError):
-        return _away(
-            code="database_unavailable",
-            title="The database is not available",
-            detail=_("The database did not answer just now; send the request again in a minute."),
-        )
-    if isinstance(error, Http404 | FileMissing):
-        error = exceptions.NotFound()
-    elif isinstance(error, RecursionError):
-        # Nothing of ours nests: it is JSON with thousands of brackets.
-        error = exceptions.ParseError()
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
-    response = default_handler(error, context)
-    if response is not None and isinstance(error, exceptions.APIException):
-        response.data = _from_api_exception(error, response.status_code)
-        response.content_type = CONTENT_TYPE
-    return response
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a request without a valid CSRF token: a page for people, a problem for programs."""
-    if request.path.startswith("/api/"):
-        return problem_response(
-            status=HTTPStatus.FORBIDDEN,
-            code="csrf_failed",
-            title="The request was not verified",
-            detail=_("Reload the page and try again, or send an API token."),
-        )
-    return html_csrf_failure(request, reason)
-
-
-def _away(*, code: str, title: str, detail: str) -> Response:
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    body = problem(status=status, code=code, title=title, detail=detail)
-    return Response(body, status=status, content_type=CONTENT_TYPE, headers={"Retry-After": "60"})
-
-
-def _from_api_exception(error: exceptions.APIException, status: int) -> dict[str, Any]:
-    title = HTTPStatus(status).phrase
-    code = _CODES.get(type(error), "error")
-    if isinstance(error, exceptions.ValidationError) and isinstance(error.detail, dict):
-        first_field, messages = next(iter(error.detail.items()))
-        detail = f"{first_field}: {messages[0]}" if isinstance(messages, list) else str(messages)
-        return problem(status=status, code=code, title=title, detail=detail, errors=error.detail)
-    return problem(status=status, code=code, title=title, detail=_sentence(error.detail))
-
-
-def _sentence(detail: Any) -> str:
-    return str(detail[0]) if isinstance(detail, list) and detail else str(detail)

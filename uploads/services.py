@@ -11,18 +11,20 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from processing import configuration, originals
+from processing import conf, originals
 from processing.errors import Refusal
-from processing.images.header import Header, read_header
-from processing.models import Lease, Original, Rendition
+from processing.images.reading.header import Header, read_header
+from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC, Point, Preset, point_text
-from uploads import endpoints, events, focuses, pipeline, quotas
-from uploads.handlers import HashedFile
-from uploads.models import Delivery, Event, Step, Upload
-from uploads.tasks import publish_delivery
+from uploads import completion, pipeline
+from uploads.models import Event, Step, Upload
+from uploads.notices.announcements import announce
+from uploads.receiving import quotas
+from uploads.receiving.form import HashedFile
+from uploads.signals import upload_deleted, upload_received
 
 
 class SentAgain(Refusal):
@@ -41,23 +43,6 @@ class Received:
     duplicate: bool
 
 
-def uploads_of(owner: User) -> QuerySet[Upload]:
-    """Return a person's uploads, newest first, with all that is shown of them."""
-    return live_uploads().filter(owner=owner)
-
-
-def live_uploads() -> QuerySet[Upload]:
-    """Return all uploads that are not deleted, newest first, with all that is shown of them."""
-    return (
-        Upload.objects.filter(deleted_at=None)
-        .select_related("original", "owner", "focus")
-        .prefetch_related(
-            Prefetch("steps", Step.objects.order_by("started_at")),
-            Prefetch("original__renditions", Rendition.objects.order_by("width", "format")),
-        )
-    )
-
-
 def receive_upload(
     *, owner: User, file: HashedFile, visibility: str = Upload.Visibility.UNLISTED
 ) -> Received:
@@ -65,10 +50,10 @@ def receive_upload(
 
     Raises a `Refusal` for what is no image that is taken, or one too many, and `StorageUnavailable`.
     """
-    header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=configuration.limits())
+    header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=conf.limits())
     stored = False
     while True:
-        known = uploads_of(owner).filter(original__content_hash=file.content_hash).first()
+        known = Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash).first()
         if known is not None:
             _keep_private(known, visibility)
             return Received(known, duplicate=True)
@@ -100,7 +85,7 @@ def reprocess_here(*, upload: Upload, force: bool = False, presets: Collection[P
     Raises what the steps raise.
     """
     prepare_again(uploads=[upload], force=force, presets=presets, bulk=True)
-    pipeline.run_here(upload)
+    completion.run_here(upload)
 
 
 def prepare_again(
@@ -124,7 +109,7 @@ def prepare_again(
         )
         again = [upload for upload in rows if not upload.is_unfinished]
         if force:
-            names = [preset.name for preset in presets or configuration.presets()]
+            names = [preset.name for preset in presets or conf.presets()]
             Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
         Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()
         Step.objects.filter(upload__in=again).delete()
@@ -152,7 +137,7 @@ def set_focus(*, upload: Upload, point: Point | None) -> None:
         row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
         if row is None or row.point == text:
             return
-        focuses.choose(row, text)
+        _choose_focus(row, text)
         _start_again(row)
 
 
@@ -164,8 +149,10 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
             return
         row.deleted_at = deleted_at or timezone.now()
         row.save(update_fields=["deleted_at"])
-        quotas.give_back(person=row.owner, byte_size=row.original.byte_size)
-        events.record(row, Event.Name.DELETED)
+        quotas.refund(person=row.owner, byte_size=row.original.byte_size)
+        announce(row, Event.Name.DELETED)
+        upload_deleted.send(sender=Upload, upload=row)
+        transaction.on_commit(partial(pipeline.start_next, row.owner_id))
 
 
 def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
@@ -179,14 +166,14 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             return row
         row.deleted_at = None
         # Taking back what was an accident is not sending more.
-        quotas.take(person=owner, byte_size=row.original.byte_size, within=False)
+        quotas.charge(person=owner, byte_size=row.original.byte_size, within=False)
         try:
             row.save(update_fields=["deleted_at"])
         except IntegrityError as error:
             raise SentAgain(
                 "You have sent {filename} again meanwhile; look for the new one.", filename=row.filename
             ) from error
-        events.record(row, Event.Name.RESTORED)
+        announce(row, Event.Name.RESTORED)
         if row.is_unfinished:
             # Its steps went on, and did not count for it.
             _start_again(row)
@@ -212,12 +199,6 @@ def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
     return [upload for upload in restored if upload]
 
 
-def resend(*, delivery: Delivery) -> None:
-    """Send a webhook again under its id, whatever became of it."""
-    endpoints.send_again(delivery=delivery)
-    transaction.on_commit(partial(publish_delivery, delivery))
-
-
 def _locked(uploads: QuerySet[Upload]) -> Upload | None:
     """Return the only one of these; nobody else changes it, or what is wanted of its original, meanwhile.
 
@@ -225,6 +206,20 @@ def _locked(uploads: QuerySet[Upload]) -> Upload | None:
     """
     Original.objects.select_for_update().filter(pk__in=uploads.values("original")).exists()
     return uploads.select_for_update(of=("self",)).select_related("original", "focus").first()
+
+
+def _choose_focus(upload: Upload, point: str) -> None:
+    """Let an upload's crops look at the point; drop those of the original that nobody wants any more.
+
+    An original is rendered once more for each of its points, whoever wants them. Call it in a
+    transaction that holds the original's row.
+    """
+    upload.focus = None
+    if point != AUTOMATIC:
+        upload.focus, _ = Focus.objects.get_or_create(original_id=upload.original_id, point=point)
+    upload.save(update_fields=["focus"])
+    # Those of deleted uploads stay until these are purged: they may be restored.
+    Focus.objects.filter(original=upload.original_id, uploads=None).delete()
 
 
 def _start_again(upload: Upload) -> None:
@@ -261,11 +256,12 @@ def _create(owner: User, file: HashedFile, header: Header, visibility: str, *, s
             original = originals.create(
                 content_hash=file.content_hash, byte_size=file.size or 0, header=header
             )
-            quotas.take(person=owner, byte_size=original.byte_size)
+            quotas.charge(person=owner, byte_size=original.byte_size)
             upload = Upload.objects.create(
                 owner=owner, original=original, filename=file.name or "", visibility=visibility
             )
-            events.record(upload, Event.Name.RECEIVED)
+            announce(upload, Event.Name.RECEIVED)
+            upload_received.send(sender=Upload, upload=upload)
             transaction.on_commit(partial(pipeline.start, upload))
     except IntegrityError:
         return None

@@ -8,9 +8,10 @@ from pathlib import Path
 from django.conf import settings
 
 from benchmarks.work import THUMBNAIL_SIDE, WIDTHS, Format
-from processing import configuration, handover, memory, renditions, steps, thumbhash
+from processing import conf, memory, pixel_cache, renditions, steps
 from processing.fingerprint import original_key, public_key
-from processing.images.header import read_header
+from processing.images.encoding import thumbhash
+from processing.images.reading.header import read_header
 from processing.images.source import Source
 from processing.models import Original
 from processing.presets import Preset, Recipe
@@ -41,7 +42,7 @@ def render(*, source: Path, folder: Path) -> dict[str, Path]:
     describe(first)
     thumbnail = _write(original, first, [THUMBNAIL])
     if first.decoded:
-        handover.put(original, first.decoded)
+        pixel_cache.put(original, first.decoded)
     del first
     second = steps.open_source(original=original, step="resize_image")
     return {**thumbnail, **_write(original, second, SIZES)}
@@ -51,7 +52,7 @@ def unsaved_original(source: Path) -> Original:
     """Return the row of the picture, which no database knows."""
     content_hash = _content_hash(source)
     with source.open("rb") as file:
-        header = read_header(file, name=source.name, limits=configuration.limits())
+        header = read_header(file, name=source.name, limits=conf.limits())
     return Original(
         content_hash=content_hash,
         public_key=public_key(content_hash=content_hash, secret=settings.SECRET_KEY),

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.quality import judge
 from benchmarks.work import Rendition
 from benchmarks.worker import cpu_seconds
-from processing import configuration
+from processing import conf
 from processing.images.source import Source, decode
 from processing.presets import Format, Preset, Recipe
 
@@ -19,7 +19,7 @@ FORMATS: tuple[Format, ...] = ("webp", "jpeg", "avif")
 def study(*, source: Path, folder: Path) -> dict[str, dict[str, Any]]:
     """Return the seconds of CPU to encode, the bytes and the SSIM, by format."""
     preset = Preset(name="large", width=WIDTH, formats=FORMATS)
-    picture = decode(source.read_bytes(), presets=[preset], limits=configuration.limits())
+    picture = decode(source.read_bytes(), presets=[preset], limits=conf.limits())
     return {format: _encode(picture, preset, format, source, folder) for format in FORMATS}
 
 

@@ -11,10 +11,10 @@ from django.conf import settings
 
 from benchmarks.contenders import darkroom
 from benchmarks.worker import cpu_seconds
-from processing import handover, originals, renditions, steps
+from processing import originals, pixel_cache, renditions, steps
 from processing.images import source as sources
-from processing.images.cascade import Cascade
-from processing.images.reduction import View
+from processing.images.geometry.cascade import Cascade
+from processing.images.geometry.reduction import View
 
 # By what was done.
 Seconds = dict[str, float]
@@ -39,8 +39,8 @@ PARTS: list[tuple[Any, str, str | Callable[..., str]]] = [
     (sources, "ready", "alpha as the encoders take it"),
     (sources, "encode", _format_of),
     (renditions, "store", "hash, write, sync"),
-    (handover, "put", "hand over"),
-    (handover, "take", "hand over"),
+    (pixel_cache, "put", "hand over"),
+    (pixel_cache, "take", "hand over"),
     (steps, "open_source", "everything else"),
 ]
 

@@ -1,0 +1,1 @@
+"""The only place that knows Pillow: an original in, its renditions out."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from processing.images.reduction import View, strips
+from processing.images.geometry.reduction import View, strips
 from processing.images.source import Decoded
 
 

@@ -18,18 +18,18 @@ from itertools import groupby
 
 from PIL import Image
 
-from processing.images.animation import Animation, first_frame, read_animation
-from processing.images.attention import focus_of
-from processing.images.cascade import Cascade, first_size, ladder
-from processing.images.colour import in_srgb
-from processing.images.encoders import Encoders
-from processing.images.encoding import Encoded, encode, ready
-from processing.images.formats import opened
-from processing.images.limits import Limits
-from processing.images.metadata import Metadata, read_metadata
-from processing.images.orientation import stored_orientation, swapped, turned, turned_box
-from processing.images.placeholder import Placeholder, placeholder_of
-from processing.images.reduction import View, decoded_view
+from processing.images.animation.animation import Animation, first_frame, read_animation
+from processing.images.colour.conversion import in_srgb
+from processing.images.encoding.encoders import Encoders
+from processing.images.encoding.encoding import Encoded, encode, ready
+from processing.images.encoding.placeholder import Placeholder, placeholder_of
+from processing.images.geometry.attention import focus_of
+from processing.images.geometry.cascade import Cascade, first_size, ladder
+from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
+from processing.images.geometry.reduction import View, decoded_view
+from processing.images.reading.formats import opened
+from processing.images.reading.limits import Limits
+from processing.images.reading.metadata import Metadata, read_metadata
 from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.claims import HOST
+from deploy.ports import HOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from django.core.files.storage import default_storage
 from django.db import connections
 from django.utils import timezone
 
-from processing import configuration, renditions
+from processing import conf, renditions
 from processing.fingerprint import original_key
-from processing.local_storage import LocalStorage
 from processing.models import Focus, Lease, Original, Rendition
-from processing.s3_storage import S3Storage
-from processing.storages import FileMissing, call_storage
+from processing.storages.local import LocalStorage
+from processing.storages.media import FileMissing, call_storage
+from processing.storages.s3 import S3Storage
 from uploads.models import Delivery, Event, Upload
 
 
@@ -107,7 +107,7 @@ def stored_keys() -> set[str]:
 def _broken_renditions() -> Iterator[str]:
     """Each (original, preset, format, focus) of what is ready has one row, and none is stale or too many."""
     for original in Original.objects.filter(uploads__status=Upload.Status.READY).distinct():
-        for recipe in renditions.missing(original, configuration.presets()):
+        for recipe in renditions.missing(original, conf.presets()):
             yield f"original {original} lacks {recipe.preset.name} as {recipe.format} {recipe.focus}".strip()
         for row in renditions.unwanted_rows(original):
             yield f"nobody wants the rendition {row}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import Literal
 
-from deploy.claims import HOST
+from deploy.ports import HOST
 
 # What becomes of a PUT: handed on, answered with 500, cut off in its middle, handed on with its answer
 # lost, or handed on slowly. Everything else is handed on, but for 500 and a way that is closed.

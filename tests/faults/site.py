@@ -15,7 +15,7 @@ import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
 
-from deploy.claims import any_free_port
+from deploy.ports import any_free_port
 from tests.faults.commands import Commands
 from tests.faults.database import DATABASES
 from tests.faults.person import Person

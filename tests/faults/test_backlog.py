@@ -12,8 +12,8 @@ from django.utils import timezone
 from redis import Redis
 
 from processing.models import Original
-from uploads import sweeper
 from uploads.models import Upload
+from uploads.upkeep import sweeper
 
 pytestmark = [pytest.mark.fault, pytest.mark.redis, pytest.mark.django_db]
 

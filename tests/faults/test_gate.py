@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.claims import HOST
+from deploy.ports import HOST
 from tests.faults.person import Person, multipart
 from tests.faults.site import Site
 

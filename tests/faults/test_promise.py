@@ -14,7 +14,7 @@ from django.utils import timezone
 from processing.models import Focus, Lease, Original, Rendition
 from tests.conftest import Send
 from tests.faults.promise import Answered, violations
-from uploads import pipeline
+from uploads import completion
 from uploads.models import Delivery, Event, Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -26,7 +26,7 @@ ID = "00000000-0000-4000-8000-000000000000"
 def upload(send: Send) -> Upload:
     """Return an upload that is ready, with nothing left to do."""
     upload = send()
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     Delivery.objects.update(delivered_at=timezone.now())
     upload.refresh_from_db()
     return upload

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from deploy.claims import HOST
+from deploy.ports import HOST
 from tests.faults.person import Person, multipart
 from tests.faults.site import Site
 from tests.system import wait_until

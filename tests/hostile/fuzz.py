@@ -20,8 +20,8 @@ from pathlib import Path
 
 from processing import memory
 from processing.errors import Refusal
-from processing.images.header import read_header
-from processing.images.limits import Limits
+from processing.images.reading.header import read_header
+from processing.images.reading.limits import Limits
 from processing.images.source import decode
 from processing.presets import Recipe
 from tests.hostile.mutations import mutated

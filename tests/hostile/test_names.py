@@ -14,8 +14,9 @@ from rest_framework.test import APIClient
 
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
 from tests.inbox import body_of, mail_server
-from uploads import pipeline, preferences
+from uploads import completion
 from uploads.models import Delivery, Upload
+from uploads.notices import preferences
 from uploads.tasks import deliver
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
@@ -81,7 +82,7 @@ def test_a_name_is_kept_as_far_as_it_is_harmless_and_is_in_no_key(
     kind: str, api: APIClient, make_image: MakeImage
 ) -> None:
     upload = sent(api, kind, make_image(width=40, height=30))
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     upload.refresh_from_db()
     assert upload.filename == NAMES[kind][1]
     assert api.get(f"/api/uploads/{upload.pk}/").json()["filename"] == upload.filename
@@ -95,7 +96,7 @@ def test_a_name_is_escaped_on_every_page_and_reorders_nothing(
     kind: str, api: APIClient, owner: User, make_image: MakeImage, client: Client
 ) -> None:
     upload = sent(api, kind, make_image(width=40, height=30))
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     broken = sent(api, "path", make_image(width=40, height=30, seed=1))
     Upload.objects.filter(pk=broken.pk).update(
         status="failed", error_code="unreadable_image", error_detail="x", filename=NAMES[kind][1]
@@ -147,7 +148,7 @@ def test_a_mail_has_the_name_on_one_line(
     preferences.choose_email(person=owner, choice="each")
     with mail_server(settings) as inbox:
         upload = sent(api, kind, make_image(width=40, height=30))
-        pipeline.run_here(upload)
+        completion.run_here(upload)
         for delivery in Delivery.objects.filter(channel="email"):
             deliver(delivery_id=str(delivery.pk))
         (message,) = inbox.messages

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from processing.fingerprint import public_key
 from processing.models import Rendition
 from tests.conftest import MakeImage, Send
-from uploads import pipeline, services
+from uploads import completion, services
 from uploads.models import Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -24,7 +24,7 @@ THEIRS, NEW = 3, 4
 def theirs(send: Send, make_image: MakeImage) -> Upload:
     """Return what the owner has sent, and what is rendered already."""
     upload = send(make_image(seed=THEIRS))
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     return upload
 
 
@@ -72,7 +72,7 @@ def test_bytes_that_are_here_answer_as_new_ones_until_the_end(
         pictures = [api.get(f"/i/{answer.json()['id']}/small") for answer in (known, new)]
         assert len({(one.status_code, one["Cache-Control"]) for one in pictures}) == 1
         for answer in (known, new):
-            pipeline.run_here(Upload.objects.get(pk=answer.json()["id"]))
+            completion.run_here(Upload.objects.get(pk=answer.json()["id"]))
     assert api.get(known.json()["url"]).json()["status"] == "ready"
 
 
@@ -94,7 +94,7 @@ def test_a_permanent_address_ends_with_the_upload_whoever_else_has_the_bytes(
 ) -> None:
     """To send a file, to delete it and to ask for its renditions would else tell whether others have it."""
     upload = Upload.objects.get(pk=send_to(api, make_image(seed=seed), visibility=visibility).json()["id"])
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     addresses = [row["url"] for row in api.get(f"/api/uploads/{upload.pk}/").json()["renditions"]]
     kept = "private" if visibility == "private" else "public"
     for address in addresses:

@@ -10,13 +10,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from PIL import ExifTags, Image
 
-from processing.images.containers import png_chunks
+from processing.images.reading.containers import png_chunks
 from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
 from tests.conftest import MakeFile
 from tests.processing.parts import box, chunk, gif, jpeg, part, png, saved, segment, webp
 from tests.processing.pictures import LIMITS, THUMB, opened
-from uploads import links, pipeline, services
+from uploads import completion, services
+from uploads.serving import links
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -162,7 +163,7 @@ def test_nothing_is_sent_as_what_it_claims_to_be(
     upload = services.receive_upload(owner=owner, file=file, visibility=visibility).upload
     client.force_login(owner)
     placeholder = client.get(f"/i/{upload.pk}/small")
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     paths = [links.rendition_path(upload, row) for row in upload.original.renditions.all()]
     pictures = [client.get(path) for path in (f"/i/{upload.pk}/small", *paths)]
     original = client.head(f"/uploads/{upload.pk}/original")

@@ -25,8 +25,9 @@ from schemathesis.specs.openapi.checks import (
 
 from myproject.wsgi import application
 from tests.conftest import MakeImage, Send
-from uploads import endpoints, services, webhooks
+from uploads import services
 from uploads.models import Event
+from uploads.notices import endpoints, webhooks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
@@ -38,7 +39,7 @@ CHECKED = [
     content_type_conformance,
     response_schema_conformance,
 ]
-# A stream has no end; tests/uploads/test_streams.py reads it.
+# A stream has no end; tests/uploads/events/test_stream.py reads it.
 ENDLESS = "/api/events/"
 HARMLESS = settings(
     max_examples=TIMES,

@@ -17,13 +17,14 @@ from django.test import Client
 from rest_framework.authtoken.models import Token
 from sesame.utils import get_query_string
 
+from myproject.mail import send_mail
 from tests.conftest import Send
 from tests.processing.processes import ROOT, environment
 from tests.system import wait_until
 from tests.workers import running_worker
-from uploads import endpoints, links, webhooks
-from uploads.mail import send_mail
 from uploads.models import Upload
+from uploads.notices import endpoints, webhooks
+from uploads.serving import links
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -76,7 +77,7 @@ def test_a_bug_is_logged_without_what_was_sent(
     client: Client, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., Any]
 ) -> None:
     client.raise_request_exception = False
-    monkeypatch.setattr("uploads.account_pages.person_of", lambda _request: 1 / 0)
+    monkeypatch.setattr("uploads.pages.account.person_of", lambda _request: 1 / 0)
     client.force_login(User.objects.create_user("eve"))
     answer = ask(client, "/account/", {"password": SECRET}, headers={"cookie-like": SECRET})
     assert answer.status_code == 500

@@ -29,8 +29,13 @@ from rest_framework.authtoken.models import Token
 
 from tests.conftest import Send
 from tests.pages import make_rendition
-from uploads import accounts, api, endpoints, events, links, preferences, services, webhooks
+from uploads import services
+from uploads.api import views
 from uploads.models import Event, Upload
+from uploads.notices import endpoints, preferences, webhooks
+from uploads.notices.announcements import announce
+from uploads.pages import account
+from uploads.serving import links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
@@ -131,7 +136,7 @@ def test_every_address_is_walked() -> None:
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test be refused for what others have tried, and keep its connection to the database."""
     cache.clear()
-    monkeypatch.setattr(api, "close_old_connections", lambda: None)
+    monkeypatch.setattr(views, "close_old_connections", lambda: None)
 
 
 @pytest.fixture
@@ -142,7 +147,7 @@ def upload(owner: User, send: Send) -> Upload:
     Upload.objects.update(visibility="private", status="ready", thumbnails_ready_at=now, ready_at=now)
     upload.refresh_from_db()
     make_rendition(upload, preset="thumb", width=256)
-    events.record(upload, Event.Name.READY)
+    announce(upload, Event.Name.READY)
     return upload
 
 
@@ -156,7 +161,7 @@ def things(owner: User, upload: Upload, send: Send, make_image: Any) -> dict[str
     delivery = webhooks.create_delivery(event=event, endpoint=endpoint)
     endpoint.deliveries.filter(pk=delivery.pk).update(failed_at=timezone.now(), next_attempt_at=None)
     preferences.choose_email(person=owner, choice="each")
-    accounts.renew_token(user=owner)
+    account.renew_token(user=owner)
     return {
         "upload": str(upload.pk),
         "deleted": str(deleted.pk),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.catalog import CONTENDERS
-from deploy.claims import HOST, any_free_port
+from deploy.ports import HOST, any_free_port
 from tests.conftest import MakeImage
 from tests.faults.person import Person
 from tests.install.clone import Clone

@@ -10,7 +10,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from playwright.sync_api import Browser, Page
 
-from deploy.claims import any_free_port
+from deploy.ports import any_free_port
 from tests.conftest import IN_CI
 from tests.journeys import chromium
 from tests.journeys.browsing import obeying, sign_up

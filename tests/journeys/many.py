@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 from PIL import Image
 
-from processing import configuration
+from processing import conf
 from processing.fingerprint import rendition_key
 from processing.models import Original, Rendition
 from processing.presets import Recipe
@@ -28,7 +28,7 @@ COLORS = ["#7a3b2e", "#2e5d7a", "#3f6b3a", "#b08d3c", "#5b4a7a"]
 def fill(*, username: str, count: int) -> None:
     """Give a person so many ready images; each has one rendition, a file of its own."""
     owner = User.objects.get(username=username)
-    preset = next(preset for preset in configuration.presets() if preset.width == 640)
+    preset = next(preset for preset in conf.presets() if preset.width == 640)
     recipe = Recipe(preset, "webp")
     chance = random.Random(0)
     now = timezone.now()

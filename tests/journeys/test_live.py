@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from deploy.claims import HOST
+from deploy.ports import HOST
 from tests.conftest import MakeImage
 from tests.journeys.browsing import PATIENCE
 from tests.journeys.test_upload import send_by_token

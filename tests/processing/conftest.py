@@ -12,12 +12,12 @@ import pytest
 from django.core.files.base import ContentFile, File
 from django.dispatch import Signal
 
-from processing import configuration, originals
+from processing import conf, originals
 from processing.errors import Refusal
-from processing.images.header import read_header
-from processing.local_storage import LocalStorage
+from processing.images.reading.header import read_header
 from processing.models import Original
 from processing.signals import step_failed, step_finished, step_started
+from processing.storages.local import LocalStorage
 from tests.conftest import MakeImage
 
 StoreOriginal = Callable[..., Original]
@@ -30,7 +30,7 @@ def store_original(db: None, make_image: MakeImage) -> StoreOriginal:
     def store(data: bytes | None = None) -> Original:
         content = make_image() if data is None else data
         content_hash = hashlib.sha256(content).hexdigest()
-        header = read_header(BytesIO(content), name="photo", limits=configuration.limits())
+        header = read_header(BytesIO(content), name="photo", limits=conf.limits())
         originals.store(content_hash=content_hash, file=ContentFile(content))
         return originals.create(content_hash=content_hash, byte_size=len(content), header=header)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from processing import memory
 from processing.errors import Refusal
-from processing.images.header import read_header
+from processing.images.reading.header import read_header
 from processing.images.source import decode
 from processing.presets import Recipe
 from tests.processing.pictures import LIMITS, THUMB, opened

@@ -11,7 +11,7 @@ import sys
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from processing import leases, originals, renditions, steps
-from processing.local_storage import LocalStorage
+from processing.storages.local import LocalStorage
 
 
 class Boundary(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-import processing.images.formats  # noqa: F401 - registers HEIC
+import processing.images.reading.formats  # noqa: F401 - registers HEIC
 
 
 def saved(format: str, **options: Any) -> bytes:

@@ -8,8 +8,8 @@ from typing import NoReturn
 
 from PIL import Image, ImageChops, ImageStat
 
-from processing.images.encoding import Encoded
-from processing.images.limits import Limits
+from processing.images.encoding.encoding import Encoded
+from processing.images.reading.limits import Limits
 from processing.images.source import decode
 from processing.presets import Format, Preset, Recipe
 

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from processing.errors import Refusal
-from processing.images.refusals import TooManyPixels, UnreadableImage
+from processing.images.reading.refusals import TooManyPixels, UnreadableImage
 
 ROOT = Path(settings.BASE_DIR)
 REFUSALS = {kind.__name__ for kind in Refusal.__subclasses__()}

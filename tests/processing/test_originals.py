@@ -10,10 +10,10 @@ from django.core.files.base import ContentFile
 
 from processing import originals, steps
 from processing.fingerprint import original_key
-from processing.images.header import Header
-from processing.local_storage import LocalStorage
+from processing.images.reading.header import Header
 from processing.models import Lease, Original, Rendition
-from processing.storages import FileMissing, StorageUnavailable
+from processing.storages.local import LocalStorage
+from processing.storages.media import FileMissing, StorageUnavailable
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_digest, stored_keys
 from tests.processing.conftest import StoreOriginal
 from tests.threads import run_at_once

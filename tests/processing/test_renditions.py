@@ -8,12 +8,12 @@ from django.core.files.storage import default_storage
 from django.db.models import Q
 from pytest_django import Settings
 
-from processing import configuration, renditions, steps
+from processing import conf, renditions, steps
 from processing.fingerprint import fingerprint, rendition_key
-from processing.images.encoding import Encoded
-from processing.local_storage import LocalStorage
+from processing.images.encoding.encoding import Encoded
 from processing.models import Focus, Original, Rendition
 from processing.presets import Preset, Recipe
+from processing.storages.local import LocalStorage
 from tests.conftest import MakeImage, stored_digest, stored_keys
 from tests.processing.conftest import StoreOriginal
 
@@ -145,9 +145,7 @@ def test_only_presets_and_formats_that_the_settings_no_longer_name_are_dropped(
     assert not Original.objects.filter(renditions.unwanted()).exists()
     Rendition.objects.bulk_create([row(original, LARGE), row(original, other, "jpeg"), *gone])
     assert Original.objects.filter(renditions.unwanted()).exists()
-    assert sorted(renditions.drop_unwanted(original, configuration.presets())) == sorted(
-        one.key for one in gone
-    )
+    assert sorted(renditions.drop_unwanted(original, conf.presets())) == sorted(one.key for one in gone)
     assert not Original.objects.filter(renditions.unwanted()).exists()
     assert set(Rendition.objects.values_list("preset", "format")) == {("large", "webp"), ("other", "jpeg")}
 
@@ -171,7 +169,7 @@ def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
 
 
 def test_the_default_presets_want_ten_renditions(original: Original) -> None:
-    assert len(renditions.missing(original, configuration.presets())) == 10
+    assert len(renditions.missing(original, conf.presets())) == 10
 
 
 # --- Focuses ------------------------------------------------------------------------------

@@ -19,13 +19,13 @@ from pytest_django import Settings
 from processing import leases, originals, renditions, steps
 from processing.errors import Refusal
 from processing.fingerprint import original_key
-from processing.images.refusals import UnreadableImage
+from processing.images.reading.refusals import UnreadableImage
 from processing.leases import LeaseHeld
-from processing.local_storage import LocalStorage
 from processing.models import Focus, Lease, Original, Rendition
 from processing.signals import step_finished, step_started
 from processing.steps import GaveUp, OriginalMissing, Step
-from processing.storages import StorageUnavailable
+from processing.storages.local import LocalStorage
+from processing.storages.media import StorageUnavailable
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
 from tests.processing import mortal
 from tests.processing.conftest import News, StoreOriginal

@@ -14,10 +14,10 @@ from django.db import InterfaceError, OperationalError
 from myproject.celery import app
 from processing import steps
 from processing.errors import Refusal, TransientError
-from processing.images.refusals import UnreadableImage
+from processing.images.reading.refusals import UnreadableImage
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original, Rendition
-from processing.storages import StorageUnavailable
+from processing.storages.media import StorageUnavailable
 from processing.tasks import HandedBack, generate_thumbnails, resize_image
 from tests.conftest import assert_storage_matches_rows
 from tests.processing.conftest import News, StoreOriginal

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from processing.local_storage import LocalStorage
-from processing.s3_storage import S3Storage
+from processing.storages.local import LocalStorage
+from processing.storages.s3 import S3Storage
 from tests.storage.servers import moto_server, rclone_server, s3_storage
 
 AnyStorage = LocalStorage | S3Storage

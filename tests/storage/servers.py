@@ -13,7 +13,7 @@ from typing import Any
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from processing.s3_storage import S3Storage
+from processing.storages.s3 import S3Storage
 from tests.system import wait_until
 
 ACCESS_KEY, SECRET_KEY = "access", "a secret of the tests"

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 from django.core.files.base import ContentFile, File
 
-from processing.storages import FileMissing, StorageUnavailable, call_storage
+from processing.storages.media import FileMissing, StorageUnavailable, call_storage
 from tests.storage.conftest import AnyStorage, keys_in, read
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from processing.local_storage import LocalStorage
-from processing.storages import StorageUnavailable, call_storage
+from processing.storages.local import LocalStorage
+from processing.storages.media import StorageUnavailable, call_storage
 from tests.conftest import MakeFile, MakeImage
 from tests.storage.conftest import keys_in
 

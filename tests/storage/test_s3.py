@@ -14,8 +14,8 @@ from pytest_django import Settings
 from processing import originals
 from processing.fingerprint import original_key
 from processing.models import Lease, Original, Rendition
-from processing.s3_storage import S3Storage
-from processing.storages import FileMissing, StorageUnavailable, call_storage
+from processing.storages.media import FileMissing, StorageUnavailable, call_storage
+from processing.storages.s3 import S3Storage
 from tests.conftest import MakeImage, Send, stored_digest
 from tests.storage.conftest import keys_in, read, with_empty_bucket
 from tests.storage.servers import (
@@ -27,8 +27,9 @@ from tests.storage.servers import (
     silent_server,
     storage_options,
 )
-from uploads import pipeline, strays
+from uploads import completion
 from uploads.models import Upload
+from uploads.upkeep import orphans
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -150,7 +151,7 @@ def test_a_wrong_key_is_no_missing_file(rclone: S3Storage) -> None:
 @pytest.fixture
 def media(s3: S3Storage, settings: Settings) -> Iterator[S3Storage]:
     """Have each server hold the media, as the settings do with `S3_BUCKET`."""
-    backend = {"BACKEND": "processing.s3_storage.S3Storage", "OPTIONS": storage_options(s3.endpoint_url)}
+    backend = {"BACKEND": "processing.storages.s3.S3Storage", "OPTIONS": storage_options(s3.endpoint_url)}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
     assert isinstance(default_storage, S3Storage)
     yield default_storage
@@ -170,7 +171,7 @@ def assert_objects_match_rows(storage: S3Storage) -> None:
 def test_an_upload_becomes_ready(media: S3Storage, send: Send, make_image: MakeImage) -> None:
     data = make_image()
     upload = send(data)
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     upload.refresh_from_db()
     assert upload.status == Upload.Status.READY
     assert upload.original.content_hash == hashlib.sha256(data).hexdigest()
@@ -180,30 +181,30 @@ def test_an_upload_becomes_ready(media: S3Storage, send: Send, make_image: MakeI
 
 def test_a_second_run_writes_nothing(media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = send()
-    pipeline.run_here(upload)
+    completion.run_here(upload)
 
     def fail(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("something was written")
 
     monkeypatch.setattr(S3Storage, "_save", fail)
     monkeypatch.setattr(S3Storage, "_open", fail)
-    pipeline.run_here(upload)
+    completion.run_here(upload)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_changed_preset_leaves_no_old_object(media: S3Storage, send: Send, settings: Settings) -> None:
     upload = send()
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     presets = {**settings.DARKROOM["PRESETS"], "thumb": {"width": 100, "height": 100, "mode": "fill"}}
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     assert set(Rendition.objects.filter(preset="thumb").values_list("width", flat=True)) == {100}
     assert_objects_match_rows(media)
 
 
 def test_a_removed_original_leaves_no_object(media: S3Storage, send: Send) -> None:
     upload = send()
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     upload.delete()
     assert originals.remove(original_id=upload.original.pk)
     assert keys_in(media) == set()
@@ -212,12 +213,12 @@ def test_a_removed_original_leaves_no_object(media: S3Storage, send: Send) -> No
 def test_an_object_without_a_row_goes_after_its_time(
     media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.run_here(send())
+    completion.run_here(send())
     media.save(RENDITION, ContentFile(b"left over"))
-    assert strays.remove_old() == 0
+    assert orphans.remove_old() == 0
     assert RENDITION in keys_in(media)
-    monkeypatch.setattr(strays, "_OLD", -1)
-    assert strays.remove_old() == 1
+    monkeypatch.setattr(orphans, "_OLD", -1)
+    assert orphans.remove_old() == 1
     assert_objects_match_rows(media)
 
 
@@ -226,10 +227,10 @@ def test_a_storage_that_goes_away_postpones_the_step(
 ) -> None:
     upload = send()
     options = storage_options(f"http://127.0.0.1:{free_port()}", config=QUICK)
-    backend = {"BACKEND": "processing.s3_storage.S3Storage", "OPTIONS": options}
+    backend = {"BACKEND": "processing.storages.s3.S3Storage", "OPTIONS": options}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
     with pytest.raises(StorageUnavailable):
-        pipeline.run_here(upload)
+        completion.run_here(upload)
     assert isinstance(default_storage, S3Storage)
     close(default_storage)
     lease = Lease.objects.get()

@@ -9,8 +9,9 @@ from django.test import Client
 
 from tests.inbox import Inbox, mail_server
 from tests.receiver import Receiver, receiving
-from uploads import endpoints, pipeline, preferences
+from uploads import pipeline
 from uploads.models import Endpoint, Upload
+from uploads.notices import endpoints, preferences
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from django.test import Client
 
 from processing.models import Original, Rendition
 from tests.conftest import MakeImage, Send
-from uploads import endpoints, links, pipeline
+from uploads import completion
 from uploads.models import Delivery, Upload
+from uploads.notices import endpoints
+from uploads.serving import links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
 
@@ -27,7 +29,7 @@ LISTS = [
 @pytest.fixture
 def ready(send: Send) -> Upload:
     upload = send(name="<b>sea<b>.jpg")
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     upload.refresh_from_db()
     return upload
 

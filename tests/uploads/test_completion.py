@@ -12,7 +12,7 @@ from processing import steps
 from processing.models import Rendition
 from tests.conftest import Send
 from tests.threads import at_once
-from uploads import services, tasks
+from uploads import broker, services, tasks
 from uploads.completion import complete
 from uploads.models import Delivery, Event, Upload
 
@@ -109,7 +109,7 @@ def test_the_rest_happens_or_nothing_does(send: Send, monkeypatch: pytest.Monkey
 
 @pytest.mark.django_db(transaction=True)
 def test_five_at_once_tell_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "publish", lambda _message: True)
+    monkeypatch.setattr(broker, "publish", lambda _message: True)
     upload = send()
     render(upload)
     answers = at_once(*[partial(complete, upload.pk)] * 5)

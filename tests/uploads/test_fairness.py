@@ -7,11 +7,12 @@ import pytest
 from django.contrib.auth.models import User
 from redis import Redis
 
-from processing.images.refusals import UnreadableImage
+from processing.images.reading.refusals import UnreadableImage
 from processing.models import Original
 from tests.conftest import Send
-from uploads import events, pipeline, services, sweeper
+from uploads import completion, pipeline, services
 from uploads.models import Upload
+from uploads.upkeep import sweeper
 
 AT_ONCE = 3
 
@@ -64,13 +65,13 @@ class TestFairness:
         first = send()
         uploads = make_uploads(owner, 5)
         pipeline.start_next(owner.pk)
-        pipeline.run_here(first)
+        completion.run_here(first)
         assert queued(owner) == [first, *uploads[:AT_ONCE]]
 
     def test_the_next_follows_what_has_failed(self, owner: User, redis_client: Redis) -> None:
         uploads = make_uploads(owner, 5)
         pipeline.start_next(owner.pk)
-        events.fail(uploads[0], UnreadableImage("It is damaged."))
+        completion.fail(uploads[0], UnreadableImage("It is damaged."))
         assert queued(owner) == uploads[: AT_ONCE + 1]
 
     def test_the_next_follows_what_is_deleted(self, owner: User, redis_client: Redis) -> None:

@@ -12,8 +12,9 @@ from processing import steps
 from processing.models import Focus, Original, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows
 from tests.threads import at_once
-from uploads import focuses, pipeline, services
+from uploads import completion, services
 from uploads.models import Upload
+from uploads.upkeep import collector
 
 LEFT, RIGHT = (0.1, 0.5), (0.9, 0.5)
 
@@ -21,7 +22,7 @@ LEFT, RIGHT = (0.1, 0.5), (0.9, 0.5)
 def look_at(upload: Upload, point: tuple[float, float] | None) -> Upload:
     """Set a focus, and do what follows from it."""
     services.set_focus(upload=upload, point=point)
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     upload.refresh_from_db()
     return upload
 
@@ -80,7 +81,7 @@ class TestChoose:
     ) -> None:
         look_at(ready, LEFT)
         other = send(by=stranger)
-        pipeline.run_here(other)
+        completion.run_here(other)
         other.refresh_from_db()
         assert {row.focus for row in other.shown_renditions()} == {""}
         look_at(other, RIGHT)
@@ -110,11 +111,11 @@ class TestDrop:
         other = look_at(send(by=stranger), None)
         look_at(ready, LEFT)
         services.delete_upload(upload=ready)
-        focuses.drop_unwanted()
+        collector._drop_focuses()
         # It may be restored.
         assert (points(), focused()) == (["100.500"], {("thumb", "100.500")})
         ready.delete()
-        focuses.drop_unwanted()
+        collector._drop_focuses()
         assert (points(), focused()) == ([], set())
         assert Original.objects.get().pk == other.original_id
         assert_storage_matches_rows()
@@ -123,7 +124,7 @@ class TestDrop:
         look_at(ready, LEFT)
         Upload.objects.update(focus=None)
         Focus.objects.all().delete()
-        focuses.drop_unwanted()
+        collector._drop_focuses()
         assert focused() == set()
         assert Rendition.objects.count() == 10
         assert_storage_matches_rows()
@@ -131,13 +132,13 @@ class TestDrop:
     def test_while_somebody_waits_everything_stays(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         services.set_focus(upload=ready, point=RIGHT)
-        focuses.drop_unwanted()
+        collector._drop_focuses()
         assert focused() == {("thumb", "100.500")}
 
     def test_what_is_wanted_stays(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         before = list(Rendition.objects.order_by("pk").values_list())
-        focuses.drop_unwanted()
+        collector._drop_focuses()
         assert list(Rendition.objects.order_by("pk").values_list()) == before
         assert_storage_matches_rows()
 
@@ -154,7 +155,7 @@ class TestRaces:
             )
             for upload in (ready, other):
                 upload.refresh_from_db()
-                pipeline.run_here(upload)
+                completion.run_here(upload)
                 upload.refresh_from_db()
             assert {ready.point, other.point} - {""} == set(points())
             assert {focus for _, focus in focused()} == set(points())
@@ -165,7 +166,7 @@ class TestRaces:
         at_once(*[partial(services.set_focus, upload=ready, point=point) for point in (LEFT, RIGHT, LEFT)])
         ready.refresh_from_db()
         assert points() == [ready.point]
-        pipeline.run_here(ready)
+        completion.run_here(ready)
         ready.refresh_from_db()
         assert ready.status == "ready"
         assert focused() == {("thumb", ready.point)}
@@ -180,8 +181,8 @@ class TestRaces:
             # As a process leaves it that is killed before the steps.
             with transaction.atomic():
                 Upload.objects.filter(pk=other.pk).update(focus=None)
-            at_once(focuses.drop_unwanted, partial(services.set_focus, upload=ready, point=RIGHT))
-            pipeline.run_here(ready)
+            at_once(collector._drop_focuses, partial(services.set_focus, upload=ready, point=RIGHT))
+            completion.run_here(ready)
             ready.refresh_from_db()
             assert (ready.status, points(), focused()) == ("ready", ["900.500"], {("thumb", "900.500")})
             assert_storage_matches_rows()

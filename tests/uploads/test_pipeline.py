@@ -29,13 +29,14 @@ from redis import Redis
 from redis.connection import Connection as RedisConnection
 from rest_framework.test import APIClient
 
-from deploy.claims import any_free_port
+from deploy.ports import any_free_port
 from processing.models import Lease, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows
 from tests.system import wait_until
-from uploads import broker, pipeline, recurring, services, sweeper
+from uploads import broker, completion, pipeline, services
+from uploads.broker import publish
 from uploads.models import Delivery, Event, Heartbeat, Step, Upload
-from uploads.publishing import publish
+from uploads.upkeep import recurring, sweeper
 
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
@@ -89,7 +90,7 @@ class TestMessages:
     def test_what_nobody_waits_for_stays_in_the_bulk_queue(self, send: Send, redis_client: Redis) -> None:
         send()
         Upload.objects.update(bulk=True)
-        pipeline.start(services.live_uploads().get())
+        pipeline.start(Upload.objects.shown().get())
         (message,) = messages_in(redis_client, "bulk")
         assert [step["options"]["queue"] for step in message["embedded"]["chain"]] == ["bulk", "bulk"]
         assert redis_client.llen("thumbnails") == 0
@@ -152,7 +153,7 @@ class TestStart:
 def test_the_work_can_be_done_here(send: Send) -> None:
     upload = send()
     for _ in range(2):
-        pipeline.run_here(upload)
+        completion.run_here(upload)
         upload.refresh_from_db()
         assert upload.status == Upload.Status.READY
     assert Event.objects.filter(name="upload.ready").count() == 1

@@ -14,19 +14,20 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from processing import configuration, originals, steps
+from processing import conf, originals, steps
 from processing.errors import Refusal
 from processing.models import Focus, Lease, Original, Rendition
-from processing.storages import StorageUnavailable
+from processing.storages.media import StorageUnavailable
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
 from tests.threads import at_once, run_at_once
-from uploads import collector, pipeline, services
+from uploads import completion, pipeline, services
 from uploads.completion import complete
 from uploads.models import Delivery, Event, Step, Upload
+from uploads.upkeep import collector
 
 
 def make_ready(upload: Upload) -> Upload:
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     upload.refresh_from_db()
     return upload
 
@@ -107,12 +108,12 @@ class TestReceive:
 
     def test_an_original_that_was_half_removed_is_made_whole(self, send: Send) -> None:
         upload = send()
-        pipeline.run_here(upload)
+        completion.run_here(upload)
         # As the collector leaves it that is killed just before it commits.
         for key in stored_keys():
             default_storage.delete(key)
         Upload.objects.all().delete()
-        pipeline.run_here(send())
+        completion.run_here(send())
         assert len(stored_keys()) == 11
         assert_storage_matches_rows()
 
@@ -124,12 +125,12 @@ class TestLists:
     ) -> None:
         mine = [send(make_image(seed=seed)) for seed in range(3)]
         send(by=stranger)
-        assert list(services.uploads_of(owner)) == mine[::-1]
+        assert list(Upload.objects.shown().filter(owner=owner)) == mine[::-1]
 
     def test_deleted_ones_are_left_out(self, send: Send, owner: User) -> None:
         services.delete_upload(upload=send())
-        assert not services.uploads_of(owner).exists()
-        assert not services.live_uploads().exists()
+        assert not Upload.objects.shown().filter(owner=owner).exists()
+        assert not Upload.objects.shown().exists()
 
     def test_all_that_is_shown_takes_a_fixed_number_of_queries(
         self, send: Send, owner: User, make_image: MakeImage, django_assert_num_queries: Any
@@ -137,7 +138,7 @@ class TestLists:
         for seed in range(4):
             services.set_focus(upload=send(make_image(seed=seed)), point=(seed / 10, 0))
         with django_assert_num_queries(3):
-            for upload in services.uploads_of(owner):
+            for upload in Upload.objects.shown().filter(owner=owner):
                 upload.shown_renditions()
                 list(upload.steps.all())
                 str(upload.owner)
@@ -220,7 +221,7 @@ class TestReprocess:
     def test_force_of_one_preset_leaves_the_others(self, send: Send) -> None:
         upload = make_ready(send())
         before = dict(Rendition.objects.values_list("key", "rendered_at"))
-        preset = configuration.preset_named("small")
+        preset = conf.preset_named("small")
         assert preset is not None
         services.reprocess_here(upload=upload, force=True, presets=[preset])
         after = dict(Rendition.objects.values_list("key", "rendered_at"))
@@ -239,7 +240,7 @@ class TestChange:
         upload = send()
         services.delete_upload(upload=upload)
         assert Event.objects.last().name == Event.Name.DELETED  # type: ignore[union-attr]
-        pipeline.run_here(upload)
+        completion.run_here(upload)
         upload.refresh_from_db()
         assert upload.status == Upload.Status.PENDING
         assert not Step.objects.exists()
@@ -330,7 +331,7 @@ class TestRestore:
         for _ in range(2):
             services.delete_upload(upload=upload)
             assert services.restore_upload(owner=owner, upload_id=upload.pk) == upload
-        assert services.uploads_of(owner).get().status == "ready"
+        assert Upload.objects.shown().filter(owner=owner).get().status == "ready"
         names = list(Event.objects.order_by("pk").values_list("name", flat=True))
         assert names[3:] == ["upload.deleted", "upload.restored"] * 2
         assert_storage_matches_rows()
@@ -350,7 +351,7 @@ class TestRestore:
     ) -> None:
         upload = send()
         services.delete_upload(upload=upload)
-        pipeline.run_here(upload)
+        completion.run_here(upload)
         started.clear()
         with django_capture_on_commit_callbacks(execute=True):
             services.restore_upload(owner=owner, upload_id=upload.pk)
@@ -363,7 +364,7 @@ class TestRestore:
         again = send()
         with pytest.raises(services.SentAgain):
             services.restore_upload(owner=owner, upload_id=upload.pk)
-        assert services.uploads_of(owner).get() == again
+        assert Upload.objects.shown().filter(owner=owner).get() == again
         services.delete_upload(upload=again)
         assert services.restore_upload(owner=owner, upload_id=upload.pk) == upload
 
@@ -391,7 +392,7 @@ class TestRaces:
     ) -> None:
         for seed in range(8):
             upload = send(make_image(seed=seed))
-            pipeline.run_here(upload)
+            completion.run_here(upload)
             _forget(upload)
             restored, _ = at_once(
                 partial(services.restore_upload, owner=owner, upload_id=upload.pk), collector.collect

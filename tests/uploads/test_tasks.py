@@ -9,9 +9,11 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
 
 from tests.conftest import Send
-from uploads import deliveries, events, preferences, tasks
-from uploads.deliveries import DeliveryFailed
+from uploads import broker, tasks
 from uploads.models import Delivery, Event
+from uploads.notices import outbox, preferences, schedule
+from uploads.notices.announcements import announce
+from uploads.notices.schedule import DeliveryFailed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each")]
 
@@ -25,7 +27,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         messages.append(message.kwargs)
         return True
 
-    monkeypatch.setattr(tasks, "publish", publish)
+    monkeypatch.setattr(broker, "publish", publish)
     return messages
 
 
@@ -36,7 +38,7 @@ def count_attempts(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception)
         attempts.append(argument)
         raise error
 
-    target = deliveries if name == "deliver" else tasks
+    target = schedule if name == "deliver" else tasks
     monkeypatch.setattr(target, name, break_off)
     return attempts
 
@@ -69,7 +71,7 @@ def test_a_new_notice_is_queued_on_commit_only(
 ) -> None:
     upload = send()
     with django_capture_on_commit_callbacks(execute=True):
-        events.record(upload, Event.Name.READY)
+        announce(upload, Event.Name.READY)
         assert published == []
     email = Delivery.objects.get(channel="email")
     assert published == [{"delivery_id": str(email.pk)}]
@@ -82,7 +84,7 @@ def test_a_notice_that_is_held_for_a_digest_is_not_queued(
     preferences.choose_email(person=owner, choice="digest")
     upload = send()
     with django_capture_on_commit_callbacks(execute=True):
-        events.record(upload, Event.Name.READY)
+        announce(upload, Event.Name.READY)
     assert published == []
     assert Delivery.objects.get(channel="email").queued_at is None
 
@@ -90,7 +92,7 @@ def test_a_notice_that_is_held_for_a_digest_is_not_queued(
 @pytest.mark.django_db(transaction=True)
 def test_a_notice_that_was_rolled_back_is_not_queued(send: Send, published: list[dict[str, Any]]) -> None:
     with transaction.atomic():
-        events.record(send(), Event.Name.READY)
+        announce(send(), Event.Name.READY)
         transaction.set_rollback(True)
     assert published == []
 
@@ -98,7 +100,7 @@ def test_a_notice_that_was_rolled_back_is_not_queued(send: Send, published: list
 def test_a_notice_that_changes_is_not_queued_again(
     send: Send, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
 ) -> None:
-    events.record(send(), Event.Name.READY)
+    announce(send(), Event.Name.READY)
     with django_capture_on_commit_callbacks(execute=True):
         Delivery.objects.get(channel="email").save()
     assert published == []
@@ -107,9 +109,9 @@ def test_a_notice_that_changes_is_not_queued_again(
 def test_a_notice_that_cannot_be_queued_is_left_for_the_sweeper(
     send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "publish", lambda _message: False)
-    events.record(send(), Event.Name.READY)
+    monkeypatch.setattr(broker, "publish", lambda _message: False)
+    announce(send(), Event.Name.READY)
     delivery = Delivery.objects.get(channel="email")
-    tasks.publish_delivery(delivery)
+    outbox.publish(delivery)
     delivery.refresh_from_db()
     assert delivery.queued_at is None

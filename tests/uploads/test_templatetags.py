@@ -10,11 +10,11 @@ from django.template import Context, Template, TemplateSyntaxError
 from django.test import Client
 from django.utils import timezone
 
-from processing import configuration, renditions
+from processing import conf, renditions
 from processing.models import Original, Rendition
 from processing.presets import EXTENSIONS
 from tests.conftest import MakeImage, Send
-from uploads import pipeline, services
+from uploads import completion, services
 from uploads.models import Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
@@ -57,13 +57,13 @@ def widths(srcset: str) -> list[int]:
 
 def seen(upload: Upload) -> Upload:
     """Return the upload as a page fetches it."""
-    return services.live_uploads().get(pk=upload.pk)
+    return Upload.objects.shown().get(pk=upload.pk)
 
 
 @pytest.fixture
 def ready(send: Send, make_image: MakeImage) -> Upload:
     upload = send(make_image(width=1500, height=1000))
-    pipeline.run_here(upload)
+    completion.run_here(upload)
     return seen(upload)
 
 
@@ -95,7 +95,7 @@ def with_rows(owner: User, *, seed: int = 0, width: int = 3000, height: int = 20
             byte_size=1,
             digest="0" * 64,
         )
-        for recipe in renditions.wanted(original, configuration.presets())
+        for recipe in renditions.wanted(original, conf.presets())
     )
     return seen(upload)
 
@@ -146,7 +146,7 @@ class TestReady:
         self, send: Send, make_image: MakeImage
     ) -> None:
         upload = send(make_image(format="PNG", mode="RGBA"))
-        pipeline.run_here(upload)
+        completion.run_here(upload)
         shown = image(seen(upload))
         assert shown["src"].endswith(".png")
         assert "style" not in shown
@@ -328,6 +328,6 @@ def test_fifty_are_drawn_without_a_query_of_their_own(
     for seed in range(50):
         with_rows(owner, seed=seed, visibility=visibility)
     with django_assert_num_queries(3):
-        drawn = [draw(upload) for upload in services.uploads_of(owner)]
+        drawn = [draw(upload) for upload in Upload.objects.shown().filter(owner=owner)]
     assert len(drawn) == 50
     assert all("srcset" in text for text in drawn)

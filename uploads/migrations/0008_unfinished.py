@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from uploads.online import AddIndexOnline
+from uploads.concurrent_index import AddIndexOnline
 
 
 class Migration(migrations.Migration):

@@ -7,10 +7,11 @@ from django import template
 from django.conf import settings
 from django.template import TemplateSyntaxError
 
-from processing import configuration
+from processing import conf
 from processing.presets import Preset
-from uploads import events, links, notifications, responsive
-from uploads.models import Event, Upload
+from uploads.events import history
+from uploads.notices import inbox
+from uploads.serving import links, responsive
 
 register = template.Library()
 
@@ -28,24 +29,24 @@ def flower_url() -> str:
 def last_event(context: dict[str, Any]) -> int:
     """Return the event after which a page follows its reader's: that from before it was drawn."""
     known: int | None = context.get("last_event")
-    return events.newest(owner_id=context["user"].pk) if known is None else known
+    return history.newest(owner_id=context["user"].pk) if known is None else known
 
 
 @register.simple_tag
 def event_names() -> str:
     """Return the names of all events, with spaces between them."""
-    return " ".join(Event.Name)
+    return " ".join(history.NAMES)
 
 
 @register.simple_tag(takes_context=True)
 def unread_count(context: dict[str, Any]) -> int:
     """Return how many notices the reader has not read."""
-    return notifications.unread_count(context["user"])
+    return inbox.unread_count(context["user"])
 
 
 @register.inclusion_tag("uploads/picture.html")
 def picture(
-    upload: Upload | None,
+    upload: Any,
     *,
     preset: str = "",
     sizes: str = "100vw",
@@ -88,14 +89,14 @@ def format_name(format: str) -> str:
 
 
 def _preset(name: str) -> Preset:
-    found = configuration.preset_named(name)
+    found = conf.preset_named(name)
     if found is None:
-        known = ", ".join(sorted(preset.name for preset in configuration.presets()))
+        known = ", ".join(sorted(preset.name for preset in conf.presets()))
         raise TemplateSyntaxError(f"picture: there is no preset {name!r}; there are {known}.")
     return found
 
 
-def _style(upload: Upload, placeholder: str) -> str:
+def _style(upload: Any, placeholder: str) -> str:
     """Return what stands behind the picture while it loads.
 
     It would shine through what is transparent, and is not told of before its owner has seen it.

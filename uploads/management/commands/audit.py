@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from processing.storages import StorageUnavailable
-from uploads import audit
-from uploads.audit import Findings
+from processing.storages.media import StorageUnavailable
+from uploads.upkeep import audit
+from uploads.upkeep.audit import Findings
 
 
 class Command(BaseCommand):

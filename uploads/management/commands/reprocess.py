@@ -17,12 +17,13 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from processing import configuration, renditions
+from processing import conf, renditions
 from processing.errors import Refusal, TransientError
 from processing.presets import Preset
-from uploads import selection, services
+from uploads import services
 from uploads.models import Upload
-from uploads.selection import NothingMatches, Selection
+from uploads.upkeep import selection
+from uploads.upkeep.selection import NothingMatches, Selection
 
 _BATCH = 200
 
@@ -200,9 +201,9 @@ def _selection(options: dict[str, Any]) -> Selection:
     kinds = ("everything", "failed", "missing", "stale")
     if not options["names"] and not any(options[kind] for kind in kinds):
         raise CommandError("Say what: ids or content hashes, --all, --failed, --missing or --stale.")
-    preset = configuration.preset_named(options["preset"]) if options["preset"] else None
+    preset = conf.preset_named(options["preset"]) if options["preset"] else None
     if options["preset"] and preset is None:
-        known = ", ".join(preset.name for preset in configuration.presets())
+        known = ", ".join(preset.name for preset in conf.presets())
         raise CommandError(f"There is no preset {options['preset']!r}; there are {known}.")
     return Selection(
         names=tuple(options["names"]),

@@ -1,0 +1,1 @@
+"""The frames of an animation, one after the other."""

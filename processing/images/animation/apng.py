@@ -1,0 +1,95 @@
+"""APNG: its frames, one by one.
+
+Pillow decodes each frame; what becomes of it on the canvas is decided here. Pillow's own way blends
+the first frame with a default image that is no part of the animation, and clears to a colour where
+the picture has no alpha. The chunks are those of the PNG specification, third edition, 11.3.6.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice, takewhile
+from struct import pack, unpack_from
+from typing import NamedTuple
+from zlib import crc32
+
+from processing.images.animation.frames import Disposal, Film, Patch, composed, patches_within
+from processing.images.reading.containers import PNG_SIGNATURE, png_chunks
+from processing.images.reading.limits import Limits
+from processing.presets import Size
+
+_OVER = 1
+_DISPOSALS: dict[int, Disposal] = {1: "clear", 2: "restore"}
+# What is needed to decode a frame, beside the header and the pixels.
+_SHARED = {b"PLTE", b"tRNS"}
+
+
+def read_apng(data: bytes, *, canvas: Size, limits: Limits) -> Film:
+    """Return the frames of an APNG that fit the budget.
+
+    A default image that is no part of the animation, because no control chunk comes before it, is
+    none of them. It is what the author shows where nothing moves, and so do our stills.
+    """
+    apng = _Apng(data)
+    patches, left_out = patches_within(limits, apng.parts(), apng.patch, canvas=canvas)
+    return Film(apng.plays, len(patches), left_out, partial(composed, patches, canvas=canvas))
+
+
+class _Part(NamedTuple):
+    """A frame's control chunk, and the contents of the chunks of its pixels."""
+
+    control: memoryview
+    pixels: list[memoryview]
+
+
+class _Apng:
+    """An APNG's chunks, read up to its first pixels."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._header = self._shared = b""
+        self._frames = self.plays = 0
+        for name, content in takewhile(lambda chunk: chunk[0] != b"IDAT", png_chunks(data)):
+            if name == b"IHDR":
+                self._header = bytes(content)
+            elif name == b"acTL":
+                self._frames, self.plays = unpack_from(">II", content)
+            elif name in _SHARED:
+                self._shared += _chunk(name, bytes(content))
+
+    def parts(self) -> Iterator[_Part]:
+        """Yield the frames, no more of them than the file says it has."""
+        return islice(self._parts(), self._frames)
+
+    def patch(self, part: _Part) -> Patch:
+        """Return what a frame changes."""
+        width, height, left, top, delay, divisor, disposal, blend = unpack_from(">IIIIHHBB", part.control, 4)
+        header = _chunk(b"IHDR", pack(">II", width, height) + self._header[8:])
+        return Patch(
+            (left, top),
+            (width, height),
+            1000 * delay / (divisor or 100),
+            blend == _OVER,
+            _DISPOSALS.get(disposal, "keep"),
+            partial(_standalone, header + self._shared, part.pixels),
+        )
+
+    def _parts(self) -> Iterator[_Part]:
+        part = None
+        for name, content in png_chunks(self._data):
+            if name == b"fcTL":
+                if part:
+                    yield part
+                part = _Part(content, [])
+            elif part and name in {b"IDAT", b"fdAT"}:
+                part.pixels.append(content if name == b"IDAT" else content[4:])
+        if part:
+            yield part
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return pack(">I4s", len(content), name) + content + pack(">I", crc32(name + content))
+
+
+def _standalone(start: bytes, pixels: list[memoryview]) -> bytes:
+    """Return a PNG of one frame."""
+    return PNG_SIGNATURE + start + _chunk(b"IDAT", b"".join(pixels)) + _chunk(b"IEND", b"")

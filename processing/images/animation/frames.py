@@ -1,0 +1,123 @@
+"""Frames: what an animation is made of, and how each is drawn on the one before."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Literal, TypeVar
+
+from PIL import Image
+
+from processing.images.geometry.reduction import with_alpha
+from processing.images.reading.limits import Limits, check_size
+from processing.presets import Size
+
+# A picture of the whole canvas, RGB or RGBA, and for how many milliseconds it is to be shown.
+Timed = tuple[Image.Image, float]
+# What becomes of a patch's place before the next one is drawn.
+Disposal = Literal["keep", "clear", "restore"]
+Part = TypeVar("Part")
+
+# A frame counts as this many pixels at the least: it costs time however small it is, and a
+# thumbnail that fills its square may be this much larger than the frame.
+_LEAST_PIXELS = 256 * 256
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """The frames of an animation as it is stored; `left_out` more are beyond the budget.
+
+    `start` yields them from the first one on, whenever it is called; `plays` is how often they are
+    played, 0 for ever.
+    """
+
+    plays: int
+    count: int
+    left_out: int
+    start: Callable[[], Iterator[Timed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What a frame of a GIF or APNG changes: a picture of `size` at `place`, for `milliseconds`.
+
+    `file` returns the picture as a file of its own. `over` says that it is laid over what is there;
+    otherwise it takes its place.
+    """
+
+    place: tuple[int, int]
+    size: Size
+    milliseconds: float
+    over: bool
+    disposal: Disposal
+    file: Callable[[], bytes]
+
+    @property
+    def extent(self) -> Size:
+        """Return how large a canvas would have to be to show all of it."""
+        return self.place[0] + self.size[0], self.place[1] + self.size[1]
+
+
+def frames_within(limits: Limits, *, canvas: Size) -> int:
+    """Return how many frames as large as the canvas fit the budget; the first one always does."""
+    return max(1, min(limits.frames, limits.animation_pixels // _cost(canvas, canvas)))
+
+
+def patches_within(
+    limits: Limits, parts: Iterator[Part], patch_of: Callable[[Part], Patch], *, canvas: Size
+) -> tuple[list[Patch], int]:
+    """Return the patches that fit the budget, and how many do not; the first one always does.
+
+    What comes after the last one that fits is only counted: there can be millions.
+    Raises `TooManyPixels` where a patch reaches farther than a picture may: no honest one does, and
+    other programs would make the canvas as large.
+    """
+    kept: list[Patch] = []
+    pixels = 0
+    for part in parts:
+        patch = patch_of(part)
+        pixels += _cost(patch.size, canvas)
+        if kept and (pixels > limits.animation_pixels or len(kept) >= limits.frames):
+            return kept, 1 + sum(1 for _ in parts)
+        check_size(patch.extent, limits=limits)
+        kept.append(patch)
+    return kept, 0
+
+
+def composed(patches: Iterable[Patch], *, canvas: Size) -> Iterator[Timed]:
+    """Yield the canvas, RGBA, as it is after each patch; it begins clear.
+
+    A patch is cut at the edges of the canvas, as browsers do.
+    """
+    picture = Image.new("RGBA", canvas)
+    for patch in patches:
+        box = _visible(patch, canvas)
+        before = picture.crop(box) if patch.disposal == "restore" else None
+        _draw(patch, picture, box)
+        yield picture.copy(), patch.milliseconds
+        if before:
+            picture.paste(before, box)
+        elif patch.disposal == "clear":
+            picture.paste((0, 0, 0, 0), box)
+
+
+def _cost(size: Size, canvas: Size) -> int:
+    return max(size[0] * size[1], canvas[0] * canvas[1], _LEAST_PIXELS)
+
+
+def _visible(patch: Patch, canvas: Size) -> tuple[int, int, int, int]:
+    left, top = min(patch.place[0], canvas[0]), min(patch.place[1], canvas[1])
+    return left, top, min(left + patch.size[0], canvas[0]), min(top + patch.size[1], canvas[1])
+
+
+def _draw(patch: Patch, picture: Image.Image, box: tuple[int, int, int, int]) -> None:
+    width, height = box[2] - box[0], box[3] - box[1]
+    if not (width and height):
+        return
+    with Image.open(BytesIO(patch.file()), formats=("GIF", "PNG")) as image:
+        image.load()
+        # Cut first: most of a hostile frame may lie outside.
+        part = with_alpha(image if image.size == (width, height) else image.crop((0, 0, width, height)))
+    if patch.over:
+        picture.alpha_composite(part, box[:2])
+    else:
+        picture.paste(part, box)

@@ -1,0 +1,147 @@
+"""Colour: whatever the original's numbers mean, a rendition's are sRGB."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from io import BytesIO
+
+from PIL import Image, ImageChops, ImageCms
+
+from processing.images.colour.high_range import HLG, PQ, shown
+from processing.images.colour.primaries import PRIMARIES, SRGB, Primaries
+from processing.images.colour.profiles import CURVES, SRGB_CURVE, profile_of
+from processing.images.reading.containers import CodePoints, code_points
+
+_SRGB = ImageCms.createProfile("sRGB")
+# The mode of the pixels that a profile of each colour space describes.
+_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
+
+_UNSPECIFIED = 2
+# Transfer functions of video.
+_VIDEO = {1, 6, 11, 14, 15}
+
+# How colours are coded: by an ICC profile, or by a standard's numbers.
+Coding = bytes | CodePoints
+
+
+def in_srgb(picture: Image.Image, image: Image.Image, data: bytes) -> Image.Image:
+    """Return the picture in sRGB, as RGB or RGBa, by what the original says of its colours.
+
+    `image` is the original, and `data` its file: Pillow does not read all that is said there.
+    What is broken, impossible or of another colour space is left aside.
+    """
+    for coding in _codings(image, data):
+        converted = _converted(picture, coding)
+        if converted is not None:
+            return converted
+    return _plain(picture)
+
+
+def _codings(image: Image.Image, data: bytes) -> Iterator[Coding]:
+    """Yield how the file says that its colours are coded, what counts most first.
+
+    In a PNG these are cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third edition, 4.3). In AVIF
+    and HEIC a profile counts more than the code points (AOMediaCodec/av1-avif, issue 84), and
+    where neither is told the colours are sRGB's (MIAF, ISO/IEC 23000-22, 7.3.6.4).
+    """
+    points = code_points(data) if image.format in {"PNG", "AVIF", "HEIF"} else None
+    if points and image.format == "PNG":
+        yield points
+    # A PNG's text can bear the name of what Pillow keeps, here and below.
+    if isinstance(profile := image.info.get("icc_profile"), bytes):
+        yield profile
+    if points and image.format != "PNG":
+        yield _as_displayed(points)
+    if image.format == "PNG" and (profile := _profile_of_gamma(image)):
+        yield profile
+
+
+def _converted(picture: Image.Image, coding: Coding) -> Image.Image | None:
+    """Return the picture in sRGB, or None where its pixels cannot be coded so; alpha stays as it is."""
+    if picture.mode == "RGBa":
+        straight = picture.convert("RGBA")
+        converted = _converted(straight.convert("RGB"), coding)
+        if converted is None:
+            return None
+        converted.putalpha(straight.getchannel("A"))
+        return converted.convert("RGBa")
+    if isinstance(coding, CodePoints):
+        return _by_code_points(picture, coding)
+    return _by_profile(picture, coding)
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    return picture if picture.mode in {"RGB", "RGBa"} else picture.convert("RGB")
+
+
+# --- Profiles -----------------------------------------------------------------------------
+
+
+def _by_profile(picture: Image.Image, profile: bytes) -> Image.Image | None:
+    transform = _transform(profile)
+    matching = _matching(picture, transform.input_mode) if transform else None
+    return ImageCms.applyTransform(matching, transform) if matching and transform else None
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """Return the way to sRGB, kept because the pictures of one camera share a profile."""
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        mode = _MODES[source.profile.xcolor_space.strip()]
+        return ImageCms.buildTransform(source, _SRGB, mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, KeyError):
+        return None
+
+
+def _matching(picture: Image.Image, mode: str) -> Image.Image | None:
+    """Return the picture in the mode of the profile, or None where the profile cannot be its own."""
+    if picture.mode == mode:
+        return picture
+    if (picture.mode, mode) == ("L", "RGB"):
+        return picture.convert("RGB")
+    # Grey that had transparency, or that is stored in another mode.
+    return picture.getchannel("R") if (picture.mode, mode) == ("RGB", "L") and _is_grey(picture) else None
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    red, green, blue = picture.split()
+    return not (ImageChops.difference(red, green).getbbox() or ImageChops.difference(red, blue).getbbox())
+
+
+def _profile_of_gamma(image: Image.Image) -> bytes | None:
+    """Return the profile of a PNG's gAMA and cHRM, as Chromium understands them.
+
+    Without gAMA nothing is done, nor where it is what sRGB's curve is close to and stands alone.
+    """
+    gamma, points = image.info.get("gamma"), image.info.get("chromaticity")
+    if isinstance(image.info.get("srgb"), int) or not isinstance(gamma, float) or gamma <= 0:
+        return None
+    if isinstance(points, tuple):
+        white, red, green, blue = points[:2], points[2:4], points[4:6], points[6:]
+        return profile_of(Primaries(red, green, blue, white), (1 / gamma,))
+    return None if 0.95 < gamma * 2.2 < 1.05 else profile_of(SRGB, (1 / gamma,))
+
+
+# --- Code points --------------------------------------------------------------------------
+
+
+def _as_displayed(points: CodePoints) -> CodePoints:
+    """Return the code points with sRGB's for what is not specified, and with its curve for video's.
+
+    Encoders of AVIF and HEIC name video's curve out of habit; Chromium shows it as sRGB's, too.
+    """
+    primaries = 1 if points.primaries == _UNSPECIFIED else points.primaries
+    return CodePoints(primaries, 13 if points.transfer in _VIDEO | {_UNSPECIFIED} else points.transfer)
+
+
+def _by_code_points(picture: Image.Image, points: CodePoints) -> Image.Image | None:
+    primaries, curve = PRIMARIES.get(points.primaries), CURVES.get(points.transfer)
+    if primaries is None or picture.mode not in {"L", "RGB"}:
+        return None
+    flat = _plain(picture)
+    if points.transfer in {PQ, HLG}:
+        flat, curve = shown(flat, primaries, points.transfer), SRGB_CURVE
+    if (primaries, curve) == (SRGB, SRGB_CURVE):
+        return flat
+    profile = profile_of(primaries, curve) if curve else None
+    return _by_profile(flat, profile) if profile else None

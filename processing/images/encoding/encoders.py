@@ -1,0 +1,61 @@
+"""Encoders at work in several threads, where cores are idle."""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from processing.images.encoding.encoding import Encoded
+
+
+class Encoders:
+    """Jobs shared between this thread and others; results come in the order of the jobs.
+
+    No more than one job waits at a time: what it is to encode takes memory, and this thread is
+    there to do the next one itself. Use it in a `with` statement.
+    """
+
+    def __init__(self, *, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads - 1, "encoder") if threads > 1 else None
+        self._results: deque[Future[Encoded]] = deque()
+        self._known: dict[Hashable, Future[Encoded]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def add(self, key: Hashable, job: Callable[[], Encoded], *, here: bool) -> None:
+        """Have a job done, in this thread if `here`; one of the same key is not done again."""
+        if key not in self._known:
+            self._known[key] = _done(job()) if here else self._started(job)
+        self._results.append(self._known[key])
+
+    def finished(self) -> Iterator[Encoded]:
+        """Yield the next results as far as they are there."""
+        while self._results and self._results[0].done():
+            yield self._results.popleft().result()
+
+    def rest(self) -> Iterator[Encoded]:
+        """Yield the remaining results, waiting for each."""
+        while self._results:
+            yield self._results.popleft().result()
+
+    def _started(self, job: Callable[[], Encoded]) -> Future[Encoded]:
+        if self._pool is None or any(not (one.running() or one.done()) for one in self._results):
+            return _done(job())
+        return self._pool.submit(job)
+
+
+def _done(result: Encoded) -> Future[Encoded]:
+    future: Future[Encoded] = Future()
+    future.set_result(result)
+    return future

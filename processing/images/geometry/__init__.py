@@ -1,0 +1,1 @@
+"""Sizes, crops and turns, and the one decode that they begin with."""

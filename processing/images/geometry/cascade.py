@@ -1,0 +1,93 @@
+"""The cascade: every size is made from the smallest picture that is still large enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from processing.images.geometry.reduction import View
+from processing.presets import Point, Preset, Size, scaled
+
+# A picture this many times as large as the next size serves as its source. Measured on the SSIM
+# of what is delivered (WebP, quality 80): 1.4 takes away 0.004 at the most, 1.5 no more than
+# 0.002, and sizes in common use are 1.5 or 2 times one another.
+_SPARE = 1.4
+# Where no rendition is wanted, a placeholder still is.
+_SMALLEST = 64
+
+
+@dataclass(slots=True)
+class Cascade:
+    """The reductions of one upright original of `size`, largest first.
+
+    `ladder` has the sizes of the whole picture that are still to be gone through. All are,
+    whichever is asked for and in whatever order, so that a rendition's pixels depend on the
+    original and the presets alone.
+    """
+
+    size: Size
+    views: list[View]
+    ladder: list[Size]
+
+    def picture(self, preset: Preset, focus: Point) -> Image.Image:
+        """Return the picture as `preset` wants it, cropped around `focus`."""
+        target, box = preset.output_size(self.size), preset.crop(self.size, focus)
+        view = self._view_for(scaled(self.size, preset.scale(self.size)))
+        factor_x, factor_y = view.size[0] / self.size[0], view.size[1] / self.size[1]
+        left, top = view.box[:2]
+        part = (
+            left + box[0] * factor_x,
+            top + box[1] * factor_y,
+            left + box[2] * factor_x,
+            top + box[3] * factor_y,
+        )
+        if view.picture.size == target and part == (0, 0, *target):
+            return view.picture
+        return view.picture.resize(target, Image.Resampling.LANCZOS, box=part)
+
+    def _view_for(self, target: Size) -> View:
+        while self.ladder and self.ladder[0] >= target:
+            self._descend(self.ladder.pop(0))
+        return self._smallest_for(target)
+
+    def _descend(self, size: Size) -> None:
+        base = self._smallest_for(size)
+        if _serves(base, size):
+            self.views.append(base.resized(size, _filter(base, size)))
+
+    def _smallest_for(self, target: Size) -> View:
+        fitting = [view for view in self.views if view.picture.size == target or _serves(view, target)]
+        return fitting[-1] if fitting else self.views[0]
+
+
+def ladder(size: Size, presets: Sequence[Preset]) -> list[Size]:
+    """Return the sizes of the whole picture that are wanted or lead to smaller ones, largest first."""
+    sizes = {scaled(size, preset.scale(size)) for preset in presets if preset.mode == "fit"}
+    return sorted(sizes, reverse=True)
+
+
+def first_size(size: Size, presets: Sequence[Preset]) -> tuple[Size, bool]:
+    """Return how large the first picture has to be, and whether it is to be exactly that large.
+
+    It is where the largest size shows the whole picture. A crop is better cut out of something
+    larger than resized twice.
+    """
+    if not presets:
+        return scaled(size, min(1.0, _SMALLEST / min(size))), False
+    largest = max(presets, key=lambda preset: preset.scale(size))
+    scale = largest.scale(size)
+    if largest.mode == "fit":
+        return scaled(size, scale), True
+    return scaled(size, min(1.0, scale * _SPARE)), False
+
+
+def _filter(base: View, size: Size) -> Image.Resampling:
+    """Return the filter for one step of the cascade.
+
+    For a short step the shorter one serves: it takes three quarters of the time, and 0.003 from SSIM.
+    """
+    return Image.Resampling.BICUBIC if base.size[0] < 2 * size[0] else Image.Resampling.LANCZOS
+
+
+def _serves(view: View, target: Size) -> bool:
+    return all(have >= want * _SPARE for have, want in zip(view.size, target, strict=True))

@@ -1,0 +1,250 @@
+"""Bounds: how much a file may hold beside its pixels, counted before a decoder takes any of it.
+
+Decoders keep every part that they meet before the pixels: of a file with millions of tiny ones they
+take gigabytes and half a minute. Here nothing is kept, and what is compressed is inflated no farther
+than it may be large.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import SEEK_CUR, SEEK_END
+from struct import unpack
+from typing import Any, BinaryIO
+
+from processing.images.reading.limits import Limits, check_size
+from processing.images.reading.refusals import TooMuchMetadata
+
+# No honest file has nearly as many; what they cost a decoder was measured: a quarter of a second.
+_MOST_PARTS = 50_000
+# A `meta` box holds the list of a picture's tiles too, which is smaller.
+_LARGEST_LIST = 1 << 20
+_PIECE = 1 << 16
+# Text that is compressed counts so many times: it costs its sender next to nothing.
+_INFLATED = 4
+
+_SCAN, _COMMENT, _APPLICATIONS, _WITH_PROFILE = 0xDA, 0xFE, range(0xE0, 0xF0), 0xE2
+# Markers of a JPEG that no length follows.
+_ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been counted of a file of `size` bytes; whatever is too much raises `TooMuchMetadata`."""
+
+    limits: Limits
+    name: str
+    size: int = 0
+    parts: int = 0
+    profile: int = 0
+    text: int = 0
+
+    def add_part(self) -> None:
+        self.parts += 1
+        if self.parts > _MOST_PARTS:
+            raise TooMuchMetadata(
+                "{name} consists of far too many parts; try to open and save it again.", name=self.name
+            )
+
+    def add_profile(self, size: int) -> None:
+        self.profile += size
+        if self.profile > self.limits.profile_bytes:
+            raise TooMuchMetadata(
+                "{name} has a colour profile of more than {limit} kB; convert it to sRGB.",
+                name=self.name,
+                limit=self.limits.profile_bytes // 1000,
+            )
+
+    def add_text(self, size: int) -> None:
+        self.text += size
+        if self.text > self.limits.text_bytes:
+            raise TooMuchMetadata(
+                "{name} has more than {limit} kB of text and data beside the picture; save it without them.",
+                name=self.name,
+                limit=self.limits.text_bytes // 1000,
+            )
+
+    def add_inflated(self, size: int) -> None:
+        self.add_text(_INFLATED * size)
+
+
+def check_bounds(stream: BinaryIO, *, format: str, limits: Limits, name: str) -> None:
+    """Raise `TooMuchMetadata` or `TooManyPixels` where a file of that format has more than is taken.
+
+    What is broken ends the count: the decoder will say so.
+    """
+    count = _COUNTS.get(format)
+    if count:
+        size = stream.seek(0, SEEK_END)
+        stream.seek(0)
+        count(stream, _Tally(limits, name, size))
+    stream.seek(0)
+
+
+def check_told(told: Mapping[str | tuple[int, int], Any], *, limits: Limits, name: str) -> None:
+    """Raise `TooMuchMetadata` for what a decoder has found where nobody counts before it does.
+
+    That is a file's own size at the most: in AVIF, HEIC and TIFF nothing is compressed.
+    """
+    tally = _Tally(limits, name)
+    for key, value in told.items():
+        if isinstance(value, bytes | str):
+            (tally.add_profile if key == "icc_profile" else tally.add_text)(len(value))
+
+
+# --- JPEG (ITU-T T.81, annex B) -----------------------------------------------------------
+
+
+def _count_jpeg(stream: BinaryIO, tally: _Tally) -> None:
+    """Go through the segments as far as the first scan; between them there may be junk, as in Pillow."""
+    stream.seek(2)
+    while start := stream.read(1):
+        tally.add_part()
+        if start != b"\xff":
+            continue
+        while (kind := stream.read(1)) == b"\xff":
+            tally.add_part()
+        if kind in {b"", bytes([_SCAN])}:
+            return
+        if kind[0] not in _ALONE:
+            _count_segment(stream, tally, kind[0])
+
+
+def _count_segment(stream: BinaryIO, tally: _Tally, kind: int) -> None:
+    size = max(0, int.from_bytes(stream.read(2)) - 2)
+    position = stream.tell()
+    if kind == _WITH_PROFILE and stream.read(12) == b"ICC_PROFILE\0":
+        tally.add_profile(size)
+    elif kind == _COMMENT or kind in _APPLICATIONS:
+        tally.add_text(size)
+    stream.seek(position + size)
+
+
+# --- PNG (third edition, 5.3 and 11.3) ----------------------------------------------------
+
+
+def _count_png(stream: BinaryIO, tally: _Tally) -> None:
+    """Go through the chunks as far as the pixels."""
+    position = stream.seek(8)
+    while len(head := stream.read(8)) == 8:
+        tally.add_part()
+        length, kind = unpack(">I4s", head)
+        if kind in {b"IDAT", b"IEND"} or position + length > tally.size:
+            return
+        if kind == b"iCCP":
+            tally.add_profile(length)
+            _inflate(_after_texts(stream.read(length), 1)[1:], tally.add_profile)
+        elif kind not in {b"IHDR", b"PLTE"}:
+            tally.add_text(length)
+            if kind in {b"zTXt", b"iTXt"}:
+                _inflate(_compressed_text(kind, stream.read(length)), tally.add_inflated)
+        position = stream.seek(position + length + 12)
+
+
+def _compressed_text(kind: bytes, content: bytes) -> bytes:
+    """Return what is compressed in a zTXt or iTXt chunk, nothing where it is plain."""
+    rest = _after_texts(content, 1)
+    if kind == b"zTXt":
+        return rest[1:]
+    return _after_texts(rest[2:], 2) if rest[:1] == b"\1" else b""
+
+
+def _after_texts(content: bytes, count: int) -> bytes:
+    """Return what follows so many texts, each of which ends with a zero."""
+    return b"".join(content.split(b"\0", count)[count:])
+
+
+def _inflate(data: bytes, add: Callable[[int], None]) -> None:
+    """Tell how many bytes are in there, piece by piece, none of which is kept."""
+    inflater = zlib.decompressobj()
+    try:
+        while data and not inflater.eof:
+            add(len(inflater.decompress(data, _PIECE)))
+            data = inflater.unconsumed_tail
+    except zlib.error:
+        return
+
+
+# --- GIF (GIF89a, sections 15 to 26) ------------------------------------------------------
+
+
+def _count_gif(stream: BinaryIO, tally: _Tally) -> None:
+    """Go through the blocks as far as the first picture; Pillow passes over junk between them."""
+    start = stream.read(13)
+    if len(start) < 13:
+        return
+    stream.seek(13 + (3 << (start[10] & 7) + 1 if start[10] & 0x80 else 0))
+    while (kind := stream.read(1)) not in {b"", b",", b";"}:
+        tally.add_part()
+        if kind == b"!":
+            stream.read(1)
+            while (size := stream.read(1)) not in {b"", b"\0"}:
+                tally.add_part()
+                tally.add_text(size[0])
+                stream.seek(size[0], SEEK_CUR)
+
+
+# --- WebP (RFC 9649, 2.3 to 2.7) ----------------------------------------------------------
+
+
+def _count_webp(stream: BinaryIO, tally: _Tally) -> None:
+    """Go through the chunks; libwebp makes a canvas before anybody can ask how large it is."""
+    position = stream.seek(12)
+    while len(head := stream.read(8)) == 8:
+        tally.add_part()
+        kind, length = unpack("<4sI", head)
+        if position + length > tally.size:
+            return
+        if kind in _WEBP_SIZES:
+            size = _WEBP_SIZES[kind](stream.read(10).ljust(10, b"\0"))
+            check_size(size, limits=tally.limits, name=tally.name)
+        elif kind == b"ICCP":
+            tally.add_profile(length)
+        elif kind not in {b"ALPH", b"ANIM", b"ANMF"}:
+            tally.add_text(length)
+        position = stream.seek(position + 8 + length + length % 2)
+
+
+def _size_of_canvas(start: bytes) -> tuple[int, int]:
+    return int.from_bytes(start[4:7], "little") + 1, int.from_bytes(start[7:10], "little") + 1
+
+
+def _size_of_lossy(start: bytes) -> tuple[int, int]:
+    width, height = unpack("<HH", start[6:10])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _size_of_lossless(start: bytes) -> tuple[int, int]:
+    (both,) = unpack("<I", start[1:5])
+    return (both & 0x3FFF) + 1, (both >> 14 & 0x3FFF) + 1
+
+
+_WEBP_SIZES = {b"VP8X": _size_of_canvas, b"VP8 ": _size_of_lossy, b"VP8L": _size_of_lossless}
+
+
+# --- AVIF and HEIC (ISO/IEC 14496-12) -----------------------------------------------------
+
+
+def _count_boxes(stream: BinaryIO, tally: _Tally) -> None:
+    """Go through the boxes of the file; a profile lies in `meta`, texts lie among the pixels."""
+    position = 0
+    while len(head := stream.read(8)) == 8:
+        tally.add_part()
+        size, kind = unpack(">I4s", head)
+        if size == 1:
+            size = int.from_bytes(stream.read(8))
+        if size < 8 or position + size > tally.size:
+            return
+        if kind == b"meta":
+            tally.add_profile(max(0, size - _LARGEST_LIST))
+        position = stream.seek(position + size)
+
+
+_COUNTS = {
+    "JPEG": _count_jpeg,
+    "PNG": _count_png,
+    "GIF": _count_gif,
+    "WEBP": _count_webp,
+    "AVIF": _count_boxes,
+    "HEIF": _count_boxes,
+}

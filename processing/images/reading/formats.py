@@ -1,0 +1,83 @@
+"""Formats: which are taken, and which can be written here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import Image, PngImagePlugin, features
+
+from processing.images.reading.bounds import check_bounds, check_told
+from processing.images.reading.limits import Limits, check_size
+from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
+from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
+from processing.presets import Format
+
+pillow_heif.register_heif_opener(thumbnails=False)
+# Pillow refuses more than twice this many. It stands behind our own limits, for what Pillow
+# allocates before anybody can ask: a GIF's frame can claim more than its canvas.
+Image.MAX_IMAGE_PIXELS = 210_000_000
+
+_SPELLING = {"WEBP": "WebP", "HEIF": "HEIC"}
+
+
+@contextmanager
+def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") -> Iterator[Image.Image]:
+    """Open a picture whose header is all that has been read, and whose size is within the limits.
+
+    Raises `UnsupportedFormat`, `UnreadableImage`, `TooManyPixels` or `TooMuchMetadata`, whatever is
+    thrown here or by a decoder inside the `with`; `name` is only for their text.
+    """
+    stream = BytesIO(file) if isinstance(file, bytes) else file
+    formats = _sniffed(stream, limits=limits, name=name)
+    check_bounds(stream, format=formats[0], limits=limits, name=name)
+    _let_pillow_take(limits)
+    with decoder_errors(name), Image.open(stream, formats=formats) as image:
+        check_size(image.size, limits=limits, name=name)
+        check_told(image.info, limits=limits, name=name)
+        yield image
+
+
+def _let_pillow_take(limits: Limits) -> None:
+    """Raise Pillow's limits to ours; they are never lowered, for other threads may be decoding."""
+    largest = max(limits.profile_bytes, limits.text_bytes)
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.pixels)
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, largest)
+    PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, limits.text_bytes)
+
+
+def format_name(image: Image.Image) -> str:
+    """Return the format in small letters; an MPO is a JPEG with more behind it."""
+    name = (image.format or "").lower()
+    return {"mpo": "jpeg"}.get(name, name)
+
+
+def can_encode(format: Format) -> bool:
+    """Tell whether this installation has the encoder of `format`."""
+    return format in {"jpeg", "png"} or bool(features.check(format))
+
+
+def _sniffed(stream: BinaryIO, *, limits: Limits, name: str) -> tuple[str, ...]:
+    """Return the formats whose decoders are to look at the file: those that its first bytes name."""
+    beginning = stream.read(BEGINNING)
+    stream.seek(0)
+    found = tuple(format for format in formats_of(beginning) if format in limits.formats)
+    if not found:
+        raise _unsupported(beginning, limits=limits, name=name)
+    return found
+
+
+def _unsupported(beginning: bytes, *, limits: Limits, name: str) -> UnsupportedFormat:
+    *several, last = (_SPELLING.get(format, format) for format in limits.formats)
+    most = ", ".join(several)
+    if not beginning:
+        return UnsupportedFormat("{name} is empty; send the file again.", name=name)
+    kind = kind_of(beginning)
+    if kind is None:
+        return UnsupportedFormat(
+            "{name} is no picture of a kind we take; send {most} or {last}.", name=name, most=most, last=last
+        )
+    return UnsupportedFormat(
+        "{name} is {kind}; send {most} or {last}.", name=name, kind=kind, most=most, last=last
+    )

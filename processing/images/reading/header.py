@@ -1,0 +1,28 @@
+"""Headers: what a file says of itself before any pixel is decoded."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from processing.images.geometry.orientation import swapped, told_orientation
+from processing.images.reading.formats import format_name, opened
+from processing.images.reading.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A picture's format, in small letters, its upright size, and whether it may be transparent."""
+
+    format: str
+    width: int
+    height: int
+    has_alpha: bool
+
+
+def read_header(file: BinaryIO, *, name: str, limits: Limits) -> Header:
+    """Return what the file's first bytes say, without decoding a pixel.
+
+    Raises `UnsupportedFormat`, `UnreadableImage` or `TooManyPixels`; `name` is only for their text.
+    """
+    with opened(file, limits=limits, name=name) as image:
+        width, height = swapped(image.size, told_orientation(image))
+        return Header(format_name(image), width, height, image.has_transparency_data)

@@ -1,0 +1,1 @@
+"""Where media lies: a folder or a bucket."""

@@ -1,0 +1,115 @@
+import re
+from collections import Counter
+from pathlib import Path
+
+import allauth
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import read_mo
+
+from deploy import translations
+from deploy.borrowed import BORROWED
+
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w*\}")
+# A percent sign that is no placeholder has a space behind it.
+HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+
+each_language = pytest.mark.parametrize("path", translations.CATALOGUES, ids=lambda path: path.parts[-3])
+
+
+@pytest.fixture(scope="module")
+def texts() -> Catalog:
+    return translations.extract_texts()
+
+
+def ids(catalog: Catalog) -> set[object]:
+    return {(message.context, message.id) for message in catalog if message.id}
+
+
+def forms(text: object) -> list[str]:
+    """Return a message's or a translation's forms: one, or one for each number."""
+    return [str(form) for form in (text if isinstance(text, list | tuple) else [text])]
+
+
+def pairs(catalog: Catalog) -> list[tuple[list[str], list[str]]]:
+    return sorted((forms(message.id), forms(message.string)) for message in catalog if message.id)
+
+
+def has_other_placeholders(message: Message) -> bool:
+    wanted = Counter(PLACEHOLDER.findall(forms(message.id)[-1]))
+    return any(Counter(PLACEHOLDER.findall(form)) != wanted for form in forms(message.string))
+
+
+def test_there_is_german() -> None:
+    assert "de" in [path.parts[-3] for path in translations.CATALOGUES]
+
+
+@each_language
+def test_a_catalogue_has_exactly_the_texts_of_the_code(path: Path, texts: Catalog) -> None:
+    catalog = translations.read_catalogue(path)
+    assert ids(texts) - ids(catalog) == set(), "run `make messages` and translate what is new"
+    assert ids(catalog) - ids(texts) == set(), "run `make messages`"
+    assert not catalog.obsolete
+
+
+@each_language
+def test_every_text_is_translated(path: Path) -> None:
+    catalog = translations.read_catalogue(path)
+    rows = [message for message in catalog if message.id]
+    assert [row.id for row in rows if not all(forms(row.string))] == []
+    assert [row.id for row in rows if row.fuzzy] == [], "look at it, and remove the word `fuzzy`"
+    plurals = [row for row in rows if row.pluralizable]
+    assert [row.id for row in plurals if len(forms(row.string)) != catalog.num_plurals] == []
+
+
+@each_language
+def test_a_translation_has_the_placeholders_of_its_text(path: Path) -> None:
+    catalog = translations.read_catalogue(path)
+    assert [message.id for message in catalog if message.id and has_other_placeholders(message)] == []
+
+
+@each_language
+def test_a_catalogue_that_is_up_to_date_stays_as_it_is(path: Path) -> None:
+    assert translations.updated(path) == path.read_text()
+
+
+@each_language
+def test_what_django_reads_is_what_the_catalogue_says(path: Path) -> None:
+    with path.with_suffix(".mo").open("rb") as file:
+        compiled = read_mo(file)
+    assert pairs(compiled) == pairs(translations.read_catalogue(path)), "run `make check`, which compiles it"
+
+
+def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
+    found = {message.id for message in texts}
+    assert "Sign out" in found  # a tag of a template
+    assert "Make private" in found  # an argument of one
+    assert ("%(number)s attempt", "%(number)s attempts") in found  # a block with a plural
+    assert "%(filename)s is ready" in found  # a call in code
+    assert "anyone with the address" in found  # a lazy one
+    assert "{name} is larger than {limit} MB; send a smaller file." in found  # a refusal
+    assert "a Photoshop file" in found  # a phrase inside one
+
+
+def test_what_is_borrowed_of_allauth_is_still_said_there() -> None:
+    theirs = Path(allauth.__file__).parent / "locale" / "de" / "LC_MESSAGES" / "django.po"
+    assert {*BORROWED} <= {message.id for message in translations.read_catalogue(theirs)}
+
+
+def test_updating_keeps_what_is_there_and_marks_what_resembles_it(tmp_path: Path) -> None:
+    path = tmp_path / "de" / "LC_MESSAGES" / "django.po"
+    path.parent.mkdir(parents=True)
+    entries = ("Sign out", "Abmelden"), ("Sign outt!", "Weg"), ("Choose some images", "Bilder wählen")
+    path.write_text(HEADER + "\n".join(f'msgid "{id}"\nmsgstr "{string}"\n' for id, string in entries))
+    path.write_text(translations.updated(path))
+    catalog = translations.read_catalogue(path)
+    assert catalog["Sign out"].string == "Abmelden"
+    assert "Sign outt!" not in catalog
+    assert catalog["Choose images"].fuzzy
+    assert not catalog["Webhooks"].string
+
+
+def test_other_placeholders_are_noticed() -> None:
+    assert has_other_placeholders(Message("%(name)s is ready", "%(nam)s ist fertig"))
+    assert has_other_placeholders(Message(("%d image", "%d images"), ("Ein Bild", "%d Bilder")))
+    assert not has_other_placeholders(Message("{percent} % sent", "{percent} % gesendet"))

@@ -1,0 +1,144 @@
+"""Accounts: sign up, sign in, sign out, a new password by mail, a link, a token."""
+
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from celery import Task
+from django.contrib.auth.models import User
+from django.core import mail as django_mail
+from django.test import Client
+from kombu.exceptions import OperationalError
+from rest_framework.authtoken.models import Token
+from sesame.utils import get_query_string
+
+from uploads.notices import preferences
+from uploads.pages import account
+
+PASSWORD = "correct-horse-battery"
+SIGN_UP = {"username": "ada", "email": "ada@example.org", "password1": PASSWORD, "password2": PASSWORD}
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(settings: Any, tmp_path: Path) -> None:
+    """Keep attempts apart from other tests'."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    settings.STATIC_ROOT = tmp_path
+
+
+@pytest.fixture(autouse=True)
+def queued(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Collect the mail that is handed to a worker."""
+    messages: list[dict[str, Any]] = []
+
+    def publish(_task: Task[Any, Any], _args: Any, kwargs: dict[str, Any], **_options: object) -> None:
+        messages.append(kwargs)
+
+    monkeypatch.setattr(Task, "apply_async", publish)
+    return messages
+
+
+@pytest.fixture
+def person() -> User:
+    """Return a person with a password."""
+    return User.objects.create_user("grace", "grace@example.org", PASSWORD)
+
+
+def test_sign_up_signs_in_and_queues_a_welcome(client: Client, queued: list[dict[str, Any]]) -> None:
+    answer = client.post("/accounts/signup/", SIGN_UP)
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert client.session["_auth_user_id"] == str(User.objects.get(username="ada").pk)
+    (message,) = queued
+    assert message["subject"] == "Welcome to Darkroom"
+    assert message["to"] == ["ada@example.org"]
+    assert "Hello ada," in message["body"]
+    assert django_mail.outbox == []
+
+
+def test_whoever_signs_up_is_written_to_in_the_language_of_the_page(
+    client: Client, queued: list[dict[str, Any]]
+) -> None:
+    client.post("/accounts/signup/", SIGN_UP, headers={"Accept-Language": "de"})
+    assert queued[0]["subject"] == "Willkommen bei Darkroom"
+    assert "Guten Tag ada,\n\ndas Konto ist eingerichtet." in queued[0]["body"]
+    assert preferences.language_of(User.objects.get(username="ada")) == "de"
+
+
+def test_sign_up_succeeds_while_the_broker_is_away(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_values: object, **_options: object) -> NoReturn:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(Task, "apply_async", refuse)
+    assert client.post("/accounts/signup/", SIGN_UP).status_code == 302
+    assert [message.to for message in django_mail.outbox] == [["ada@example.org"]]
+
+
+def test_sign_up_tells_what_is_wrong(client: Client) -> None:
+    answer = client.post("/accounts/signup/", {**SIGN_UP, "password2": "another"})
+    assert "You must type the same password each time." in answer.content.decode()
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("login", ["grace", "grace@example.org"])
+def test_sign_in_by_name_or_email_and_out(client: Client, person: User, login: str) -> None:
+    answer = client.post("/accounts/login/", {"login": login, "password": PASSWORD})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert client.session["_auth_user_id"] == str(person.pk)
+    assert client.post("/accounts/logout/")["Location"] == "/accounts/login/"
+    assert "_auth_user_id" not in client.session
+
+
+def test_new_password_by_mail(
+    client: Client, person: User, queued: list[dict[str, Any]], settings: Any
+) -> None:
+    settings.SITE_URL = "https://darkroom.example"
+    client.post("/accounts/password/reset/", {"email": person.email})
+    (message,) = queued
+    link = re.search(r"https://darkroom\.example(/accounts/password/reset/key/\S+)", message["body"])
+    assert link is not None
+    form = client.get(link[1], follow=True)
+    client.post(
+        form.redirect_chain[-1][0], {"password1": "a-new-pass-phrase", "password2": "a-new-pass-phrase"}
+    )
+    person.refresh_from_db()
+    assert person.check_password("a-new-pass-phrase")
+
+
+def test_reset_says_the_same_for_an_unknown_address(client: Client, person: User) -> None:
+    known = client.post("/accounts/password/reset/", {"email": person.email})
+    unknown = client.post("/accounts/password/reset/", {"email": "nobody@example.org"})
+    assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
+
+
+def test_link_signs_in(client: Client, person: User) -> None:
+    answer = client.get("/accounts/link/" + get_query_string(person))
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert client.session["_auth_user_id"] == str(person.pk)
+
+
+@pytest.mark.parametrize("query", ["", "?sesame=wrong"])
+def test_a_bad_link_leads_to_sign_in_and_says_why(client: Client, query: str) -> None:
+    answer = client.get("/accounts/link/" + query, follow=True)
+    assert answer.redirect_chain == [("/accounts/login/", 302)]
+    assert "no longer valid" in answer.content.decode()
+
+
+def test_token_is_renewed(person: User) -> None:
+    first = account.renew_token(user=person)
+    second = account.renew_token(user=person)
+    assert first.key != second.key
+    assert account.token_of(user=person) == second
+    assert Token.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/"],
+)
+def test_account_pages_have_our_look(client: Client, path: str) -> None:
+    page = client.get(path).content.decode()
+    assert "uploads/darkroom.css" in page
+    assert "style=" not in page

@@ -1,0 +1,31 @@
+"""The cache answers as an empty one while Redis is away."""
+
+from pathlib import Path
+
+import pytest
+
+from myproject.cache import ForgivingRedisCache
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ForgivingRedisCache:
+    """Return a cache whose Redis is not there."""
+    return ForgivingRedisCache(f"unix://{tmp_path}/nobody.sock", {"OPTIONS": {"socket_connect_timeout": 0.2}})
+
+
+def test_empty_while_redis_is_away(cache: ForgivingRedisCache) -> None:
+    cache.set("key", "value")
+    assert cache.get("key", "default") == "default"
+    assert cache.delete("key") is False
+
+
+def test_locks_are_given_while_redis_is_away(cache: ForgivingRedisCache) -> None:
+    assert cache.add("key:lock", True) is True
+
+
+def test_redis_is_not_asked_again_at_once(
+    cache: ForgivingRedisCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        cache.get("key")
+    assert len([record for record in caplog.records if "is away" in record.message]) == 1

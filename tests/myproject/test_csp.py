@@ -1,0 +1,48 @@
+"""The content security policy: on every answer, with nothing inline, and not over a stricter one."""
+
+import pytest
+from django.test import Client
+
+from tests.conftest import Send
+
+pytestmark = pytest.mark.any_database
+
+STRICT = {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/accounts/login/",
+        "/api/docs/",
+        "/api/uploads/",
+        "/admin/",
+        "/nothing/",
+        "/healthz",
+        "/favicon.ico",
+    ],
+)
+def test_every_answer_has_it(client: Client, path: str) -> None:
+    policy = client.get(path).headers["Content-Security-Policy"]
+    assert set(policy.split("; ")) >= STRICT
+    assert "unsafe" not in policy
+    assert "*" not in policy
+
+
+@pytest.mark.django_db
+def test_an_error_has_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.raise_request_exception = False
+    monkeypatch.setattr("uploads.monitoring.readiness.look", lambda: 1 / 0)
+    answer = client.get("/readyz")
+    assert answer.status_code == 500
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.django_db
+def test_an_original_keeps_its_own(client: Client, send: Send) -> None:
+    upload = send()
+    client.force_login(upload.owner)
+    answer = client.head(f"/uploads/{upload.pk}/original")
+    assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"

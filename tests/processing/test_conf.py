@@ -1,0 +1,88 @@
+"""What the settings say, and what the system checks say of them."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+from processing import checks, conf
+from processing.images.reading.limits import Limits
+from processing.presets import Preset
+
+
+def set_presets(settings: Settings, presets: dict[str, Any]) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
+
+
+def problems() -> list[tuple[str | None, str]]:
+    return [(error.id, error.msg) for error in run_checks() if (error.id or "").startswith("darkroom.")]
+
+
+def test_the_default_presets_are_those_of_the_contract() -> None:
+    widths = {preset.name: preset.width for preset in conf.presets()}
+    assert widths == {"thumb": 256, "small": 320, "medium": 640, "large": 1280, "xlarge": 1920}
+    assert conf.preset_named("thumb") == Preset(name="thumb", width=256, height=256, mode="fill")
+    assert {preset.formats for preset in conf.presets()} == {("webp", "jpeg")}
+
+
+def test_presets_come_largest_first() -> None:
+    names = [preset.name for preset in conf.presets()]
+    assert names == ["xlarge", "large", "medium", "small", "thumb"]
+
+
+def test_presets_are_read_anew_after_a_change(settings: Settings) -> None:
+    assert conf.preset_named("tiny") is None
+    set_presets(settings, {"tiny": {"width": 5}})
+    assert conf.presets() == (Preset(name="tiny", width=5),)
+    assert conf.preset_named("tiny") == Preset(name="tiny", width=5)
+    assert conf.preset_named("thumb") is None
+
+
+def test_the_limits_are_those_of_the_settings(settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXELS": 5, "MAX_ANIMATION_PIXELS": 7}
+    assert conf.limits() == Limits(pixels=5, animation_pixels=7)
+
+
+def test_the_default_settings_have_no_problems() -> None:
+    assert problems() == []
+
+
+def test_no_preset_at_all_is_an_error(settings: Settings) -> None:
+    set_presets(settings, {})
+    assert problems() == [("darkroom.E001", "DARKROOM['PRESETS'] is empty: name at least one preset.")]
+
+
+def test_every_bad_preset_is_named(settings: Settings) -> None:
+    set_presets(settings, {"none": {"width": 0}, "good": {"width": 9}, "odd": {"colour": "red"}})
+    assert problems() == [
+        ("darkroom.E001", "Preset 'none': width is 0; it must be 1 to 16383 pixels."),
+        ("darkroom.E001", "Preset 'odd': unknown field 'colour'."),
+    ]
+
+
+@pytest.mark.parametrize("fields", [5, None, ["width"], {"width": 9, "formats": 5}])
+def test_a_preset_of_the_wrong_type_is_an_error_and_no_crash(settings: Settings, fields: Any) -> None:
+    set_presets(settings, {"p": fields})
+    assert [id for id, _ in problems()] == ["darkroom.E001"]
+
+
+def test_a_format_without_its_encoder_is_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "can_encode", lambda name: name != "avif")
+    set_presets(settings, {"p": {"width": 9, "formats": ["avif", "webp"]}})
+    assert problems() == [("darkroom.E002", "Preset 'p': this installation of Pillow cannot write avif.")]
+
+
+def test_an_unknown_format_is_an_error(settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "EXTRA_FORMATS": ["tiff", "psd"]}
+    expected = "DARKROOM['EXTRA_FORMATS']: unknown format 'psd'; known are tiff, bmp."
+    assert problems() == [("darkroom.E003", expected)]
+
+
+@pytest.mark.parametrize("background", ["white", "#fff", "#FFFFFF", "#12345g", 7])
+def test_a_background_is_a_colour(background: Any, settings: Settings) -> None:
+    set_presets(settings, {"p": {"width": 9, "background": background}})
+    (problem,) = problems()
+    assert problem[1] == (f"Preset 'p': background is {background!r}; it must be a colour such as '#ffffff'.")

@@ -1,0 +1,203 @@
+"""What the first step leaves for the second: the same pixels, once, bounded, and never needed."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from PIL import ImageFile
+from pytest_django import Settings
+
+from processing import pixel_cache, steps
+from processing.images.geometry.reduction import whole
+from processing.images.source import Decoded
+from processing.models import Original, Rendition
+from processing.steps import Step
+from tests.conftest import MakeImage
+from tests.processing.conftest import StoreOriginal
+from tests.processing.pictures import opened
+
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def _few_presets(settings: Settings) -> None:
+    """Encode little: this is about decoding."""
+    presets = {"thumb": {"width": 64, "height": 64, "mode": "fill"}, "large": {"width": 1280, "effort": 0}}
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
+
+
+@pytest.fixture
+def folder() -> Path:
+    return Path(django_settings.DARKROOM["HANDOVER_DIR"])
+
+
+@pytest.fixture
+def original(store_original: StoreOriginal, make_image: MakeImage) -> Original:
+    """Return an original that is large enough to be handed over."""
+    return store_original(make_image(width=2600, height=1700, format="PNG", mode="RGBA"))
+
+
+@pytest.fixture
+def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Return a list that grows by the format of every file that is decoded."""
+    formats: list[str | None] = []
+    prepare = ImageFile.ImageFile.load_prepare
+
+    def count(self: ImageFile.ImageFile) -> None:
+        formats.append(self.format)
+        prepare(self)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load_prepare", count)
+    return formats
+
+
+def run(step: Step, original: Original) -> None:
+    steps.run(step=step, content_hash=original.content_hash)
+
+
+def digests() -> dict[tuple[str, str], str]:
+    return {(row.preset, row.format): row.digest for row in Rendition.objects.all()}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def decoded(make_image: MakeImage) -> Decoded:
+    return Decoded(1, whole(opened(make_image(width=50, height=40, format="PNG"))))
+
+
+def test_a_large_original_is_decoded_once(
+    original: Original, folder: Path, decodes: list[str | None]
+) -> None:
+    run("generate_thumbnails", original)
+    assert (decodes, len(files(folder))) == (["PNG"], 1)
+    run("resize_image", original)
+    assert (decodes, files(folder)) == (["PNG"], [])
+    assert Rendition.objects.count() == 4
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"{}\n" + path.read_bytes())
+
+
+@pytest.mark.parametrize("spoil", [lose, cut, garble])
+def test_without_it_the_bytes_are_the_same(
+    spoil: Callable[[Path], None], original: Original, folder: Path, decodes: list[str | None]
+) -> None:
+    for step in ("generate_thumbnails", "resize_image"):
+        run(step, original)
+    expected = digests()
+    Rendition.objects.update(redo=True)
+    run("generate_thumbnails", original)
+    (path,) = files(folder)
+    spoil(path)
+    run("resize_image", original)
+    assert decodes == ["PNG"] * 3
+    assert digests() == expected
+    assert files(folder) == []
+
+
+def test_nothing_is_left_where_the_second_step_has_nothing_to_do(original: Original, folder: Path) -> None:
+    run("resize_image", original)
+    run("generate_thumbnails", original)
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("format", "size", "expected"),
+    [
+        ("jpeg", (3600, 3000), False),
+        ("jpeg", (4000, 3000), True),
+        ("png", (1000, 1000), True),
+        ("png", (999, 1000), False),
+        ("heif", (4000, 3000), True),
+    ],
+)
+def test_it_pays_where_decoding_is_dear(format: str, size: tuple[int, int], expected: bool) -> None:
+    original = Original(format=format, width=size[0], height=size[1])
+    assert pixel_cache.pays(original) is expected
+
+
+def test_it_can_be_turned_off(
+    original: Original, folder: Path, decodes: list[str | None], settings: Settings
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_BYTES": 0}
+    run("generate_thumbnails", original)
+    run("resize_image", original)
+    assert (decodes, files(folder)) == (["PNG", "PNG"], [])
+
+
+def test_what_is_taken_is_gone(db: None, make_image: MakeImage) -> None:
+    original = Original(content_hash="ab" * 32)
+    left = decoded(make_image)
+    pixel_cache.put(original, left)
+    taken = pixel_cache.take(original)
+    assert taken is not None
+    assert (taken.orientation, taken.view.box) == (left.orientation, left.view.box)
+    assert taken.view.picture.tobytes() == left.view.picture.tobytes()
+    assert pixel_cache.take(original) is None
+
+
+def test_other_presets_do_not_take_it(db: None, make_image: MakeImage, settings: Settings) -> None:
+    original = Original(content_hash="ab" * 32)
+    pixel_cache.put(original, decoded(make_image))
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {"huge": {"width": 4000}}}
+    assert pixel_cache.take(original) is None
+
+
+def test_it_does_not_fill_the_disk(folder: Path, make_image: MakeImage, settings: Settings) -> None:
+    one = decoded(make_image)
+    settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_BYTES": 3 * 50 * 40 * 2 + 500}
+    for number in range(5):
+        pixel_cache.put(Original(content_hash=f"{number:064}"), one)
+    assert len(files(folder)) == 2
+
+
+def test_what_nobody_takes_is_removed(folder: Path, make_image: MakeImage) -> None:
+    for number in range(2):
+        pixel_cache.put(Original(content_hash=f"{number:064}"), decoded(make_image))
+    old, new = files(folder)
+    os.utime(old, (time.time() - 601, time.time() - 601))
+    pixel_cache.remove_old()
+    assert files(folder) == [new]
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    folder: Path, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(decoded: Decoded) -> Iterator[bytes]:
+        yield b"{}"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pixel_cache, "packed", fail)
+    pixel_cache.put(Original(content_hash="ab" * 32), decoded(make_image))
+    assert files(folder) == []
+
+
+def test_only_its_owner_may_look(folder: Path, make_image: MakeImage) -> None:
+    pixel_cache.put(Original(content_hash="ab" * 32), decoded(make_image))
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(
+    original: Original, settings: Settings, tmp_path: Path, decodes: list[str | None]
+) -> None:
+    (tmp_path / "file").touch()
+    settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_DIR": str(tmp_path / "file")}
+    run("generate_thumbnails", original)
+    run("resize_image", original)
+    pixel_cache.remove_old()
+    assert decodes == ["PNG", "PNG"]

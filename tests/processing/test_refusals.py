@@ -1,0 +1,46 @@
+import pytest
+from django.utils.translation import override
+
+from processing import refusals
+from processing.errors import Refusal
+from processing.images.reading.refusals import UnreadableImage
+
+# What is stored of an upload comes from where its bytes are worked on.
+STORED = sorted(kind.code for kind in Refusal.__subclasses__() if kind.__module__.startswith("processing."))
+
+
+def test_every_code_that_may_be_stored_has_a_sentence() -> None:
+    assert "processing_failed" in STORED
+    assert sorted(refusals.SENTENCES) == STORED
+
+
+@pytest.mark.parametrize("code", STORED)
+def test_a_stored_failure_is_told_in_another_language_by_its_code(code: str) -> None:
+    detail = "cat.jpg has 5 pixels."
+    with override("en"):
+        english = str(refusals.SENTENCES[code])
+    with override("de"):
+        assert refusals.stored_sentence(code=code, detail=detail) not in (detail, english, "")
+
+
+@pytest.mark.parametrize("language", ["en", "en-gb", None])
+def test_a_stored_failure_is_told_in_english_as_it_is(language: str | None) -> None:
+    with override(language):
+        told = refusals.stored_sentence(code="unreadable_image", detail="cat.jpg is damaged.")
+    assert told == "cat.jpg is damaged."
+
+
+def test_what_is_not_known_is_told_as_it_is() -> None:
+    with override("de"):
+        assert refusals.stored_sentence(code="of_a_later_version", detail="It is new.") == "It is new."
+        assert refusals.stored_sentence(code="", detail="") == ""
+
+
+def test_a_refusal_at_hand_is_told_with_its_values() -> None:
+    refusal = UnreadableImage(
+        "{name} is damaged or incomplete; try to open and save it again.", name="{cat}.jpg"
+    )
+    with override("de"):
+        assert refusals.sentence(refusal).startswith("{cat}.jpg ist beschädigt oder unvollständig;")
+    with override("en"):
+        assert refusals.sentence(refusal) == str(refusal)

@@ -1,0 +1,205 @@
+"""Alive, ready, and the figures: each part that is missing is named."""
+
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+
+from tests.conftest import MakeImage, Send
+from uploads import broker, completion
+from uploads.models import Event, Heartbeat, Upload
+from uploads.monitoring import readiness
+from uploads.notices.announcements import announce
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
+NAMES = {"database", "broker", "storage", "workers", "beat"}
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that all workers answer, and let beat have been heard of."""
+    monkeypatch.setattr(broker, "workers", lambda: {"all@here": QUEUES})
+    Heartbeat.objects.create(name="sweep", at=timezone.now())
+
+
+def checks(client: Client, status: int) -> dict[str, str]:
+    answer = client.get("/readyz")
+    assert answer.status_code == status
+    assert answer.headers["Cache-Control"] == "no-store"
+    body = answer.json()
+    assert set(body) == {"ready", "checks"}
+    assert body["ready"] is (status == 200)
+    assert set(body["checks"]) == NAMES
+    found: dict[str, str] = body["checks"]
+    return found
+
+
+def missing(client: Client) -> set[str]:
+    return {name for name, words in checks(client, 503).items() if words != "ok"}
+
+
+def refuse(*_arguments: object, **_options: object) -> None:
+    raise OSError("Input/output error")
+
+
+def test_alive(client: Client, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+class TestReady:
+    @pytest.mark.usefixtures("whole")
+    def test_all_is_well(self, client: Client) -> None:
+        assert set(checks(client, 200).values()) == {"ok"}
+
+    def test_without_workers_and_beat_both_are_named(self, client: Client) -> None:
+        found = checks(client, 503)
+        assert found["workers"] == f"no worker for: {', '.join(sorted(QUEUES))}"
+        assert "beat" in found["beat"]
+        assert (found["database"], found["broker"], found["storage"]) == ("ok", "ok", "ok")
+
+    @pytest.mark.usefixtures("whole")
+    def test_a_queue_without_a_worker_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(broker, "workers", lambda: {"most@here": QUEUES - {"bulk"}})
+        assert checks(client, 503)["workers"] == "no worker for: bulk"
+
+    @pytest.mark.usefixtures("whole")
+    def test_beat_that_fell_silent_is_named(self, client: Client) -> None:
+        Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=31))
+        assert missing(client) == {"beat"}
+
+    @pytest.mark.usefixtures("whole")
+    def test_a_storage_that_is_away_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(default_storage, "check", refuse)
+        assert "Input/output error" in checks(client, 503)["storage"]
+
+    @pytest.mark.usefixtures("whole")
+    def test_a_storage_that_cannot_be_written_to_is_named(
+        self, client: Client, settings: Any, tmp_path: Any
+    ) -> None:
+        (tmp_path / "file").write_text("not a folder")
+        settings.MEDIA_ROOT = tmp_path / "file" / "media"
+        assert missing(client) == {"storage"}
+
+    @pytest.mark.usefixtures("whole")
+    def test_a_database_that_is_away_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse_cursor() -> None:
+            raise OperationalError("the database is away")
+
+        monkeypatch.setattr(
+            readiness, "connection", type("Away", (), {"cursor": staticmethod(refuse_cursor)})
+        )
+        assert checks(client, 503)["database"] == "the database is away"
+
+    def test_a_broker_that_is_away_is_named_with_its_workers(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"redis://127.0.0.1:{free.getsockname()[1]}/0"
+        monkeypatch.setattr(current_app.conf, "broker_url", address)
+        monkeypatch.setattr(current_app, "_pool", None)
+        assert {"broker", "workers"} <= missing(client)
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+    def test_nothing_is_changed_by_asking(self, client: Client, path: str) -> None:
+        assert client.post(path).status_code == 405
+
+
+def figures(client: Client, **options: Any) -> dict[str, Metric]:
+    answer = client.get("/metrics", **options)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    return {family.name: family for family in text_string_to_metric_families(answer.content.decode())}
+
+
+def values(family: Metric, label: str) -> dict[str, float]:
+    return {sample.labels[label]: sample.value for sample in family.samples}
+
+
+class TestMetrics:
+    def test_every_figure(self, client: Client, send: Send, make_image: MakeImage) -> None:
+        with Redis.from_url(django_settings.REDIS_URL) as redis_client:
+            redis_client.flushdb()
+        upload = send()
+        completion.run_here(upload)
+        waiting = send(make_image(seed=90))
+        Upload.objects.filter(pk=waiting.pk).update(created_at=timezone.now() - timedelta(minutes=10))
+        found = figures(client)
+        assert values(found["darkroom_uploads"], "status") == {
+            "pending": 1,
+            "processing": 0,
+            "ready": 1,
+            "failed": 0,
+        }
+        assert values(found["darkroom_queue_depth"], "queue") == dict.fromkeys(QUEUES, 0)
+        single = {name: family.samples[0].value for name, family in found.items() if len(family.samples) == 1}
+        assert single["darkroom_originals"] == 2
+        assert single["darkroom_renditions"] == 10
+        assert single["darkroom_deliveries_waiting"] == 1
+        assert 600 <= single["darkroom_oldest_waiting_seconds"] < 660
+        assert all(family.documentation for family in found.values())
+
+    def test_of_an_empty_system(self, client: Client) -> None:
+        found = figures(client)
+        assert sum(values(found["darkroom_uploads"], "status").values()) == 0
+        assert found["darkroom_oldest_waiting_seconds"].samples[0].value == 0
+
+    def test_without_the_broker_the_rest_is_told(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away() -> dict[str, int]:
+            raise broker.BrokerAway("connection refused")
+
+        monkeypatch.setattr(broker, "queue_depths", away)
+        found = figures(client)
+        assert found["darkroom_queue_depth"].samples == []
+        assert "darkroom_originals" in found
+
+    def test_what_was_delivered_does_not_wait(self, client: Client, send: Send) -> None:
+        event = announce(send(), Event.Name.READY)
+        assert event is not None
+        event.deliveries.update(delivered_at=timezone.now(), next_attempt_at=None)
+        assert figures(client)["darkroom_deliveries_waiting"].samples[0].value == 0
+
+    @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "", "nonsense"])
+    def test_a_stranger_from_elsewhere_finds_nothing(self, client: Client, owner: User, address: str) -> None:
+        assert client.get("/metrics", REMOTE_ADDR=address).status_code == 404
+        client.force_login(owner)
+        assert client.get("/metrics", REMOTE_ADDR=address).status_code == 404
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])
+    def test_this_machine_may_ask(self, client: Client, address: str) -> None:
+        assert figures(client, REMOTE_ADDR=address)
+
+    @pytest.mark.parametrize(
+        "header", ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"]
+    )
+    def test_what_a_proxy_on_this_machine_passes_on_is_not_of_this_machine(
+        self, client: Client, header: str
+    ) -> None:
+        assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 404
+
+    def test_with_a_token_it_alone_opens(self, client: Client, settings: Any) -> None:
+        settings.METRICS_TOKEN = "a-token-of-prometheus"
+        for value in ("", "Bearer", "Bearer wrong", "Token a-token-of-prometheus", "Bearer é"):
+            assert client.get("/metrics", headers={"authorization": value}).status_code == 404
+        headers = {"authorization": "Bearer a-token-of-prometheus", "x-forwarded-for": "192.0.2.7"}
+        assert figures(client, REMOTE_ADDR="192.0.2.7", headers=headers)
+
+    def test_staff_may_ask_from_anywhere(self, admin_client: Client) -> None:
+        assert figures(admin_client, REMOTE_ADDR="192.0.2.7")

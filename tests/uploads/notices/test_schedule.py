@@ -1,0 +1,231 @@
+"""Deliveries: sent at least once, under a stable id, by whoever claims them first."""
+
+import smtplib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NoReturn
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from deploy.ports import any_free_port
+from tests.conftest import Send
+from tests.inbox import Inbox, body_of
+from tests.threads import at_once
+from uploads import broker
+from uploads.models import Delivery, Event, Upload
+from uploads.notices import outbox, schedule
+from uploads.notices.announcements import announce
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each")]
+
+
+@pytest.fixture
+def email(send: Send) -> Delivery:
+    """Return an email that is to be sent."""
+    return make_email(send())
+
+
+def make_email(upload: Upload, name: Event.Name = Event.Name.READY, **data: str) -> Delivery:
+    event = announce(upload, name, **data)
+    assert event is not None
+    return event.deliveries.get(channel="email")
+
+
+def break_mail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let every attempt at a mail end in an error."""
+
+    def break_off(_delivery: Delivery) -> NoReturn:
+        raise error
+
+    channel = schedule._CHANNELS[Delivery.Channel.EMAIL]
+    monkeypatch.setitem(schedule._CHANNELS, Delivery.Channel.EMAIL, replace(channel, send=break_off))
+
+
+def test_a_real_server_receives_one_mail_with_a_stable_id(inbox: Inbox, email: Delivery) -> None:
+    schedule.deliver(str(email.pk))
+    schedule.deliver(str(email.pk))
+    (message,) = inbox.messages
+    assert message["Message-ID"] == f"<{email.pk}@127.0.0.1>"
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == "photo.jpg is ready"
+    assert f"/#upload-{email.event.upload_id}" in body_of(message)
+    email.refresh_from_db()
+    assert email.delivered_at is not None
+    assert (email.attempts, email.next_attempt_at, email.last_error) == (1, None, "")
+
+
+def test_a_failure_is_told_with_its_reason(inbox: Inbox, send: Send) -> None:
+    email = make_email(
+        send(), Event.Name.FAILED, code="unreadable_image", detail="It is <damaged> & incomplete."
+    )
+    schedule.deliver(str(email.pk))
+    (message,) = inbox.messages
+    assert message["Subject"] == "photo.jpg could not be processed"
+    assert "It is <damaged> & incomplete." in body_of(message)
+
+
+@pytest.mark.parametrize(
+    ("filename", "subject"),
+    [
+        ("a\r\nBcc: everybody@example.com\n.jpg", "a Bcc: everybody@example.com .jpg is ready"),
+        ("a\x85b\u2028c\x0bd\x1ce.jpg", "a b c d e.jpg is ready"),
+        ("ü 😀.jpg", "ü 😀.jpg is ready"),
+        ("x" * 255, "x" * 255 + " is ready"),
+    ],
+)
+def test_an_odd_file_name_is_safe_in_the_subject(
+    inbox: Inbox, send: Send, filename: str, subject: str
+) -> None:
+    upload = send()
+    upload.filename = filename
+    schedule.deliver(str(make_email(upload).pk))
+    (message,) = inbox.messages
+    # A long subject is folded before its first word.
+    assert message["Subject"].strip() == subject
+    assert "Bcc" not in message
+
+
+def test_a_server_that_refuses_is_asked_again_later_and_later(
+    inbox: Inbox, email: Delivery, stopped_clock: datetime
+) -> None:
+    inbox.answer = "451 come back later"
+    delays = []
+    for attempt in (1, 2, 3):
+        with pytest.raises(schedule.DeliveryFailed, match="come back later"):
+            schedule.deliver(str(email.pk))
+        email.refresh_from_db()
+        assert (email.attempts, email.delivered_at) == (attempt, None)
+        assert email.next_attempt_at is not None
+        assert "come back later" in email.last_error
+        delays.append((email.next_attempt_at - stopped_clock).total_seconds())
+        Delivery.objects.filter(pk=email.pk).update(next_attempt_at=stopped_clock)
+    assert delays == [10, 20, 40]
+    inbox.answer = "250 taken"
+    schedule.deliver(str(email.pk))
+    assert [message["Message-ID"] for message in inbox.messages] == [f"<{email.pk}@127.0.0.1>"]
+
+
+def test_the_delay_is_an_hour_at_most(email: Delivery, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", any_free_port()
+    Delivery.objects.update(attempts=60)
+    with pytest.raises(schedule.DeliveryFailed):
+        schedule.deliver(str(email.pk))
+    email.refresh_from_db()
+    assert email.next_attempt_at is not None
+    assert email.next_attempt_at - timezone.now() <= timedelta(hours=1)
+
+
+def test_what_is_not_due_yet_is_not_sent(email: Delivery) -> None:
+    Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=5))
+    schedule.deliver(str(email.pk))
+    assert mail.outbox == []
+
+
+def test_a_notice_that_is_gone_is_not_sent(email: Delivery) -> None:
+    key = str(email.pk)
+    email.delete()
+    schedule.deliver(key)
+    assert mail.outbox == []
+
+
+def test_a_worker_that_dies_leaves_it_to_be_sent_a_minute_later(
+    email: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        break_mail(patch, SystemExit())
+        with pytest.raises(SystemExit):
+            schedule.deliver(str(email.pk))
+    assert not schedule.due().exists()
+    Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(seconds=61))
+    assert schedule.due().get() == email
+    schedule.deliver(str(email.pk))
+    assert len(mail.outbox) == 1
+
+
+class TestDue:
+    def test_a_new_one_that_was_not_queued(self, email: Delivery) -> None:
+        assert schedule.due().get() == email
+
+    def test_not_one_that_is_in_the_queue(self, email: Delivery) -> None:
+        outbox.publish(email)
+        assert not schedule.due().exists()
+
+    def test_one_whose_message_was_lost(self, email: Delivery) -> None:
+        Delivery.objects.update(
+            queued_at=timezone.now() - timedelta(seconds=301),
+            next_attempt_at=timezone.now() - timedelta(seconds=302),
+        )
+        assert schedule.due().get() == email
+
+    def test_one_whose_next_attempt_has_come(self, email: Delivery) -> None:
+        now = timezone.now()
+        Delivery.objects.update(
+            queued_at=now - timedelta(seconds=20), next_attempt_at=now - timedelta(seconds=1)
+        )
+        assert schedule.due().get() == email
+
+    def test_not_one_whose_time_has_not_come(self, email: Delivery) -> None:
+        Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=1))
+        assert not schedule.due().exists()
+
+    def test_not_one_that_is_delivered(self, email: Delivery) -> None:
+        Delivery.objects.update(delivered_at=timezone.now(), next_attempt_at=None)
+        assert not schedule.due().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_at_once_send_once(send: Send, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "publish", lambda _message: True)
+    email = make_email(send())
+    at_once(*[partial(schedule.deliver, str(email.pk))] * 4)
+    assert len(inbox.messages) == 1
+    email.refresh_from_db()
+    assert email.attempts == 1
+
+
+def test_a_closed_connection_is_no_bug_of_ours(email: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_mail(monkeypatch, smtplib.SMTPServerDisconnected("gone"))
+    with pytest.raises(schedule.DeliveryFailed, match="gone"):
+        schedule.deliver(str(email.pk))
+
+
+class TestGivingUp:
+    def test_after_eighty_attempts_in_about_three_days(
+        self, email: Delivery, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        break_mail(monkeypatch, OSError("away"))
+        waited = timedelta()
+        while email.failed_at is None:
+            with pytest.raises(schedule.DeliveryFailed):
+                schedule.deliver(str(email.pk))
+            email.refresh_from_db()
+            if email.next_attempt_at is not None:
+                waited += email.next_attempt_at - timezone.now()
+                Delivery.objects.update(next_attempt_at=timezone.now())
+        assert (email.attempts, email.next_attempt_at, email.delivered_at) == (80, None, None)
+        assert email.last_error == "away"
+        assert timedelta(days=2.9) < waited < timedelta(days=3.1)
+        assert not schedule.due().exists()
+
+    def test_also_where_each_attempt_kills_its_worker(
+        self, email: Delivery, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        break_mail(monkeypatch, SystemExit())
+        Delivery.objects.update(attempts=79)
+        with pytest.raises(SystemExit):
+            schedule.deliver(str(email.pk))
+        email.refresh_from_db()
+        assert email.failed_at is not None
+        assert email.next_attempt_at is None
+
+    def test_not_where_the_last_attempt_succeeds(self, email: Delivery) -> None:
+        Delivery.objects.update(attempts=79)
+        schedule.deliver(str(email.pk))
+        email.refresh_from_db()
+        assert email.delivered_at is not None
+        assert (email.attempts, email.failed_at) == (80, None)

@@ -1,0 +1,92 @@
+"""Addresses that people name: which are taken."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from uploads.notices.url_safety import InvalidAddress, check_address, is_public
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.255.0.1", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "100.100.100.200", "192.0.0.192", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1",
+        "240.0.0.1", "255.255.255.255", "168.63.129.16",
+        "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "fec0::1", "ff02::1",
+        "2001:db8::1", "2001::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1",
+        "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b:1::1",
+    ],
+)  # fmt: skip
+def test_what_is_not_of_the_public_internet(address: str) -> None:
+    assert not is_public(address)
+    url = f"http://[{address}]/" if ":" in address else f"http://{address}/"
+    with pytest.raises(InvalidAddress):
+        check_address(url, private_allowed=False)
+
+
+# IANA's registries of special-purpose addresses, without those that are reached from everywhere.
+SPECIAL = [
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/4", "240.0.0.0/4",
+    "::/128", "::1/128", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/32", "2001:2::/48", "2001:10::/28", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16",
+    "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", SPECIAL)
+def test_no_special_network_is_public_from_its_first_to_its_last_address(network: str) -> None:
+    ends = ip_network(network)
+    assert not is_public(str(ends[0]))
+    assert not is_public(str(ends[-1]))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450::1"])
+def test_what_is(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com", "https://example.com:8443/hook?key=1", "HTTPS://example.com/",
+        "http://8.8.8.8/",
+        "https://[2606:4700::1111]/", "https://xn--bcher-kva.example/",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_taken(url: str) -> None:
+    check_address(url, private_allowed=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "example.com", "ftp://example.com/", "file:///etc/passwd", "http://", "http:///path",
+        "https://:443/",
+        "http://user@example.com/", "http://user:password@example.com/", "http://example.com:0/",
+        "http://example.com:99999/", "http://example.com:port/", "http://exa mple.com/",
+        "http://example.com/\n",
+        "http://example.com/\r\nHost: other", "http://bücher.example/", "http://127。0。0。1/",
+        "http://①②⑦.0.0.1/",
+        "http://example.com\\@127.0.0.1/", "http://example.com@127.0.0.1/",
+        "http://example.com:80@127.0.0.1/", "http://[::1/", "javascript:alert(1)",
+        "http://example.com/" + "x" * 2000,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("private_allowed", [False, True])
+def test_addresses_that_are_never_taken(url: str, private_allowed: bool) -> None:
+    with pytest.raises(InvalidAddress, match="Give an address such as"):
+        check_address(url, private_allowed=private_allowed)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost/", "http://localhost.:80/", "http://a.localhost/", "http://127.0.0.1/"]
+)
+def test_the_own_machine_is_taken_only_where_that_is_allowed(url: str) -> None:
+    check_address(url, private_allowed=True)
+    with pytest.raises(InvalidAddress, match="not an address of the public internet"):
+        check_address(url, private_allowed=False)

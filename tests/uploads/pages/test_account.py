@@ -1,0 +1,35 @@
+"""The page of a person's account."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from tests.pages import told
+from uploads.notices import preferences
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+
+
+def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> None:
+    assert "You have none yet." in signed_in.get("/account/").content.decode()
+    signed_in.post("/account/")
+    first = Token.objects.get(user=person)
+    answer = signed_in.get("/account/")
+    assert first.key in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    signed_in.post("/account/")
+    assert Token.objects.get(user=person).key != first.key
+
+
+def test_how_much_mail_comes_is_chosen_on_the_account_page(signed_in: Client, person: User) -> None:
+    page = signed_in.get("/account/").content.decode()
+    assert 'value="digest" checked' in page
+    answer = signed_in.post("/account/email", {"email": "none"})
+    assert (answer["Location"], told(answer)) == ("/account/", ["Your choice is saved."])
+    assert 'value="none" checked' in signed_in.get("/account/").content.decode()
+
+
+def test_an_unknown_choice_changes_nothing(signed_in: Client, person: User) -> None:
+    signed_in.post("/account/email", {"email": "hourly"})
+    assert preferences.email_choice(person) == "digest"

@@ -1,0 +1,224 @@
+"""The page of one image without a script."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from processing.models import Original
+from tests.pages import make_rendition, make_upload, told
+from uploads import pipeline, services
+from uploads.models import Event, Step, Upload
+from uploads.notices.announcements import announce
+from uploads.pages import image
+from uploads.serving import links
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+
+ACTIONS = sorted(image._ACTIONS)
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep files in a folder of the test, and nothing started."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    monkeypatch.setattr(pipeline, "start", lambda _upload: True)
+
+
+@pytest.fixture
+def upload(person: User) -> Upload:
+    """Return an upload that is ready, with a thumbnail and a large rendition."""
+    now = timezone.now()
+    upload = make_upload(
+        person, filename="sea [view].png", status="ready", thumbnails_ready_at=now, ready_at=now
+    )
+    make_rendition(upload, preset="thumb", width=256)
+    make_rendition(upload, preset="large", width=1280, format="jpeg")
+    return upload
+
+
+def page_of(client: Client, upload: Upload) -> str:
+    answer = client.get(f"/uploads/{upload.pk}/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def act(client: Client, upload: Upload, action: str, **fields: Any) -> Any:
+    return client.post(f"/uploads/{upload.pk}/{action}", fields)
+
+
+def test_every_rendition_is_listed_with_what_it_saves(signed_in: Client, upload: Upload) -> None:
+    page = page_of(signed_in, upload)
+    for row in upload.original.renditions.all():
+        assert f'href="http://testserver{links.rendition_path(upload, row)}"' in page
+    assert page.count("88 %") == 2  # 1,234 of 9,999 bytes
+    assert 'http-equiv="refresh"' not in page
+
+
+def test_a_rendition_that_is_larger_than_the_original_saves_nothing(
+    signed_in: Client, upload: Upload
+) -> None:
+    Original.objects.update(byte_size=1000)
+    assert "%</td>" not in page_of(signed_in, upload)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        (
+            {"camera": "Leica <M>", "profile": "Display P3", "frames": 1, "gps": True, "taken_at": None},
+            ["Leica &lt;M&gt;", "Display P3", "was in the file; it is not in any rendition"],
+        ),
+        (
+            {"camera": "", "profile": "", "frames": 12, "gps": False, "taken_at": None},
+            ["no profile: taken as sRGB", "12 frames", "not in the file"],
+        ),
+    ],
+)
+def test_what_was_found_is_told(
+    signed_in: Client, upload: Upload, metadata: dict[str, Any], words: list[str]
+) -> None:
+    Original.objects.update(metadata=metadata)
+    page = page_of(signed_in, upload)
+    assert [text for text in words if text not in page] == []
+
+
+def test_what_was_found_for_somebody_else_is_not_told_before_the_own_step(
+    signed_in: Client, person: User
+) -> None:
+    upload = make_upload(person)
+    Original.objects.update(metadata={"camera": "Leica", "profile": "", "frames": 1, "gps": True})
+    page = page_of(signed_in, upload)
+    assert "Leica" not in page
+    assert 'http-equiv="refresh"' in page
+
+
+def test_what_happened_is_told_in_order(person: User, upload: Upload) -> None:
+    begun = upload.created_at
+    for number, name in enumerate(Step.Name.values, 1):
+        started = begun + timedelta(seconds=number)
+        Step.objects.create(
+            upload=upload, name=name, started_at=started, finished_at=started + timedelta(seconds=0.5)
+        )
+    Upload.objects.update(ready_at=begun + timedelta(seconds=5))
+    Event.objects.create(owner=person, upload=upload, name=Event.Name.RECEIVED, created_at=begun)
+    announce(upload, Event.Name.READY)
+    upload.refresh_from_db()
+    moments = [
+        (moment.text, moment.duration and moment.duration.total_seconds())
+        for moment in image.timeline(upload)
+    ]
+    assert moments == [
+        ("received", None), ("thumbnails", 0.5), ("sizes", 0.5), ("notice", 0.5), ("ready", 5),
+    ]  # fmt: skip
+
+
+def test_a_step_under_way_has_no_duration(upload: Upload) -> None:
+    Step.objects.create(upload=upload, name="resize_image", started_at=timezone.now())
+    assert [moment.duration for moment in image.timeline(upload) if moment.text == "sizes"] == [None]
+
+
+def test_a_failure_is_told(signed_in: Client, person: User) -> None:
+    upload = make_upload(person, status="failed", error_code="unreadable_image", error_detail="It is cut.")
+    assert "failed: It is cut." in page_of(signed_in, upload)
+
+
+def test_it_is_to_be_used_elsewhere(signed_in: Client, upload: Upload) -> None:
+    page = page_of(signed_in, upload)
+    address = f"http://testserver/i/{upload.pk}/large"
+    assert f">{address}</textarea>" in page
+    assert rf"![sea \[view\]]({address})" in page
+    assert "&lt;picture&gt;" in page
+    assert "http://testserver/renditions/" in page
+
+
+def test_what_is_private_is_shared_by_signed_addresses(signed_in: Client, upload: Upload) -> None:
+    Upload.objects.update(visibility="private")
+    page = page_of(signed_in, upload)
+    assert f"http://testserver/i/{upload.pk}/large?signature=" in page
+    assert f"http://testserver/i/{upload.pk}/large.jpg?signature=" in page
+
+
+def test_process_again(signed_in: Client, upload: Upload) -> None:
+    answer = act(signed_in, upload, "reprocess")
+    upload.refresh_from_db()
+    assert (answer["Location"], upload.status) == (f"/uploads/{upload.pk}/", "pending")
+    assert told(answer) == ["sea [view].png is processed again."]
+
+
+def test_delete_and_come_back(signed_in: Client, upload: Upload) -> None:
+    answer = act(signed_in, upload, "delete")
+    assert (answer["Location"], told(answer)) == ("/", ["1 image is deleted."])
+    assert signed_in.get(f"/uploads/{upload.pk}/").status_code == 404
+    gone = Upload.objects.get()
+    assert gone.deleted_at is not None
+    signed_in.post("/uploads/restore", {"deleted_at": gone.deleted_at.isoformat()})
+    assert page_of(signed_in, upload)
+
+
+@pytest.mark.parametrize(("value", "kept"), [("private", "private"), ("public", "unlisted")])
+def test_who_sees_it(signed_in: Client, upload: Upload, value: str, kept: str) -> None:
+    act(signed_in, upload, "visibility", visibility=value)
+    upload.refresh_from_db()
+    assert upload.visibility == kept
+
+
+def test_the_focal_point_is_set_and_found_again(signed_in: Client, upload: Upload) -> None:
+    act(signed_in, upload, "focus", x="31.0", y="40")
+    upload.refresh_from_db()
+    assert upload.focus is not None
+    assert upload.focus.place == (0.31, 0.4)
+    page = page_of(signed_in, upload)
+    assert 'value="31.0"' in page
+    assert "Set by you." in page
+    act(signed_in, upload, "focus", x="31.0", y="40", automatic="")
+    upload.refresh_from_db()
+    assert upload.focus is None
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [("", "1"), ("x", "1"), ("-1", "1"), ("1", "101"), ("nan", "1"), ("1e999", "1")]
+)
+def test_no_place_is_no_focal_point(signed_in: Client, upload: Upload, x: str, y: str) -> None:
+    answer = act(signed_in, upload, "focus", x=x, y=y)
+    assert told(answer) == ["Say where to look with two numbers from 0 to 100."]
+    upload.refresh_from_db()
+    assert upload.focus is None
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_another_persons_image_is_not_there(signed_in: Client, action: str) -> None:
+    upload = make_upload(User.objects.create_user("grace"), status="ready")
+    before = Upload.objects.values().get()
+    assert signed_in.get(f"/uploads/{upload.pk}/").status_code == 404
+    assert act(signed_in, upload, action, x="1", y="1", visibility="private").status_code == 404
+    assert Upload.objects.values().get() == before
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_get_changes_nothing(signed_in: Client, upload: Upload, action: str) -> None:
+    assert signed_in.get(f"/uploads/{upload.pk}/{action}").status_code == 405
+
+
+def test_an_action_that_is_none_is_not_found(signed_in: Client, upload: Upload) -> None:
+    assert act(signed_in, upload, "frame").status_code == 404
+
+
+def test_nothing_is_inline(signed_in: Client, upload: Upload) -> None:
+    page = page_of(signed_in, upload)
+    assert "style=" not in page
+    assert "onclick=" not in page
+
+
+def test_it_asks_the_database_a_fixed_number_of_times(
+    signed_in: Client, upload: Upload, django_assert_max_num_queries: Any
+) -> None:
+    services.set_focus(upload=upload, point=(0.1, 0.2))
+    for number in range(20):
+        make_rendition(upload, preset="small", width=320 + number, format=f"f{number}")
+    with django_assert_max_num_queries(9):
+        page_of(signed_in, upload)

@@ -1,0 +1,157 @@
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.conftest import Send
+from tests.pages import make_rendition, make_upload
+from uploads.notices import preferences
+from uploads.pages.language import WITHOUT_WORDS
+
+pytestmark = pytest.mark.any_database
+
+GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+
+
+def language_in(page: str) -> str:
+    return "de" if '<html lang="de"' in page else "en" if '<html lang="en"' in page else "?"
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("de", "de"),
+        ("de-AT,de;q=0.9", "de"),
+        ("en-GB,de;q=0.5", "en"),
+        ("fr", "en"),
+        ("", "en"),
+        ("fr,de", "de"),
+    ],
+)
+def test_a_browser_asks_for_a_language(client: Client, db: None, header: str, language: str) -> None:
+    page = client.get("/accounts/login/", headers={"Accept-Language": header})
+    assert language_in(page.content.decode()) == language
+    assert page.headers["Content-Language"] == language
+    assert "Accept-Language" in page.headers["Vary"]
+
+
+@pytest.mark.parametrize(("cookie", "language"), [("en", "en"), ("de", "de"), ("fr", "de"), ("../x", "de")])
+def test_what_was_chosen_comes_before_what_the_browser_asks_for(
+    client: Client, db: None, cookie: str, language: str
+) -> None:
+    client.cookies["django_language"] = cookie
+    assert language_in(client.get("/accounts/login/", headers=GERMAN).content.decode()) == language
+
+
+def test_pictures_are_the_same_in_every_language(client: Client, owner: User) -> None:
+    upload = make_upload(owner, status="pending")
+    answer = client.get(f"/i/{upload.pk}/small", headers=GERMAN)
+    assert answer.headers["Vary"] == "Accept"
+    assert "Content-Language" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/favicon.ico", "/i/{id}/small.webp", "/{key}"])
+def test_what_has_no_words_does_not_vary_by_language(client: Client, owner: User, path: str) -> None:
+    upload = make_upload(owner, status="ready", ready_at=timezone.now())
+    row = make_rendition(upload, preset="small", width=320)
+    answer = client.get(path.format(id=upload.pk, key=row.key), headers=GERMAN)
+    assert "Accept-Language" not in answer.headers.get("Vary", "")
+    assert "Content-Language" not in answer.headers
+
+
+def test_an_original_does_not_vary_by_language(client: Client, owner: User, send: Send) -> None:
+    client.force_login(owner)
+    answer = client.head(f"/uploads/{send().pk}/original", headers=GERMAN)
+    assert answer.status_code == 200
+    assert "Accept-Language" not in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_WORDS))
+def test_the_names_of_what_has_no_words_are_right(name: str) -> None:
+    arguments = {
+        "picture": {"upload_id": "00000000-0000-0000-0000-000000000000", "name": "small"},
+        "rendition": {"path": "x"},
+        "original": {"upload_id": "00000000-0000-0000-0000-000000000000"},
+    }
+    assert reverse(name, kwargs=arguments.get(name))
+
+
+class TestApi:
+    def test_a_detail_follows_the_request_and_a_code_never_does(self, client: Client, db: None) -> None:
+        english, german = client.get("/api/nothing/"), client.get("/api/nothing/", headers=GERMAN)
+        assert english.json()["detail"] == "There is nothing at this address."
+        assert german.json()["detail"] == "Unter dieser Adresse ist nichts."
+        assert english.json()["code"] == german.json()["code"] == "not_found"
+
+    def test_what_is_refused_is_told_in_the_language_of_the_page(self, client: Client, owner: User) -> None:
+        client.force_login(owner)
+        client.cookies["django_language"] = "de"
+        with open(__file__, "rb") as file:
+            answer = client.post("/api/uploads/", {"file": file})
+        assert answer.json()["code"] == "unsupported_format"
+        assert "ist eine Textdatei; bitte JPEG, PNG" in answer.json()["detail"]
+        assert answer.json()["detail"].startswith("test_language.py")
+
+    def test_a_stored_failure_is_told_by_its_code(self, client: Client, owner: User) -> None:
+        upload = make_upload(
+            owner, status="failed", error_code="unreadable_image", error_detail="sea.png is damaged."
+        )
+        client.force_login(owner)
+        path = f"/api/uploads/{upload.pk}/"
+        assert client.get(path).json()["error"]["detail"] == "sea.png is damaged."
+        german = client.get(path, headers=GERMAN).json()["error"]
+        assert german["code"] == "unreadable_image"
+        assert german["detail"].startswith("Die Datei ist beschädigt oder unvollständig")
+
+
+def choose(client: Client, language: str, **more: str) -> str:
+    """Choose a language as the footer does; return where that leads."""
+    answer = client.post("/i18n/setlang/", {"language": language, **more})
+    assert answer.status_code == 302
+    return answer.headers["Location"]
+
+
+def test_every_page_offers_the_languages_without_a_script(client: Client, db: None) -> None:
+    page = client.get("/accounts/login/?next=/account/").content.decode()
+    assert '<button class="link" name="language" value="de" lang="de">Deutsch</button>' in page
+    assert 'value="en" lang="en" aria-current="true">English</button>' in page
+    assert '<input type="hidden" name="next" value="/accounts/login/?next=/account/">' in page
+
+
+def test_a_language_is_named_in_itself(client: Client, db: None) -> None:
+    page = client.get("/accounts/login/", headers={"Accept-Language": "de"}).content.decode()
+    assert 'value="de" lang="de" aria-current="true">Deutsch</button>' in page
+    assert 'value="en" lang="en">English</button>' in page
+
+
+def test_a_language_is_chosen_and_stays(client: Client, db: None) -> None:
+    assert choose(client, "de", next="/accounts/login/?x=1") == "/accounts/login/?x=1"
+    assert client.cookies["django_language"]["max-age"] == 365 * 24 * 3600
+    assert "Anmelden" in client.get("/accounts/login/").content.decode()
+
+
+def test_nobody_is_led_to_another_site(client: Client, db: None) -> None:
+    assert choose(client, "de", next="https://elsewhere.example/") == "/"
+
+
+def test_a_person_is_written_to_in_the_language_that_they_choose(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    assert preferences.language_of(owner) == "en"
+    choose(client, "de")
+    assert preferences.language_of(owner) == "de"
+    choose(client, "en")
+    assert preferences.language_of(owner) == "en"
+
+
+@pytest.mark.parametrize("language", ["fr", "", "de-AT", "x" * 100])
+def test_what_is_no_language_of_ours_is_not_noted(client: Client, owner: User, language: str) -> None:
+    client.force_login(owner)
+    choose(client, language)
+    assert preferences.language_of(owner) == "en"
+
+
+def test_a_choice_needs_a_form_of_ours(db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+    assert client.post("/i18n/setlang/", {"language": "de"}).status_code == 403
+    assert client.get("/i18n/setlang/").status_code in (403, 405)

@@ -1,0 +1,245 @@
+"""The gate: what is refused before Django has read it, and what is let through as it came."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+from rest_framework.authtoken.models import Token
+
+from myproject.asgi import application
+from tests.conftest import MakeImage
+from uploads.models import Quota, Upload
+from uploads.receiving import body_guard
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
+MEGABYTE = 1 << 20
+
+
+class Client:
+    """Sends a request piece by piece, and notes how much of it was taken, and what came back."""
+
+    def __init__(self, path: str = "/api/uploads/", *, token: str = "", **headers: str) -> None:
+        fields = {"host": "localhost", **headers}
+        if token:
+            fields["authorization"] = f"Token {token}"
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "query_string": b"",
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()],
+            "client": ("192.0.2.7", 1),
+            "server": ("localhost", 80),
+        }
+        self.taken = self.taken_unanswered = 0
+        self.events: list[Mapping[str, Any]] = []
+
+    def send(self, *pieces: bytes, then_wait: bool = False) -> int:
+        """Send the pieces, and return the status of the answer."""
+        asyncio.run(self._send([*pieces], then_wait=then_wait))
+        return int(self.events[0]["status"])
+
+    async def _send(self, pieces: list[bytes], *, then_wait: bool) -> None:
+        ended = then_wait
+
+        async def receive() -> Mapping[str, Any]:
+            nonlocal ended
+            if pieces:
+                piece = pieces.pop(0)
+                self.taken += len(piece)
+                return {"type": "http.request", "body": piece, "more_body": True}
+            if ended:
+                await asyncio.Event().wait()
+            ended = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def note(event: Mapping[str, Any]) -> None:
+            self.taken_unanswered = self.taken if not self.events else self.taken_unanswered
+            self.events.append(event)
+
+        await application(self.scope, receive, note)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.decode().lower(): value.decode() for name, value in self.events[0]["headers"]}
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(b"".join(event.get("body", b"") for event in self.events[1:]))
+        return answer
+
+
+@pytest.fixture
+def token(owner: User) -> str:
+    return str(Token.objects.create(user=owner).key)
+
+
+def form(data: bytes) -> bytes:
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n\r\n'
+    return head + data + b"\r\n--edge--\r\n"
+
+
+FORM = "multipart/form-data; boundary=edge"
+
+
+@pytest.fixture
+def small(settings: Any) -> None:
+    """Take a megabyte at most, and wait a moment only."""
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": MEGABYTE, "BODY_TIMEOUT": 0.2}
+
+
+@pytest.mark.usefixtures("small")
+class TestSize:
+    def test_what_says_that_it_is_too_large_is_refused_unread(self, token: str) -> None:
+        client = Client(token=token, content_length=str(2 * MEGABYTE), content_type=FORM)
+        assert client.send(bytes(2 * MEGABYTE)) == 413
+        assert client.taken_unanswered == 0
+        assert client.headers["connection"] == "close"
+        assert client.problem["code"] == "too_large"
+        assert client.problem["detail"] == "The request is larger than 1 MB; send a smaller file."
+
+    def test_what_turns_out_to_be_is_refused_as_soon_as_it_does(self, token: str) -> None:
+        client = Client(token=token, transfer_encoding="chunked", content_type=FORM)
+        assert client.send(*[bytes(MEGABYTE // 4)] * 40) == 413
+        assert client.taken_unanswered <= 1.25 * MEGABYTE
+        assert client.problem["code"] == "too_large"
+
+    def test_a_sender_who_goes_on_gets_the_answer_all_the_same(self, token: str) -> None:
+        client = Client(token=token, content_length=str(2 * MEGABYTE), content_type=FORM)
+        assert client.send(*[bytes(MEGABYTE // 2)] * 4) == 413
+        assert client.taken == 2 * MEGABYTE
+        assert client.events[-1].get("more_body", False) is False
+
+    def test_whoever_sends_it(self) -> None:
+        assert Client(content_length=str(2 * MEGABYTE)).send() == 413
+
+    def test_elsewhere_nobody_sends_much(self, token: str) -> None:
+        client = Client("/api/settings/", token=token, content_length=str(3 * MEGABYTE))
+        assert client.send() == 413
+        assert client.problem["detail"] == "The request is larger than 2.5 MB; send a smaller file."
+
+    def test_the_answer_is_in_the_readers_language(self, token: str) -> None:
+        client = Client(token=token, content_length=str(2 * MEGABYTE), accept_language="de")
+        assert client.send() == 413
+        assert client.problem["detail"].startswith("Die Anfrage ist größer als 1 MB")
+
+    def test_a_form_tells_it_on_the_page(self, owner: User) -> None:
+        from_page = Client("/", content_length=str(11 * MEGABYTE), cookie=session_cookie(owner))
+        assert from_page.send() == 302
+        assert from_page.headers["location"] == "/"
+        assert from_page.headers["set-cookie"].startswith("messages=")
+
+
+class TestPace:
+    pytestmark = pytest.mark.usefixtures("small")
+
+    def test_a_body_that_stops_coming_is_given_up(self, token: str) -> None:
+        client = Client(token=token, content_length="1000", content_type=FORM)
+        assert client.send(b"--edge", then_wait=True) == 408
+        assert client.problem["code"] == "too_slow"
+        assert not Upload.objects.exists()
+
+    def test_a_body_that_trickles_is_given_up(self, token: str, settings: Any) -> None:
+        settings.DARKROOM = {**settings.DARKROOM, "BODY_RATE": 10**9}
+        body = body_guard.Body(silent, limit=MEGABYTE, length=None)
+        assert body._patience() == pytest.approx(0.2, abs=0.05)
+        body._came, body._began_at = 10**9, body._began_at - 2  # type: ignore[operator]
+        assert body._patience() == 0
+
+
+async def ignore(event: Mapping[str, Any]) -> None:
+    """Take an answer that nobody reads."""
+
+
+async def silent() -> Mapping[str, Any]:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+class TestAdmission:
+    def test_who_has_not_signed_in_sends_nothing(self) -> None:
+        client = Client(content_length="1000", content_type=FORM)
+        assert client.send() == 401
+        assert client.headers["www-authenticate"] == "Token"
+        assert client.problem["code"] == "not_authenticated"
+        assert "allow" not in client.headers
+
+    def test_a_full_quota_is_told_before_the_bytes_move(self, owner: User, token: str, settings: Any) -> None:
+        Quota.objects.create(owner=owner, images=3, max_images=3)
+        client = Client(token=token, content_length="1000", content_type=FORM)
+        assert client.send() == 507
+        assert client.problem["code"] == "quota_exceeded"
+        assert client.problem["detail"].startswith("You keep 3 of 3 images;")
+
+    def test_a_file_that_does_not_fit_is_too(self, owner: User, token: str) -> None:
+        Quota.objects.create(owner=owner, max_bytes=MEGABYTE)
+        client = Client(token=token, content_length=str(2 * MEGABYTE), content_type=FORM)
+        assert client.send() == 507
+
+    def test_who_sends_too_often_waits(
+        self, owner: User, token: str, settings: Any, make_image: MakeImage, redis_client: object
+    ) -> None:
+        settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "1/hour"}
+        body = form(make_image())
+        first = Client(token=token, content_length=str(len(body)), content_type=FORM)
+        assert first.send(body) == 201
+        second = Client(token=token, content_length=str(len(body)), content_type=FORM)
+        assert second.send() == 429
+        assert second.problem["code"] == "rate_limited"
+        assert 0 < int(second.headers["retry-after"]) <= 7200
+
+    def test_a_request_is_counted_once(
+        self, token: str, settings: Any, make_image: MakeImage, redis_client: object
+    ) -> None:
+        settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_ADDRESS": "2/hour"}
+        for seed, status in enumerate((201, 201, 429)):
+            body = form(make_image(seed=seed))
+            client = Client(token=token, content_length=str(len(body)), content_type=FORM)
+            assert client.send(body) == status
+
+    def test_the_form_is_asked_too(self, owner: User) -> None:
+        Quota.objects.create(owner=owner, images=3, max_images=3)
+        client = Client("/", content_length="1000", content_type=FORM, cookie=session_cookie(owner))
+        assert client.send() == 302
+        assert client.headers["set-cookie"].startswith("messages=")
+
+    def test_a_form_of_nobody_is_not_read(self) -> None:
+        client = Client("/", content_length="1000", content_type=FORM)
+        assert client.send() == 302
+        assert client.headers["location"] == "/accounts/login/?next=/"
+
+
+def session_cookie(person: User) -> str:
+    browser = Browser()
+    browser.force_login(person)
+    return f"sessionid={browser.cookies['sessionid'].value}"
+
+
+def test_few_bodies_of_unknown_length_come_in_at_once() -> None:
+    inside = most = 0
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal inside, most
+        if "question" in scope:
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            return
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+
+    async def send_many() -> None:
+        client = Client(transfer_encoding="chunked")
+        await asyncio.gather(*(door(client.scope, silent, ignore) for _ in range(20)))
+
+    door = body_guard.Gate(inner)
+    asyncio.run(send_many())
+    assert most == body_guard._UNKNOWN_AT_ONCE
+    assert len(door._turns) == 0

@@ -1,0 +1,124 @@
+"""Receiving a file: hashed on its way to the disk, in constant memory, nothing left of what failed."""
+
+import gc
+import hashlib
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from django.http.multipartparser import MultiPartParser
+
+from uploads.receiving.form import HashingUploadHandler, TooLarge
+
+MEGABYTE = 1 << 20
+BOUNDARY = "boundary-of-the-test"
+
+
+class Body:
+    """A request's body made piece by piece, as a socket gives it; it counts what was read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.pieces = pieces
+        self.rest = b""
+        self.bytes_read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        while size > len(self.rest) and (piece := next(self.pieces, b"")):
+            self.rest += piece
+        taken, self.rest = self.rest[:size], self.rest[size:]
+        self.bytes_read += len(taken)
+        return taken
+
+
+@pytest.fixture
+def incoming(settings: Any, tmp_path: Path) -> Path:
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    return tmp_path
+
+
+def part(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    header = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    yield header.encode()
+    yield from pieces
+    yield b"\r\n"
+
+
+def whole(*parts: Iterator[bytes]) -> Iterator[bytes]:
+    for pieces in parts:
+        yield from pieces
+    yield f"--{BOUNDARY}--\r\n".encode()
+
+
+def parse(body: Body) -> Any:
+    """Return the files of a body, as Django's parser makes them by our handler."""
+    meta = {"CONTENT_TYPE": f"multipart/form-data; boundary={BOUNDARY}", "CONTENT_LENGTH": str(10**9)}
+    return MultiPartParser(meta, cast("Any", body), [HashingUploadHandler()]).parse()[1]
+
+
+def zeros(megabytes: int) -> Iterator[bytes]:
+    return (bytes(MEGABYTE) for _ in range(megabytes))
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"x" * MEGABYTE, b"\r\n--boundary" * 99_999])
+def test_a_file_is_on_the_disk_with_its_hash(incoming: Path, data: bytes) -> None:
+    file = parse(Body(whole(part("a.jpg", iter([data])))))["file"]
+    assert file.content_hash == hashlib.sha256(data).hexdigest()
+    assert (file.name, file.size, file.tell()) == ("a.jpg", len(data), 0)
+    assert Path(file.temporary_file_path()).parent == incoming
+    assert file.read() == data
+    file.close()
+    assert list(incoming.iterdir()) == []
+
+
+def test_each_file_of_a_request_has_its_own_hash(incoming: Path) -> None:
+    files = parse(Body(whole(part("a.jpg", iter([b"one"])), part("b.jpg", iter([b"two"]))))).getlist("file")
+    assert [file.content_hash for file in files] == [
+        hashlib.sha256(data).hexdigest() for data in (b"one", b"two")
+    ]
+
+
+def test_memory_does_not_grow_with_the_file(incoming: Path) -> None:
+    tracemalloc.start()
+    try:
+        file = parse(Body(whole(part("large.jpg", zeros(30)))))["file"]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert file.size == Path(file.temporary_file_path()).stat().st_size == 30 * MEGABYTE
+    assert peak < 10 * MEGABYTE
+
+
+def test_a_file_of_the_limit_is_taken(incoming: Path, settings: Any) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 3 * MEGABYTE}
+    assert parse(Body(whole(part("a.jpg", zeros(3)))))["file"].size == 3 * MEGABYTE
+
+
+def test_a_file_beyond_the_limit_is_refused_at_once_and_leaves_nothing(incoming: Path, settings: Any) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 3 * MEGABYTE}
+    body = Body(whole(part("fine.jpg", iter([b"fine"])), part("large.jpg", zeros(20))))
+    with pytest.raises(TooLarge, match=r"large\.jpg is larger than 3 MB"):
+        parse(body)
+    assert body.bytes_read < 6 * MEGABYTE
+    assert list(incoming.iterdir()) == []
+
+
+def test_a_body_that_ends_early_gives_no_file_and_leaves_nothing(incoming: Path) -> None:
+    assert parse(Body(part("half.jpg", zeros(2)))) == {}
+    assert list(incoming.iterdir()) == []
+
+
+def test_a_connection_that_breaks_leaves_nothing(incoming: Path) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield bytes(MEGABYTE)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        parse(Body(part("half.jpg", breaking())))
+    gc.collect()
+    assert list(incoming.iterdir()) == []
+
+
+def test_a_handler_that_received_nothing_has_nothing_to_remove() -> None:
+    HashingUploadHandler().upload_interrupted()

@@ -1,0 +1,370 @@
+"""manage.py audit: what is missing, damaged or unreferenced is found and mended, on disk and on S3."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from moto.server import ThreadedMotoServer
+from pytest_django import Settings
+
+from processing import leases
+from processing.fingerprint import original_key
+from processing.models import Original, Rendition
+from tests.conftest import MakeImage, Send
+from uploads import completion, services
+from uploads.models import Upload
+from uploads.upkeep import audit, collector
+
+pytestmark = pytest.mark.django_db
+
+PRESETS: dict[str, Any] = {
+    "thumb": {"width": 64, "height": 64, "mode": "fill", "formats": ["webp"]},
+    "small": {"width": 100, "formats": ["webp"]},
+}
+FILES_AN_ORIGINAL = 1 + len(PRESETS)
+FILES = 3 * FILES_AN_ORIGINAL
+BUCKET = "pictures"
+S3 = pytest.param("s3", marks=[pytest.mark.slow, pytest.mark.any_database])
+on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", S3], indirect=True)
+STRAYS = ("originals/ab/stray", "renditions/ab/nobody/thumb-0123456789abcdef.webp", "renditions/stray")
+
+
+@pytest.fixture(autouse=True)
+def _small_world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody wait: passwords are quick to make, presets are few, and no file is about to get its row."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": PRESETS}
+    monkeypatch.setattr(audit, "_SETTLE", 0)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """Return a bucket of a server that speaks S3."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    bucket = boto3.resource(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+    ).Bucket(BUCKET)
+    bucket.create()
+    yield bucket
+    server.stop()
+
+
+@pytest.fixture(params=["local"])
+def storage(request: pytest.FixtureRequest, settings: Settings) -> Iterator[str]:
+    """Keep the files in a folder or, where a test asks for it, in a bucket; return which."""
+    if request.param == "local":
+        yield "local"
+        return
+    bucket = request.getfixturevalue("s3")
+    settings.STORAGES = {**settings.STORAGES, "default": s3_media(bucket.meta.client.meta.endpoint_url)}
+    yield "s3"
+    bucket.objects.delete()
+
+
+def s3_media(address: str) -> dict[str, Any]:
+    options = {
+        "bucket_name": BUCKET,
+        "endpoint_url": address,
+        "region_name": "us-east-1",
+        "access_key": "key",
+        "secret_key": "secret",
+    }
+    return {"BACKEND": "processing.storages.s3.S3Storage", "OPTIONS": options}
+
+
+@pytest.fixture
+def ready(storage: str, send: Send, make_image: MakeImage) -> list[Upload]:
+    """Return three uploads that are ready."""
+    uploads = [send(make_image(width=150, height=120, seed=seed)) for seed in range(3)]
+    for upload in uploads:
+        completion.run_here(upload)
+    return uploads
+
+
+def run_audit(*options: str) -> str:
+    """Return what is printed of a storage in order, or mended."""
+    output = StringIO()
+    call_command("audit", *options, stdout=output)
+    return output.getvalue()
+
+
+def failing_audit(*options: str) -> str:
+    """Return what is printed where something stays wrong."""
+    output = StringIO()
+    with pytest.raises(CommandError, match="files are not as they should be") as caught:
+        call_command("audit", *options, stdout=output)
+    assert caught.value.returncode == 1
+    return output.getvalue()
+
+
+def findings(**found: Any) -> dict[str, Any]:
+    nothing: dict[str, Any] = {kind: [] for kind in ("missing", "damaged", "unreferenced", "lost", "fixed")}
+    return {"checked": FILES, **nothing, "ok": True, **found}
+
+
+def write(key: str, data: bytes) -> None:
+    default_storage.delete(key)
+    default_storage.save(key, ContentFile(data))
+
+
+def files() -> dict[str, bytes]:
+    """Return all that is stored, found without what is tested here."""
+    return {key: read(key) for key in keys()}
+
+
+def read(key: str) -> bytes:
+    with default_storage.open(key) as file:
+        data: bytes = file.read()
+    return data
+
+
+def keys() -> list[str]:
+    bucket: Any = getattr(default_storage, "bucket", None)
+    if bucket is not None:
+        return [item.key for item in bucket.objects.all()]
+    root = Path(django_settings.MEDIA_ROOT)
+    return [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+
+
+def everything() -> dict[str, Any]:
+    rows = {model: list(model.objects.order_by("pk").values()) for model in (Upload, Original, Rendition)}
+    return {"rows": rows, "files": files()}
+
+
+def rendition_key(upload: Upload, preset: str = "small") -> str:
+    return Rendition.objects.get(original=upload.original, preset=preset).key
+
+
+def work_off() -> None:
+    """Do what workers would."""
+    for upload in Upload.objects.filter(status__in=Upload.UNFINISHED):
+        completion.run_here(upload)
+
+
+@on_disk_and_s3
+def test_a_storage_in_order_is_told(ready: list[Upload]) -> None:
+    before = everything()
+    assert run_audit() == f"{FILES} files checked: 0 missing, 0 damaged, 0 unreferenced.\n"
+    assert run_audit("--fix").startswith(f"{FILES} files checked: 0 missing")
+    assert json.loads(run_audit("--json")) == findings()
+    assert everything() == before
+
+
+@on_disk_and_s3
+def test_an_empty_storage_is_in_order(storage: str) -> None:
+    assert json.loads(run_audit("--fix", "--json")) == findings(checked=0)
+
+
+@on_disk_and_s3
+def test_each_kind_is_found_and_nothing_touched(ready: list[Upload]) -> None:
+    missing, damaged = rendition_key(ready[0]), rendition_key(ready[1])
+    default_storage.delete(missing)
+    write(damaged, b"cut off")
+    for stray in STRAYS:
+        write(stray, b"nobody's")
+    before = everything()
+    said = failing_audit()
+    assert f"missing: {missing}\n" in said
+    assert f"damaged: {damaged}\n" in said
+    assert all(f"unreferenced: {stray}\n" in said for stray in STRAYS)
+    assert f"{FILES} files checked: 1 missing, 1 damaged, 3 unreferenced.\n" in said
+    would = failing_audit("--fix", "--dry-run")
+    assert f"missing: {missing} (would be mended)\n" in would
+    assert f"unreferenced: {STRAYS[0]} (would be mended)\n" in would
+    found = findings(missing=[missing], damaged=[damaged], unreferenced=list(STRAYS), ok=False)
+    assert json.loads(failing_audit("--dry-run", "--fix", "--json")) == found
+    assert everything() == before
+
+
+@on_disk_and_s3
+def test_fix_renders_again_and_removes_strays(ready: list[Upload]) -> None:
+    before = files()
+    missing, damaged = rendition_key(ready[0]), rendition_key(ready[1], "thumb")
+    default_storage.delete(missing)
+    write(damaged, b"")
+    for stray in STRAYS:
+        write(stray, b"nobody's")
+    said = run_audit("--fix")
+    assert f"missing: {missing} (queued to be rendered again)\n" in said
+    assert f"damaged: {damaged} (queued to be rendered again)\n" in said
+    assert f"unreferenced: {STRAYS[0]} (removed)\n" in said
+    assert set(Upload.objects.filter(bulk=True, status="pending")) == {ready[0], ready[1]}
+    work_off()
+    assert files() == before
+    assert json.loads(run_audit("--json")) == findings()
+
+
+def test_fix_mends_everything_that_was_rendered(ready: list[Upload], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "_BATCH", 2)  # so that there are several
+    before = files()
+    rows = set(Rendition.objects.values_list("key", flat=True))
+    for key in rows:
+        default_storage.delete(key)
+    told = json.loads(run_audit("--fix", "--json"))
+    assert set(told["missing"]) == set(told["fixed"]) == rows
+    work_off()
+    assert files() == before
+
+
+@on_disk_and_s3
+def test_a_lost_original_is_told_and_the_rest_is_mended(ready: list[Upload]) -> None:
+    lost, damaged = (original_key(upload.original.content_hash) for upload in ready[:2])
+    hopeless, mendable = rendition_key(ready[0]), rendition_key(ready[2])
+    write(damaged, b"damaged")
+    for key in (lost, hopeless, mendable):
+        default_storage.delete(key)
+    before = everything()
+    would = failing_audit("--fix", "--dry-run")
+    assert f"missing: {lost} (its owner has to send it again)\n" in would
+    assert f"damaged: {damaged} (its owner has to send it again)\n" in would
+    assert f"missing: {hopeless} (its owner has to send it again)\n" in would
+    assert f"missing: {mendable} (would be mended)\n" in would
+    assert everything() == before
+    told = json.loads(failing_audit("--fix", "--json"))
+    assert set(told["lost"]) == {lost, damaged, hopeless}
+    assert told["fixed"] == [mendable]
+    assert not told["ok"]
+    work_off()
+    assert set(Upload.objects.values_list("status", flat=True)) == {"ready"}
+    assert json.loads(failing_audit("--json"))["missing"] == [lost, hopeless]
+
+
+def test_a_lost_original_that_is_sent_again_after_a_deletion_is_whole(
+    ready: list[Upload], send: Send, make_image: MakeImage, settings: Settings
+) -> None:
+    default_storage.delete(original_key(ready[0].original.content_hash))
+    assert len(json.loads(failing_audit("--json"))["lost"]) == 1
+    settings.DARKROOM = {**settings.DARKROOM, "DELETE_GRACE": -1}
+    services.delete_upload(upload=ready[0])
+    collector.collect()
+    completion.run_here(send(make_image(width=150, height=120, seed=0)))
+    assert json.loads(run_audit("--json")) == findings()
+
+
+@pytest.fixture
+def crumb(ready: list[Upload]) -> str:
+    """Return the key of a file without a row, as a killed worker leaves it."""
+    original = ready[0].original
+    key = f"renditions/{original.public_key[:2]}/{original.public_key}/small-0123456789abcdef.webp"
+    write(key, b"written, its row not yet")
+    return key
+
+
+@pytest.mark.parametrize("status", Upload.UNFINISHED)
+def test_files_of_an_upload_in_work_are_no_strays(ready: list[Upload], crumb: str, status: str) -> None:
+    Upload.objects.filter(pk=ready[0].pk).update(status=status)
+    assert json.loads(run_audit("--fix", "--json")) == findings()
+    Upload.objects.filter(pk=ready[0].pk).update(status="ready")
+    assert json.loads(run_audit("--fix", "--json")) == findings(unreferenced=[crumb], fixed=[crumb])
+
+
+def test_files_of_a_leased_original_are_no_strays(ready: list[Upload], crumb: str) -> None:
+    lease = leases.acquire(ready[0].original, "resize_image")
+    assert json.loads(run_audit("--fix", "--json")) == findings()
+    leases.end(lease)
+    assert json.loads(failing_audit("--json"))["unreferenced"] == [crumb]
+
+
+@pytest.fixture
+def between_the_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Return a function that has something happen in the time between the two looks at strays."""
+
+    def happen(action: Callable[[], object]) -> None:
+        monkeypatch.setattr(time, "sleep", lambda _seconds: action())
+
+    return happen
+
+
+def test_a_file_that_gets_its_row_meanwhile_is_no_stray(
+    ready: list[Upload], between_the_looks: Callable[[Callable[[], object]], None]
+) -> None:
+    rows = list(Rendition.objects.filter(original=ready[0].original))
+    Rendition.objects.filter(original=ready[0].original).delete()
+    between_the_looks(lambda: Rendition.objects.bulk_create(rows))
+    assert json.loads(run_audit("--fix", "--json"))["unreferenced"] == []
+
+
+def test_a_file_that_is_gone_meanwhile_is_no_stray(
+    ready: list[Upload], between_the_looks: Callable[[Callable[[], object]], None]
+) -> None:
+    write("originals/ab/.part", b"being written")
+    between_the_looks(lambda: default_storage.delete("originals/ab/.part"))
+    assert json.loads(run_audit("--fix", "--json")) == findings()
+
+
+@on_disk_and_s3
+def test_a_file_that_is_being_written_is_no_stray(
+    ready: list[Upload],
+    between_the_looks: Callable[[Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audit, "_SETTLE", 60)
+    between_the_looks(lambda: None)
+    write("originals/ab/.part", b"being written")
+    assert json.loads(run_audit("--fix", "--json")) == findings()
+    if (root := Path(django_settings.MEDIA_ROOT) / "originals/ab/.part").exists():
+        os.utime(root, (0, 0))
+        assert json.loads(run_audit("--fix", "--json"))["fixed"] == ["originals/ab/.part"]
+
+
+def test_what_is_rendered_anew_meanwhile_is_not_missing(
+    ready: list[Upload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, read_digest = rendition_key(ready[0]), audit._stored_digest
+
+    def render_anew_first(key: str) -> str | None:
+        if key == old and default_storage.exists(old):
+            write("renditions/anew", read(old))
+            Rendition.objects.filter(key=old).update(key="renditions/anew")
+            default_storage.delete(old)
+        return read_digest(key)
+
+    monkeypatch.setattr(audit, "_stored_digest", render_anew_first)
+    assert json.loads(run_audit("--json")) | {"checked": FILES} == findings()
+
+
+def test_a_deleted_upload_is_no_stray_until_it_is_collected(ready: list[Upload], owner: User) -> None:
+    services.delete_upload(upload=ready[0])
+    assert json.loads(run_audit("--fix", "--json")) == findings()
+    Upload.objects.filter(pk=ready[0].pk).update(deleted_at=timezone.now() - timedelta(days=1))
+    Original.objects.update(created_at=timezone.now() - timedelta(days=1))
+    collector.collect()
+    assert json.loads(run_audit("--fix", "--json")) == findings(checked=FILES - FILES_AN_ORIGINAL)
+
+
+def test_the_markers_of_a_fresh_clone_stay(ready: list[Upload]) -> None:
+    for folder in ("originals", "renditions"):
+        write(f"{folder}/.gitkeep", b"")
+    assert json.loads(run_audit("--fix", "--json")) == findings()
+
+
+def test_a_storage_that_is_away_is_told(ready: list[Upload]) -> None:
+    path = Path(default_storage.path(original_key(ready[0].original.content_hash)))
+    path.unlink()
+    path.mkdir()
+    before = list(Rendition.objects.values())
+    with pytest.raises(CommandError, match=r"The storage failed: .*Is a directory"):
+        run_audit("--fix")
+    assert list(Rendition.objects.values()) == before
+    path.rmdir()

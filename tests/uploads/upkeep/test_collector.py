@@ -1,0 +1,146 @@
+"""The collector: what nobody has any more goes, and nothing else."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from processing import leases
+from processing.models import Lease, Original, Rendition
+from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
+from uploads import completion, services
+from uploads.models import Event, Upload
+from uploads.upkeep.collector import collect
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def incoming(settings: Any, tmp_path: Path) -> Path:
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    return tmp_path
+
+
+def age(by: timedelta) -> None:
+    """Move everything into the past."""
+    for original in Original.objects.all():
+        Original.objects.filter(pk=original.pk).update(created_at=original.created_at - by)
+    for upload in Upload.objects.exclude(deleted_at=None):
+        Upload.objects.filter(pk=upload.pk).update(deleted_at=(upload.deleted_at or timezone.now()) - by)
+
+
+def test_after_its_grace_a_deleted_upload_and_its_files_are_gone(send: Send) -> None:
+    upload = send()
+    completion.run_here(upload)
+    services.delete_upload(upload=upload)
+    assert collect() == 0
+    assert len(stored_keys()) == 11
+    age(HOUR)
+    assert collect() == 1
+    assert stored_keys() == set()
+    assert not any(model.objects.exists() for model in (Upload, Original, Rendition))
+    assert Event.objects.filter(name="upload.deleted", upload=None).exists()
+    assert collect() == 0
+
+
+def test_what_is_in_use_stays(send: Send) -> None:
+    completion.run_here(send())
+    age(HOUR)
+    assert collect() == 0
+    assert_storage_matches_rows()
+    assert Original.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "expires_in", "stays"),
+    [
+        ("ready", -HOUR, False),
+        ("ready", HOUR, True),
+        ("ready", None, False),
+        ("processing", -HOUR, True),
+        ("processing", None, True),
+    ],
+)
+def test_a_lease_that_nobody_holds_or_waits_for_goes(
+    send: Send, status: str, expires_in: timedelta | None, stays: bool
+) -> None:
+    upload = send()
+    Upload.objects.update(status=status)
+    lease = leases.acquire(upload.original, "resize_image")
+    Lease.objects.update(expires_at=expires_in and timezone.now() + expires_in)
+    collect()
+    assert Lease.objects.filter(pk=lease.pk).exists() == stays
+
+
+def test_a_shared_original_stays_until_the_last_upload_goes(send: Send, stranger: User) -> None:
+    first, last = send(), send(by=stranger)
+    completion.run_here(first)
+    for upload, removed in [(first, 0), (last, 1)]:
+        services.delete_upload(upload=upload)
+        age(HOUR)
+        assert collect() == removed
+        assert_storage_matches_rows()
+    assert stored_keys() == set()
+
+
+def test_an_original_that_just_came_is_given_time(send: Send) -> None:
+    send().delete()
+    assert collect() == 0
+    age(HOUR)
+    assert collect() == 1
+
+
+def test_a_storage_that_is_away_leaves_it_for_later_and_the_others_go(
+    send: Send, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = send(), send(make_image(seed=90))
+    for upload in (stuck, other):
+        services.delete_upload(upload=upload)
+    age(HOUR)
+    delete = default_storage.delete
+
+    def refuse_one(name: str) -> None:
+        if stuck.original.content_hash in name:
+            raise OSError("Input/output error")
+        delete(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(default_storage, "delete", refuse_one)
+        assert collect() == 1
+    assert Original.objects.get() == stuck.original
+    assert_storage_matches_rows()
+    assert collect() == 1
+    assert stored_keys() == set()
+
+
+def test_a_file_that_is_gone_already_is_no_obstacle(send: Send) -> None:
+    upload = send()
+    services.delete_upload(upload=upload)
+    age(HOUR)
+    default_storage.delete(next(iter(stored_keys())))
+    assert collect() == 1
+
+
+def test_what_a_killed_process_had_begun_to_receive_goes_after_a_day(incoming: Path) -> None:
+    old, new = incoming / "old.upload", incoming / "new.upload"
+    for path in (old, new):
+        path.write_bytes(b"half a picture")
+    day_ago = time.time() - 25 * 3600
+    os.utime(old, (day_ago, day_ago))
+    collect()
+    assert list(incoming.iterdir()) == [new]
+
+
+def test_a_file_that_vanishes_meanwhile_is_no_obstacle(incoming: Path, send: Send) -> None:
+    # As an upload that was received between the look at the folder and the look at the file.
+    (incoming / "vanished.upload").symlink_to(incoming / "nowhere")
+    send().delete()
+    age(HOUR)
+    assert collect() == 1

@@ -1,0 +1,283 @@
+"""Strays: what a crash has left goes, what is in use or about to be stays."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.test import Client
+from django.utils import timezone
+
+from processing import leases, originals
+from processing.fingerprint import original_key
+from processing.models import Original, Rendition
+from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
+from tests.processing.processes import ROOT, environment
+from uploads import completion, services
+from uploads.models import Upload
+from uploads.upkeep import collector, orphans
+
+pytestmark = pytest.mark.django_db
+PART = "0123456789abcdef.part"
+
+
+@pytest.fixture
+def ready(send: Send) -> Upload:
+    """Return an upload that is ready."""
+    upload = send()
+    completion.run_here(upload)
+    upload.refresh_from_db()
+    return upload
+
+
+def write(key: str, data: bytes = b"left over", *, hours: float = 2) -> str:
+    """Store a file that was last written to some hours ago; return its key."""
+    default_storage.save(key, ContentFile(data))
+    path = default_storage.path(key)
+    written_at = time.time() - hours * 3600
+    os.utime(path, (written_at, written_at))
+    return key
+
+
+def folder_of(original: Original) -> str:
+    return f"renditions/{original.public_key[:2]}/{original.public_key}"
+
+
+def age_everything() -> None:
+    """Let two hours go by for every file."""
+    for key in stored_keys():
+        path = default_storage.path(key)
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+
+
+def collect() -> None:
+    """Do what the collector does once the grace is over."""
+    Original.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    collector.collect()
+
+
+def test_what_nobody_names_goes_and_what_is_in_use_stays(ready: Upload) -> None:
+    age_everything()
+    before = stored_keys()
+    folder = folder_of(ready.original)
+    for key in (
+        "originals/ab/stray",
+        f"originals/ab/.{PART}",
+        f"originals/zz/{ready.original.content_hash}",
+        "renditions/stray",
+        f"renditions/ab/{'0' * 40}/thumb-0123456789abcdef.webp",
+        f"{folder}/.{PART}",
+        f"{folder}/thumb-0123456789abcdef.webp",
+    ):
+        write(key)
+    assert orphans.remove_old() == 7
+    assert stored_keys() == before
+    assert orphans.remove_old() == 0
+    assert_storage_matches_rows()
+
+
+def test_what_is_young_is_left_alone(ready: Upload) -> None:
+    write("originals/ab/stray", hours=0.9)
+    assert orphans.remove_old() == 0
+    assert "originals/ab/stray" in stored_keys()
+
+
+@pytest.mark.parametrize("busy", ["unfinished", "leased"])
+def test_what_a_worker_may_be_about_to_name_is_left_alone(ready: Upload, busy: str) -> None:
+    key = write(f"{folder_of(ready.original)}/thumb-0123456789abcdef.webp")
+    lease = leases.acquire(ready.original, "resize_image") if busy == "leased" else None
+    Upload.objects.update(status="ready" if lease else "processing")
+    assert orphans.remove_old() == 0
+    assert key in stored_keys()
+    Upload.objects.update(status="ready")
+    if lease:
+        leases.end(lease)
+    assert orphans.remove_old() == 1
+
+
+def test_many_are_compared_a_few_at_a_time(
+    ready: Upload, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    monkeypatch.setattr(orphans, "_BATCH", 4)
+    keys = {write(f"originals/{number:02}/stray") for number in range(9)}
+    with django_assert_max_num_queries(20):
+        assert set(orphans.find()) == keys
+
+
+@pytest.mark.parametrize("lost", ["the database", "a day of it"])
+def test_a_database_that_knows_too_little_costs_no_file(
+    ready: Upload, lost: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if lost == "the database":
+        Upload.objects.all().delete()
+        Original.objects.all().delete()
+    else:
+        monkeypatch.setattr(orphans, "_MOST", 3)
+        Rendition.objects.filter(preset__in=["small", "large"]).delete()
+    age_everything()
+    before = stored_keys()
+    assert orphans.remove_old() == 0
+    assert stored_keys() == before
+    assert "is this the right database?" in caplog.text
+
+
+def test_a_storage_that_is_away_leaves_them_for_another_day(
+    ready: Upload, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_folder: str) -> Iterator[Any]:
+        yield "originals/ab/stray", 0.0
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(default_storage, "walk", refuse)
+    assert orphans.remove_old() == 0
+    assert "Input/output error" in caplog.text
+
+
+def test_a_file_that_is_being_written_is_served_to_nobody(ready: Upload, client: Client) -> None:
+    key = write(f"{folder_of(ready.original)}/.{PART}", hours=0)
+    assert client.get(f"/{key}").status_code == 404
+    assert client.get(f"/media/{key}").status_code == 404
+
+
+# --- Originals ----------------------------------------------------------------------------
+
+
+KILLED = """
+import os, signal, sys
+import django
+django.setup()
+from django.contrib.auth.models import User
+from uploads import services
+from uploads.receiving.form import HashedFile
+services._create = lambda *_arguments, **_options: os.kill(os.getpid(), signal.SIGKILL)
+data = sys.stdin.buffer.read()
+file = HashedFile("photo.jpg", "image/jpeg", len(data), None)
+file.write(data)
+file.seek(0)
+file.content_hash = sys.argv[1]
+services.receive_upload(owner=User.objects.get(), file=file)
+"""
+
+
+@pytest.fixture
+def orphan(ready: Upload, make_image: MakeImage, make_file: MakeFile) -> tuple[str, bytes]:
+    """Return content hash and bytes of an original that was stored two hours ago, and got no row."""
+    data = make_image(seed=7)
+    content_hash = make_file(data).content_hash
+    write(original_key(content_hash), data)
+    return content_hash, data
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_web_process_had_stored_goes(
+    ready: Upload, make_image: MakeImage, tmp_path: Path
+) -> None:
+    data = make_image(seed=7)
+    before = stored_keys()
+    content_hash = "ab" * 32
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, content_hash],
+        input=data,
+        cwd=ROOT,
+        env={**environment(), "VAR_DIR": str(tmp_path)},
+        check=False,
+        timeout=60,
+    )
+    assert process.returncode == -9
+    assert stored_keys() - before == {original_key(content_hash)}
+    assert orphans.remove_old() == 0
+    age_everything()
+    assert orphans.remove_old() == 1
+    collect()
+    assert stored_keys() == before
+    assert Original.objects.get() == ready.original
+
+
+def test_an_orphan_that_is_sent_again_is_kept(orphan: tuple[str, bytes], send: Send, ready: Upload) -> None:
+    orphans.remove_old()
+    upload = send(orphan[1])
+    assert (upload.original.format, upload.original.byte_size) == ("jpeg", len(orphan[1]))
+    assert (upload.original.width, upload.original.height) == (600, 400)
+    collect()
+    completion.run_here(upload)
+    assert_storage_matches_rows()
+
+
+def test_an_orphan_that_nobody_can_send_goes_at_once(ready: Upload) -> None:
+    before = stored_keys()
+    write(f"originals/ab/{'ab' * 32}", b"no picture")
+    assert orphans.remove_old() == 1
+    assert stored_keys() == before
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object]], None]:
+    """Return a function that has something happen right before or after the sender stores its bytes."""
+    store = originals.store
+
+    def happen(when: str, action: Callable[[], object]) -> None:
+        def store_then(**arguments: Any) -> None:
+            monkeypatch.setattr(originals, "store", store)
+            if when == "before":
+                action()
+            store(**arguments)
+            if when == "after":
+                action()
+
+        monkeypatch.setattr(originals, "store", store_then)
+
+    return happen
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_orphan_that_is_being_sent_again_is_kept(
+    when: str,
+    orphan: tuple[str, bytes],
+    send: Send,
+    meanwhile: Callable[[str, Callable[[], object]], None],
+) -> None:
+    meanwhile(when, orphans.remove_old)
+    send(orphan[1])
+    collect()
+    assert original_key(orphan[0]) in stored_keys()
+    assert Upload.objects.filter(original__content_hash=orphan[0]).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_who_stored_before_the_orphan_went_stores_again(
+    orphan: tuple[str, bytes],
+    send: Send,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[str, Callable[[], object]], None],
+) -> None:
+    meanwhile("before", orphans.remove_old)
+    create = services._create
+
+    def create_later(*arguments: Any, **options: Any) -> Upload | None:
+        monkeypatch.setattr(services, "_create", create)
+        collect()
+        assert original_key(orphan[0]) not in stored_keys()
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(services, "_create", create_later)
+    send(orphan[1])
+    assert original_key(orphan[0]) in stored_keys()
+
+
+def test_a_rendition_that_is_rendered_meanwhile_is_kept(ready: Upload) -> None:
+    key = Rendition.objects.filter(preset="thumb").values_list("key", flat=True)[0]
+    Rendition.objects.filter(key=key).delete()
+    age_everything()
+    assert list(orphans.find(age=3600)) == [key]
+    services.prepare_again(uploads=[ready], force=False, presets=(), bulk=False)
+    completion.run_here(ready)
+    orphans.remove(key)
+    assert_storage_matches_rows()

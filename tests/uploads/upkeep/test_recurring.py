@@ -1,0 +1,65 @@
+"""What beat starts, and that it is really set to do so."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from uploads.models import Heartbeat
+from uploads.upkeep import collector, orphans, recurring, sweeper
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_sweep_leaves_a_sign_and_sweeps(monkeypatch: pytest.MonkeyPatch, stopped_clock: datetime) -> None:
+    sweeps: list[int] = []
+    monkeypatch.setattr(sweeper, "sweep", lambda: sweeps.append(1))
+    for _ in range(2):
+        recurring.sweep()
+        assert Heartbeat.objects.get(name="sweep").at == stopped_clock
+    assert sweeps == [1, 1]
+
+
+def test_collect_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    collections: list[int] = []
+    monkeypatch.setattr(collector, "collect", lambda: collections.append(1))
+    recurring.collect()
+    assert collections == [1]
+
+
+def test_strays_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    removals: list[int] = []
+    monkeypatch.setattr(orphans, "remove_old", lambda: removals.append(1))
+    recurring.remove_strays()
+    assert removals == [1]
+
+
+def test_ended_sessions_go() -> None:
+    for age in (timedelta(days=-1), timedelta(days=1)):
+        session = SessionStore()
+        session.set_expiry(timezone.now() + age)
+        session.save()
+    recurring.clear_sessions()
+    assert Session.objects.get().expire_date > timezone.now()
+
+
+def test_beat_starts_tasks_that_exist_on_a_queue_of_their_own() -> None:
+    schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
+    names = {entry["task"] for entry in schedule.values()}
+    ours = ("sweep", "collect", "remove_strays", "clear_sessions", "recount_quotas")
+    assert names == {f"uploads.recurring.{name}" for name in ours}
+    for name in names:
+        assert name in current_app.tasks
+        assert current_app.amqp.router.route({}, name)["queue"].name == "maintenance"
+
+
+def test_beat_sweeps_as_soon_as_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(recurring, "publish", lambda message: published.append(message.task))
+    recurring.sweep_at_once()
+    assert published == ["uploads.recurring.sweep"]

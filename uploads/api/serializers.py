@@ -1,0 +1,235 @@
+"""Uploads as JSON."""
+
+from math import isfinite
+from typing import Any, ClassVar
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from processing.models import Focus, Rendition
+from processing.presets import Point
+from uploads.models import Delivery, Preferences, Step, Upload
+from uploads.receiving.quotas import Usage
+from uploads.serving import links
+
+
+class PlaceholderSerializer(serializers.Serializer[Any]):
+    """What can be shown before the thumbnail is there."""
+
+    thumbhash = serializers.CharField(help_text="ThumbHash, base64")
+    color = serializers.CharField(help_text="dominant colour, #rrggbb")
+
+
+class PointSerializer(serializers.Serializer[Any]):
+    """A place in the upright picture."""
+
+    x = serializers.FloatField(min_value=0, max_value=1, help_text="from the left")
+    y = serializers.FloatField(min_value=0, max_value=1, help_text="from the top")
+
+
+@extend_schema_field(PointSerializer)
+class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
+    """Where the owner wants crops to look."""
+
+    default_error_messages: ClassVar = {"invalid": "Give x and y, each 0 to 1, or null."}
+
+    def to_internal_value(self, data: Any) -> Point:
+        """Return the point."""
+        point = PointSerializer(data=data)
+        # A number that is none lies nowhere, and no limit keeps it out.
+        if not point.is_valid() or not all(map(isfinite, point.validated_data.values())):
+            self.fail("invalid")
+        return point.validated_data["x"], point.validated_data["y"]
+
+    def to_representation(self, focus: Focus) -> dict[str, float]:
+        """Return the point as it is kept, in thousandths."""
+        return dict(zip(("x", "y"), focus.place, strict=True))
+
+
+class MetadataSerializer(serializers.Serializer[Any]):
+    """What was found in the file beside its pixels."""
+
+    camera = serializers.CharField(help_text="make and model; empty where it is not told")
+    profile = serializers.CharField(help_text="description of the embedded ICC profile; empty without one")
+    frames = serializers.IntegerField(help_text="1 for a still picture")
+    gps = serializers.BooleanField(help_text="whether a position is told")
+    taken_at = serializers.CharField(
+        allow_null=True, help_text="the camera's clock as ISO 8601, without a zone; null where it is not told"
+    )
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Why an upload has failed."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """One step of the chain."""
+
+    name = serializers.ChoiceField(Step.Name.choices)
+    state = serializers.ChoiceField(["waiting", "running", "done", "failed"])
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class RenditionSerializer(serializers.ModelSerializer[Rendition]):
+    """A rendition with its permanent address."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Rendition
+        fields = ("preset", "format", "url", "width", "height", "byte_size")
+
+    def get_url(self, rendition: Rendition) -> str:
+        """Return the absolute permanent address."""
+        path = links.rendition_path(self.context["upload"], rendition)
+        return str(self.context["request"].build_absolute_uri(path))
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    """An upload as its owner sees it."""
+
+    content_hash = serializers.CharField(source="original.content_hash", read_only=True)
+    format = serializers.CharField(source="original.format", read_only=True)
+    width = serializers.IntegerField(source="original.width", read_only=True)
+    height = serializers.IntegerField(source="original.height", read_only=True)
+    byte_size = serializers.IntegerField(source="original.byte_size", read_only=True)
+    error = serializers.SerializerMethodField()
+    placeholder = serializers.SerializerMethodField()
+    metadata = serializers.SerializerMethodField()
+    focus = FocusField(allow_null=True, required=False)
+    duplicate = serializers.SerializerMethodField()
+    steps = serializers.SerializerMethodField()
+    renditions = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+    image_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upload
+        fields = (
+            "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
+            "created_at", "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate",
+            "steps", "renditions", "url", "image_url",
+        )  # fmt: skip
+        read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
+
+    @extend_schema_field(ErrorSerializer(allow_null=True))
+    def get_error(self, upload: Upload) -> dict[str, str] | None:
+        """Return why it has failed."""
+        if upload.status != Upload.Status.FAILED:
+            return None
+        return {"code": upload.error_code, "detail": upload.failure}
+
+    @extend_schema_field(PlaceholderSerializer(allow_null=True))
+    def get_placeholder(self, upload: Upload) -> dict[str, str] | None:
+        """Return the placeholder, once this upload's own first step has found it."""
+        if not upload.thumbnails_ready_at:
+            return None
+        return {"thumbhash": upload.original.thumbhash, "color": upload.original.color}
+
+    @extend_schema_field(MetadataSerializer(allow_null=True))
+    def get_metadata(self, upload: Upload) -> dict[str, Any] | None:
+        """Return what was found in the file, once this upload's own first step has looked."""
+        return upload.original.metadata if upload.thumbnails_ready_at else None
+
+    def get_duplicate(self, upload: Upload) -> bool:
+        """Tell whether this very request sent what was there already."""
+        return bool(self.context.get("duplicate", False))
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_steps(self, upload: Upload) -> list[dict[str, Any]]:
+        """Return the steps of the chain in their order."""
+        rows = {step.name: step for step in upload.steps.all()}
+        return [dict(StepSerializer(_step(upload, name, rows.get(name))).data) for name in Step.Name]
+
+    @extend_schema_field(RenditionSerializer(many=True))
+    def get_renditions(self, upload: Upload) -> Any:
+        """Return what is rendered so far, smallest first."""
+        context = {**self.context, "upload": upload}
+        return RenditionSerializer(upload.shown_renditions(), many=True, context=context).data
+
+    def get_url(self, upload: Upload) -> str:
+        """Return the absolute address of this JSON."""
+        return self._absolute(reverse("api:upload-detail", args=[upload.pk]))
+
+    def get_image_url(self, upload: Upload) -> str:
+        """Return the absolute address of the picture, in a middling size."""
+        return self._absolute(links.picture_path(upload, links.main_preset()))
+
+    def _absolute(self, path: str) -> str:
+        return str(self.context["request"].build_absolute_uri(path))
+
+
+class NewUploadSerializer(serializers.Serializer[Any]):
+    """What is sent to make an upload."""
+
+    file = serializers.FileField(allow_empty_file=True, max_length=None)
+    visibility = serializers.ChoiceField(Upload.Visibility.choices, default=Upload.Visibility.UNLISTED)
+
+
+def _step(upload: Upload, name: str, row: Step | None) -> dict[str, Any]:
+    started_at, finished_at = (row.started_at, row.finished_at) if row else (None, None)
+    if finished_at:
+        state = "done"
+    elif upload.status == Upload.Status.FAILED and started_at:
+        state = "failed"
+    else:
+        state = "running" if started_at else "waiting"
+    return {"name": name, "state": state, "started_at": started_at, "finished_at": finished_at}
+
+
+class NoticeSerializer(serializers.ModelSerializer[Delivery]):
+    """A notice as its owner sees it; the upload is null once it has been purged."""
+
+    event = serializers.CharField(source="event.name", read_only=True)
+    upload = serializers.UUIDField(source="event.upload_id", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Delivery
+        fields = ("id", "subject", "event", "upload", "created_at", "read_at")
+        read_only_fields = fields
+
+
+class ReadSerializer(serializers.Serializer[Any]):
+    """Which notices have been read: all of them where no ids are given."""
+
+    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
+
+
+class UnreadSerializer(serializers.Serializer[Any]):
+    """How many notices have not been read."""
+
+    unread = serializers.IntegerField()
+
+
+class PreferencesSerializer(serializers.ModelSerializer[Preferences]):
+    """What a person has chosen."""
+
+    class Meta:
+        model = Preferences
+        fields = ("email",)
+
+
+class UsedSerializer(serializers.Serializer[Any]):
+    """How much is used of what may be."""
+
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField(allow_null=True, help_text="null where there is none")
+
+
+class QuotaSerializer(serializers.Serializer[Any]):
+    """What a person keeps, and may keep."""
+
+    images = UsedSerializer()
+    bytes = UsedSerializer()
+
+    def to_representation(self, usage: Usage) -> dict[str, dict[str, int | None]]:
+        """Return both kinds."""
+        return {
+            "images": {"used": usage.images, "limit": usage.max_images},
+            "bytes": {"used": usage.bytes, "limit": usage.max_bytes},
+        }

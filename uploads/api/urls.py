@@ -1,0 +1,27 @@
+"""Every address of the API."""
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
+
+from uploads.api.problems import not_found
+from uploads.api.views import EventStreamView, NoticeViewSet, QuotaView, SettingsView, UploadViewSet
+from uploads.api.webhooks import EndpointViewSet, WebhookDeliveryViewSet
+
+app_name = "api"
+
+router = SimpleRouter(use_regex_path=False)
+router.register("uploads", UploadViewSet, basename="upload")
+router.register("notices", NoticeViewSet, basename="notice")
+router.register("webhooks", EndpointViewSet, basename="webhook")
+router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, basename="webhook-delivery")
+
+urlpatterns = [
+    *router.urls,
+    path("events/", EventStreamView.as_view(), name="events"),
+    path("settings/", SettingsView.as_view(), name="settings"),
+    path("quota/", QuotaView.as_view(), name="quota"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+    re_path("", not_found),
+]

@@ -1,0 +1,241 @@
+"""The REST API; it translates between HTTP and the services."""
+
+import re
+import uuid
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError as InvalidValue
+from django.db import close_old_connections
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from uploads import services
+from uploads.api.serializers import (
+    NewUploadSerializer,
+    NoticeSerializer,
+    PreferencesSerializer,
+    QuotaSerializer,
+    ReadSerializer,
+    UnreadSerializer,
+    UploadSerializer,
+)
+from uploads.events import history
+from uploads.events.stream import follow
+from uploads.models import Delivery, Preferences, Upload
+from uploads.notices import inbox, preferences
+from uploads.receiving import quotas
+from uploads.receiving.admission import admit, is_admitted
+
+
+class NewestFirst(CursorPagination):
+    """Pages that stay the same while new rows come."""
+
+    ordering = ("-created_at", "-id")
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return one page; the place that a cursor names may be nonsense, which only the field notices."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (InvalidValue, ValueError, OverflowError):
+            raise NotFound(self.invalid_cursor_message) from None
+
+
+class UploadViewSet(
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    mixins.DestroyModelMixin,
+    viewsets.GenericViewSet[Upload],
+):
+    """A person's own uploads; anybody else's are not found."""
+
+    serializer_class = UploadSerializer
+    pagination_class = NewestFirst
+    parser_classes = (MultiPartParser, JSONParser)
+    http_method_names = ("get", "head", "options", "post", "patch", "delete")
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Upload]:
+        """Return what this person may see."""
+        uploads = Upload.objects.shown().filter(owner=cast("User", self.request.user))
+        wanted = self.request.query_params.get("status") if self.action == "list" else None
+        if wanted is None:
+            return uploads
+        if wanted not in Upload.Status.values:
+            known = {"wanted": wanted, "known": ", ".join(Upload.Status.values)}
+            raise ValidationError({"status": [_("%(wanted)r is none of %(known)s.") % known]})
+        return uploads.filter(status=wanted)
+
+    @extend_schema(parameters=[OpenApiParameter("status", enum=Upload.Status.values)])
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List uploads, newest first."""
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(
+        request={"multipart/form-data": NewUploadSerializer},
+        responses={201: UploadSerializer, 200: UploadSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Send an image: 201, or 200 where the same person had sent the same bytes before."""
+        sent = NewUploadSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        if not is_admitted(request):
+            admit(request, byte_size=sent.validated_data["file"].size)
+        received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
+        context = {**self.get_serializer_context(), "duplicate": received.duplicate}
+        body = UploadSerializer(received.upload, context=context).data
+        answer = status.HTTP_200_OK if received.duplicate else status.HTTP_201_CREATED
+        return Response(body, status=answer, headers={"Location": body["url"]})
+
+    def perform_update(self, serializer: Any) -> None:
+        """Change what may be changed."""
+        changes, upload = serializer.validated_data, serializer.instance
+        if "visibility" in changes:
+            services.update_upload(upload=upload, visibility=changes["visibility"])
+        if "focus" in changes:
+            services.set_focus(upload=upload, point=changes["focus"])
+        serializer.instance = self.get_object()
+
+    def perform_destroy(self, instance: Upload) -> None:
+        """Delete an upload."""
+        services.delete_upload(upload=instance)
+
+    @extend_schema(request=None, responses={202: UploadSerializer})
+    @action(detail=True, methods=["post"])
+    def reprocess(self, request: Request, pk: str | None = None) -> Response:
+        """Render again what is missing, stale or failed."""
+        upload = self.get_object()
+        services.reprocess(uploads=[upload])
+        return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses=UploadSerializer)
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, pk: uuid.UUID) -> Response:
+        """Take a deletion back, as long as the upload has not been purged."""
+        if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
+            raise NotFound
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+class EventStreamRenderer(JSONRenderer):
+    """Let a client ask for a stream; what goes wrong before it begins is JSON, as everywhere."""
+
+    media_type = "text/event-stream"
+
+
+class EventStreamView(APIView):
+    """A person's events as they happen."""
+
+    renderer_classes = (EventStreamRenderer, JSONRenderer)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER),
+            OpenApiParameter("last_event_id", int, description="for a first connection, which has no header"),
+        ],
+        responses={(200, "text/event-stream"): str},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Stream events after the one that is named, or from now on."""
+        owner = cast("User", request.user).pk
+        newest = history.newest(owner_id=owner)
+        last = _last_event_id(request)
+        stream = follow(owner_id=owner, after=newest if last is None else min(last, newest))
+        # The stream asks over a connection of its own; this thread's would stay open as long as it.
+        close_old_connections()
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingHttpResponse(stream, content_type="text/event-stream", headers=headers)
+
+
+def _last_event_id(request: Request) -> int | None:
+    text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValidationError({"last_event_id": [_("%r is no event's id.") % text]})
+    return int(text)
+
+
+class NewestNotices(NewestFirst):
+    """Pages of notices, with how many have not been read."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return one page, and count what is unread beside it."""
+        self.unread = inbox.unread_count(cast("User", request.user))
+        return super().paginate_queryset(queryset, request, view)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the page with the count."""
+        response = super().get_paginated_response(data)
+        return Response({"unread": self.unread, **response.data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the page's schema with the count."""
+        page: dict[str, Any] = super().get_paginated_response_schema(schema)
+        page["properties"] = {"unread": {"type": "integer"}, **page["properties"]}
+        return page
+
+
+class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+    """A person's own notices."""
+
+    serializer_class = NoticeSerializer
+    pagination_class = NewestNotices
+    parser_classes = (JSONParser,)
+    http_method_names = ("get", "head", "options", "post")
+
+    def get_queryset(self) -> QuerySet[Delivery]:
+        """Return what this person was told."""
+        return inbox.inbox(cast("User", self.request.user))
+
+    @extend_schema(request=ReadSerializer, responses=UnreadSerializer)
+    @action(detail=False, methods=["post"])
+    def read(self, request: Request) -> Response:
+        """Note that notices have been read, all of them or those that `ids` names."""
+        wanted = ReadSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        person = cast("User", request.user)
+        inbox.mark_read(person=person, ids=wanted.validated_data.get("ids"))
+        return Response({"unread": inbox.unread_count(person)})
+
+
+class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
+    """What a person has chosen."""
+
+    serializer_class = PreferencesSerializer
+    parser_classes = (JSONParser,)
+    http_method_names = ("get", "head", "options", "patch")
+
+    def get_object(self) -> Preferences:
+        """Return this person's choices, the defaults where nothing was chosen."""
+        person = cast("User", self.request.user)
+        return Preferences(owner=person, email=preferences.email_choice(person))
+
+    def perform_update(self, serializer: Any) -> None:
+        """Note what was chosen."""
+        serializer.instance.email = serializer.validated_data.get("email", serializer.instance.email)
+        preferences.choose_email(person=serializer.instance.owner, choice=serializer.instance.email)
+
+
+class QuotaView(APIView):
+    """How much a person keeps."""
+
+    @extend_schema(responses=QuotaSerializer)
+    def get(self, request: Request) -> Response:
+        """Return how many images and bytes are used, and of how many."""
+        return Response(QuotaSerializer(quotas.usage_of(cast("User", request.user))).data)

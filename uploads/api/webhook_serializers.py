@@ -1,0 +1,73 @@
+"""Webhooks as JSON."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from uploads.models import Delivery, Endpoint, Event, Secret
+from uploads.notices import endpoints, webhooks
+from uploads.notices.url_safety import InvalidAddress
+
+
+class SecretSerializer(serializers.ModelSerializer[Secret]):
+    """A secret that signs at present; null as its end: until it is rotated."""
+
+    secret = serializers.CharField(source="value")
+
+    class Meta:
+        model = Secret
+        fields = ("secret", "created_at", "expires_at")
+
+
+class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
+    """An endpoint as its owner sees it."""
+
+    events = serializers.ListField(
+        child=serializers.ChoiceField([(name.value, name.label) for name in Event.OF_UPLOADS]),
+        required=False,
+        help_text="the events that are sent; all where there is none",
+    )
+    enabled = serializers.BooleanField(required=False)
+    disabled_reason = serializers.ChoiceField(
+        Endpoint.Reason.choices, allow_blank=True, read_only=True, help_text="empty while it is enabled"
+    )
+    secrets = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Endpoint
+        fields = (
+            "id", "url", "description", "events", "enabled", "created_at", "disabled_at", "disabled_reason",
+            "failing_since", "secrets",
+        )  # fmt: skip
+        read_only_fields = ("id", "created_at", "disabled_at", "disabled_reason", "failing_since")
+
+    def validate_url(self, url: str) -> str:
+        """Refuse an address that nothing can be sent to."""
+        try:
+            endpoints.check_url(url)
+        except InvalidAddress as error:
+            raise serializers.ValidationError(str(error)) from error
+        return url
+
+    @extend_schema_field(SecretSerializer(many=True))
+    def get_secrets(self, endpoint: Endpoint) -> Any:
+        """Return what signs at present, newest first."""
+        return SecretSerializer(webhooks.signing_secrets(endpoint), many=True).data
+
+
+class WebhookDeliverySerializer(serializers.ModelSerializer[Delivery]):
+    """An event on its way to an endpoint; the upload is null where there is none any more."""
+
+    event = serializers.CharField(source="event.name", read_only=True)
+    upload = serializers.UUIDField(source="event.upload_id", read_only=True, allow_null=True)
+    state = serializers.ChoiceField(["waiting", "delivered", "failed"], read_only=True)
+    error = serializers.CharField(source="last_error", read_only=True)
+
+    class Meta:
+        model = Delivery
+        fields = (
+            "id", "event", "upload", "state", "attempts", "created_at", "next_attempt_at", "delivered_at",
+            "failed_at", "status_code", "duration", "error",
+        )  # fmt: skip
+        read_only_fields = fields

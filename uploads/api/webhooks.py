@@ -1,0 +1,84 @@
+"""The REST API of webhooks; it translates between HTTP and the endpoints."""
+
+import uuid
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from uploads.api.views import NewestFirst
+from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
+from uploads.models import Delivery, Endpoint
+from uploads.notices import endpoints
+
+
+class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
+    """A person's own endpoints; anybody else's are not found."""
+
+    serializer_class = EndpointSerializer
+    pagination_class = NewestFirst
+    parser_classes = (JSONParser,)
+    http_method_names = ("get", "head", "options", "post", "patch", "delete")
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Endpoint]:
+        """Return what this person may see."""
+        return endpoints.endpoints_of(cast("User", self.request.user))
+
+    def perform_create(self, serializer: Any) -> None:
+        """Make the endpoint with its first secret."""
+        fields = dict(serializer.validated_data)
+        enabled = fields.pop("enabled", True)
+        endpoint = endpoints.add(owner=cast("User", self.request.user), **fields)
+        serializer.instance = endpoint if enabled else endpoints.change(endpoint=endpoint, enabled=False)
+
+    def perform_update(self, serializer: Any) -> None:
+        """Change what may be changed."""
+        serializer.instance = endpoints.change(endpoint=serializer.instance, **serializer.validated_data)
+
+    @extend_schema(request=None, responses={202: WebhookDeliverySerializer})
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: uuid.UUID) -> Response:
+        """Send an event that means nothing."""
+        delivery = endpoints.send_test(endpoint=self.get_object())
+        return Response(WebhookDeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses=EndpointSerializer)
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, pk: uuid.UUID) -> Response:
+        """Give the endpoint a new secret; the former one signs beside it for a day."""
+        endpoint = self.get_object()
+        endpoints.rotate(endpoint=endpoint)
+        return Response(self.get_serializer(endpoint).data)
+
+
+class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+    """What was sent to one of a person's own endpoints, and what is to be sent."""
+
+    serializer_class = WebhookDeliverySerializer
+    pagination_class = NewestFirst
+    queryset = Delivery.objects.none()
+    http_method_names = ("get", "head", "options", "post")
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Delivery]:
+        """Return the deliveries to the endpoint, if it is this person's."""
+        if getattr(self, "swagger_fake_view", False):
+            return Delivery.objects.none()
+        own = endpoints.endpoints_of(cast("User", self.request.user))
+        endpoint = get_object_or_404(own, pk=self.kwargs["webhook"])
+        return endpoint.deliveries.select_related("event", "endpoint")
+
+    @extend_schema(request=None, responses={202: WebhookDeliverySerializer})
+    @action(detail=True, methods=["post"])
+    def resend(self, request: Request, webhook: uuid.UUID, pk: uuid.UUID) -> Response:
+        """Send an event again under the same id, with all attempts before it."""
+        endpoints.send_again(delivery=self.get_object())
+        return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)

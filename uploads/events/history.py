@@ -1,0 +1,83 @@
+"""The upload's history: each event is recorded once, in the transaction that makes it true."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from django.utils import timezone
+
+from uploads.events import wakeups
+from uploads.models import Event, Step, Upload
+
+# The names of all events.
+NAMES = tuple(name.value for name in Event.Name)
+
+
+def after(*, owner_id: int, event_id: int) -> QuerySet[Event]:
+    """Return a person's events after this one, in their order."""
+    return Event.objects.filter(owner=owner_id, pk__gt=event_id).order_by("pk")
+
+
+def newest(*, owner_id: int) -> int:
+    """Return the id of a person's newest event, 0 where there is none."""
+    return Event.objects.filter(owner=owner_id).aggregate(newest=Max("pk"))["newest"] or 0
+
+
+@transaction.atomic(savepoint=False)
+def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
+    """Record an event; return None where it has been recorded before.
+
+    What may happen over and over is recorded each time.
+    """
+    keep_order([upload.owner_id])
+    data = {"id": str(upload.pk), "filename": upload.filename, **data}
+    fields = {"owner_id": upload.owner_id, "data": data}
+    if name in Event.REPEATED:
+        event, created = Event.objects.create(upload=upload, name=name, **fields), True
+    else:
+        event, created = Event.objects.get_or_create(upload=upload, name=name, defaults=fields)
+    if not created:
+        return None
+    _tell(event)
+    return event
+
+
+@transaction.atomic(savepoint=False)
+def record_of_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
+    """Record what happened to a webhook of a person."""
+    keep_order([owner.pk])
+    event = Event.objects.create(owner=owner, name=name, data=data)
+    _tell(event)
+    return event
+
+
+def begin_step(uploads: list[Upload], name: str) -> None:
+    """Note that a step has started for these uploads; a repeated start counts from now."""
+    Step.objects.bulk_create(
+        [Step(upload=upload, name=name, started_at=timezone.now()) for upload in uploads],
+        update_conflicts=True,
+        unique_fields=["upload", "name"],
+        update_fields=["started_at", "finished_at"],
+    )
+
+
+def end_step(uploads: list[Upload], name: str) -> None:
+    """Note that a step has finished for these uploads."""
+    Step.objects.filter(upload__in=uploads, name=name).update(finished_at=timezone.now())
+
+
+def keep_order(owner_ids: Iterable[int]) -> None:
+    """Let nobody else record events of these people until the transaction ends.
+
+    Ids are given before a commit. Without this an event could appear after one with a higher
+    id, and a stream that has sent the latter would miss it. All people are locked in one order.
+    """
+    owners = User.objects.filter(pk__in=set(owner_ids))
+    list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+
+
+def _tell(event: Event) -> None:
+    transaction.on_commit(partial(wakeups.tell, event.owner_id))

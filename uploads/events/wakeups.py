@@ -1,0 +1,32 @@
+"""Hints over Redis that a person has new events: streams look at once instead of a little later."""
+
+from functools import partial
+
+from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from uploads.circuit_breaker import Pause
+
+CHANNEL = "darkroom:events"
+# Seconds for which Redis may take: whoever waits for an answer waits for this.
+_TIME = 0.5
+# Seconds without asking again after a failure.
+_PAUSE = 5.0
+
+
+class _Hints:
+    """Publish owners' ids, and leave it for a while when Redis is away."""
+
+    def __init__(self, url: str) -> None:
+        once = Retry(NoBackoff(), 0)
+        self._redis = Redis.from_url(url, socket_timeout=_TIME, socket_connect_timeout=_TIME, retry=once)
+        self._pause = Pause(_PAUSE, complaint="A hint of a new event was not sent")
+
+    def tell(self, owner_id: int) -> None:
+        """Say that this person has new events; nothing depends on its arriving."""
+        self._pause.ask(partial(self._redis.publish, CHANNEL, owner_id), otherwise=0)
+
+
+tell = _Hints(settings.REDIS_URL).tell

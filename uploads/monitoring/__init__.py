@@ -1,0 +1,1 @@
+"""Whether the system is well, and its numbers."""

@@ -1,0 +1,104 @@
+"""Whether the system is alive and ready, and its figures for Prometheus."""
+
+import ipaddress
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from processing.models import Original, Rendition
+from uploads import broker
+from uploads.broker import BrokerAway
+from uploads.monitoring import readiness, statistics
+
+# What proxies add to a request.
+_PASSED_ON = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer as long as the process can."""
+    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Tell whether everything an upload needs answers: 200, or 503 and what does not."""
+    problems = readiness.look().problems
+    ready = not any(problems.values())
+    return JsonResponse(
+        {"ready": ready, "checks": {name: problem or "ok" for name, problem in problems.items()}},
+        status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer staff, and Prometheus: by its token, or on this machine where there is none."""
+    trusted = _has_token(request) if settings.METRICS_TOKEN else _is_local(request)
+    if not (trusted or request.user.is_staff):
+        raise Http404
+    registry = CollectorRegistry()
+    registry.register(_Figures())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Figures(Collector):
+    """What the database and the broker know, asked at each scrape: the same from every process."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _labelled("darkroom_uploads", "Uploads by status.", "status", statistics.uploads_by_status())
+        yield _oldest_waiting()
+        yield _labelled("darkroom_queue_depth", "Messages waiting, by queue.", "queue", _queue_depths())
+        yield _gauge("darkroom_originals", "Originals stored.", Original.objects.count())
+        yield _gauge("darkroom_renditions", "Renditions stored.", Rendition.objects.count())
+        waiting = sum(notices.waiting for notices in statistics.notices())
+        yield _gauge("darkroom_deliveries_waiting", "Notices not delivered yet.", waiting)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _labelled(name: str, documentation: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _oldest_waiting() -> Metric:
+    oldest = statistics.oldest_waiting_at()
+    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    return _gauge("darkroom_oldest_waiting_seconds", "Age of the oldest unfinished upload.", age)
+
+
+def _queue_depths() -> dict[str, int]:
+    """Return the depths, none where the broker is away: unknown is not 0."""
+    try:
+        return broker.queue_depths()
+    except BrokerAway:
+        return {}
+
+
+def _has_token(request: HttpRequest) -> bool:
+    return constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}")
+
+
+def _is_local(request: HttpRequest) -> bool:
+    """Tell whether a request was made on this machine, and not passed on by a proxy that runs on it."""
+    if any(name.startswith(_PASSED_ON) for name in request.META):
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False

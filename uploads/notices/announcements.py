@@ -1,0 +1,63 @@
+"""What happens is recorded once, and told to everybody who wants to know of it, in one transaction."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext, override
+
+from uploads.events import history
+from uploads.models import Delivery, Event, Preferences, Upload
+from uploads.notices import outbox, webhooks
+from uploads.notices.preferences import email_choice, language_of
+
+# The events that people are told of.
+_NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED)
+
+
+@transaction.atomic(savepoint=False)
+def announce(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
+    """Record an event of an upload with its notices; return None where it has been recorded before.
+
+    The notices are delivered once the transaction has committed.
+    """
+    event = history.record(upload, name, **data)
+    if event is not None:
+        webhooks.create_deliveries(event)
+        _tell_owner(event)
+    return event
+
+
+@transaction.atomic(savepoint=False)
+def announce_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
+    """Record what happened to a webhook of a person, with its notices."""
+    event = history.record_of_webhook(owner=owner, name=name, data=data)
+    _tell_owner(event)
+    return event
+
+
+def _tell_owner(event: Event) -> None:
+    if event.name not in _NOTICED:
+        return
+    with override(language_of(event.owner)):
+        subject = _subject(event)
+    Delivery.objects.create(
+        event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=timezone.now()
+    )
+    choice = email_choice(event.owner)
+    if event.owner.email and choice != Preferences.Email.NONE:
+        # A mail without a time is held until the batch is over.
+        held = choice == Preferences.Email.DIGEST and event.name in Event.OF_UPLOADS
+        at = None if held else timezone.now()
+        outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=at)
+
+
+def _subject(event: Event) -> str:
+    if event.name == Event.Name.WEBHOOK_DISABLED:
+        return gettext("The webhook %(url)s is disabled") % {"url": event.data["url"]}
+    # A file name may hold a line break, which no subject can.
+    filename = " ".join(event.data["filename"].split())
+    if event.name == Event.Name.READY:
+        return gettext("%(filename)s is ready") % {"filename": filename}
+    return gettext("%(filename)s could not be processed") % {"filename": filename}

@@ -1,0 +1,108 @@
+"""Mail about uploads: one for each, or one when a batch is over.
+
+A mail that is to be part of a digest is held: its row is made with its event, without a time at
+which it is sent. When the batch is over all that is held for the person gets one head, and the
+head is sent. What belongs to a digest never changes afterwards, so a mail that is sent again is
+the same mail.
+"""
+
+import smtplib
+from collections.abc import Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from uploads.models import Delivery, Event, Preferences, Upload
+from uploads.notices.preferences import email_choice
+
+# What a mail server that is away, busy or slow raises.
+MAIL_ERRORS = (smtplib.SMTPException, OSError)
+# A batch is over when nothing of it is unfinished and nothing has come for this long.
+_QUIET = timedelta(seconds=10)
+# One that does not end, for an upload is stuck or they keep coming, is told of after this long.
+_LONGEST = timedelta(hours=1)
+# How many images one mail lists.
+_LISTED = 100
+
+
+def gather() -> int:
+    """Close every batch that is over, so that its digest is due; return how many mails were held."""
+    return sum(_gather(person_id) for person_id in _whose_batch_is_over())
+
+
+def send_mail(delivery: Delivery) -> None:
+    """Send the mail of a delivery, with all that its digest has; raises what the mail server does."""
+    members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
+    subject, body = _digest(members) if len(members) > 1 else _single(delivery)
+    # The id follows from the delivery, so that a mail sent twice is recognised as one.
+    headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(settings.SITE_URL).hostname}>"}
+    EmailMessage(subject, body, to=[delivery.event.owner.email], headers=headers).send()
+
+
+def _held() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(next_attempt_at=None, delivered_at=None, failed_at=None, digest=None)
+
+
+def _whose_batch_is_over() -> list[int]:
+    now = timezone.now()
+    # Nobody waits for bulk work, and it may take hours.
+    unfinished = Upload.objects.filter(
+        owner=OuterRef("event__owner"), status__in=Upload.UNFINISHED, bulk=False, deleted_at=None
+    )
+    held = _held().order_by().values("event__owner").annotate(first=Min("created_at"), last=Max("created_at"))
+    over = held.filter(Q(first__lte=now - _LONGEST) | (Q(last__lte=now - _QUIET) & ~Exists(unfinished)))
+    return list(over.values_list("event__owner", flat=True))
+
+
+@transaction.atomic
+def _gather(person_id: int) -> int:
+    """Give all that is held for a person one head, and make it due; a second sweep finds nothing."""
+    person = User.objects.select_for_update(no_key=True).filter(pk=person_id).first()
+    if person is None:
+        return 0
+    held = list(_held().filter(event__owner=person).order_by("created_at", "pk"))
+    members = Delivery.objects.filter(pk__in=[delivery.pk for delivery in held])
+    if email_choice(person) == Preferences.Email.NONE:
+        members.delete()
+    elif held:
+        members.update(digest=held[0])
+        Delivery.objects.filter(pk=held[0].pk).update(next_attempt_at=timezone.now())
+    return len(held)
+
+
+def _single(delivery: Delivery) -> tuple[str, str]:
+    context = {"event": delivery.event, "subject": delivery.subject, "site_url": settings.SITE_URL}
+    return delivery.subject, render_to_string("uploads/mail/notice.txt", context)
+
+
+def _digest(members: Sequence[Delivery]) -> tuple[str, str]:
+    failed = [member for member in members if member.event.name == Event.Name.FAILED]
+    ready = [member for member in members if member.event.name != Event.Name.FAILED]
+    subject = _digest_subject(ready=len(ready), failed=len(failed))
+    context = {
+        "subject": subject,
+        # What asks for something to be done stands first.
+        "listed": [*failed, *ready][:_LISTED],
+        "more": max(len(members) - _LISTED, 0),
+        "site_url": settings.SITE_URL,
+    }
+    return subject, render_to_string("uploads/mail/digest.txt", context)
+
+
+def _digest_subject(*, ready: int, failed: int) -> str:
+    words = []
+    if ready:
+        words.append(ngettext("%d image is ready", "%d images are ready", ready) % ready)
+    if failed:
+        words.append(
+            ngettext("%d image could not be processed", "%d images could not be processed", failed) % failed
+        )
+    return ", ".join(words)

@@ -1,0 +1,43 @@
+"""The outbox: a notice is a row before it is a message, and goes to a worker once that row is committed."""
+
+from datetime import datetime
+from functools import partial
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+
+from uploads import broker
+from uploads.models import Delivery, Endpoint, Event
+
+# By its name: `uploads.tasks` stands above this.
+DELIVER = "uploads.tasks.deliver"
+
+
+def put(
+    *,
+    event: Event,
+    channel: Delivery.Channel,
+    subject: str,
+    endpoint: Endpoint | None = None,
+    at: datetime | None = None,
+) -> Delivery:
+    """Make a delivery that is due at a time; without a time it is held until somebody gives it one."""
+    delivery = Delivery.objects.create(
+        event=event, channel=channel, subject=subject, endpoint=endpoint, next_attempt_at=at
+    )
+    if at is not None:
+        publish_on_commit(delivery)
+    return delivery
+
+
+def publish_on_commit(delivery: Delivery) -> None:
+    """Queue a delivery once the present transaction has committed."""
+    transaction.on_commit(partial(publish, delivery))
+
+
+def publish(delivery: Delivery) -> None:
+    """Queue a delivery; one that cannot be queued now is for the sweeper."""
+    message = current_app.signature(DELIVER, kwargs={"delivery_id": str(delivery.pk)})
+    if broker.publish(message):
+        Delivery.objects.filter(pk=delivery.pk).update(queued_at=timezone.now())

@@ -1,0 +1,111 @@
+"""Webhooks after Standard Webhooks 1.0: events as signed requests to the endpoints that want them."""
+
+import json
+import secrets
+from base64 import b64encode
+from collections.abc import Iterable
+from time import monotonic
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from standardwebhooks import Webhook
+
+from processing.errors import TransientError
+from uploads.models import Delivery, Endpoint, Event, Secret
+from uploads.notices import http_client, outbox
+from uploads.notices.http_client import Answer, NoAnswer
+
+# Standard Webhooks wants 24 to 64 random bytes.
+_SECRET_BYTES = 32
+_GONE = 410
+# The statuses at which `Retry-After` has a meaning that is ours.
+_PACED = (429, 503)
+
+
+class NotTaken(TransientError):
+    """The endpoint did not take the event; `gone` where it never will, `retry_after` in seconds."""
+
+    def __init__(self, reason: str, *, gone: bool = False, retry_after: float = 0) -> None:
+        super().__init__(reason)
+        self.gone, self.retry_after = gone, retry_after
+
+
+def create_deliveries(event: Event) -> None:
+    """Make a delivery of an upload's event for each endpoint of its owner that wants it."""
+    if event.name not in Event.OF_UPLOADS:
+        return
+    for endpoint in Endpoint.objects.filter(owner=event.owner_id, disabled_at=None):
+        if not endpoint.events or event.name in endpoint.events:
+            create_delivery(event=event, endpoint=endpoint)
+
+
+def create_delivery(*, event: Event, endpoint: Endpoint) -> Delivery:
+    """Make a delivery of an event to one endpoint; it is sent once the transaction has committed."""
+    return outbox.put(
+        event=event,
+        endpoint=endpoint,
+        channel=Delivery.Channel.WEBHOOK,
+        subject=event.name,
+        at=timezone.now(),
+    )
+
+
+def send(delivery: Delivery) -> None:
+    """Send an event to its endpoint, and note on the delivery what was answered.
+
+    Raises `NotTaken`.
+    """
+    answer = _post(delivery)
+    delivery.status_code = answer.status
+    if not 200 <= answer.status < 300:
+        retry_after = answer.retry_after if answer.status in _PACED else 0
+        words = _("The endpoint answered %(status)s.") % {"status": answer.status}
+        raise NotTaken(
+            f"{words} {answer.excerpt}".strip(), gone=answer.status == _GONE, retry_after=retry_after
+        )
+
+
+def new_secret() -> str:
+    """Return a new secret, as Standard Webhooks writes them."""
+    return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def signing_secrets(endpoint: Endpoint) -> QuerySet[Secret]:
+    """Return the secrets that sign at present, newest first."""
+    return endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+
+def _post(delivery: Delivery) -> Answer:
+    assert delivery.endpoint is not None
+    body = _body(delivery.event)
+    values = signing_secrets(delivery.endpoint).values_list("value", flat=True)
+    delivery.status_code, started = None, monotonic()
+    try:
+        return http_client.post(
+            url=delivery.endpoint.url,
+            headers=_headers(delivery, body, values),
+            body=body.encode(),
+            private_allowed=settings.DARKROOM["WEBHOOK_PRIVATE_ADDRESSES"],
+        )
+    except NoAnswer as error:
+        raise NotTaken(str(error)) from error
+    finally:
+        delivery.duration = round(monotonic() - started, 3)
+
+
+def _body(event: Event) -> str:
+    """Return the same text at each attempt, in whatever order the database keeps the members."""
+    return json.dumps(event.payload(), sort_keys=True, separators=(",", ":"))
+
+
+def _headers(delivery: Delivery, body: str, values: Iterable[str]) -> dict[str, str]:
+    now = timezone.now()
+    signatures = [Webhook(value).sign(msg_id=str(delivery.pk), timestamp=now, data=body) for value in values]
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": str(delivery.pk),
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }

@@ -1,0 +1,59 @@
+"""A person's account: the API token, and how much mail they want."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+from rest_framework.authtoken.models import Token
+
+from uploads.models import Preferences
+from uploads.notices import preferences
+from uploads.pages.people import person_of
+from uploads.receiving import quotas
+
+
+def token_of(*, user: User) -> Token | None:
+    """Return a person's API token, where they have one."""
+    return Token.objects.filter(user=user).first()
+
+
+def renew_token(*, user: User) -> Token:
+    """Give a person a new API token; the former one stops working."""
+    with transaction.atomic():
+        Token.objects.filter(user=user).delete()
+        return Token.objects.create(user=user)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Show a person's account; a POST makes a new API token."""
+    person = person_of(request)
+    if request.method == "POST":
+        renew_token(user=person)
+        messages.success(request, _("The new token is ready."))
+        return redirect("account")
+    context = {
+        "usage": quotas.usage_of(person),
+        "token": token_of(user=person),
+        "email_choices": Preferences.Email.choices,
+        "email_choice": preferences.email_choice(person),
+    }
+    return render(request, "uploads/account.html", context)
+
+
+@login_required
+@require_POST
+def choose_email(request: HttpRequest) -> HttpResponse:
+    """Note how much mail a person wants."""
+    choice = request.POST.get("email", "")
+    if choice in Preferences.Email.values:
+        preferences.choose_email(person=person_of(request), choice=choice)
+        messages.success(request, _("Your choice is saved."))
+    return redirect("account")

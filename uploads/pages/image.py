@@ -1,0 +1,190 @@
+"""The page of one image: its renditions, what was found in it, what happened to it, and what can be done."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from re import sub
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_POST, require_safe
+
+from processing import conf
+from processing.models import Rendition
+from processing.presets import Point, Preset
+from uploads import services
+from uploads.events import history
+from uploads.models import Event, Upload
+from uploads.pages import gallery, listing
+from uploads.pages.people import person_of
+from uploads.serving import links, responsive
+
+
+class FocusForm(forms.Form):
+    """Where crops should look, in percent from the left and from the top."""
+
+    x = forms.FloatField(label=gettext_lazy("From the left"), min_value=0, max_value=100)
+    y = forms.FloatField(label=gettext_lazy("From the top"), min_value=0, max_value=100)
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionLine:
+    """A rendition as the page lists it: its full address, and how much smaller than the original it is."""
+
+    rendition: Rendition
+    address: str
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened: when, what, and how long it took where it took time."""
+
+    at: datetime
+    text: str
+    duration: timedelta | None = None
+
+
+@login_required
+@require_safe
+@never_cache
+@gzip_page
+def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
+    """Show an image with all that is known of it."""
+    last_event = history.newest(owner_id=person_of(request).pk)
+    upload = _own_upload(request, upload_id)
+    context = {
+        "upload": upload,
+        "original": upload.original,
+        "preset": links.main_preset() if upload.ready_at else listing.card_preset(upload),
+        "lines": [_line(request, upload, row) for row in upload.shown_renditions()],
+        "snippets": _snippets(request, upload),
+        "timeline": timeline(upload),
+        "crops": _crops(),
+        "focus": _focus(upload),
+        "found": upload.original.metadata if upload.thumbnails_ready_at else None,
+        "visibilities": Upload.Visibility.choices,
+        "last_event": last_event,
+    }
+    return render(request, "uploads/image.html", context)
+
+
+@login_required
+@require_POST
+def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse:
+    """Reprocess or delete an image, set its focal point, or change who may see it."""
+    if action not in _ACTIONS:
+        raise Http404
+    upload = _own_upload(request, upload_id)
+    _ACTIONS[action](request, upload)
+    return redirect("home") if action == "delete" else redirect("image", upload_id)
+
+
+def timeline(upload: Upload) -> list[Moment]:
+    """Return what happened to an upload, in order: its events, and its steps with their durations."""
+    moments = [
+        Moment(at=event.created_at, text=event.get_name_display())
+        for event in upload.events.exclude(name=Event.Name.READY)
+    ]
+    moments += [
+        Moment(
+            at=step.started_at,
+            text=step.get_name_display(),
+            duration=step.finished_at - step.started_at if step.finished_at else None,
+        )
+        for step in upload.steps.all()
+    ]
+    if upload.ready_at:
+        waited = upload.ready_at - upload.created_at
+        moments.append(Moment(at=upload.ready_at, text=_("ready"), duration=waited))
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+def _reprocess(request: HttpRequest, upload: Upload) -> None:
+    services.reprocess(uploads=[upload])
+    messages.success(request, _("%(name)s is processed again.") % {"name": upload.filename})
+
+
+def _delete(request: HttpRequest, upload: Upload) -> None:
+    gallery.tell_deleted(request, [upload])
+
+
+def _show_to(request: HttpRequest, upload: Upload) -> None:
+    visibility = request.POST.get("visibility")
+    if visibility in Upload.Visibility.values:
+        services.update_upload(upload=upload, visibility=visibility)
+        messages.success(request, _("Saved."))
+
+
+def _look_at(request: HttpRequest, upload: Upload) -> None:
+    """Set the focal point, or let Darkroom find it again."""
+    form = FocusForm(request.POST)
+    if "automatic" in request.POST:
+        services.set_focus(upload=upload, point=None)
+    elif form.is_valid():
+        services.set_focus(upload=upload, point=(form.cleaned_data["x"] / 100, form.cleaned_data["y"] / 100))
+    else:
+        messages.error(request, _("Say where to look with two numbers from 0 to 100."))
+        return
+    messages.success(request, _("The crops are made again."))
+
+
+_ACTIONS: dict[str, Callable[[HttpRequest, Upload], None]] = {
+    "reprocess": _reprocess,
+    "delete": _delete,
+    "visibility": _show_to,
+    "focus": _look_at,
+}
+
+
+def _own_upload(request: HttpRequest, upload_id: uuid.UUID) -> Upload:
+    return get_object_or_404(Upload.objects.shown().filter(owner=person_of(request)), pk=upload_id)
+
+
+def _line(request: HttpRequest, upload: Upload, row: Rendition) -> RenditionLine:
+    whole = upload.original.byte_size
+    return RenditionLine(
+        rendition=row,
+        address=request.build_absolute_uri(links.rendition_path(upload, row)),
+        saved=round(100 * (1 - row.byte_size / whole)) if row.byte_size < whole else 0,
+    )
+
+
+def _crops() -> list[Preset]:
+    """Return the presets that show a part of the picture only, of each shape the largest."""
+    shapes: dict[float, Preset] = {}
+    for preset in conf.presets():
+        if preset.mode == "fill" and preset.width and preset.height:
+            shapes.setdefault(round(preset.width / preset.height, 3), preset)
+    return list(shapes.values())
+
+
+def _focus(upload: Upload) -> Point:
+    """Return where its crops look, in percent."""
+    x, y = upload.focus.place if upload.focus else upload.original.focus
+    return 100 * x, 100 * y
+
+
+def _snippets(request: HttpRequest, upload: Upload) -> list[tuple[str, str]]:
+    """Return what shows the image elsewhere, each with its name: an address, HTML and Markdown."""
+    preset = conf.preset_named(links.main_preset())
+    if preset is None or not upload.ready_at:
+        return []
+    address = request.build_absolute_uri(links.picture_path(upload, preset.name))
+    picture = responsive.picture_of(
+        upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row))
+    )
+    alt = upload.filename.rpartition(".")[0] or upload.filename
+    context = {"picture": picture, "sizes": "100vw", "alt": alt, "loading": "lazy", "upload": upload}
+    html = render_to_string("uploads/picture.html", context).strip()
+    label = sub(r"([\\\[\]])", r"\\\1", " ".join(alt.split()))
+    return [("URL", address), ("HTML", html), ("Markdown", f"![{label}]({address})")]

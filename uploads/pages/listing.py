@@ -1,0 +1,121 @@
+"""Gallery: which of a person's images a page shows, in which order, and where the next ones begin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import log
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.utils.http import urlencode
+
+from processing import conf
+from processing.models import Original
+from uploads.models import Upload
+
+PAGE_SIZE = 60
+# Pixels: the height of a row of the page on a wide screen, by which a browser chooses a size.
+ROW_HEIGHT = 200
+# The smallest preset of the whole picture that is this wide fills a row on a sharp screen.
+_GALLERY_WIDTH = 480
+_SHAPES = 33
+
+
+class Position(NamedTuple):
+    """A place in the order of a person's images: that of one which may be gone since."""
+
+    created_at: datetime
+    upload_id: UUID
+
+    def __str__(self) -> str:
+        moment = self.created_at.astimezone(UTC)
+        return f"{int(moment.timestamp())}.{moment.microsecond:06}-{self.upload_id.hex}"
+
+    @classmethod
+    def of(cls, upload: Upload) -> "Position":
+        """Return where an upload stands."""
+        return cls(upload.created_at, upload.pk)
+
+    @classmethod
+    def parse(cls, text: str) -> "Position":
+        """Return the position that `str` has written.
+
+        Raises `ValueError`.
+        """
+        moment, _, identity = text.partition("-")
+        seconds, _, microseconds = moment.partition(".")
+        try:
+            created_at = datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(microseconds))
+        except (OverflowError, OSError) as error:
+            raise ValueError(f"{text!r} is no position.") from error
+        return cls(created_at, UUID(identity))
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a person wants to see: a status, a part of the file name, and all before a position."""
+
+    status: str = ""
+    name: str = ""
+    before: Position | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether it leaves out images by what they are."""
+        return bool(self.status or self.name)
+
+    def applied(self, uploads: QuerySet[Upload]) -> QuerySet[Upload]:
+        """Return those of the uploads that are wanted, newest first."""
+        if self.status:
+            uploads = uploads.filter(status=self.status)
+        if self.name:
+            uploads = uploads.filter(filename__icontains=self.name)
+        if self.before:
+            created_at, upload_id = self.before
+            uploads = uploads.filter(
+                Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=upload_id),
+                # The same once more, in the form that an index serves.
+                created_at__lte=created_at,
+            )
+        return uploads.order_by("-created_at", "-pk")
+
+    def query(self, *, before: Position | None = None) -> str:
+        """Return the query string of the page that begins after a position."""
+        fields = {"status": self.status, "q": self.name, "before": str(before) if before else ""}
+        return urlencode({name: value for name, value in fields.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the gallery: its uploads, and the query string of itself and of the next one, if any."""
+
+    uploads: Sequence[Upload]
+    query: str
+    next_query: str
+
+
+def page_of(uploads: QuerySet[Upload], filters: Filters) -> Page:
+    """Return one page of what is wanted of the uploads."""
+    rows = list(filters.applied(uploads)[: PAGE_SIZE + 1])
+    shown = rows[:PAGE_SIZE]
+    following = filters.query(before=Position.of(shown[-1])) if len(rows) > PAGE_SIZE else ""
+    return Page(uploads=shown, query=filters.query(before=filters.before), next_query=following)
+
+
+def shape_of(original: Original) -> int:
+    """Return which of the shapes of `darkroom.css` is nearest to a picture's: 0 is twice as high as wide.
+
+    Each is 6 % wider than the one before, which no eye sees; extreme ones are shown cropped. A class of
+    a stylesheet gives the card its shape before any script runs, and needs no style in the page.
+    """
+    return min(max(0, round(log(original.width / original.height / 0.5, 1.06))), _SHAPES - 1)
+
+
+def card_preset(upload: Upload) -> str:
+    """Return the preset that an upload's card shows, "" while there is none."""
+    ready = {row.preset for row in upload.shown_renditions()}
+    shown = [preset for preset in reversed(conf.presets()) if preset.name in ready]
+    whole = [preset for preset in shown if preset.mode == "fit" and not preset.is_thumbnail]
+    wide = [preset for preset in whole if (preset.width or 0) >= _GALLERY_WIDTH]
+    return next((preset.name for preset in [*wide[:1], *whole[::-1], *shown]), "")

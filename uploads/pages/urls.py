@@ -1,0 +1,33 @@
+"""Every address of the pages."""
+
+from django.urls import path
+
+from uploads.pages import account, gallery, image, language, notices, status, webhooks
+
+urlpatterns = [
+    path("", gallery.home, name="home"),
+    path("cards/", gallery.cards, name="cards"),
+    path("uploads/selected/<slug:action>", gallery.act_on_selected, name="act_on_selected"),
+    path("uploads/restore", gallery.restore, name="restore"),
+    path("uploads/<uuid:upload_id>/", image.image, name="image"),
+    path("uploads/<uuid:upload_id>/<slug:action>", image.act, name="act_on_image"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/latest", notices.latest, name="latest_notices"),
+    path("notices/unread", notices.unread, name="unread_notices"),
+    path("notices/read", notices.read, name="read_notices"),
+    path("account/", account.account, name="account"),
+    path("account/email", account.choose_email, name="choose_email"),
+    path("account/webhooks/", webhooks.webhook_list, name="webhooks"),
+    path("account/webhooks/<uuid:endpoint_id>/", webhooks.webhook, name="webhook"),
+    path("account/webhooks/<uuid:endpoint_id>/<slug:action>", webhooks.act, name="webhook_action"),
+    path(
+        "account/webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/resend",
+        webhooks.resend,
+        name="resend",
+    ),
+    path("status/", status.status, name="status"),
+    path("status/figures", status.status_figures, name="status_figures"),
+    path("status/retry", status.retry_all, name="status_retry_all"),
+    path("status/retry/<uuid:upload_id>", status.retry, name="status_retry"),
+    path("i18n/setlang/", language.choose, name="set_language"),
+]

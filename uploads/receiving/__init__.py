@@ -1,0 +1,1 @@
+"""What comes in: files on their way from a browser, and whether somebody may send them."""

@@ -1,0 +1,216 @@
+"""The gate: the web process takes no body that is too large, too slow, or from somebody who may not send it.
+
+Django reads a whole body before anything else of it runs. So this stands before it: what is refused is
+refused at once, before a byte lies in memory or on the disk, by an answer that Django gives to the same
+request without its body.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from weakref import WeakValueDictionary
+
+from django.conf import settings
+
+from processing.errors import Refusal
+from uploads.receiving.form import TooLarge
+
+# ASGI, as Django's own handler spells it.
+Event = Mapping[str, Any]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Where images are sent: by programs and scripts, and by the form without them.
+API, FORM = "/api/uploads/", "/"
+# What multipart adds around a file: boundaries, headers and short fields.
+_ENVELOPE = 64 * 1024
+# How many of the largest files a form may have.
+_FILES_OF_A_FORM = 10
+# How many bodies of unknown length are taken at once from one address.
+_UNKNOWN_AT_ONCE = 4
+# As long as nginx by default does: a client that is cut off while it sends would not see the answer.
+_LINGER, _LINGER_IDLE = 30.0, 5.0
+_OF_THE_BODY = (b"content-length", b"content-type", b"transfer-encoding", b"expect")
+_GONE: Event = {"type": "http.disconnect"}
+
+
+class TooSlow(Refusal):
+    """The body came too slowly."""
+
+    code = "too_slow"
+    title = "The request took too long"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the gate knows of a body: why it cannot be taken at all, or about how many bytes it has."""
+
+    refusal: Refusal | None = None
+    byte_size: int = 0
+
+
+class Gate:
+    """An ASGI application that stands before Django's."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        body = Body(receive, limit=_limit(scope), length=_length(scope))
+        answer = await self._admission(scope, body)
+        if answer is None:
+            async with self._turn(scope, body):
+                await self._application({**scope, "admitted": True}, body.receive, send)
+            if body.refusal is None:
+                return
+            answer = await self._answer(scope, Question(body.refusal))
+        await _send(answer, body, send)
+
+    async def _admission(self, scope: Scope, body: "Body") -> "Answer | None":
+        """Return why the body is not taken, None where it is."""
+        if body.refusal is None and not _brings_images(scope):
+            return None
+        size = max(0, (body.length or 0) - _ENVELOPE)
+        answer = await self._answer(scope, Question(body.refusal, size))
+        return None if answer.status == HTTPStatus.NO_CONTENT else answer
+
+    def _turn(self, scope: Scope, body: "Body") -> contextlib.AbstractAsyncContextManager[None]:
+        """Let few bodies of unknown length in at once, so that those that turn out too large fill no disk."""
+        if body.length is not None or not _brings_images(scope):
+            return contextlib.nullcontext()
+        host = scope["client"][0] if scope.get("client") else ""
+        return self._turns.setdefault(host, asyncio.Semaphore(_UNKNOWN_AT_ONCE))
+
+    async def _answer(self, scope: Scope, question: Question) -> "Answer":
+        headers = [header for header in scope["headers"] if header[0] not in _OF_THE_BODY]
+        bare = {**scope, "method": "GET", "headers": headers, "question": question}
+        answer = Answer()
+        await self._application(bare, _Nothing().receive, answer.send)
+        return answer
+
+
+class Body:
+    """A request's body on its way, with the reason for which it is broken off."""
+
+    def __init__(self, receive: Receive, *, limit: int, length: int | None) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._came = 0
+        self._ended = False
+        self._began_at: float | None = None
+        self.length = length
+        self.refusal: Refusal | None = None
+        self._measure(length or 0)
+
+    async def receive(self) -> Event:
+        """Return the next part; one that is broken off looks as if its sender had gone."""
+        if self._ended:
+            return await self._receive()
+        if self.refusal:
+            return _GONE
+        try:
+            async with asyncio.timeout(self._patience()):
+                event = await self._receive()
+        except TimeoutError:
+            self.refusal = TooSlow("The request came too slowly; send it again over a better connection.")
+            return _GONE
+        self._note(event)
+        return _GONE if self.refusal else event
+
+    async def drain(self) -> None:
+        """Take and forget what is still sent, for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while not self._ended:
+                    async with asyncio.timeout(_LINGER_IDLE):
+                        self._note(await self._receive())
+
+    def _note(self, event: Event) -> None:
+        self._came += len(event.get("body", b""))
+        self._ended = not event.get("more_body", False)
+        self._measure(self._came)
+
+    def _measure(self, size: int) -> None:
+        if size > self._limit + _ENVELOPE and self.refusal is None:
+            self.refusal = TooLarge(
+                "The request is larger than {limit} MB; send a smaller file.",
+                limit=f"{self._limit / 1024**2:.3g}",
+            )
+
+    def _patience(self) -> float:
+        """Return for how many seconds the next part may be waited for."""
+        idle: int = settings.DARKROOM["BODY_TIMEOUT"]
+        rate: int = settings.DARKROOM["BODY_RATE"]
+        self._began_at = self._began_at or time.monotonic()
+        due_at = self._began_at + idle + self._came / rate
+        return max(0.0, min(idle, due_at - time.monotonic()))
+
+
+@dataclass(slots=True)
+class Answer:
+    """What Django answered, kept until it is sent."""
+
+    events: list[Event] = field(default_factory=list)
+
+    async def send(self, event: Event) -> None:
+        """Keep a part."""
+        self.events.append(event)
+
+    @property
+    def status(self) -> int:
+        """Return the status."""
+        return int(self.events[0]["status"])
+
+
+class _Nothing:
+    """The receiving end of a request without a body, whose sender waits."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    async def receive(self) -> Event:
+        if self._given:
+            await asyncio.Event().wait()
+        self._given = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(answer: Answer, body: Body, send: Send) -> None:
+    """Send an answer to somebody who may be sending still, and end the connection after it."""
+    start, *parts = answer.events
+    await send({**start, "headers": [*start["headers"], (b"connection", b"close")]})
+    for part in parts:
+        await send({**part, "more_body": True})
+    if not isinstance(body.refusal, TooSlow):
+        await body.drain()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _brings_images(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"] in {API, FORM}
+
+
+def _limit(scope: Scope) -> int:
+    """Return how many bytes a request may bring."""
+    largest: int = settings.DARKROOM["MAX_UPLOAD_BYTES"]
+    if not _brings_images(scope):
+        return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
+    return largest if scope["path"] == API else _FILES_OF_A_FORM * largest
+
+
+def _length(scope: Scope) -> int | None:
+    """Return the length that was told, None for a body in chunks."""
+    text = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(text) if text.isdigit() else None

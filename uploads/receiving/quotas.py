@@ -1,0 +1,102 @@
+"""Quotas: how many images and bytes a person may keep.
+
+What is used is counted in a row for each person, in the transactions that add and delete uploads: adding
+it up anew would take the longer the more somebody has.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.template.defaultfilters import filesizeformat
+
+from processing.errors import Refusal
+from uploads.models import Quota
+
+
+class QuotaExceeded(Refusal):
+    """The person keeps as much as they may."""
+
+    code = "quota_exceeded"
+    title = "The quota is used up"
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How many images and bytes a person keeps, and may keep; None is without a limit."""
+
+    images: int
+    bytes: int
+    max_images: int | None
+    max_bytes: int | None
+
+
+def usage_of(person: User) -> Usage:
+    """Return what a person uses, and of how much."""
+    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person).count())
+
+
+def check(*, person: User, byte_size: int) -> None:
+    """Raise `QuotaExceeded` where another image of so many bytes is too much."""
+    _verify(usage_of(person), byte_size)
+
+
+def charge(*, person: User, byte_size: int, within: bool = True) -> None:
+    """Count an image of so many bytes, in the transaction that adds it, before it does.
+
+    The row is locked until that ends, so that nobody exceeds the quota by sending at once. Raises
+    `QuotaExceeded`, unless it need not be `within` the quota.
+    """
+    row = _locked(person)
+    if row is None:
+        counted = Quota(owner=person).count()
+        Quota.objects.get_or_create(owner=person, defaults={"images": counted.images, "bytes": counted.bytes})
+        row = Quota.objects.select_for_update().get(owner=person)
+    if within:
+        _verify(_usage(row), byte_size)
+    row.images += 1
+    row.bytes += byte_size
+    row.save(update_fields=["images", "bytes"])
+
+
+def refund(*, person: User, byte_size: int) -> None:
+    """Count an image no more, in the transaction that deletes it; who has no row is counted later."""
+    row = _locked(person)
+    if row is not None:
+        row.images, row.bytes = max(0, row.images - 1), max(0, row.bytes - byte_size)
+        row.save(update_fields=["images", "bytes"])
+
+
+def _locked(person: User) -> Quota | None:
+    return Quota.objects.select_for_update().filter(owner=person).first()
+
+
+def _usage(row: Quota) -> Usage:
+    return Usage(
+        images=row.images,
+        bytes=row.bytes,
+        max_images=_limit(row.max_images, "QUOTA_IMAGES"),
+        max_bytes=_limit(row.max_bytes, "QUOTA_BYTES"),
+    )
+
+
+def _verify(usage: Usage, byte_size: int) -> None:
+    if usage.max_images is not None and usage.images >= usage.max_images:
+        raise QuotaExceeded(
+            "You keep {images} of {limit} images; delete some before you send more.",
+            images=usage.images,
+            limit=usage.max_images,
+        )
+    if usage.max_bytes is not None and usage.bytes + byte_size > usage.max_bytes:
+        raise QuotaExceeded(
+            "Your images take {used} of {limit}; delete some before you send more.",
+            used=filesizeformat(usage.bytes),
+            limit=filesizeformat(usage.max_bytes),
+        )
+
+
+def _limit(own: int | None, setting: str) -> int | None:
+    """Return a person's own limit, or that of everybody, where 0 is none."""
+    return own if own is not None else settings.DARKROOM[setting] or None

@@ -1,0 +1,1 @@
+"""What goes out: the addresses of pictures, and the views that answer them."""

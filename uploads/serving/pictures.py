@@ -1,0 +1,207 @@
+"""Pictures by their addresses: an upload's by preset, a rendition's own, and the original."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.files.base import File
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from processing import conf, originals
+from processing.images.encoding.placeholder import plain_picture
+from processing.models import Original, Rendition
+from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
+from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
+from uploads.models import Upload
+from uploads.problems import problem_response
+from uploads.serving import links
+
+_FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
+_FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
+# What not every program can read is sent only to those that name it.
+_NAMED_FORMATS: tuple[Format, ...] = ("avif", "webp")
+# Of what a request likes equally the smallest is sent.
+_BY_SIZE: tuple[Format, ...] = ("avif", "webp", "jpeg", "png")
+_FOREVER = "max-age=31536000, immutable"
+_RETRY_AFTER = 2
+
+
+@require_safe
+def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpResponse:
+    """Answer `/i/<id>/<preset>`, in the best format accepted, or `/i/<id>/<preset>.<ext>`."""
+    preset_name, _dot, extension = name.partition(".")
+    preset = conf.preset_named(preset_name)
+    upload = Upload.objects.shown().filter(pk=upload_id).first()
+    if upload is None or not _may_see(request, upload):
+        return _nothing_to_see(_("There is no such image."))
+    if preset is None:
+        return _not_found(_("There is no preset %r.") % preset_name, code="no_such_preset")
+    if extension and extension not in _FORMATS_BY_EXTENSION:
+        return _not_found(_("There is no format %r.") % extension, code="no_such_format")
+    rows = {row.format: row for row in upload.shown_renditions() if row.preset == preset.name}
+    if not rows:
+        return _vary(_not_ready(upload, preset), negotiated=not extension)
+    row = rows.get(_FORMATS_BY_EXTENSION[extension]) if extension else _best(request, rows)
+    if row is None:
+        return _not_found(_("This image has no %s in this preset.") % extension, code="no_such_format")
+    freshness = "private, no-cache" if _is_private(upload) else "public, max-age=60"
+    return _vary(_send(request, row, freshness), negotiated=not extension)
+
+
+@require_safe
+def rendition(request: HttpRequest, path: str) -> HttpResponse:
+    """Answer a rendition's permanent address: the same bytes, as long as the upload is there."""
+    row, upload = links.find_rendition(path)
+    if row and upload and not _is_private(upload):
+        return _send(request, row, f"public, {_FOREVER}")
+    if row and (request.user.is_staff or (upload and _may_see(request, upload))):
+        return _send(request, row, f"private, {_FOREVER}")
+    return _nothing_to_see(_("There is no such rendition; the image may have been deleted or rendered anew."))
+
+
+@require_safe
+def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
+    """Send the original to its owner, as an attachment that no browser opens as a page."""
+    upload = Upload.objects.shown().filter(pk=upload_id, owner=_viewer(request)).first()
+    if upload is None:
+        return _not_found(_("There is no such image."))
+    try:
+        file = originals.open_file(upload.original)
+    except FileMissing:
+        return _not_found(_("The original's file is missing."), code="original_missing")
+    except StorageUnavailable:
+        return _storage_away()
+    headers = _attachment_headers(upload, upload.original)
+    if request.method == "HEAD":
+        # Nobody would read the stream, and so nobody close the file.
+        file.close()
+        return HttpResponse(headers=headers)
+    return StreamingHttpResponse(_chunks(file), headers=headers)
+
+
+async def _chunks(file: File[Any]) -> AsyncIterator[bytes]:
+    """Yield the file piece by piece, reading in a thread so that other requests go on."""
+    try:
+        while chunk := await sync_to_async(file.read)(1 << 18):
+            yield chunk
+    finally:
+        await sync_to_async(file.close)()
+
+
+def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
+    return {
+        "Content-Type": f"image/{original.format}",
+        "Content-Length": str(original.byte_size),
+        "Content-Disposition": content_disposition_header(True, upload.filename) or "attachment",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _viewer(request: HttpRequest) -> Any:
+    """Return the person who asks, by token or session, or None."""
+    try:
+        by_token = TokenAuthentication().authenticate(Request(request))
+    except AuthenticationFailed:
+        return None
+    user = by_token[0] if by_token else request.user
+    return user if user.is_authenticated else None
+
+
+def _is_private(upload: Upload) -> bool:
+    return upload.visibility == Upload.Visibility.PRIVATE
+
+
+def _may_see(request: HttpRequest, upload: Upload) -> bool:
+    """Tell who may see an upload; only for private ones is asked who it is.
+
+    Whoever asks for the session makes the answer vary by cookie, and no cache would keep it.
+    """
+    if not _is_private(upload):
+        return True
+    value = request.GET.get("signature", "")
+    return (bool(value) and links.is_signed(upload, value)) or _viewer(request) == upload.owner
+
+
+def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:
+    """Return the row that the request likes best; what not all can read counts only where it is named."""
+    qualities = {f"{kind.main_type}/{kind.sub_type}": kind.quality for kind in request.accepted_types}
+    anything = qualities.get("image/*", qualities.get("*/*", 0.0))
+    likings = {
+        format: qualities.get(CONTENT_TYPES[format], 0.0 if format in _NAMED_FORMATS else anything)
+        for format in _BY_SIZE
+        if format in rows
+    }
+    best = max(likings, key=likings.__getitem__)
+    return rows[best] if likings[best] > 0 else rows.get("jpeg") or rows.get("png") or rows[best]
+
+
+def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
+    """Send a rendition's file, or 304 to whoever has it."""
+    headers = {"ETag": f'"{row.digest[:32]}"', "Cache-Control": freshness}
+    unchanged = get_conditional_response(request, etag=headers["ETag"])
+    if unchanged is not None:
+        for name, value in headers.items():
+            unchanged.headers[name] = value
+        return unchanged
+    try:
+        with call_storage(lambda: media.open(row.key)) as file:
+            body = call_storage(file.read)
+    except FileMissing:
+        return _not_found(
+            _("The rendition's file is missing; reprocess the image."), code="rendition_missing"
+        )
+    except StorageUnavailable:
+        return _storage_away()
+    return HttpResponse(body, content_type=f"image/{row.format}", headers=headers)
+
+
+def _not_ready(upload: Upload, preset: Preset) -> HttpResponse:
+    """Answer for a rendition that is not there: why it never will be, or a picture in its place."""
+    if upload.status == Upload.Status.FAILED:
+        return _not_found(upload.failure, code=upload.error_code)
+    color = upload.original.color if upload.thumbnails_ready_at else ""
+    size = preset.output_size((upload.original.width, upload.original.height))
+    return HttpResponse(
+        plain_picture(size=size, color=color or "#c8c8c8"),
+        status=HTTPStatus.ACCEPTED,
+        content_type="image/png",
+        headers={"Retry-After": str(_RETRY_AFTER), "Cache-Control": "no-store"},
+    )
+
+
+def _vary(response: HttpResponse, *, negotiated: bool) -> HttpResponse:
+    if negotiated:
+        patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def _nothing_to_see(detail: str) -> HttpResponse:
+    """Answer alike for what does not exist and for what is private, though only then is asked who it is."""
+    response = _not_found(detail)
+    patch_vary_headers(response, ["Cookie"])
+    return response
+
+
+def _not_found(detail: str, code: str = "not_found") -> HttpResponse:
+    return problem_response(status=HTTPStatus.NOT_FOUND, code=code, title="Not Found", detail=detail)
+
+
+def _storage_away() -> HttpResponse:
+    return problem_response(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        code="storage_unavailable",
+        title="The storage is not available",
+        detail=_("The file cannot be read just now; try again in a minute."),
+    )

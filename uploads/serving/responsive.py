@@ -1,0 +1,123 @@
+"""What a page needs to show an upload at any width: its files by format and width, and what stands in."""
+
+import base64
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.templatetags.static import static
+
+from processing import conf
+from processing.images.encoding import thumbhash
+from processing.images.encoding.placeholder import drawn_picture
+from processing.models import Rendition
+from processing.presets import CONTENT_TYPES, Format, Preset, Size
+from uploads.models import Upload
+from uploads.serving import links
+
+# Browsers take the first format that they know.
+_OFFERED: tuple[Format, ...] = ("avif", "webp")
+# What stands in `src` is read by every program, if there is such a format.
+_FALLBACKS: tuple[Format, ...] = ("jpeg", "png", "webp", "avif")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of one format."""
+
+    content_type: str
+    srcset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The parts of a `<picture>`; `size` is that of its preset, in pixels."""
+
+    sources: list[Source]
+    srcset: str
+    address: str
+    size: Size
+
+
+def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition], str]) -> Picture:
+    """Return what shows an upload up to the size of a preset, with the addresses that `address_of` gives.
+
+    The upload's original and its renditions should have been fetched along: nothing else is asked for.
+    """
+    rows = _candidates(upload, preset)
+    formats = {row.format for row in rows}
+    fallback = next((format for format in _FALLBACKS if format in formats), None)
+    size = next(((row.width, row.height) for row in rows if row.preset == preset.name), None)
+    size = size or preset.output_size((upload.original.width, upload.original.height))
+    if fallback is None:
+        return Picture(sources=[], srcset="", address=_stand_in(upload, preset), size=size)
+    largest = max(row.width for row in rows)
+    files = {format: _by_width(preset, rows, format, address_of) for format in formats}
+    return Picture(
+        sources=[
+            Source(CONTENT_TYPES[format], _srcset(files[format]))
+            for format in _OFFERED
+            # One that lacks the largest file would be taken all the same, and look blurred.
+            if format != fallback and largest in files.get(format, {})
+        ],
+        srcset=_srcset(files[fallback]),
+        address=files[fallback][max(files[fallback])],
+        size=size,
+    )
+
+
+@lru_cache(maxsize=1000)
+def blurred(digest: str) -> str:
+    """Return the picture that a ThumbHash, in base64, shows, as a `data:` address."""
+    width, height, rgba = thumbhash.decode(base64.b64decode(digest))
+    png = drawn_picture(size=(width, height), rgba=rgba)
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _candidates(upload: Upload, preset: Preset) -> list[Rendition]:
+    """Return the renditions that show the same part of the picture, no larger than the preset's.
+
+    Before all are there a smaller one is none: the page would not know that it has to look again.
+    """
+    widest = preset.output_size((upload.original.width, upload.original.height))[0]
+    alike = {other.name for other in conf.presets() if _shows_the_same(other, preset)}
+    rows = [
+        row
+        for row in upload.shown_renditions()
+        if row.preset == preset.name or (row.preset in alike and row.width <= widest)
+    ]
+    return rows if upload.ready_at or any(row.preset == preset.name for row in rows) else []
+
+
+def _shows_the_same(other: Preset, preset: Preset) -> bool:
+    """Tell whether two presets show the same part: the whole, or crops of the same shape."""
+    if other.mode == preset.mode == "fill":
+        return (other.width or 0) * (preset.height or 0) == (other.height or 0) * (preset.width or 0)
+    return other.mode == preset.mode
+
+
+def _by_width(
+    preset: Preset, rows: Iterable[Rendition], format: str, address_of: Callable[[Rendition], str]
+) -> dict[int, str]:
+    """Return the addresses of a format's files by their width, the smallest first.
+
+    What is small already is not enlarged, so several presets may have the same width: the one asked for
+    goes first.
+    """
+    mine = [row for row in rows if row.format == format]
+    mine.sort(key=lambda row: (row.width, row.preset == preset.name))
+    return {row.width: address_of(row) for row in mine}
+
+
+def _srcset(files: dict[int, str]) -> str:
+    """Return a `srcset`; with a single file there is nothing to choose by width."""
+    if len(files) == 1:
+        return next(iter(files.values()))
+    return ", ".join(f"{address} {width}w" for width, address in files.items())
+
+
+def _stand_in(upload: Upload, preset: Preset) -> str:
+    """Return what is shown in place of a rendition: a plain picture until it is there, or that it failed."""
+    if upload.status == Upload.Status.FAILED:
+        return static("uploads/failed.svg")
+    return links.picture_path(upload, preset.name)

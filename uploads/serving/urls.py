@@ -1,0 +1,11 @@
+"""Every address of a picture."""
+
+from django.urls import path
+
+from uploads.serving import pictures
+
+urlpatterns = [
+    path("i/<uuid:upload_id>/<str:name>", pictures.picture, name="picture"),
+    path("renditions/<path:path>", pictures.rendition, name="rendition"),
+    path("uploads/<uuid:upload_id>/original", pictures.original, name="original"),
+]

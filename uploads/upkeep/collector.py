@@ -1,0 +1,107 @@
+"""The collector: removes what nobody has any more."""
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from processing import conf, originals, pixel_cache, renditions
+from processing.models import Focus, Lease, Original, Rendition
+from processing.presets import AUTOMATIC
+from processing.stale_files import remove_older
+from processing.storages.media import StorageUnavailable
+from uploads.models import Quota, Upload
+
+logger = logging.getLogger(__name__)
+
+# Seconds after which a file that was being received is left over from a crash.
+_INCOMING_AGE = 24 * 3600
+
+
+def collect() -> int:
+    """Purge what was deleted and is past its grace, with originals nobody refers to; return how many."""
+    _idle_leases().delete()
+    grace = timezone.now() - timedelta(seconds=settings.DARKROOM["DELETE_GRACE"])
+    _purge(grace)
+    _drop_focuses()
+    unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
+    # What a killed web process had begun to receive, and what was handed over to nobody.
+    remove_older(Path(settings.FILE_UPLOAD_TEMP_DIR), seconds=_INCOMING_AGE)
+    pixel_cache.remove_old()
+    return sum(_remove(pk) for pk in unused)
+
+
+def _purge(grace: datetime) -> None:
+    """Delete what was deleted before `grace`: whole, or not at all where its owner restores it just now."""
+    with transaction.atomic():
+        expired = Upload.objects.select_for_update().filter(deleted_at__lt=grace).order_by("pk")
+        Upload.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).delete()
+
+
+def _idle_leases() -> QuerySet[Lease]:
+    """Return the leases that nobody holds, of originals for which nothing is to be done.
+
+    One stays where a worker dies at a step that another, taken for dead, has finished after all.
+    """
+    waiting = Upload.objects.filter(
+        original=OuterRef("original"), status__in=Upload.UNFINISHED, deleted_at=None
+    )
+    return Lease.objects.filter(~Exists(waiting)).exclude(expires_at__gt=timezone.now())
+
+
+def _unused_originals() -> QuerySet[Original]:
+    return Original.objects.filter(uploads=None)
+
+
+def _remove(original_id: int) -> bool:
+    try:
+        return originals.remove(original_id=original_id)
+    except StorageUnavailable as error:
+        logger.warning("An original nobody has stays for now: %s", error)
+        return False
+
+
+def _drop_focuses() -> None:
+    """Drop the points that no upload names any more, and the renditions of points that are gone.
+
+    Where somebody waits for an original, what was rendered stays until its successors are there.
+    """
+    for original_id in list(_with_unwanted_focuses().values_list("pk", flat=True)[:500]):
+        with transaction.atomic():
+            original = Original.objects.select_for_update().filter(pk=original_id).first()
+            if original is not None:
+                _unnamed_focuses().filter(original=original).delete()
+                unused = renditions.drop_unwanted(original, conf.presets())
+                transaction.on_commit(partial(renditions.delete_unused, original, unused))
+
+
+def _unnamed_focuses() -> QuerySet[Focus]:
+    # Those of deleted uploads stay until these are purged: they may be restored.
+    return Focus.objects.filter(uploads=None)
+
+
+def _with_unwanted_focuses() -> QuerySet[Original]:
+    """Return the originals that have points or renditions to drop."""
+    wanted = Focus.objects.filter(original=OuterRef("original"), point=OuterRef("focus"))
+    orphans = Rendition.objects.exclude(focus=AUTOMATIC).filter(~Exists(wanted))
+    waiting = Upload.objects.filter(original=OuterRef("pk"), status__in=Upload.UNFINISHED, deleted_at=None)
+    found = {
+        *_unnamed_focuses().values_list("original", flat=True),
+        *orphans.values_list("original", flat=True),
+    }
+    return Original.objects.filter(~Exists(waiting), pk__in=found)
+
+
+def recount_quotas() -> None:
+    """Count everybody's images anew: a version that knew no quotas may have run beside this one."""
+    for row in Quota.objects.iterator():
+        with transaction.atomic():
+            # Whoever adds an image now waits for this, or has committed and is counted.
+            locked = Quota.objects.select_for_update().filter(pk=row.pk).first()
+            if locked is not None:
+                locked.count().save(update_fields=["images", "bytes"])

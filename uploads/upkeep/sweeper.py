@@ -1,0 +1,91 @@
+"""The sweeper: finds what should be moving and is not, and starts it again.
+
+The broker carries hints; when it loses them, the database still knows what is unfinished.
+"""
+
+import logging
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from processing.models import Lease
+from uploads import pipeline
+from uploads.broker import BrokerAway, queue_depths
+from uploads.models import Step, Upload
+from uploads.notices import email, outbox, schedule
+
+logger = logging.getLogger(__name__)
+
+# The queues that an upload goes through, by whether it is bulk work.
+_LANES = {False: ("thumbnails", "renditions", "notifications"), True: (pipeline.BULK_QUEUE,)}
+# What has moved within these seconds may be between two queues.
+_IDLE = timedelta(seconds=5)
+# An upload is lost when one that was queued this much later is done already.
+_OVERTAKEN = timedelta(minutes=5)
+# How many are started in one sweep: publishing takes about a millisecond each.
+_BATCH = 1000
+
+
+def sweep() -> int:
+    """Start again every upload and notice that stands still; return how many."""
+    try:
+        depths = queue_depths()
+    except BrokerAway as error:
+        logger.warning("The broker is away: %s", error)
+        return 0
+    drained = [bulk for bulk, queues in _LANES.items() if not any(depths[name] for name in queues)]
+    uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
+    for upload in uploads:
+        pipeline.restart(upload)
+    begun = _start_held_back()
+    email.gather()
+    due = list(schedule.due(drained=not depths["notifications"])[:_BATCH])
+    for delivery in due:
+        outbox.publish(delivery)
+    if uploads or begun or due:
+        logger.info("Started %s uploads and %s notices again.", len(uploads) + begun, len(due))
+    return len(uploads) + begun + len(due)
+
+
+def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
+    """Return the unfinished uploads that nothing will move, but for those whose turn it is not yet.
+
+    `drained` has those values of `Upload.bulk` whose queues are empty. A long queue is no
+    standstill: while it is not empty, only bulk work that was never queued, what a worker has dropped,
+    what is due for another attempt, and what was overtaken counts.
+    """
+    now = timezone.now()
+    leases = Lease.objects.filter(original=OuterRef("original"))
+    never_queued = Q(queued_at=None, bulk=True)
+    dropped = Exists(leases.filter(expires_at__lte=now, expires_at__gt=OuterRef("queued_at")))
+    due = Exists(leases.filter(next_attempt_at__lte=now, next_attempt_at__gt=OuterRef("queued_at")))
+    standing = never_queued | Q(dropped) | Q(due) | _overtaken() | (_idle(now) & Q(bulk__in=drained))
+    busy = Exists(leases.filter(Q(expires_at__gt=now) | Q(next_attempt_at__gt=now)))
+    return Upload.objects.filter(standing, ~busy, status__in=Upload.UNFINISHED, deleted_at=None).order_by(
+        F("queued_at").asc(nulls_first=True), "created_at"
+    )
+
+
+def _start_held_back() -> int:
+    """Start what is held back of anybody who has room; return how many."""
+    people = pipeline.held_back().order_by("owner").values_list("owner", flat=True).distinct()
+    return sum(sum(pipeline.start_next(person)) for person in people[:_BATCH])
+
+
+def _idle(now: datetime) -> Q:
+    moved = Step.objects.filter(
+        Q(started_at__gt=now - _IDLE) | Q(finished_at__gt=now - _IDLE), upload=OuterRef("pk")
+    )
+    return Q(~Exists(moved), queued_at__lt=now - _IDLE)
+
+
+def _overtaken() -> Q:
+    condition = Q(pk__in=[])
+    for bulk in (False, True):
+        done = Upload.objects.filter(bulk=bulk).exclude(status__in=Upload.UNFINISHED)
+        last = done.aggregate(last=Max("queued_at"))["last"]
+        if last is not None:
+            condition |= Q(bulk=bulk, queued_at__lt=last - _OVERTAKEN)
+    return condition
