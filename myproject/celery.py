@@ -4,9 +4,10 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery
 from celery.app.task import Context
 from celery.canvas import Signature
+from celery.contrib.django.task import DjangoTask
 from celery.signals import beat_init, worker_init, worker_process_init, worker_shutting_down
 from django.conf import settings
 
@@ -18,7 +19,7 @@ from uploads.broker import BrokerAway, queue_depths
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 
-class QueuedTask(Task[Any, Any]):
+class QueuedTask(DjangoTask[Any, Any]):
     """A task that is tried again in the queue it came from, so that bulk work stays bulk work."""
 
     Strategy = "myproject.malformed_messages:careful"
