@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from allauth.account.decorators import secure_admin_login
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -218,18 +217,3 @@ def _picture(rendition: Rendition) -> SafeString:
 
 def _tell(request: HttpRequest, text: str) -> None:
     messages.success(request, text)
-
-
-def sign_in(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """Send visitors to the sign-in page of all, where attempts are counted; show others nothing."""
-    if request.user.is_authenticated and not request.user.is_staff:
-        raise Http404
-    answer: HttpResponse = _to_sign_in(request)
-    return answer
-
-
-_to_sign_in = secure_admin_login(admin.site.login)
-admin.site.login = sign_in  # type: ignore[method-assign]
-admin.site.site_header = "Darkroom"
-admin.site.site_title = "Darkroom"
-admin.site.index_title = _("Images and people")
