@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from myproject.startup import refuse_errors
-from uploads.receiving.body_guard import Gate
+from uploads.receiving.body_guard import BodyGuard
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
@@ -44,4 +44,4 @@ class Handler(ASGIHandler):
 
 django.setup(set_prefix=False)
 refuse_errors()
-application = Gate(Handler())
+application = BodyGuard(Handler())

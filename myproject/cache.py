@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 
-from uploads.circuit_breaker import Pause
+from uploads.circuit_breaker import CircuitBreaker
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +23,7 @@ class ForgivingClient(RedisCacheClient):
 
     def __init__(self, servers: list[str], **options: Any) -> None:
         super().__init__(servers, **options)
-        self._pause = Pause(PAUSE, complaint="The cache is away")
+        self._circuit = CircuitBreaker(PAUSE, complaint="The cache is away")
 
     def add(self, key: Any, value: object, timeout: Any) -> bool:
         """Report the key as new while Redis is away: allauth takes its locks this way."""
@@ -42,7 +42,7 @@ class ForgivingClient(RedisCacheClient):
         return self._ask(super().delete, key, otherwise=False)
 
     def _ask(self, question: Callable[..., Answer], *values: object, otherwise: Answer) -> Answer:
-        return self._pause.ask(partial(question, *values), otherwise=otherwise)
+        return self._circuit.call(partial(question, *values), otherwise=otherwise)
 
 
 class ForgivingRedisCache(RedisCache):

@@ -1,4 +1,4 @@
-"""Patience with Redis: while it does not answer it is left alone, so that nobody waits for it twice."""
+"""A circuit breaker for Redis: while it does not answer it is left alone, and nobody waits for it twice."""
 
 import logging
 import time
@@ -12,8 +12,8 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class Pause:
-    """Asks Redis, and after a failure not again for that many seconds; true while that lasts.
+class CircuitBreaker:
+    """Calls Redis, and after a failure not again for that many seconds.
 
     `complaint` is logged with each failure.
     """
@@ -21,18 +21,20 @@ class Pause:
     def __init__(self, seconds: float, *, complaint: str) -> None:
         self._seconds = seconds
         self._complaint = complaint
-        self._until = 0.0
+        self._closed_at = 0.0
 
-    def ask(self, question: Callable[[], Answer], *, otherwise: Answer) -> Answer:
-        """Return the answer to a question, or this one while there is none."""
-        if self:
+    @property
+    def is_open(self) -> bool:
+        """Tell whether Redis is left alone now."""
+        return time.monotonic() < self._closed_at
+
+    def call(self, function: Callable[[], Answer], *, otherwise: Answer) -> Answer:
+        """Return what a function returns; return `otherwise` while the circuit is open, and on a failure."""
+        if self.is_open:
             return otherwise
         try:
-            return question()
+            return function()
         except RedisError as error:
             logger.warning("%s: %s", self._complaint, error)
-            self._until = time.monotonic() + self._seconds
+            self._closed_at = time.monotonic() + self._seconds
             return otherwise
-
-    def __bool__(self) -> bool:
-        return time.monotonic() < self._until

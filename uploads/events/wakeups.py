@@ -7,7 +7,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from uploads.circuit_breaker import Pause
+from uploads.circuit_breaker import CircuitBreaker
 
 CHANNEL = "darkroom:events"
 # Seconds for which Redis may take: whoever waits for an answer waits for this.
@@ -16,17 +16,17 @@ _TIME = 0.5
 _PAUSE = 5.0
 
 
-class _Hints:
+class _Wakeups:
     """Publish owners' ids, and leave it for a while when Redis is away."""
 
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(url, socket_timeout=_TIME, socket_connect_timeout=_TIME, retry=once)
-        self._pause = Pause(_PAUSE, complaint="A hint of a new event was not sent")
+        self._circuit = CircuitBreaker(_PAUSE, complaint="A hint of a new event was not sent")
 
     def tell(self, owner_id: int) -> None:
         """Say that this person has new events; nothing depends on its arriving."""
-        self._pause.ask(partial(self._redis.publish, CHANNEL, owner_id), otherwise=0)
+        self._circuit.call(partial(self._redis.publish, CHANNEL, owner_id), otherwise=0)
 
 
-tell = _Hints(settings.REDIS_URL).tell
+tell = _Wakeups(settings.REDIS_URL).tell

@@ -38,7 +38,7 @@ def gather() -> int:
     return sum(_gather(person_id) for person_id in _whose_batch_is_over())
 
 
-def send_mail(delivery: Delivery) -> None:
+def send(delivery: Delivery) -> None:
     """Send the mail of a delivery, with all that its digest has; raises what the mail server does."""
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)

@@ -44,7 +44,7 @@ class _Channel:
 
 _CHANNELS = {
     # Ten seconds, doubled up to an hour: eighty attempts in about three days.
-    Delivery.Channel.EMAIL: _Channel(email.send_mail, tuple(min(10 * 2**n, 3600) for n in range(79))),
+    Delivery.Channel.EMAIL: _Channel(email.send, tuple(min(10 * 2**n, 3600) for n in range(79))),
     # The schedule that Standard Webhooks 1.0 proposes: ten attempts in about three days.
     Delivery.Channel.WEBHOOK: _Channel(
         webhooks.send, (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400), jitter=0.1

@@ -276,7 +276,7 @@ def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
     if not files:
         messages.warning(request, _("Choose at least one image first."))
     for number, file in enumerate(files):
-        # The gate has counted one file, for it did not know how many there are.
+        # The guard has counted one file, for it did not know how many there are.
         if not (is_admitted(request) and number == 0) and not _admit(request, file):
             return
         _receive_one(request, file, visibility)

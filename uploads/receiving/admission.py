@@ -34,7 +34,7 @@ def admit(request: HttpRequest, *, byte_size: int = 0) -> None:
 
 
 def is_admitted(request: HttpRequest) -> bool:
-    """Tell whether the gate has asked already: not all that calls a view comes through it."""
+    """Tell whether the guard has asked already: not all that calls a view comes through it."""
     return bool(getattr(request, "scope", {}).get("admitted"))
 
 

@@ -1,4 +1,4 @@
-"""Where the gate asks, each address for the one of the site that is the same."""
+"""Where the guard asks, each address for the one of the site that is the same."""
 
 from django.conf import settings
 from django.urls import include, path, re_path

@@ -1,4 +1,4 @@
-"""The gate: the web process takes no body that is too large, too slow, or from somebody who may not send it.
+"""The body guard: no body is taken that is too large, too slow, or from somebody who may not send it.
 
 Django reads a whole body before anything else of it runs. So this stands before it: what is refused is
 refused at once, before a byte lies in memory or on the disk, by an answer that Django gives to the same
@@ -20,10 +20,10 @@ from processing.errors import Refusal
 from uploads.receiving.form import TooLarge
 
 # ASGI, as Django's own handler spells it.
-Event = Mapping[str, Any]
+Message = Mapping[str, Any]
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Where images are sent: by programs and scripts, and by the form without them.
@@ -37,7 +37,7 @@ _UNKNOWN_AT_ONCE = 4
 # As long as nginx by default does: a client that is cut off while it sends would not see the answer.
 _LINGER, _LINGER_IDLE = 30.0, 5.0
 _OF_THE_BODY = (b"content-length", b"content-type", b"transfer-encoding", b"expect")
-_GONE: Event = {"type": "http.disconnect"}
+_GONE: Message = {"type": "http.disconnect"}
 
 
 class TooSlow(Refusal):
@@ -50,13 +50,13 @@ class TooSlow(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the gate knows of a body: why it cannot be taken at all, or about how many bytes it has."""
+    """What the guard knows of a body: why it cannot be taken at all, or about how many bytes it has."""
 
     refusal: Refusal | None = None
     byte_size: int = 0
 
 
-class Gate:
+class BodyGuard:
     """An ASGI application that stands before Django's."""
 
     def __init__(self, application: Application) -> None:
@@ -114,7 +114,7 @@ class Body:
         self.refusal: Refusal | None = None
         self._measure(length or 0)
 
-    async def receive(self) -> Event:
+    async def receive(self) -> Message:
         """Return the next part; one that is broken off looks as if its sender had gone."""
         if self._ended:
             return await self._receive()
@@ -137,7 +137,7 @@ class Body:
                     async with asyncio.timeout(_LINGER_IDLE):
                         self._note(await self._receive())
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Message) -> None:
         self._came += len(event.get("body", b""))
         self._ended = not event.get("more_body", False)
         self._measure(self._came)
@@ -162,9 +162,9 @@ class Body:
 class Answer:
     """What Django answered, kept until it is sent."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Message] = field(default_factory=list)
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: Message) -> None:
         """Keep a part."""
         self.events.append(event)
 
@@ -180,7 +180,7 @@ class _Nothing:
     def __init__(self) -> None:
         self._given = False
 
-    async def receive(self) -> Event:
+    async def receive(self) -> Message:
         if self._given:
             await asyncio.Event().wait()
         self._given = True

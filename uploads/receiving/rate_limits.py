@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from processing.errors import Refusal
-from uploads.circuit_breaker import Pause
+from uploads.circuit_breaker import CircuitBreaker
 
 # Seconds for which Redis may take: whoever sends an image waits for this.
 _TIME = 0.5
@@ -44,11 +44,11 @@ class _Counts:
         options: dict[str, Any] = {"socket_timeout": _TIME, "socket_connect_timeout": _TIME, "retry": once}
         storage = RedisStorage(uri, key_prefix="darkroom:rates", **options)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._pause = Pause(5.0, complaint="Uploads are not counted")
+        self._circuit = CircuitBreaker(5.0, complaint="Uploads are not counted")
 
     def wait(self, rate: RateLimitItem, who: str, count: int) -> int:
         """Count, and return 0, or return how many seconds to wait and count nothing."""
-        return self._pause.ask(partial(self._wait, rate, who, count), otherwise=0)
+        return self._circuit.call(partial(self._wait, rate, who, count), otherwise=0)
 
     def _wait(self, rate: RateLimitItem, who: str, count: int) -> int:
         if self._limiter.hit(rate, who, cost=count):

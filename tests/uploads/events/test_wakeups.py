@@ -29,7 +29,7 @@ def test_a_new_event_is_hinted_once_it_is_committed(
 def test_a_redis_that_is_away_is_left_alone_for_a_while(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away = wakeups._Hints(f"unix://{tmp_path}/nobody.sock")
+    away = wakeups._Wakeups(f"unix://{tmp_path}/nobody.sock")
     for _ in range(20):
         away.tell(1)
     assert len([record for record in caplog.records if "was not sent" in record.message]) == 1

@@ -239,7 +239,7 @@ def test_few_bodies_of_unknown_length_come_in_at_once() -> None:
         client = Client(transfer_encoding="chunked")
         await asyncio.gather(*(door(client.scope, silent, ignore) for _ in range(20)))
 
-    door = body_guard.Gate(inner)
+    door = body_guard.BodyGuard(inner)
     asyncio.run(send_many())
     assert most == body_guard._UNKNOWN_AT_ONCE
     assert len(door._turns) == 0
