@@ -72,6 +72,14 @@ class Processes:
         self._processes[name].terminate()
         self._processes[name].wait(timeout=120)
 
+    def end_database(self) -> None:
+        """Let the database, if it runs, remove what a kill would leave: memory that processes share."""
+        if self.runs("database"):
+            self.go_on("database")
+            self._signal("database", signal.SIGINT)
+            self._processes["database"].wait(timeout=120)
+            self._guard.forget(self.pid("database"))
+
     def stop(self, name: str) -> None:
         """Freeze a process and its children."""
         self._signal(name, signal.SIGSTOP)

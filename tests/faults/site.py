@@ -107,8 +107,10 @@ class Site(Processes):
             return
         if self._inspecting is not None:
             self._inspecting.communicate()
-        for name in list(self._processes):
-            self.kill(name)
+        for name in self.running():
+            if name != "database":
+                self.kill(name)
+        self.end_database()
         self._guard.__exit__()
         shutil.rmtree(self.folder, ignore_errors=True)
 

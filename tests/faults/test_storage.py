@@ -19,6 +19,8 @@ from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
 
+# Seconds of the longest pause between two attempts at a step, by the schedule of the database.
+LONGEST_PAUSE = 600
 FAILED_PUTS: list[Mode] = ["error", "reset", "answer_lost"]
 
 
@@ -67,11 +69,11 @@ def test_s3_that_fails_and_is_well_again(s3: Proxy, s3_site: Site) -> None:
     for mode in FAILED_PUTS:
         s3.mode, s3.served = mode, {}
         # Each attempt of a worker is three of its client's.
-        wait_until(lambda mode=mode: s3.served.get(mode, 0) >= 3)  # type: ignore[misc]
+        wait_until(lambda mode=mode: s3.served.get(mode, 0) >= 3, seconds=LONGEST_PAUSE)  # type: ignore[misc]
     s3.mode = "slow"
     assert person.send(data).status == 201
     s3.mode = "well"
-    s3_site.wait_until_at_rest()
+    s3_site.wait_until_at_rest(seconds=LONGEST_PAUSE)
     assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
     s3_site.assert_promise()
 
@@ -119,7 +121,7 @@ def test_a_full_disk(small_site: Site, disk: Path) -> None:
     small_site.go_on("worker")
     wait_until(lambda: is_to_be_tried_again(small_site))
     filler.unlink()
-    small_site.wait_until_at_rest()
+    small_site.wait_until_at_rest(seconds=LONGEST_PAUSE)
     assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
     small_site.assert_promise()
 

@@ -25,6 +25,7 @@ TEMPORARY = (
     "playwright",
     "runtime-",
     "rclone",
+    "PostgreSQL.",
 )
 # Seconds that a process may take to end after the tests.
 PATIENCE = 10

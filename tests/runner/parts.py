@@ -23,7 +23,7 @@ POSTGRESQL = Part(
 )
 # Faults wait much, for what was killed to go on. The journeys of a module share what is dear, such as a stage
 # with people and pictures.
-FAULTS = Part("faults", "fault", ("-n", "4", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
+FAULTS = Part("faults", "fault", ("-n", "3", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
 JOURNEYS = Part("journeys", "journey", ("-n", "3", "--dist", "loadscope", "--timeout=900"))
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
 INSTALL = Part("install", "install", ("--timeout=2400",))
