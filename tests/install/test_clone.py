@@ -79,8 +79,8 @@ def test_a_visitor_signs_in_and_a_program_uploads_a_picture(clone: Clone, make_i
         upload_and_look(program_of_the_demo_person(clone, port), make_image())
         assert "uploads: 0\n" in clone.manage("reprocess", "--stale", "--dry-run")
         assert clone.manage("reprocess", "--stale").startswith("0 selected")
-        # The status by which make ends after Ctrl-C.
-        assert run.interrupt() == -signal.SIGINT
+        # The system ends well, and make either says so or ends by the signal that it got, too.
+        assert run.interrupt() in {0, -signal.SIGINT}
         clone.wait_until_nothing_runs()
     assert clone.changes() == ""
 
