@@ -7,7 +7,7 @@ from django.conf import settings
 from deploy.ports import HOST
 from deploy.processes import Program
 
-# The settings are checked once, by `deploy.prepare`: to do it again in each process doubles its start.
+# `deploy.prepare` has checked the settings: the check imports every view, and no worker needs these to start.
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "myproject")
 
 # Options of each queue's own worker. Without `--concurrency` a worker has a process for each core.

@@ -16,7 +16,7 @@ def collect() -> None:
     """
     root = Path(settings.STATIC_ROOT)
     root.mkdir(parents=True, exist_ok=True)
-    # It stands in the folder, so that it goes with the files that it speaks of.
+    # The note lies in the folder, so a person who removes the folder removes both.
     with (root / ".collected").open("a+") as note:
         fcntl.flock(note, fcntl.LOCK_EX)
         note.seek(0)

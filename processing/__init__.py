@@ -1,1 +1,1 @@
-"""Bytes: what is wanted of an original, and how it is made."""
+"""Processing knows bytes: which renditions an original needs, and how each is made."""

@@ -1,1 +1,1 @@
-"""People: who sent what, who may see it, who is told."""
+"""Uploads knows people: who sent what, who may see it, who is told."""

@@ -1,4 +1,4 @@
-"""A circuit breaker for Redis: while it does not answer it is left alone, and nobody waits for it twice."""
+"""A circuit breaker for Redis: after a failure it skips calls for some seconds, so no request waits twice."""
 
 import logging
 import time
@@ -21,12 +21,12 @@ class CircuitBreaker:
     def __init__(self, seconds: float, *, complaint: str) -> None:
         self._seconds = seconds
         self._complaint = complaint
-        self._closed_at = 0.0
+        self._closes_at = 0.0
 
     @property
     def is_open(self) -> bool:
         """Tell whether Redis is left alone now."""
-        return time.monotonic() < self._closed_at
+        return time.monotonic() < self._closes_at
 
     def call(self, function: Callable[[], Answer], *, otherwise: Answer) -> Answer:
         """Return what a function returns; return `otherwise` while the circuit is open, and on a failure."""
@@ -36,5 +36,5 @@ class CircuitBreaker:
             return function()
         except RedisError as error:
             logger.warning("%s: %s", self._complaint, error)
-            self._closed_at = time.monotonic() + self._seconds
+            self._closes_at = time.monotonic() + self._seconds
             return otherwise

@@ -1,4 +1,4 @@
-"""How an upload moves on: what its steps tell is written down, until it is ready or has failed."""
+"""Completion records what the steps of an upload report, until the upload is ready or has failed."""
 
 import logging
 import uuid
@@ -55,7 +55,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
     return True
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def fail(upload: Upload, refusal: Refusal) -> None:
     """Mark an upload as failed, for a reason that a person can read, and tell its owner."""
     upload.status = Upload.Status.FAILED

@@ -1,1 +1,1 @@
-"""The only place that knows Pillow: an original in, its renditions out."""
+"""Images turns an original into its renditions; no other package imports Pillow."""

@@ -1,1 +1,1 @@
-"""Where media lies: a folder or a bucket."""
+"""Storages keep media files in a folder or in a bucket."""

@@ -1,7 +1,7 @@
-"""Where media lies: what Darkroom asks of a storage, and the errors in which its calls end.
+"""What Darkroom asks of a storage, and the two errors in which a call to it ends.
 
-A site has one of two, chosen by `S3_BUCKET`: `local_storage` or `s3_storage`. `tests/storage` holds what is
-common to both. Only a site with a bucket imports boto, which takes a quarter of a second.
+`S3_BUCKET` chooses between the two storages, `local` and `s3`; `tests/storage` holds their common contract.
+Only a site with a bucket imports boto.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The REST interface for programs."""
+"""The API is the REST interface for programs."""

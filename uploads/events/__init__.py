@@ -1,1 +1,1 @@
-"""What has happened: the history that is kept, and the live stream of it."""
+"""Events are the kept history of uploads, and the live stream of it."""

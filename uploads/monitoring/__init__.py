@@ -1,1 +1,1 @@
-"""Whether the system is well, and its numbers."""
+"""Monitoring tells whether the system is well, and its numbers."""

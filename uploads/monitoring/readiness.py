@@ -64,6 +64,15 @@ def queues() -> list[str]:
     return [queue.name for queue in settings.CELERY_TASK_QUEUES]
 
 
+def broker_answers() -> bool:
+    """Tell whether messages can be sent now."""
+    try:
+        broker.queue_depths()
+    except BrokerAway:
+        return False
+    return True
+
+
 def _problem(asked: Future[Any]) -> str:
     """Return why there is no answer, "" where there is one."""
     if not asked.done():
@@ -88,15 +97,6 @@ def _look_at_database() -> tuple[str, datetime | None, str]:
         return str(error), None, str(error)
     silent = beat_at is None or beat_at < timezone.now() - _BEAT_SILENCE
     return "", beat_at, "beat has not been heard of for half a minute" if silent else ""
-
-
-def broker_answers() -> bool:
-    """Tell whether messages can be sent now."""
-    try:
-        broker.queue_depths()
-    except BrokerAway:
-        return False
-    return True
 
 
 def _ask_storage() -> None:

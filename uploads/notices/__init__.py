@@ -1,1 +1,1 @@
-"""What people and their programs are told, in the app, by mail and by webhooks."""
+"""Notices tell people and their programs of events: in the app, by mail and by webhooks."""

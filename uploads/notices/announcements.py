@@ -1,4 +1,4 @@
-"""What happens is recorded once, and told to everybody who wants to know of it, in one transaction."""
+"""An announcement records an event and makes its notices, in one transaction."""
 
 from typing import Any
 

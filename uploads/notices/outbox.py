@@ -1,4 +1,4 @@
-"""The outbox: a notice is a row before it is a message, and goes to a worker once that row is committed."""
+"""The outbox saves a notice as a row, and sends its message to a worker after the commit."""
 
 from datetime import datetime
 from functools import partial

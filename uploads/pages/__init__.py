@@ -1,1 +1,1 @@
-"""What people see in a browser."""
+"""Pages are what people see in a browser."""

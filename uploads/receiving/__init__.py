@@ -1,1 +1,1 @@
-"""What comes in: files on their way from a browser, and whether somebody may send them."""
+"""Receiving takes files from browsers and programs, and decides who may send how much."""

@@ -1,4 +1,4 @@
-"""The body guard: no body is taken that is too large, too slow, or from somebody who may not send it.
+"""The body guard refuses a request body that is too large, too slow or not allowed.
 
 Django reads a whole body before anything else of it runs. So this stands before it: what is refused is
 refused at once, before a byte lies in memory or on the disk, by an answer that Django gives to the same

@@ -1,1 +1,1 @@
-"""What goes out: the addresses of pictures, and the views that answer them."""
+"""Serving gives pictures their addresses, and answers requests for them."""

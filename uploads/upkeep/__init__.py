@@ -1,1 +1,1 @@
-"""What runs by itself, again and again, or by a command: to start anew, to clean up, to compare."""
+"""Upkeep restarts, cleans up and compares, on a schedule or by a command."""

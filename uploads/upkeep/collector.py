@@ -15,7 +15,7 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.stale_files import remove_older
 from processing.storages.media import StorageUnavailable
-from uploads.models import Quota, Upload
+from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
 
@@ -95,13 +95,3 @@ def _with_unwanted_focuses() -> QuerySet[Original]:
         *orphans.values_list("original", flat=True),
     }
     return Original.objects.filter(~Exists(waiting), pk__in=found)
-
-
-def recount_quotas() -> None:
-    """Count everybody's images anew: a version that knew no quotas may have run beside this one."""
-    for row in Quota.objects.iterator():
-        with transaction.atomic():
-            # Whoever adds an image now waits for this, or has committed and is counted.
-            locked = Quota.objects.select_for_update().filter(pk=row.pk).first()
-            if locked is not None:
-                locked.count().save(update_fields=["images", "bytes"])

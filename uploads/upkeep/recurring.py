@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from uploads.broker import publish
 from uploads.models import Heartbeat
-from uploads.upkeep import collector, orphans, sweeper
+from uploads.upkeep import collector, orphans, recount, sweeper
 
 
 @shared_task(name="uploads.recurring.sweep", ignore_result=True)
@@ -46,4 +46,4 @@ def clear_sessions() -> None:
 @shared_task(name="uploads.recurring.recount_quotas", ignore_result=True)
 def recount_quotas() -> None:
     """Count anew what everybody keeps."""
-    collector.recount_quotas()
+    recount.recount_quotas()

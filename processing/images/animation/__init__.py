@@ -1,1 +1,1 @@
-"""The frames of an animation, one after the other."""
+"""Animation renders the frames of an original, one after the other."""

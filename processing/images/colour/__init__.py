@@ -1,1 +1,1 @@
-"""From the original's colours to sRGB."""
+"""Colour converts the colours of an original to sRGB."""

@@ -1,1 +1,1 @@
-"""From pixels to the bytes of a rendition or of a placeholder."""
+"""Encoding turns pixels into the bytes of a rendition or of a placeholder."""

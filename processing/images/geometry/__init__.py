@@ -1,1 +1,1 @@
-"""Sizes, crops and turns, and the one decode that they begin with."""
+"""Geometry decodes once, then resizes, crops and turns."""

@@ -1,1 +1,1 @@
-"""What a file says of itself, and whether it is taken."""
+"""Reading finds out what a file is, and refuses what is not taken."""

@@ -1,0 +1,74 @@
+"""What the template tag `picture` shows of an upload."""
+
+from functools import partial
+from typing import Any
+
+from django.template import TemplateSyntaxError
+
+from processing import conf
+from processing.presets import Preset
+from uploads.models import Upload
+from uploads.serving import links
+from uploads.serving.responsive import blurred, picture_of
+
+PLACEHOLDERS = ("color", "thumbhash", "none")
+
+
+def picture(
+    upload: Upload | None,
+    *,
+    preset: str = "",
+    sizes: str = "100vw",
+    alt: str = "",
+    placeholder: str = "color",
+    signed: bool = True,
+    loading: str = "lazy",
+    fetchpriority: str = "",
+    css_class: str = "",
+) -> dict[str, Any]:
+    """Show an upload at whatever width the browser needs, up to that of a preset.
+
+    Nothing is shown of no upload and of one that is deleted. `docs/templates.md` tells it all.
+    """
+    recipe = _preset(preset or links.main_preset())
+    if placeholder not in PLACEHOLDERS:
+        raise TemplateSyntaxError(
+            f"picture: placeholder is {placeholder!r}; it must be one of {', '.join(PLACEHOLDERS)}."
+        )
+    if not upload or upload.deleted_at:
+        return {}
+    return {
+        "upload": upload,
+        "picture": picture_of(
+            upload, recipe, partial(links.file_path if signed else links.rendition_path, upload)
+        ),
+        "sizes": sizes,
+        "alt": alt,
+        "style": _style(upload, placeholder),
+        "loading": loading,
+        "fetchpriority": fetchpriority,
+        "css_class": css_class,
+    }
+
+
+def _preset(name: str) -> Preset:
+    found = conf.preset_named(name)
+    if found is None:
+        known = ", ".join(sorted(preset.name for preset in conf.presets()))
+        raise TemplateSyntaxError(f"picture: there is no preset {name!r}; there are {known}.")
+    return found
+
+
+def _style(upload: Upload, placeholder: str) -> str:
+    """Return what stands behind the picture while it loads.
+
+    It would shine through what is transparent, and is not told of before its owner has seen it.
+    """
+    original = upload.original
+    if not upload.thumbnails_ready_at or original.transparent:
+        return ""
+    if placeholder == "color" and original.color:
+        return f"background-color:{original.color}"
+    if placeholder == "thumbhash" and original.thumbhash:
+        return f"background:url({blurred(original.thumbhash)}) center/cover"
+    return ""

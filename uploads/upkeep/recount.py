@@ -1,0 +1,15 @@
+"""The recount corrects the counts of quotas, which a version without quotas did not keep."""
+
+from django.db import transaction
+
+from uploads.models import Quota
+
+
+def recount_quotas() -> None:
+    """Count the images and bytes of each person anew."""
+    for owner_id in Quota.objects.values_list("pk", flat=True).iterator():
+        with transaction.atomic():
+            # A transaction that adds an image waits for this lock, or has committed and is counted.
+            quota = Quota.objects.select_for_update().filter(pk=owner_id).first()
+            if quota is not None:
+                quota.count().save(update_fields=["images", "bytes"])
