@@ -2,10 +2,9 @@
 
 import sys
 
-from django.conf import settings
-
 from deploy.ports import HOST
 from deploy.processes import Program
+from processing.conf import darkroom
 
 # `deploy.prepare` has checked the settings: the check imports every view, and no worker needs these to start.
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "myproject")
@@ -56,7 +55,7 @@ def worker(*, queue: str, log_level: str) -> Program:
             *WORKER_OPTIONS[queue],
         ),
         environment=WORKER_ENVIRONMENT,
-        stop_seconds=settings.DARKROOM["STOP_TIME"] + STOP_MARGIN,
+        stop_seconds=darkroom().stop_time + STOP_MARGIN,
     )
 
 

@@ -14,6 +14,7 @@ from django.conf import settings
 from myproject import malformed_messages, rabbitmq, stopping
 from myproject.startup import refuse_errors
 from processing import memory
+from processing.conf import darkroom
 from uploads.broker import BrokerAway, queue_depths
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
@@ -76,7 +77,7 @@ def declare_queues(**_options: Any) -> None:
 @worker_process_init.connect
 def prepare_memory(**_options: Any) -> None:
     """Bound what a decoder may take, and keep what it has taken for the next."""
-    memory.limit(settings.DARKROOM["WORKER_MEMORY"])
+    memory.limit(darkroom().worker_memory)
     memory.keep()
 
 

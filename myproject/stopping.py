@@ -8,7 +8,8 @@ import os
 import signal
 
 from billiard import active_children
-from django.conf import settings
+
+from processing.conf import darkroom
 
 # Not SIGTERM: by that billiard ends a child that has overrun its time limit, which counts as a crash.
 _HAND_BACK = signal.SIGUSR2
@@ -27,7 +28,7 @@ def bound() -> None:
         signal.signal(signal.SIGALRM, _hand_back)
         # Python gives up its handlers when it ends, and an alarm would kill it then.
         atexit.register(signal.alarm, 0)
-        signal.alarm(max(settings.DARKROOM["STOP_TIME"], 1))  # 0 would set no alarm
+        signal.alarm(max(darkroom().stop_time, 1))  # 0 would set no alarm
 
 
 def _hand_back(*_: object) -> None:

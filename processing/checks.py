@@ -1,20 +1,31 @@
 """System checks: settings that make no recipe stop the start-up with a clear message."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 
+from processing import conf
+from processing.conf import darkroom
 from processing.images.reading.formats import can_encode
 from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import InvalidPreset, parse_preset
 
 
 @checks.register
+def check_settings(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for every key of `DARKROOM` that is unknown or has a value of another kind."""
+    found = conf.problems(getattr(settings, "DARKROOM", {}))
+    return [checks.Error(sentence, id="darkroom.E007") for sentence in found]
+
+
+@checks.register
 def check_presets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error for every preset in the settings that cannot be rendered."""
-    presets = settings.DARKROOM["PRESETS"]
+    presets = darkroom().presets
+    if not isinstance(presets, Mapping):
+        return []
     if not presets:
         return [checks.Error("DARKROOM['PRESETS'] is empty: name at least one preset.", id="darkroom.E001")]
     return [error for name, fields in presets.items() for error in _check_preset(name, fields)]
@@ -29,7 +40,7 @@ def check_formats(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             f"DARKROOM['EXTRA_FORMATS']: unknown format {name!r}; known are {', '.join(known)}.",
             id="darkroom.E003",
         )
-        for name in settings.DARKROOM["EXTRA_FORMATS"]
+        for name in darkroom().extra_formats
         if name not in known
     ]
 

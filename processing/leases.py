@@ -3,11 +3,11 @@
 import uuid
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from processing.conf import darkroom
 from processing.errors import TransientError
 from processing.models import Lease, Original
 
@@ -35,7 +35,7 @@ def acquire(original: Original, step: str) -> Lease:
             lease.crashes += 1
         lease.attempts += 1
         lease.token = uuid.uuid4()
-        lease.expires_at = now + timedelta(seconds=settings.DARKROOM["STEP_TIME_LIMIT"] + _MARGIN)
+        lease.expires_at = now + timedelta(seconds=darkroom().step_time_limit + _MARGIN)
         lease.next_attempt_at = None
         lease.save()
     return lease
@@ -53,7 +53,7 @@ def _locked_row(original: Original, step: str) -> Lease:
 
 def is_spent(lease: Lease) -> bool:
     """Tell whether the step has been tried as often as it may be."""
-    most_crashes, most_attempts = settings.DARKROOM["MAX_CRASHES"], settings.DARKROOM["MAX_ATTEMPTS"]
+    most_crashes, most_attempts = darkroom().max_crashes, darkroom().max_attempts
     return bool(lease.crashes >= most_crashes or lease.attempts > most_attempts)
 
 

@@ -10,9 +10,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from django.conf import settings
-
 from processing import conf
+from processing.conf import darkroom
 from processing.fingerprint import fingerprint
 from processing.images.packing import packed, packed_size, unpacked
 from processing.images.source import Decoded
@@ -30,19 +29,19 @@ _SECONDS = 600
 def pays(original: Original) -> bool:
     """Tell whether decoding the original once more costs more than handing over its pixels."""
     pixels = original.width * original.height
-    return bool(settings.DARKROOM["HANDOVER_BYTES"]) and pixels >= (
+    return bool(darkroom().handover_dir and darkroom().handover_bytes) and pixels >= (
         _JPEG_PIXELS if original.format == "jpeg" else _PIXELS
     )
 
 
 def put(original: Original, decoded: Decoded) -> None:
     """Leave what was decoded, unless too much lies there already or it cannot be written."""
-    folder = Path(settings.DARKROOM["HANDOVER_DIR"])
+    folder = Path(darkroom().handover_dir)
     with suppress(OSError):
         # Nobody else on the machine has to do with people's pictures.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_older(folder, seconds=_SECONDS)
-        if _used_bytes(folder) + packed_size(decoded) > settings.DARKROOM["HANDOVER_BYTES"]:
+        if _used_bytes(folder) + packed_size(decoded) > darkroom().handover_bytes:
             return
         part = folder / f"{secrets.token_hex(8)}.part"
         try:
@@ -70,14 +69,14 @@ def take(original: Original) -> Decoded | None:
 def remove_old() -> None:
     """Remove what nobody has taken."""
     with suppress(OSError):
-        remove_older(Path(settings.DARKROOM["HANDOVER_DIR"]), seconds=_SECONDS)
+        remove_older(Path(darkroom().handover_dir), seconds=_SECONDS)
 
 
 def _path(original: Original) -> Path:
     """Return where it lies: other presets, or another version, would want other pixels."""
     recipes = [fingerprint(Recipe(preset, format)) for preset in conf.presets() for format in preset.formats]
     digest = hashlib.sha256(json.dumps(recipes).encode()).hexdigest()[:16]
-    return Path(settings.DARKROOM["HANDOVER_DIR"]) / f"{original.content_hash}-{digest}.pixels"
+    return Path(darkroom().handover_dir) / f"{original.content_hash}-{digest}.pixels"
 
 
 def _used_bytes(folder: Path) -> int:

@@ -109,7 +109,7 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
 
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
     """Render and store each recipe, largest first; return the rows, not yet saved."""
-    encoded = source.render_all(recipes, focus=original.focus, threads=conf.encoder_threads())
+    encoded = source.render_all(recipes, focus=original.focus, threads=conf.darkroom().encoder_threads)
     return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]
 
 

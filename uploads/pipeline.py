@@ -6,10 +6,10 @@ the database until one of them is done. Nobody stands behind another's thousand.
 
 from celery import chain, current_app
 from celery.canvas import Signature
-from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from processing.conf import darkroom
 from processing.tasks import generate_thumbnails, resize_image
 from uploads.broker import publish
 from uploads.models import Upload
@@ -75,7 +75,7 @@ def _under_way() -> QuerySet[Upload]:
 
 def _next(owner_id: int) -> list[Upload]:
     """Return whose turn it is, with one question where nothing is held back."""
-    limit: int = settings.DARKROOM["UPLOADS_AT_ONCE"]
+    limit = darkroom().uploads_at_once
     waiting = held_back().filter(owner=owner_id).select_related("original").order_by("created_at", "pk")
     uploads = list(waiting[:limit])
     if not uploads:

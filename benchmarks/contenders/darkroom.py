@@ -22,10 +22,16 @@ SIZES = [Preset(name=f"size-{width}", width=width, formats=FORMATS) for width in
 
 # As a worker's process does when it begins.
 memory.keep()
-settings.DARKROOM["PRESETS"] = {
-    preset.name: {key: value for key, value in asdict(preset).items() if key != "name" and value is not None}
-    for preset in [THUMBNAIL, *SIZES]
+settings.DARKROOM = {
+    **settings.DARKROOM,
+    "PRESETS": {
+        preset.name: {
+            key: value for key, value in asdict(preset).items() if key != "name" and value is not None
+        }
+        for preset in [THUMBNAIL, *SIZES]
+    },
 }
+conf.forget(setting="DARKROOM")
 
 
 def prepare(*, source: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What the settings say, and what the system checks say of them."""
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -37,6 +38,43 @@ def test_presets_are_read_anew_after_a_change(settings: Settings) -> None:
     assert conf.presets() == (Preset(name="tiny", width=5),)
     assert conf.preset_named("tiny") == Preset(name="tiny", width=5)
     assert conf.preset_named("thumb") is None
+
+
+def test_every_setting_has_a_default(settings: Settings) -> None:
+    settings.DARKROOM = {}
+    assert conf.darkroom() == conf.Settings()
+    assert problems() == []
+    del settings.DARKROOM
+    assert conf.darkroom().max_upload_bytes == 50 * 1024**2
+
+
+def test_the_settings_cannot_be_changed_by_the_code() -> None:
+    with pytest.raises(FrozenInstanceError):
+        conf.darkroom().max_pixels = 5  # type: ignore[misc]
+
+
+def test_a_key_that_is_unknown_is_an_error(settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXEL": 5}
+    assert problems() == [("darkroom.E007", "DARKROOM has no key 'MAX_PIXEL'; docs/settings.md lists them.")]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("MAX_PIXELS", "5", "a number, 0 or more"),
+        ("MAX_PIXELS", -1, "a number, 0 or more"),
+        ("MAX_FRAMES", True, "a number, 0 or more"),
+        ("BODY_TIMEOUT", None, "a number, 0 or more"),
+        ("WEBHOOK_PRIVATE_ADDRESSES", 1, "True or False"),
+        ("EXTRA_FORMATS", "tiff", "a list of texts"),
+        ("SITE_URL", None, "a text"),
+        ("PRESETS", [], "a mapping from names to fields"),
+    ],
+)
+def test_a_value_of_another_kind_is_an_error(key: str, value: Any, wanted: str, settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, key: value}
+    sentence = f"DARKROOM[{key!r}] is {value!r}; it must be {wanted}."
+    assert ("darkroom.E007", sentence) in problems()
 
 
 def test_the_limits_are_those_of_the_settings(settings: Settings) -> None:

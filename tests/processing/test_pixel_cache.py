@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
 from PIL import ImageFile
 from pytest_django import Settings
 
 from processing import pixel_cache, steps
+from processing.conf import darkroom
 from processing.images.geometry.reduction import whole
 from processing.images.source import Decoded
 from processing.models import Original, Rendition
@@ -32,7 +32,7 @@ def _few_presets(settings: Settings) -> None:
 
 @pytest.fixture
 def folder() -> Path:
-    return Path(django_settings.DARKROOM["HANDOVER_DIR"])
+    return Path(darkroom().handover_dir)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from processing import leases, originals, renditions, steps
+from processing.conf import darkroom
 from processing.errors import Refusal
 from processing.fingerprint import original_key
 from processing.images.reading.refusals import UnreadableImage
@@ -77,7 +78,7 @@ def expire_leases() -> None:
 
 def set_presets(settings: Settings, **changes: dict[str, Any] | None) -> None:
     """Change presets of the settings, or remove those that are None."""
-    presets = {**settings.DARKROOM["PRESETS"], **changes}
+    presets = {**darkroom().presets, **changes}
     kept = {name: fields for name, fields in presets.items() if fields is not None}
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": kept}
 
@@ -423,7 +424,7 @@ def test_a_step_that_is_broken_off_may_start_again_at_once(
 
 
 def test_what_is_given_up_is_not_decoded_again(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(django_settings.DARKROOM["MAX_CRASHES"]):
+    for _ in range(darkroom().max_crashes):
         leases.acquire(original, "generate_thumbnails")
         expire_leases()
     monkeypatch.setattr(steps, "decode", fail_with(AssertionError("decoded")))
@@ -432,7 +433,7 @@ def test_what_is_given_up_is_not_decoded_again(original: Original, monkeypatch: 
 
 
 def test_one_crash_less_is_not_given_up(original: Original) -> None:
-    for _ in range(django_settings.DARKROOM["MAX_CRASHES"] - 1):
+    for _ in range(darkroom().max_crashes - 1):
         leases.acquire(original, "generate_thumbnails")
         expire_leases()
     run("generate_thumbnails", original)

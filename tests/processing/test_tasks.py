@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import InterfaceError, OperationalError
 
 from myproject.celery import app
 from processing import steps
+from processing.conf import darkroom
 from processing.errors import Refusal, TransientError
 from processing.images.reading.refusals import UnreadableImage
 from processing.leases import LeaseHeld
@@ -168,4 +168,4 @@ def test_a_real_worker_renders(store_original: StoreOriginal, worker: subprocess
 
 
 def test_no_step_outlives_its_lease() -> None:
-    assert app.conf.task_time_limit == django_settings.DARKROOM["STEP_TIME_LIMIT"]
+    assert app.conf.task_time_limit == darkroom().step_time_limit

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from processing import originals
+from processing.conf import darkroom
 from processing.fingerprint import original_key
 from processing.models import Lease, Original, Rendition
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage
@@ -123,7 +123,7 @@ def test_the_settings_give_up_well_before_a_step_must_end() -> None:
     config: Config = S3Storage().client_config
     attempts = config.retries["total_max_attempts"]  # type: ignore[attr-defined]
     longest = attempts * (config.connect_timeout + config.read_timeout)  # type: ignore[attr-defined]
-    assert longest < django_settings.DARKROOM["STEP_TIME_LIMIT"]
+    assert longest < darkroom().step_time_limit
 
 
 def test_a_bucket_that_does_not_exist_is_unavailable(s3: S3Storage) -> None:
@@ -195,7 +195,7 @@ def test_a_second_run_writes_nothing(media: S3Storage, send: Send, monkeypatch: 
 def test_a_changed_preset_leaves_no_old_object(media: S3Storage, send: Send, settings: Settings) -> None:
     upload = send()
     completion.run_here(upload)
-    presets = {**settings.DARKROOM["PRESETS"], "thumb": {"width": 100, "height": 100, "mode": "fill"}}
+    presets = {**darkroom().presets, "thumb": {"width": 100, "height": 100, "mode": "fill"}}
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
     completion.run_here(upload)
     assert set(Rendition.objects.filter(preset="thumb").values_list("width", flat=True)) == {100}

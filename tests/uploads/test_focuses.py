@@ -9,6 +9,7 @@ from django.db.models import ProtectedError
 from pytest_django import Settings
 
 from processing import steps
+from processing.conf import darkroom
 from processing.models import Focus, Original, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows
 from tests.threads import at_once
@@ -66,7 +67,7 @@ class TestChoose:
 
     def test_what_was_rendered_stays_until_its_step_has_run(self, ready: Upload, settings: Settings) -> None:
         square = {"width": 300, "height": 300, "mode": "fill"}
-        presets = {**settings.DARKROOM["PRESETS"], "square": square}
+        presets = {**darkroom().presets, "square": square}
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
         look_at(ready, LEFT)
         services.set_focus(upload=ready, point=RIGHT)

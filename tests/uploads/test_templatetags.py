@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from processing import conf, renditions
+from processing.conf import darkroom
 from processing.models import Original, Rendition
 from processing.presets import EXTENSIONS
 from tests.conftest import MakeImage, Send
@@ -153,7 +154,7 @@ class TestReady:
 
     def test_a_preset_that_is_not_rendered_yet_has_the_smaller_ones(self, owner: User, settings: Any) -> None:
         upload = with_rows(owner)
-        configure(settings, **settings.DARKROOM["PRESETS"], huge={"width": 2400})
+        configure(settings, **{**darkroom().presets, "huge": {"width": 2400}})
         shown = image(upload, 'preset="huge"')
         assert widths(shown["srcset"]) == [320, 640, 1280, 1920]
         assert (shown["width"], shown["height"]) == ("2400", "1600")

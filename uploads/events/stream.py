@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, connections
 from redis import Redis
 from redis.exceptions import RedisError
 
+from processing.conf import darkroom
 from uploads.events import history, wakeups
 from uploads.models import Event
 
@@ -81,7 +81,7 @@ class Bells:
 
     def _hear(self) -> None:
         """Ring the bells that the hints name, until Redis is away or silent, or nobody listens."""
-        client = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=_LOOK, socket_timeout=_LOOK)
+        client = Redis.from_url(darkroom().redis_url, socket_connect_timeout=_LOOK, socket_timeout=_LOOK)
         with client, client.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis types most, not this
             channel.subscribe(wakeups.CHANNEL)
             silent = False

@@ -1,12 +1,12 @@
 """Hints over Redis that a person has new events: streams look at once instead of a little later."""
 
-from functools import partial
+from functools import cache, partial
 
-from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from processing.conf import darkroom
 from uploads.circuit_breaker import CircuitBreaker
 
 CHANNEL = "darkroom:events"
@@ -25,8 +25,14 @@ class _Wakeups:
         self._circuit = CircuitBreaker(_PAUSE, complaint="A hint of a new event was not sent")
 
     def tell(self, owner_id: int) -> None:
-        """Say that this person has new events; nothing depends on its arriving."""
         self._circuit.call(partial(self._redis.publish, CHANNEL, owner_id), otherwise=0)
 
 
-tell = _Wakeups(settings.REDIS_URL).tell
+@cache
+def _wakeups() -> _Wakeups:
+    return _Wakeups(darkroom().redis_url)
+
+
+def tell(owner_id: int) -> None:
+    """Say that this person has new events; nothing depends on its arriving."""
+    _wakeups().tell(owner_id)

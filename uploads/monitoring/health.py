@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -14,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from processing.conf import darkroom
 from processing.models import Original, Rendition
 from uploads import broker
 from uploads.broker import BrokerAway
@@ -44,7 +44,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer staff, and Prometheus: by its token, or on this machine where there is none."""
-    trusted = _has_token(request) if settings.METRICS_TOKEN else _is_local(request)
+    trusted = _has_token(request) if darkroom().metrics_token else _is_local(request)
     if not (trusted or request.user.is_staff):
         raise Http404
     registry = CollectorRegistry()
@@ -91,7 +91,9 @@ def _queue_depths() -> dict[str, int]:
 
 
 def _has_token(request: HttpRequest) -> bool:
-    return constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}")
+    return constant_time_compare(
+        request.headers.get("Authorization", ""), f"Bearer {darkroom().metrics_token}"
+    )
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
@@ -20,6 +19,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices.preferences import email_choice
 
@@ -43,7 +43,7 @@ def send(delivery: Delivery) -> None:
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)
     # The id follows from the delivery, so that a mail sent twice is recognised as one.
-    headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(settings.SITE_URL).hostname}>"}
+    headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(darkroom().site_url).hostname}>"}
     EmailMessage(subject, body, to=[delivery.event.owner.email], headers=headers).send()
 
 
@@ -79,7 +79,7 @@ def _gather(person_id: int) -> int:
 
 
 def _single(delivery: Delivery) -> tuple[str, str]:
-    context = {"event": delivery.event, "subject": delivery.subject, "site_url": settings.SITE_URL}
+    context = {"event": delivery.event, "subject": delivery.subject, "site_url": darkroom().site_url}
     return delivery.subject, render_to_string("uploads/mail/notice.txt", context)
 
 
@@ -92,7 +92,7 @@ def _digest(members: Sequence[Delivery]) -> tuple[str, str]:
         # What asks for something to be done stands first.
         "listed": [*failed, *ready][:_LISTED],
         "more": max(len(members) - _LISTED, 0),
-        "site_url": settings.SITE_URL,
+        "site_url": darkroom().site_url,
     }
     return subject, render_to_string("uploads/mail/digest.txt", context)
 

@@ -5,13 +5,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import outbox, url_safety, webhooks
@@ -58,7 +58,7 @@ def endpoints_of(person: User) -> QuerySet[Endpoint]:
 
 def check_url(url: str) -> None:
     """Raise `InvalidAddress` for an address that nothing can be sent to."""
-    url_safety.check_address(url, private_allowed=settings.DARKROOM["WEBHOOK_PRIVATE_ADDRESSES"])
+    url_safety.check_address(url, private_allowed=darkroom().webhook_private_addresses)
 
 
 @transaction.atomic

@@ -6,12 +6,12 @@ from base64 import b64encode
 from collections.abc import Iterable
 from time import monotonic
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from standardwebhooks import Webhook
 
+from processing.conf import darkroom
 from processing.errors import TransientError
 from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import http_client, outbox
@@ -87,7 +87,7 @@ def _post(delivery: Delivery) -> Answer:
             url=delivery.endpoint.url,
             headers=_headers(delivery, body, values),
             body=body.encode(),
-            private_allowed=settings.DARKROOM["WEBHOOK_PRIVATE_ADDRESSES"],
+            private_allowed=darkroom().webhook_private_addresses,
         )
     except NoAnswer as error:
         raise NotTaken(str(error)) from error

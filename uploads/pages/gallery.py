@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
@@ -21,6 +20,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from processing import refusals
+from processing.conf import darkroom
 from processing.errors import Refusal, TransientError
 from uploads import services
 from uploads.events import history
@@ -153,7 +153,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
         "cards": cards,
         "filters": filters,
         "last_event": last_event,
-        "upload_limit": settings.DARKROOM["MAX_UPLOAD_BYTES"],
+        "upload_limit": darkroom().max_upload_bytes,
         "usage": quotas.usage_of(person_of(request)),
         "nobody": uuid.UUID(int=0),  # the scripts put an id in its place
         "unfinished": any(card.upload.is_unfinished for card in cards),

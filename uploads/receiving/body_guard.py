@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from django.conf import settings
 
+from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.receiving.form import TooLarge
 
@@ -151,8 +152,8 @@ class Body:
 
     def _patience(self) -> float:
         """Return for how many seconds the next part may be waited for."""
-        idle: int = settings.DARKROOM["BODY_TIMEOUT"]
-        rate: int = settings.DARKROOM["BODY_RATE"]
+        idle = darkroom().body_timeout
+        rate = darkroom().body_rate
         self._began_at = self._began_at or time.monotonic()
         due_at = self._began_at + idle + self._came / rate
         return max(0.0, min(idle, due_at - time.monotonic()))
@@ -204,7 +205,7 @@ def _brings_images(scope: Scope) -> bool:
 
 def _limit(scope: Scope) -> int:
     """Return how many bytes a request may bring."""
-    largest: int = settings.DARKROOM["MAX_UPLOAD_BYTES"]
+    largest = darkroom().max_upload_bytes
     if not _brings_images(scope):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
     return largest if scope["path"] == API else _FILES_OF_A_FORM * largest

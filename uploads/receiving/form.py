@@ -4,11 +4,11 @@ import hashlib
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import multipartparser
 
+from processing.conf import darkroom
 from processing.errors import Refusal
 
 # Django takes 1024 bytes of headers with a file, and a name of 300 emoji alone has more. Of a longer
@@ -54,7 +54,7 @@ class HashingUploadHandler(FileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         """Take the next bytes of the file; nothing is left for another handler."""
-        limit: int = settings.DARKROOM["MAX_UPLOAD_BYTES"]
+        limit = darkroom().max_upload_bytes
         if start + len(raw_data) > limit:
             self.file.close()
             raise TooLarge(

@@ -7,10 +7,10 @@ it up anew would take the longer the more somebody has.
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.template.defaultfilters import filesizeformat
 
+from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.models import Quota
 
@@ -77,8 +77,8 @@ def _usage(row: Quota) -> Usage:
     return Usage(
         images=row.images,
         bytes=row.bytes,
-        max_images=_limit(row.max_images, "QUOTA_IMAGES"),
-        max_bytes=_limit(row.max_bytes, "QUOTA_BYTES"),
+        max_images=_limit(row.max_images, darkroom().quota_images),
+        max_bytes=_limit(row.max_bytes, darkroom().quota_bytes),
     )
 
 
@@ -97,6 +97,6 @@ def _verify(usage: Usage, byte_size: int) -> None:
         )
 
 
-def _limit(own: int | None, setting: str) -> int | None:
+def _limit(own: int | None, everybody: int) -> int | None:
     """Return a person's own limit, or that of everybody, where 0 is none."""
-    return own if own is not None else settings.DARKROOM[setting] or None
+    return own if own is not None else everybody or None

@@ -7,13 +7,13 @@ from http import HTTPStatus
 from math import ceil
 from typing import Any
 
-from django.conf import settings
 from limits import RateLimitItem, parse_many
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.circuit_breaker import CircuitBreaker
 
@@ -56,7 +56,9 @@ class _Counts:
         return max(1, ceil(self._limiter.get_window_stats(rate, who).reset_time - time.time()))
 
 
-_counts = _Counts(settings.REDIS_URL)
+@cache
+def _counts() -> _Counts:
+    return _Counts(darkroom().redis_url)
 
 
 def take(*, person_id: int, address: str, count: int = 1) -> None:
@@ -64,12 +66,12 @@ def take(*, person_id: int, address: str, count: int = 1) -> None:
 
     Raises `RateLimited`.
     """
-    for setting, who in (
-        ("UPLOADS_PER_PERSON", f"person:{person_id}"),
-        ("UPLOADS_PER_ADDRESS", f"address:{household(address)}"),
+    for text, who in (
+        (darkroom().uploads_per_person, f"person:{person_id}"),
+        (darkroom().uploads_per_address, f"address:{household(address)}"),
     ):
-        for rate in rates(settings.DARKROOM[setting]):
-            seconds = _counts.wait(rate, who, count)
+        for rate in rates(text):
+            seconds = _counts().wait(rate, who, count)
             if seconds:
                 raise RateLimited(
                     "Too many images in a short time; go on in {seconds} seconds.", retry_after=seconds

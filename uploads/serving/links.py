@@ -5,11 +5,11 @@ from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.core import signing
 from django.urls import reverse
 
 from processing import conf
+from processing.conf import darkroom
 from processing.models import Rendition
 from processing.presets import EXTENSIONS, Format
 from uploads.models import Upload
@@ -26,7 +26,7 @@ def signature(upload: Upload) -> str:
 def is_signed(upload: Upload, value: str) -> bool:
     """Tell whether `value` is an unexpired signature of this upload."""
     try:
-        signed: Any = signing.loads(value, salt=_SALT, max_age=settings.DARKROOM["SIGNED_LINK_MAX_AGE"])
+        signed: Any = signing.loads(value, salt=_SALT, max_age=darkroom().signed_link_max_age)
     except signing.BadSignature:
         return False
     return bool(signed == str(upload.pk))

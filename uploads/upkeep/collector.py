@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from processing import conf, originals, pixel_cache, renditions
+from processing.conf import darkroom
 from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.stale_files import remove_older
@@ -26,14 +27,20 @@ _INCOMING_AGE = 24 * 3600
 def collect() -> int:
     """Purge what was deleted and is past its grace, with originals nobody refers to; return how many."""
     _idle_leases().delete()
-    grace = timezone.now() - timedelta(seconds=settings.DARKROOM["DELETE_GRACE"])
+    grace = timezone.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
     _drop_focuses()
     unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
-    # What a killed web process had begun to receive, and what was handed over to nobody.
-    remove_older(Path(settings.FILE_UPLOAD_TEMP_DIR), seconds=_INCOMING_AGE)
+    _remove_interrupted()
     pixel_cache.remove_old()
     return sum(_remove(pk) for pk in unused)
+
+
+def _remove_interrupted() -> None:
+    """Remove what a killed web process had begun to receive, where these files have a folder of their own."""
+    folder: Path | None = settings.FILE_UPLOAD_TEMP_DIR
+    if folder is not None:
+        remove_older(Path(folder), seconds=_INCOMING_AGE)
 
 
 def _purge(grace: datetime) -> None:

@@ -136,7 +136,7 @@ def test_an_event_comes_by_its_hint_alone(send: Send, owner: User, monkeypatch: 
 def test_without_redis_it_looks_by_itself(
     send: Send, owner: User, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
-    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    settings.DARKROOM = {**settings.DARKROOM, "REDIS_URL": f"unix://{tmp_path}/nobody.sock"}
     monkeypatch.setattr(stream, "KEEP_ALIVE", 600)
 
     async def test() -> None:
@@ -151,7 +151,7 @@ def test_without_redis_it_looks_by_itself(
 def test_a_redis_that_says_nothing_is_taken_for_away(
     send: Send, owner: User, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
-    settings.REDIS_URL = f"unix://{tmp_path}/silent.sock"
+    settings.DARKROOM = {**settings.DARKROOM, "REDIS_URL": f"unix://{tmp_path}/silent.sock"}
     monkeypatch.setattr(stream, "KEEP_ALIVE", 600)
     monkeypatch.setattr(stream, "_LOOK", 0.2)
 

@@ -195,7 +195,7 @@ class TestMetrics:
         assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 404
 
     def test_with_a_token_it_alone_opens(self, client: Client, settings: Any) -> None:
-        settings.METRICS_TOKEN = "a-token-of-prometheus"
+        settings.DARKROOM = {**settings.DARKROOM, "METRICS_TOKEN": "a-token-of-prometheus"}
         for value in ("", "Bearer", "Bearer wrong", "Token a-token-of-prometheus", "Bearer é"):
             assert client.get("/metrics", headers={"authorization": value}).status_code == 404
         headers = {"authorization": "Bearer a-token-of-prometheus", "x-forwarded-for": "192.0.2.7"}

@@ -1,0 +1,46 @@
+"""System checks of this site: its secret key."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+# What stands in examples, and in the settings that Django's `startproject` writes.
+_PLACEHOLDER = re.compile(
+    r"change.?me|change.?this|django-insecure|your.?secret|secret.?key|placeholder|[<>…]", re.IGNORECASE
+)
+# Fewer say too little to be secret, however many of them there are.
+_CHARACTERS, _DISTINCT_CHARACTERS = 32, 8
+
+
+@checks.register
+def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for a secret key that others know or guess, unless a developer is at work."""
+    key = settings.SECRET_KEY
+    guessable = len(key) < _CHARACTERS or len(set(key)) < _DISTINCT_CHARACTERS or _PLACEHOLDER.search(key)
+    if settings.DEBUG or not guessable:
+        return []
+    return [
+        checks.Error(
+            "SECRET_KEY is a default, or too short to be secret: whoever guesses it signs in as anybody.",
+            hint="Set 64 random characters: "
+            'python -c "import secrets; print(secrets.token_urlsafe(64))"; or leave it unset on one machine.',
+            id="darkroom.E004",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_shared_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return a warning where each machine has made its own secret key."""
+    if not settings.SECRET_KEY_IS_LOCAL:
+        return []
+    return [
+        checks.Warning(
+            "SECRET_KEY is not set: this machine has made its own, and others know nothing of it.",
+            hint="Set the same one on every machine of the site, and back it up.",
+            id="darkroom.W003",
+        )
+    ]

@@ -1,0 +1,96 @@
+"""Celery: broker, queues, workers, and what beat starts. Messages are hints on their way."""
+
+from typing import Any
+
+from celery.schedules import crontab
+from kombu import Exchange, Queue
+
+from myproject.settings.base import REDIS_URL, TIME_ZONE
+from myproject.settings.environment import VAR_DIR, env
+from myproject.settings.media import DARKROOM
+from processing import conf
+
+
+def _kombu_url(url: str) -> str:
+    """Return a Redis address as kombu spells it: `unix://` is `redis+socket://` there."""
+    return url.replace("unix://", "redis+socket://", 1)
+
+
+CELERY_BROKER_URL = _kombu_url(env.str("CELERY_BROKER_URL", default="") or REDIS_URL)
+BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
+CELERY_RESULT_BACKEND = _kombu_url(env.str("CELERY_RESULT_BACKEND", default="") or REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = 3600
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_TIMEZONE = TIME_ZONE
+
+
+def _queue(name: str) -> Queue:
+    """Return a queue as the broker keeps it best: on RabbitMQ it outlives a node."""
+    if BROKER_IS_REDIS:
+        return Queue(name, Exchange(name), routing_key=name)
+    # Celery delays a retry in the broker only behind a topic exchange; behind a direct one the
+    # message would fill a worker's hand until its time has come.
+    exchange = Exchange("darkroom", type="topic")
+    return Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"})
+
+
+# A quorum queue without its majority confirms nothing: whoever publishes waits a second for it.
+_PUBLISHING: dict[str, Any] = {} if BROKER_IS_REDIS else {"confirm_timeout": 1}
+
+# One queue a purpose, so that what a person waits for goes first.
+CELERY_TASK_DEFAULT_QUEUE = "notifications"
+CELERY_TASK_QUEUES = [
+    _queue(name) for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
+]
+CELERY_TASK_ROUTES = {
+    "processing.tasks.generate_thumbnails": {"queue": "thumbnails", **_PUBLISHING},
+    "processing.tasks.resize_image": {"queue": "renditions", **_PUBLISHING},
+    "uploads.recurring.*": {"queue": "maintenance", **_PUBLISHING},
+    "*": {"queue": CELERY_TASK_DEFAULT_QUEUE, **_PUBLISHING},
+}
+CELERY_TASK_TIME_LIMIT = conf.read(DARKROOM).step_time_limit
+
+# A message is a hint: publishing is bounded to a second or two, for the sweeper publishes again what
+# the database says is unfinished. A connection to RabbitMQ may have died since it was last used, and
+# kombu opens another one only where it may try again, once and at once; that to Redis mends itself.
+CELERY_TASK_PUBLISH_RETRY = not BROKER_IS_REDIS
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
+CELERY_BROKER_CONNECTION_TIMEOUT = 1
+CELERY_BROKER_POOL_LIMIT = 10
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Workers and beat wait for the broker for as long as it takes; by default they end after an hour.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
+    if BROKER_IS_REDIS
+    else {"max_retries": 0, "confirm_publish": True}
+)
+CELERY_REDIS_SOCKET_TIMEOUT = 5.0
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
+
+# A worker takes a message when it has a free hand, so none waits behind a slow one.
+CELERY_WORKER_DISABLE_PREFETCH = BROKER_IS_REDIS
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB, then the child is replaced after its task
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
+    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
+    # At an hour of the day: a beat that is started anew every day would never have waited for one.
+    "remove-strays": {"task": "uploads.recurring.remove_strays", "schedule": crontab(hour="4", minute="10")},
+    "recount-quotas": {
+        "task": "uploads.recurring.recount_quotas",
+        "schedule": crontab(hour="4", minute="20"),
+    },
+    "clear-sessions": {"task": "uploads.recurring.clear_sessions", "schedule": 24 * 3600.0},
+}

@@ -1,0 +1,39 @@
+"""The environment that the settings are read from, and the folders of this machine."""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+env = environ.Env()
+if (BASE_DIR / ".env").exists():
+    environ.Env.read_env(BASE_DIR / ".env")
+
+# Run-time state that is no media: database, secret key, mail, sockets.
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def local_secret_key() -> str:
+    """Return this machine's own secret key, made on first use."""
+    path = VAR_DIR / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text()
+
+
+def local_redis_socket() -> Path:
+    """Return where the embedded Redis listens; a socket's path may have 107 bytes at most."""
+    path = VAR_DIR / "redis.sock"
+    if len(os.fsencode(path)) <= 100:
+        return path
+    digest = hashlib.sha256(os.fsencode(VAR_DIR)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}-{digest}.sock"

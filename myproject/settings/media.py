@@ -1,0 +1,65 @@
+"""Media: where originals and renditions are kept, and what Darkroom does with them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from myproject.settings.base import REDIS_URL, SITE_URL
+from myproject.settings.environment import BASE_DIR, VAR_DIR, env
+from processing import conf
+
+S3_BUCKET = env.str("S3_BUCKET", default="")
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / "media")))
+MEDIA_URL = "media/"
+_LOCAL_MEDIA: dict[str, Any] = {"BACKEND": "processing.storages.local.LocalStorage"}
+_S3_MEDIA: dict[str, Any] = {
+    "BACKEND": "processing.storages.s3.S3Storage",
+    "OPTIONS": {
+        "bucket_name": S3_BUCKET,
+        "endpoint_url": env.str("AWS_S3_ENDPOINT_URL", default=None),
+        "region_name": env.str("AWS_DEFAULT_REGION", default=env.str("AWS_REGION", default=None)),
+    },
+}
+STORAGES = {
+    "default": _S3_MEDIA if S3_BUCKET else _LOCAL_MEDIA,
+    "staticfiles": {"BACKEND": "myproject.staticfiles.ModuleStorage"},
+}
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+
+FILE_UPLOAD_HANDLERS = ["uploads.receiving.form.HashingUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = VAR_DIR / "incoming"
+FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
+FILE_UPLOAD_PERMISSIONS = 0o644
+
+
+_READERS: dict[type, Callable[[str], Any]] = {
+    int: env.int,
+    float: env.float,
+    bool: env.bool,
+    str: env.str,
+    tuple: env.list,
+}
+
+# `processing.conf` tells what each setting means, and has its default.
+DARKROOM: dict[str, Any] = {
+    **{
+        name: _READERS[type(default)](name)
+        for name, default in conf.defaults().items()
+        if name in os.environ and type(default) in _READERS
+    },
+    "SITE_URL": SITE_URL,
+    "REDIS_URL": REDIS_URL,
+    "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),
+    # `docs/presets.md` tells what each field does.
+    "PRESETS": {
+        "thumb": {"width": 256, "height": 256, "mode": "fill"},
+        "small": {"width": 320},
+        "medium": {"width": 640},
+        "large": {"width": 1280},
+        "xlarge": {"width": 1920},
+    },
+}

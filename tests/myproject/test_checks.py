@@ -1,0 +1,39 @@
+"""System checks of this site: what its secret key may be."""
+
+import secrets
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+
+
+def found(*, at_deployment: bool) -> set[str | None]:
+    return {message.id for message in run_checks(include_deployment_checks=at_deployment)}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "changeme", "x" * 64, "too short", "django-insecure-k5z#q0m!x8r2w7v^t4y1u6i9o3p5a", "abc" * 30,
+        "<64 random characters, the same on every machine>", "change-me-before-you-go-to-production-please",
+        "your_secret_key_stands_here_some_day_1234",
+    ],
+)  # fmt: skip
+def test_a_secret_key_that_is_none_is_refused(settings: Any, key: str) -> None:
+    settings.SECRET_KEY = key
+    assert "darkroom.E004" in found(at_deployment=False)
+    settings.DEBUG = True
+    assert "darkroom.E004" not in found(at_deployment=False)
+
+
+def test_random_secret_keys_are_taken(settings: Any) -> None:
+    for size in (24, 32, 48, 64):
+        settings.SECRET_KEY = secrets.token_urlsafe(size)
+        assert "darkroom.E004" not in found(at_deployment=False)
+
+
+def test_a_secret_key_of_one_machine_is_warned_of_at_a_deployment(settings: Any) -> None:
+    assert "darkroom.W003" not in found(at_deployment=True)
+    settings.SECRET_KEY_IS_LOCAL = True
+    assert "darkroom.W003" in found(at_deployment=True)
+    assert "darkroom.W003" not in found(at_deployment=False)
