@@ -154,7 +154,7 @@ class TestReady:
 
     def test_a_preset_that_is_not_rendered_yet_has_the_smaller_ones(self, owner: User, settings: Any) -> None:
         upload = with_rows(owner)
-        configure(settings, **{**darkroom().presets, "huge": {"width": 2400}})
+        settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {**darkroom().presets, "huge": {"width": 2400}}}
         shown = image(upload, 'preset="huge"')
         assert widths(shown["srcset"]) == [320, 640, 1280, 1920]
         assert (shown["width"], shown["height"]) == ("2400", "1600")
