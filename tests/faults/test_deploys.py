@@ -15,7 +15,7 @@ from tests.conftest import MakeImage
 from tests.journeys.test_upload import send_by_token, status_of
 from tests.system import System, wait_until
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.install
 
 ROUNDS = 2
 

@@ -17,7 +17,7 @@ from tests.faults.promise import Answered, violations
 from uploads import completion
 from uploads.models import Delivery, Event, Upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
 ID = "00000000-0000-4000-8000-000000000000"
 

@@ -9,7 +9,7 @@ from tests.journeys.test_upload import send_by_token, status_of
 from tests.rabbitmq import RabbitMQ, is_installed
 from tests.system import System, wait_until
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.install
 
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 

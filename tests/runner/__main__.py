@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.runner import machine, results
 from tests.runner.machine import MARK, Places
-from tests.runner.parts import SELECTIONS, Part
+from tests.runner.parts import SELECTIONS, Part, Selection
 from tests.runner.results import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 1024**3
 NO_TESTS = 5
+# Seconds between two looks at what runs.
+LOOK = 0.1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,8 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         places = watched(folder)
         before = places.files()
         try:
-            for part in selection.parts:
-                found, problem = run(part, options, folder=folder, environment=environment)
+            for found, problem in run_lanes(selection, options, folder=folder, environment=environment):
                 outcomes += found
                 problems += problem
         finally:
@@ -89,24 +90,74 @@ def watched(folder: Path) -> Places:
     return Places((*always, *parts), (Path("/tmp"), Path("/var/tmp"), MEMORY), folder)
 
 
-def run(
-    part: Part, options: Sequence[str], *, folder: Path, environment: dict[str, str]
-) -> tuple[list[Outcome], list[str]]:
-    """Run one part; return what came of its tests, and a sentence if pytest itself failed."""
-    report_path = folder / f"{part.name}.xml"
-    # The path of a socket may have 107 bytes, and pytest's own folder begins with many.
-    places = (f"--junitxml={report_path}", f"--basetemp={folder / 'base'}")
-    print(f"\n=== {part.name}: {part.selected} {' '.join(part.options)}", flush=True)
-    began_at = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", *places, "-m", part.selected]
-    status = subprocess.run(
-        [*command, *part.options, *options], cwd=ROOT, env=environment, check=False
-    ).returncode
-    print(f"=== {part.name}: {time.monotonic() - began_at:.0f} s", flush=True)
-    outcomes = results.read_report(report_path)
-    if status in {0, NO_TESTS} or any(outcome.ended == "failed" for outcome in outcomes):
-        return outcomes, []
-    return outcomes, [f"The part `{part.name}` ended with status {status}."]
+def run_lanes(
+    selection: Selection, options: Sequence[str], *, folder: Path, environment: dict[str, str]
+) -> Iterator[tuple[list[Outcome], list[str]]]:
+    """Run the parts, and yield of each what came of its tests, and a sentence if pytest itself failed.
+
+    What a part prints is seen while it runs where it is alone, and when it has ended where others run beside
+    it.
+    """
+    lanes = [list(lane) for lane in selection.lanes]
+    running: list[tuple[Running, list[Part]]] = []
+    try:
+        while lanes or running:
+            running += [
+                (Running(lane.pop(0), options, folder, environment, alone=len(selection.lanes) == 1), lane)
+                for lane in lanes
+            ]
+            time.sleep(LOOK)
+            ended = [(part, lane) for part, lane in running if part.has_ended()]
+            running = [pair for pair in running if pair not in ended]
+            lanes = [lane for _, lane in ended if lane]
+            yield from (part.result() for part, _ in ended)
+    finally:
+        for part, _ in running:
+            part.interrupt()
+
+
+class Running:
+    """One part of the tests while it runs."""
+
+    def __init__(
+        self, part: Part, options: Sequence[str], folder: Path, environment: dict[str, str], *, alone: bool
+    ) -> None:
+        self._part = part
+        self._report_path = folder / f"{part.name}.xml"
+        self._output_path = None if alone else folder / f"{part.name}.txt"
+        self._began_at = time.monotonic()
+        # The path of a socket may have 107 bytes, and pytest's own folder begins with many.
+        places = (f"--junitxml={self._report_path}", f"--basetemp={folder / part.name[:1]}")
+        print(f"\n=== {part.name}: {part.selected} {' '.join(part.options)}", flush=True)
+        command = [sys.executable, "-m", "pytest", "-q", *places, "-m", part.selected]
+        with open(self._output_path or os.devnull, "wb") as output:
+            self._process = subprocess.Popen(
+                [*command, *part.options, *options],
+                cwd=ROOT,
+                env=environment,
+                stdout=None if alone else output,
+                stderr=None if alone else subprocess.STDOUT,
+            )
+
+    def has_ended(self) -> bool:
+        """Tell whether all of its tests have been run."""
+        return self._process.poll() is not None
+
+    def interrupt(self) -> None:
+        """End it as Ctrl-C does, and wait for that."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+
+    def result(self) -> tuple[list[Outcome], list[str]]:
+        """Print what it has printed, and return what came of it."""
+        if self._output_path:
+            print(self._output_path.read_text(errors="replace"), end="")
+        seconds = time.monotonic() - self._began_at
+        print(f"=== {self._part.name}: {seconds:.0f} s", flush=True)
+        outcomes, status = results.read_report(self._report_path), self._process.returncode
+        if status in {0, NO_TESTS} or any(outcome.ended == "failed" for outcome in outcomes):
+            return outcomes, []
+        return outcomes, [f"The part `{self._part.name}` ended with status {status}."]
 
 
 def report(outcomes: Sequence[Outcome], problems: Sequence[str], *, left_out: str) -> None:

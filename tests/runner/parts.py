@@ -14,38 +14,41 @@ class Part:
 
 IN_PLACE = "not (journey or fault or install or postgresql)"
 
-# A test waits now and then, so that two cores have room for three of them at a time.
-SQLITE = Part("sqlite", IN_PLACE, ("-n", "3", "--dist", "worksteal"))
+# A test waits now and then, so that two cores have room for two of them in each of two lanes.
+SQLITE = Part("sqlite", IN_PLACE, ("-n", "2", "--dist", "worksteal"))
 POSTGRESQL = Part(
     "postgresql",
     "database and not (any_database or fault)",
-    ("-n", "3", "--dist", "worksteal", "--database=postgresql"),
+    ("-n", "2", "--dist", "worksteal", "--database=postgresql"),
 )
-# Faults wait much, for what was killed to go on. The journeys of a module share what is dear, such as a stage
-# with people and pictures.
-FAULTS = Part("faults", "fault", ("-n", "3", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
-JOURNEYS = Part("journeys", "journey", ("-n", "3", "--dist", "loadscope", "--timeout=900"))
+# The journeys of a module share what is dear, such as a stage with people and pictures.
+FAULTS = Part("faults", "fault", ("-n", "2", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
+JOURNEYS = Part("journeys", "journey", ("-n", "2", "--dist", "loadscope", "--timeout=900"))
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
 INSTALL = Part("install", "install", ("--timeout=2400",))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The parts that one command runs, and its sentence about the rest."""
+    """The parts that one command runs, and its sentence about the rest.
 
-    parts: tuple[Part, ...]
+    Lanes run side by side, the parts of one lane one after the other.
+    """
+
+    lanes: tuple[tuple[Part, ...], ...]
     left_out: str
 
 
 SELECTIONS = {
     "fast": Selection(
-        (FAST,),
+        ((FAST,),),
         "Left out: PostgreSQL, browsers, real workers and servers, killed processes, large pictures, the "
         "corpus, other environments. `make test` and `make test-install` run these.",
     ),
     "all": Selection(
-        (SQLITE, POSTGRESQL, FAULTS, JOURNEYS),
-        "Left out: fresh environments and peers' packages. `make test-install` runs these.",
+        ((JOURNEYS,), (SQLITE, POSTGRESQL, FAULTS)),
+        "Left out: fresh environments, RabbitMQ, rolling restarts, peers' packages. `make test-install` runs "
+        "these.",
     ),
-    "install": Selection((INSTALL,), ""),
+    "install": Selection(((INSTALL,),), ""),
 }

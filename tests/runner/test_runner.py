@@ -76,13 +76,13 @@ def test_every_part_runs_though_the_first_fails(
         Part("unable", "not slow", ("--no-such-option",)),
         Part("well", "not slow"),
     )
-    monkeypatch.setitem(SELECTIONS, "all", Selection(parts, "Left out: nothing."))
+    monkeypatch.setitem(SELECTIONS, "all", Selection((parts[:2], parts[2:]), "Left out: nothing."))
     assert runner.main(["all"]) == 1
     said = capsys.readouterr().out
     assert "FAILED test_it::test_fails" in said
     assert "PROBLEM The part `unable` ended with status 4." in said
     assert said.endswith("Left out: nothing.\ntotal: 1 passed, 2 failed, 0 skipped\n")
-    monkeypatch.setitem(SELECTIONS, "all", Selection(parts[2:], ""))
+    monkeypatch.setitem(SELECTIONS, "all", Selection((parts[2:],), ""))
     assert runner.main(["all"]) == 0
 
 
@@ -91,6 +91,6 @@ def test_every_part_runs_though_the_first_fails(
 def test_a_run_in_which_no_test_is_selected_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(SELECTIONS, "all", Selection((Part("one", ""),), ""))
+    monkeypatch.setitem(SELECTIONS, "all", Selection(((Part("one", ""),),), ""))
     assert runner.main(["all", "-k", "nothing_of_this_name"]) == 1
     assert capsys.readouterr().out.endswith("total: 0 passed, 1 failed, 0 skipped\n")

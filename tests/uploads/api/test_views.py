@@ -36,7 +36,7 @@ FIELDS = {
     "renditions", "url", "image_url",
 }  # fmt: skip
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.conftest import Send
 from uploads import completion
 from uploads.models import Delivery, Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from uploads.notices import endpoints, http_client, preferences, schedule, webho
 from uploads.notices.announcements import announce
 from uploads.notices.schedule import DeliveryFailed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from uploads import completion, services
 from uploads.models import Upload
 from uploads.upkeep import audit, collector
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 PRESETS: dict[str, Any] = {
     "thumb": {"width": 64, "height": 64, "mode": "fill", "formats": ["webp"]},
