@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from io import SEEK_END
 from typing import IO, Any
 
@@ -18,7 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 
 class Handler(ASGIHandler):
-    """Django's handler, which also takes bodies of unknown length, and the gate's questions."""
+    """Django's handler, which also takes bodies of unknown length."""
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Chain the middleware without a switch of threads for each: that doubled what a request costs."""
@@ -36,12 +37,11 @@ class Handler(ASGIHandler):
             length = body_file.seek(0, SEEK_END)
             body_file.seek(0)
             scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
-        answer = super().create_request(scope, body_file)
-        if "question" in scope and answer[0]:
-            answer[0].urlconf = "uploads.receiving.admission_urls"
-        return answer
+        return super().create_request(scope, body_file)
 
 
 django.setup(set_prefix=False)
 refuse_errors()
-application = BodyGuard(Handler())
+# Imported by now, for it needs the models.
+admission = import_module("uploads.receiving.admission")
+application = BodyGuard(Handler(), admission=admission.refusal_of)

@@ -8,7 +8,8 @@ class Refusal(Exception):
     """A reason, fit to be read by a person, why a file cannot be taken or processed.
 
     `str(refusal)` is the sentence that tells what is wrong and what to do; `code` is stable
-    and meant for programs; `status` is the answer's HTTP status. Template and values are kept,
+    and meant for programs; `status` is the answer's HTTP status; `retry_after` is how many seconds to wait
+    before trying again, None where that does not help. Template and values are kept,
     so that whoever answers people can say the same in their language. The template is a literal
     where it is raised, for there `make messages` finds it.
     """
@@ -16,6 +17,7 @@ class Refusal(Exception):
     code: ClassVar[str]
     title: ClassVar[str]
     status: ClassVar[HTTPStatus]
+    retry_after: int | None = None
 
     def __init__(self, template: str, **values: str | int) -> None:
         super().__init__(template)

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import PROTECT, ProtectedError
 
 from processing.fingerprint import original_key, public_key
 from processing.images.reading.header import Header
@@ -23,6 +23,37 @@ def store(*, content_hash: str, file: File[Any]) -> None:
     """
     file.seek(0)
     call_storage(lambda: media.save(original_key(content_hash), file))
+
+
+class Vanished(Exception):
+    """The row of an original was removed, with its file, before it could be used: look again."""
+
+
+def store_unless_known(*, content_hash: str, file: File[Any]) -> bool:
+    """Write the file unless its original has a row; tell whether it was written and there is no row yet.
+
+    A row that somebody else makes meanwhile may go again, with the file, before it is used here. Raises
+    `StorageUnavailable`.
+    """
+    if _is_known(content_hash):
+        return False
+    store(content_hash=content_hash, file=file)
+    return not _is_known(content_hash)
+
+
+def claim(*, content_hash: str, byte_size: int, header: Header, file: File[Any], stored: bool) -> Original:
+    """Return the row of an original, made where there is none and its file was `stored`.
+
+    Call it in the transaction that refers to the row. The row is locked until that ends: whoever removes
+    unused originals waits, or has removed this one. Raises `Vanished` and `StorageUnavailable`.
+    """
+    known = Original.objects.select_for_update().filter(content_hash=content_hash).first()
+    if known is None and not stored:
+        raise Vanished
+    if known is not None and _is_unused(known):
+        # Whoever was removing it may have been killed with some of its files gone.
+        restore(known, file=file)
+    return create(content_hash=content_hash, byte_size=byte_size, header=header)
 
 
 def restore(original: Original, *, file: File[Any]) -> None:
@@ -92,6 +123,16 @@ def remove(*, original_id: int) -> bool:
         for key in keys:
             delete_file(key)
     return True
+
+
+def _is_known(content_hash: str) -> bool:
+    return Original.objects.filter(content_hash=content_hash).exists()
+
+
+def _is_unused(original: Original) -> bool:
+    """Tell whether no row keeps the original from being deleted."""
+    keepers = [one for one in Original._meta.related_objects if one.on_delete is PROTECT]
+    return not any(getattr(original, str(one.get_accessor_name())).exists() for one in keepers)
 
 
 def delete_file(key: str) -> None:

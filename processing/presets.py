@@ -54,6 +54,11 @@ class Preset:
         """Tell whether people wait for this one first."""
         return (self.width or MAX_SIDE) <= THUMBNAIL_SIDE and (self.height or MAX_SIDE) <= THUMBNAIL_SIDE
 
+    @property
+    def all_formats(self) -> tuple[Format, ...]:
+        """Return the formats that it has for any original, transparent or not."""
+        return tuple(dict.fromkeys([*self.formats, *self.formats_for(transparent=True)]))
+
     def formats_for(self, *, transparent: bool) -> tuple[Format, ...]:
         """Return the formats of one original: JPEG has no transparency, and needs a background for it."""
         if self.background or not transparent:

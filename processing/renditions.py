@@ -6,15 +6,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 from django.core.files.base import ContentFile
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from processing import conf, originals
 from processing.fingerprint import fingerprint, rendition_key
 from processing.images.encoding.encoding import Encoded
 from processing.images.source import Source
-from processing.models import Focus, Original, Rendition
-from processing.presets import AUTOMATIC, Format, Preset, Recipe
+from processing.models import Original, Rendition
+from processing.presets import AUTOMATIC, Preset, Recipe
 from processing.storages.media import StorageUnavailable, call_storage, media
 
 logger = logging.getLogger(__name__)
@@ -55,25 +54,15 @@ def missing_for(original: Original, point: str) -> list[Recipe]:
     return [recipe for recipe in recipes if recipe.focus in {AUTOMATIC, point}]
 
 
-def lacking(presets: Iterable[Preset]) -> Q:
-    """Return the condition on originals, in SQL, that at least one of their renditions is missing."""
-    return _any(_lacks(recipe) & _applies(recipe) for recipe in _all_recipes(presets))
-
-
-def stale(presets: Iterable[Preset]) -> Q:
-    """Return the condition on originals that a rendition was made by an older recipe."""
-    return _any(
-        Q(Exists(_rows_of(recipe).exclude(fingerprint=fingerprint(recipe))))
-        for recipe in _all_recipes(presets)
-    )
-
-
-def unwanted() -> Q:
-    """Return the condition on originals that a rendition is of a preset, format or focus nobody wants."""
-    rows = Rendition.objects.filter(original=OuterRef("pk"))
-    for preset in conf.presets():
-        rows = rows.exclude(_in_focus(preset), preset=preset.name, format__in=_all_formats(preset))
-    return Q(Exists(rows))
+def stale_rows(original: Original, presets: Iterable[Preset]) -> list[Rendition]:
+    """Return the rows that an older recipe of these presets made."""
+    now: dict[tuple[str, str], str] = {
+        (preset.name, format): fingerprint(Recipe(preset, format))
+        for preset in presets
+        for format in preset.all_formats
+    }
+    rows = original.renditions.all()
+    return [row for row in rows if now.get((row.preset, row.format), row.fingerprint) != row.fingerprint]
 
 
 def unwanted_rows(original: Original) -> list[Rendition]:
@@ -167,54 +156,3 @@ def drop_unwanted(original: Original, presets: Iterable[Preset]) -> list[str]:
     rows = [row for row in unwanted_rows(original) if row.preset not in others]
     Rendition.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return [row.key for row in rows]
-
-
-def _all_recipes(presets: Iterable[Preset]) -> list[Recipe]:
-    return [Recipe(preset, format) for preset in presets for format in _all_formats(preset)]
-
-
-def _all_formats(preset: Preset) -> list[Format]:
-    """Return the formats that the preset has for any original, transparent or not."""
-    return sorted({*preset.formats, *preset.formats_for(transparent=True)})
-
-
-def _applies(recipe: Recipe) -> Q:
-    """Return the condition on originals that the recipe is wanted for them."""
-    opaque, transparent = (
-        recipe.format in recipe.preset.formats_for(transparent=value) for value in (False, True)
-    )
-    if opaque and transparent:
-        return Q()
-    return Q(transparent=True) if transparent else ~Q(transparent=True)
-
-
-def _lacks(recipe: Recipe) -> Q:
-    """Return the condition on originals that a recipe lacks a rendition, automatic or in a focus."""
-    current = Q(fingerprint=fingerprint(recipe), redo=False)
-    automatic = Q(~Exists(_rows_of(recipe).filter(current, focus=AUTOMATIC)))
-    if recipe.preset.mode != "fill":
-        return automatic
-    focused = _rows_of(recipe, "original").filter(current, focus=OuterRef("point"))
-    return automatic | Q(Exists(Focus.objects.filter(~Exists(focused), original=OuterRef("pk"))))
-
-
-def _in_focus(preset: Preset) -> Q:
-    """Return the condition on renditions that their focus is one that is wanted of this preset."""
-    automatic = Q(focus=AUTOMATIC)
-    if preset.mode != "fill":
-        return automatic
-    return automatic | Q(Exists(Focus.objects.filter(original=OuterRef("original"), point=OuterRef("focus"))))
-
-
-def _rows_of(recipe: Recipe, original: str = "pk") -> QuerySet[Rendition]:
-    """Return the renditions, in whatever focus, of the original that the outer query calls so."""
-    return Rendition.objects.filter(
-        original=OuterRef(original), preset=recipe.preset.name, format=recipe.format
-    )
-
-
-def _any(conditions: Iterable[Q]) -> Q:
-    total = Q(pk__in=[])
-    for condition in conditions:
-        total |= condition
-    return total

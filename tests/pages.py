@@ -1,12 +1,15 @@
 """What the tests of pages share: rows as the pipeline leaves them, and what a person is told."""
 
 import io
+import re
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from PIL import Image
 
 from processing.models import Original, Rendition
@@ -61,3 +64,8 @@ def make_rendition(
 def told(answer: Any) -> list[str]:
     """Return the messages that an answer holds for the person."""
     return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def in_one_line(answer: HttpResponseBase) -> str:
+    """Return a page as a browser reads it: tags on one line, with one space between their attributes."""
+    return re.sub(r"\s+", " ", cast("HttpResponse", answer).content.decode()).replace(" >", ">")

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from processing import conf, originals
 from processing.errors import Refusal
-from processing.images.reading.header import Header, read_header
+from processing.images.reading.header import read_header
 from processing.models import Focus, Lease, Original, Rendition
+from processing.originals import Vanished
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from uploads import completion, pipeline
 from uploads.models import Event, Step, Upload
@@ -51,19 +52,26 @@ def receive_upload(
     Raises a `Refusal` for what is no image that is taken, or one too many, and `StorageUnavailable`.
     """
     header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=conf.limits())
-    stored = False
+    content_hash, byte_size = file.content_hash, file.size or 0
     while True:
-        known = Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash).first()
+        known = Upload.objects.shown().filter(owner=owner, original__content_hash=content_hash).first()
         if known is not None:
             _keep_private(known, visibility)
             return Received(known, duplicate=True)
-        quotas.check(person=owner, byte_size=file.size or 0)
-        if not stored and not Original.objects.filter(content_hash=file.content_hash).exists():
-            originals.store(content_hash=file.content_hash, file=file)
-            # A row that somebody else has made meanwhile may go, with the file, before it is used here.
-            stored = not Original.objects.filter(content_hash=file.content_hash).exists()
-        upload = _create(owner, file, header, visibility, stored=stored)
-        if upload is not None:
+        quotas.check(person=owner, byte_size=byte_size)
+        stored = originals.store_unless_known(content_hash=content_hash, file=file)
+        # Somebody who sends or removes the same bytes at the same time may be faster: then it looks again.
+        with suppress(IntegrityError, Vanished), transaction.atomic():
+            original = originals.claim(
+                content_hash=content_hash, byte_size=byte_size, header=header, file=file, stored=stored
+            )
+            quotas.charge(person=owner, byte_size=byte_size)
+            upload = Upload.objects.create(
+                owner=owner, original=original, filename=file.name or "", visibility=visibility
+            )
+            announce(upload, Event.Name.RECEIVED)
+            upload_received.send(sender=Upload, upload=upload)
+            transaction.on_commit(partial(pipeline.start, upload))
             return Received(upload, duplicate=False)
 
 
@@ -238,31 +246,3 @@ def _keep_private(upload: Upload, visibility: str) -> None:
     """Make an upload private that its owner sends again as such; sending it again reveals nothing."""
     if visibility == Upload.Visibility.PRIVATE:
         update_upload(upload=upload, visibility=visibility)
-
-
-def _create(owner: User, file: HashedFile, header: Header, visibility: str, *, stored: bool) -> Upload | None:
-    """Make the rows of an upload, or return None where somebody was faster and the caller looks again.
-
-    The original's row is locked: whoever removes unused originals waits, or has removed this one.
-    """
-    try:
-        with transaction.atomic():
-            known = Original.objects.select_for_update().filter(content_hash=file.content_hash).first()
-            if known is None and not stored:
-                return None
-            if known is not None and not known.uploads.exists():
-                # Whoever was removing it may have been killed with some of its files gone.
-                originals.restore(known, file=file)
-            original = originals.create(
-                content_hash=file.content_hash, byte_size=file.size or 0, header=header
-            )
-            quotas.charge(person=owner, byte_size=original.byte_size)
-            upload = Upload.objects.create(
-                owner=owner, original=original, filename=file.name or "", visibility=visibility
-            )
-            announce(upload, Event.Name.RECEIVED)
-            upload_received.send(sender=Upload, upload=upload)
-            transaction.on_commit(partial(pipeline.start, upload))
-    except IntegrityError:
-        return None
-    return upload

@@ -2,6 +2,8 @@
 
 from django.urls import include, path
 
+app_name = "uploads"
+
 urlpatterns = [
     path("api/", include("uploads.api.urls")),
     path("", include("uploads.serving.urls")),

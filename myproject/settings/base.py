@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "uploads.receiving.admission.RefusalMiddleware",
 ]
 
 ROOT_URLCONF = "myproject.urls"

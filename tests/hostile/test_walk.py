@@ -61,46 +61,55 @@ class Route:
     actions: tuple[str, ...] = ()
 
 
+def in_uploads(*names: str) -> list[str]:
+    return [f"uploads:{name}" for name in names]
+
+
 UPLOAD, ENDPOINT = ("upload",), ("endpoint",)
 IMAGE_ACTIONS = ("reprocess", "visibility", "focus", "delete")
 WEBHOOK_ACTIONS = ("test", "rotate", "enable", "disable", "delete")
 SELECTED_ACTIONS = ("reprocess", "private", "unlisted", "delete")
 ROUTES = {
-    "api:upload-list": Route("own", (*READ, "POST")),
-    "api:upload-detail": Route("one", (*READ, "PATCH", "DELETE"), UPLOAD),
-    "api:upload-reprocess": Route("one", WRITE, UPLOAD),
-    "api:upload-restore": Route("one", WRITE, ("deleted",)),
-    "api:notice-list": Route("own", READ),
-    "api:notice-read": Route("own", WRITE),
-    "api:webhook-list": Route("own", (*READ, "POST")),
-    "api:webhook-detail": Route("one", (*READ, "PATCH", "DELETE"), ENDPOINT),
-    "api:webhook-rotate": Route("one", WRITE, ENDPOINT),
-    "api:webhook-test": Route("one", WRITE, ENDPOINT),
-    "api:webhook-delivery-list": Route("one", READ, ENDPOINT),
-    "api:webhook-delivery-resend": Route("one", WRITE, ("endpoint", "delivery")),
-    "api:events": Route("own", READ),
-    "api:settings": Route("own", (*READ, "PATCH")),
-    "api:quota": Route("own", READ),
-    **dict.fromkeys(("api:schema", "api:docs", "api:"), Route("open", ANY)),
-    "picture": Route("one", READ, UPLOAD, ("thumb", "thumb.webp")),
-    "rendition": Route("one", READ, ("rendition",)),
-    "original": Route("one", READ, UPLOAD),
-    "image": Route("one", READ, UPLOAD),
-    "act_on_image": Route("one", WRITE, UPLOAD, IMAGE_ACTIONS),
-    "webhook": Route("one", READ, ENDPOINT),
-    "webhook_action": Route("one", WRITE, ENDPOINT, WEBHOOK_ACTIONS),
-    "resend": Route("one", WRITE, ("endpoint", "delivery")),
-    "home": Route("own", (*READ, "POST")),
-    "cards": Route("own", ("GET",)),
-    "act_on_selected": Route("own", WRITE, (), SELECTED_ACTIONS),
-    "restore": Route("own", WRITE),
-    **dict.fromkeys(("notices", "latest_notices", "unread_notices"), Route("own", READ)),
-    **dict.fromkeys(("read_notices", "choose_email"), Route("own", WRITE)),
-    **dict.fromkeys(("account", "webhooks"), Route("own", (*READ, "POST"))),
-    **dict.fromkeys(("status", "status_figures", "metrics"), Route("staff", READ)),
-    "status_retry_all": Route("staff", WRITE),
-    "status_retry": Route("staff", WRITE, UPLOAD),
-    **dict.fromkeys(("healthz", "readyz", "favicon", "set_language", "sign_in_link"), Route("open", ANY)),
+    "uploads:api:upload-list": Route("own", (*READ, "POST")),
+    "uploads:api:upload-detail": Route("one", (*READ, "PATCH", "DELETE"), UPLOAD),
+    "uploads:api:upload-reprocess": Route("one", WRITE, UPLOAD),
+    "uploads:api:upload-restore": Route("one", WRITE, ("deleted",)),
+    "uploads:api:notice-list": Route("own", READ),
+    "uploads:api:notice-read": Route("own", WRITE),
+    "uploads:api:webhook-list": Route("own", (*READ, "POST")),
+    "uploads:api:webhook-detail": Route("one", (*READ, "PATCH", "DELETE"), ENDPOINT),
+    "uploads:api:webhook-rotate": Route("one", WRITE, ENDPOINT),
+    "uploads:api:webhook-test": Route("one", WRITE, ENDPOINT),
+    "uploads:api:webhook-delivery-list": Route("one", READ, ENDPOINT),
+    "uploads:api:webhook-delivery-resend": Route("one", WRITE, ("endpoint", "delivery")),
+    "uploads:api:events": Route("own", READ),
+    "uploads:api:settings": Route("own", (*READ, "PATCH")),
+    "uploads:api:quota": Route("own", READ),
+    **dict.fromkeys(("uploads:api:schema", "uploads:api:docs", "uploads:api:"), Route("open", ANY)),
+    "uploads:picture": Route("one", READ, UPLOAD, ("thumb", "thumb.webp")),
+    "uploads:rendition": Route("one", READ, ("rendition",)),
+    "uploads:original": Route("one", READ, UPLOAD),
+    "uploads:image": Route("one", READ, UPLOAD),
+    "uploads:act_on_image": Route("one", WRITE, UPLOAD, IMAGE_ACTIONS),
+    "uploads:webhook": Route("one", READ, ENDPOINT),
+    "uploads:webhook_action": Route("one", WRITE, ENDPOINT, WEBHOOK_ACTIONS),
+    "uploads:resend": Route("one", WRITE, ("endpoint", "delivery")),
+    "uploads:home": Route("own", (*READ, "POST")),
+    "uploads:cards": Route("own", ("GET",)),
+    "uploads:act_on_selected": Route("own", WRITE, (), SELECTED_ACTIONS),
+    "uploads:restore": Route("own", WRITE),
+    **dict.fromkeys(
+        ("uploads:notices", "uploads:latest_notices", "uploads:unread_notices"), Route("own", READ)
+    ),
+    **dict.fromkeys(("uploads:read_notices", "uploads:choose_email"), Route("own", WRITE)),
+    **dict.fromkeys(("uploads:account", "uploads:webhooks"), Route("own", (*READ, "POST"))),
+    **dict.fromkeys(("uploads:status", "uploads:status_figures", "uploads:metrics"), Route("staff", READ)),
+    "uploads:status_retry_all": Route("staff", WRITE),
+    "uploads:status_retry": Route("staff", WRITE, UPLOAD),
+    **dict.fromkeys(
+        ("uploads:healthz", "uploads:readyz", "favicon", "uploads:set_language", "sign_in_link"),
+        Route("open", ANY),
+    ),
 }
 # These are Django's and allauth's own: they answer by who has signed in, or by a key in the address.
 KEYS = {
@@ -108,7 +117,7 @@ KEYS = {
     "account_reset_password_from_key": {"uidb36": "1", "key": "a-key"},
 }
 # What asks nobody to sign in: files, and what a script or a program fetches.
-FILES = {"picture", "rendition", "original", "metrics", "status_figures"}
+FILES = {f"uploads:{name}" for name in ("picture", "rendition", "original", "metrics", "status_figures")}
 
 
 def names_of(resolver: URLResolver, namespace: str = "") -> Iterator[str]:
@@ -191,7 +200,7 @@ def _values(model: Any) -> Any:
 
 def paths(name: str, ids: dict[str, str]) -> list[str]:
     route = ROUTES[name]
-    if name == "api:":
+    if name == "uploads:api:":
         return ["/api/nothing/"]
     filled = [ids[kind] for kind in route.fill]
     return [reverse(name, args=[*filled, *action]) for action in ([one] for one in route.actions)] or [
@@ -284,7 +293,7 @@ def test_a_stranger_learns_and_changes_nothing(
 ) -> None:
     unknown = nothing_of(things)
     for name, verb, verbs in walk("one", "own"):
-        if sign_in is by_token and not (name.startswith("api:") or name in FILES):
+        if sign_in is by_token and not (name.startswith("uploads:api:") or name in FILES):
             continue  # pages know sessions alone
         for path, other in zip(paths(name, things), paths(name, unknown), strict=True):
             # Each in a session of its own, for messages wait in a session for the next page.
@@ -302,7 +311,7 @@ def test_a_visitor_is_asked_who_it_is(things: dict[str, str]) -> None:
         for path in paths(name, things):
             answer = visitor()(verb, path, things)
             assert_nothing_shows(answer, name, verb)
-            if name.startswith("api:"):
+            if name.startswith("uploads:api:"):
                 assert answer.status_code == 401, (name, verb)
             elif name in FILES:
                 assert answer.status_code == (404 if verb in verbs else 405), (name, verb)
@@ -312,8 +321,8 @@ def test_a_visitor_is_asked_who_it_is(things: dict[str, str]) -> None:
 
 
 # Nobody reads the stream of this one to its end, and its file is not there, respectively.
-UNREAD = {("original", "GET")}
-FILE_MISSING = {"picture", "rendition"}
+UNREAD = {("uploads:original", "GET")}
+FILE_MISSING = {"uploads:picture", "uploads:rendition"}
 
 
 @pytest.mark.parametrize("name", of("one", "own"))
@@ -396,7 +405,7 @@ def test_what_is_open_to_all_shows_and_changes_nothing_of_others(
         for ask in (visitor(), by_session(stranger)):
             answer = ask(verb, open_path(name), things)
             # Without workers `/readyz` says so by 503.
-            assert answer.status_code < 500 or name == "readyz", (name, verb)
+            assert answer.status_code < 500 or name == "uploads:readyz", (name, verb)
             assert MARK not in text_of(answer), (name, verb)
     after = rows()
     assert {key: after.get(key) for key in before} == before
@@ -405,14 +414,14 @@ def test_what_is_open_to_all_shows_and_changes_nothing_of_others(
 
 
 def open_path(name: str) -> str:
-    if name == "api:":
+    if name == "uploads:api:":
         return "/api/nothing/"
     return reverse(name, kwargs=KEYS.get(name, {}))
 
 
 def test_an_endpoint_of_ones_own_opens_no_delivery_of_others(things: dict[str, str], stranger: User) -> None:
     own = endpoints.add(owner=stranger, url="https://example.com/")
-    for name in ("api:webhook-delivery-resend", "resend"):
+    for name in ("uploads:api:webhook-delivery-resend", "uploads:resend"):
         path = reverse(name, args=[own.pk, things["delivery"]])
         assert by_session(stranger)("POST", path, things).status_code == 404
 

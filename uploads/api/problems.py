@@ -15,8 +15,15 @@ from rest_framework.views import exception_handler as default_handler
 
 from processing.errors import Refusal
 from processing.storages.media import FileMissing, StorageUnavailable
-from uploads.problems import CONTENT_TYPE, members_of, problem, problem_response
-from uploads.receiving.rate_limits import RateLimited
+from uploads.problems import (
+    CONTENT_TYPE,
+    database_unavailable,
+    headers_of,
+    members_of,
+    problem,
+    problem_response,
+    storage_unavailable,
+)
 
 # What programs may rely on, by Django REST framework's own exceptions.
 _CODES: dict[type[Exception], str] = {
@@ -45,22 +52,13 @@ def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what an API view raises into a problem; None leaves it to Django as a bug of ours."""
+    if isinstance(error, StorageUnavailable):
+        error = storage_unavailable()
+    elif isinstance(error, OperationalError | InterfaceError):
+        error = database_unavailable()
     if isinstance(error, Refusal):
         body = problem(**members_of(error))
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else None
-        return Response(body, status=error.status, content_type=CONTENT_TYPE, headers=headers)
-    if isinstance(error, StorageUnavailable):
-        return _away(
-            code="storage_unavailable",
-            title="The storage is not available",
-            detail=_("The file could not be stored just now and was not taken; send it again in a minute."),
-        )
-    if isinstance(error, OperationalError | InterfaceError):
-        return _away(
-            code="database_unavailable",
-            title="The database is not available",
-            detail=_("The database did not answer just now; send the request again in a minute."),
-        )
+        return Response(body, status=error.status, content_type=CONTENT_TYPE, headers=headers_of(error))
     if isinstance(error, Http404 | FileMissing):
         error = exceptions.NotFound()
     elif isinstance(error, RecursionError):
@@ -85,12 +83,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             detail=_("Reload the page and try again, or send an API token."),
         )
     return html_csrf_failure(request, reason)
-
-
-def _away(*, code: str, title: str, detail: str) -> Response:
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    body = problem(status=status, code=code, title=title, detail=detail)
-    return Response(body, status=status, content_type=CONTENT_TYPE, headers={"Retry-After": "60"})
 
 
 def _from_api_exception(error: exceptions.APIException, status: int) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
     def get_url(self, upload: Upload) -> str:
         """Return the absolute address of this JSON."""
-        return self._absolute(reverse("api:upload-detail", args=[upload.pk]))
+        return self._absolute(reverse("uploads:api:upload-detail", args=[upload.pk]))
 
     def get_image_url(self, upload: Upload) -> str:
         """Return the absolute address of the picture, in a middling size."""

@@ -22,6 +22,6 @@ urlpatterns = [
     path("settings/", SettingsView.as_view(), name="settings"),
     path("quota/", QuotaView.as_view(), name="quota"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="uploads:api:schema"), name="docs"),
     re_path("", not_found),
 ]

@@ -95,7 +95,11 @@ class UploadViewSet(
         sent = NewUploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if not is_admitted(request):
-            admit(request, byte_size=sent.validated_data["file"].size)
+            admit(
+                person=cast("User", request.user),
+                address=request.META["REMOTE_ADDR"],
+                byte_size=sent.validated_data["file"].size,
+            )
         received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
         context = {**self.get_serializer_context(), "duplicate": received.duplicate}
         body = UploadSerializer(received.upload, context=context).data

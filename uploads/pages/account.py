@@ -38,7 +38,7 @@ def account(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         renew_token(user=person)
         messages.success(request, _("The new token is ready."))
-        return redirect("account")
+        return redirect("uploads:account")
     context = {
         "usage": quotas.usage_of(person),
         "token": token_of(user=person),
@@ -56,4 +56,4 @@ def choose_email(request: HttpRequest) -> HttpResponse:
     if choice in Preferences.Email.values:
         preferences.choose_email(person=person_of(request), choice=choice)
         messages.success(request, _("Your choice is saved."))
-    return redirect("account")
+    return redirect("uploads:account")

@@ -128,7 +128,7 @@ def home(request: HttpRequest) -> HttpResponse:
         messages.error(
             request, _("%(why)s Nothing of this batch was taken.") % {"why": refusals.sentence(refusal)}
         )
-        return redirect("home")
+        return redirect("uploads:home")
     return _home(request, files)
 
 
@@ -137,7 +137,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def _home(request: HttpRequest, files: list[HashedFile]) -> HttpResponse:
     if request.method == "POST":
         _receive(request, files)
-        return redirect("home")
+        return redirect("uploads:home")
     return _gallery(request)
 
 
@@ -222,7 +222,7 @@ def restore(request: HttpRequest) -> HttpResponse:
 def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpResponse:
     """Answer a form with the gallery, or htmx with the messages and the ids of what has changed."""
     if request.headers.get("HX-Request") != "true":
-        return redirect("home")
+        return redirect("uploads:home")
     changed = {"uploads-changed": {"ids": [str(upload.pk) for upload in uploads]}}
     answer = render(request, "uploads/messages.html")
     answer.headers["HX-Trigger"] = json.dumps(changed)
@@ -285,7 +285,7 @@ def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
 def _admit(request: HttpRequest, file: HashedFile) -> bool:
     """Tell whether this file and what follows may be sent now; say so where not."""
     try:
-        admit(request, byte_size=file.size or 0)
+        admit(person=person_of(request), address=request.META["REMOTE_ADDR"], byte_size=file.size or 0)
     except Refusal as refusal:
         messages.error(request, refusals.sentence(refusal))
         return False

@@ -86,7 +86,7 @@ def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse
         raise Http404
     upload = _own_upload(request, upload_id)
     _ACTIONS[action](request, upload)
-    return redirect("home") if action == "delete" else redirect("image", upload_id)
+    return redirect("uploads:home") if action == "delete" else redirect("uploads:image", upload_id)
 
 
 def timeline(upload: Upload) -> list[Moment]:

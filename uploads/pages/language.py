@@ -11,7 +11,10 @@ from uploads.notices import preferences
 from uploads.pages.people import person_of
 
 # Pictures and figures are the same in every language, and caches must not keep one for each.
-WITHOUT_WORDS = {"picture", "rendition", "original", "healthz", "readyz", "metrics", "favicon"}
+WITHOUT_WORDS = {
+    *(f"uploads:{name}" for name in ("picture", "rendition", "original", "healthz", "readyz", "metrics")),
+    "favicon",
+}
 
 
 class LanguageMiddleware(LocaleMiddleware):

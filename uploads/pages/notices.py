@@ -48,4 +48,4 @@ def read(request: HttpRequest) -> HttpResponse:
     inbox.mark_read(person=person_of(request))
     if request.headers.get("HX-Request") == "true":
         return render(request, "uploads/unread.html")
-    return redirect("notices")
+    return redirect("uploads:notices")

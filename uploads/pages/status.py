@@ -92,10 +92,10 @@ def retry(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
     upload = statistics.failures().filter(pk=upload_id).first()
     if upload is None:
         messages.info(request, _("This image has not failed any more."))
-        return redirect("status")
+        return redirect("uploads:status")
     services.reprocess(uploads=[upload])
     messages.success(request, _("%(name)s is being processed again.") % {"name": upload.filename})
-    return redirect("status")
+    return redirect("uploads:status")
 
 
 @require_POST
@@ -105,11 +105,11 @@ def retry_all(request: HttpRequest) -> HttpResponse:
     """Process failed uploads again, the newest first, behind what people wait for."""
     if not readiness.broker_answers():
         messages.error(request, _("The broker is away, so nothing has been started again."))
-        return redirect("status")
+        return redirect("uploads:status")
     number = _start_again(list(statistics.failures()[:RETRIES]))
     words = ngettext("%d image is processed again.", "%d images are processed again.", number)
     messages.success(request, words % number)
-    return redirect("status")
+    return redirect("uploads:status")
 
 
 def _start_again(failed: list[Upload]) -> int:

@@ -57,7 +57,7 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         add = partial(endpoints.add, owner=person_of(request), **form.cleaned_data)
         _tell(request, add, _("The webhook is ready. Send it a test."))
-        return redirect("webhooks")
+        return redirect("uploads:webhooks")
     context = {"endpoints": endpoints.endpoints_of(person_of(request)), "form": form}
     status = HTTPStatus.BAD_REQUEST if form.errors else HTTPStatus.OK
     return render(request, "uploads/webhooks.html", context, status=status)
@@ -86,7 +86,7 @@ def act(request: HttpRequest, endpoint_id: uuid.UUID, action: str) -> HttpRespon
     endpoint = _own_endpoint(request, endpoint_id)
     call, words = _ACTIONS[action]
     _tell(request, partial(call, endpoint), words)
-    return redirect("webhooks") if action == "delete" else redirect("webhook", endpoint_id)
+    return redirect("uploads:webhooks") if action == "delete" else redirect("uploads:webhook", endpoint_id)
 
 
 @login_required
@@ -96,7 +96,7 @@ def resend(request: HttpRequest, endpoint_id: uuid.UUID, delivery_id: uuid.UUID)
     endpoint = _own_endpoint(request, endpoint_id)
     delivery = get_object_or_404(endpoint.deliveries.select_related("endpoint"), pk=delivery_id)
     _tell(request, partial(endpoints.send_again, delivery=delivery), _("It is sent again."))
-    return redirect("webhook", endpoint_id)
+    return redirect("uploads:webhook", endpoint_id)
 
 
 _ACTIONS: dict[str, tuple[Callable[[Endpoint], Any], Any]] = {

@@ -1,36 +1,65 @@
-"""Admission: whether somebody may send an image now, asked before its bytes move.
-
-`body_guard` has these views answer, at the addresses of `admission_urls`, while it holds the body back.
-"""
+"""Admission: whether somebody may send an image now, asked before its bytes move."""
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, cast
+from io import BytesIO
+from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import User
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIRequest
+from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.settings import api_settings
 
 from processing import refusals
 from processing.errors import Refusal
-from uploads.problems import members_of, problem_response
+from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
-from uploads.receiving.body_guard import Question
+from uploads.receiving.body_guard import FORM, Scope
 
 
-def admit(request: HttpRequest, *, byte_size: int = 0) -> None:
+class NotSignedIn(Refusal):
+    """Nobody has signed in."""
+
+    code = "not_authenticated"
+    title = "Unauthorized"
+    status = HTTPStatus.UNAUTHORIZED
+
+
+def admit(*, person: User, address: str, byte_size: int = 0) -> None:
     """Count an image as sent by this person now.
 
     Raises `RateLimited` or `QuotaExceeded`.
     """
-    person = cast("User", request.user)
     quotas.check(person=person, byte_size=byte_size)
-    rate_limits.take(person_id=person.pk, address=request.META.get("REMOTE_ADDR", ""))
+    rate_limits.take(person_id=person.pk, address=address)
+
+
+def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
+    """Return why the sender of a request may not send an image of so many bytes now, None where they may.
+
+    It is for a thread that has no connection to the database yet, and leaves none behind.
+    """
+    try:
+        person = _sender(scope)
+        if person is None:
+            return NotSignedIn("Sign in, or send a token.")
+        address = scope["client"][0] if scope.get("client") else ""
+        admit(person=person, address=address, byte_size=byte_size)
+    except Refusal as refusal:
+        return refusal
+    except DatabaseError:
+        return database_unavailable()
+    finally:
+        connections.close_all()
+    return None
 
 
 def is_admitted(request: HttpRequest) -> bool:
@@ -38,59 +67,37 @@ def is_admitted(request: HttpRequest) -> bool:
     return bool(getattr(request, "scope", {}).get("admitted"))
 
 
-class AdmissionView(APIView):
-    """Whether the API takes an image."""
+class RefusalMiddleware:
+    """Answers what the body guard has refused: with a problem, or with a message on the page of the form."""
 
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        """Return none: the verbs of this view are not those of the address."""
-        return {}
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse what is wrong whoever sends it; then see who does."""
-        question = _question(request)
-        if question.refusal:
-            raise question.refusal
-        super().initial(request, *args, **kwargs)
-
-    def get(self, request: Request) -> Response:
-        """Let the body in."""
-        admit(request, byte_size=_question(request).byte_size)
-        return Response(status=HTTPStatus.NO_CONTENT)
-
-
-def _in_words(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Let a page tell why a form's files are not taken."""
-
-    def answer(request: HttpRequest) -> HttpResponse:
-        try:
-            return view(request)
-        except Refusal as refusal:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Let through what is not refused, and what only has to sign in: each view has its way to ask."""
+        refusal: Refusal | None = getattr(request, "scope", {}).get("refusal")
+        if refusal is None or isinstance(refusal, NotSignedIn):
+            return self._get_response(request)
+        if request.path == FORM:
             messages.error(request, refusals.sentence(refusal))
-            return redirect(request.path)
-
-    return answer
-
-
-@login_required
-@_in_words
-def form(request: HttpRequest) -> HttpResponse:
-    """Let the form's files in."""
-    question = _question(request)
-    if question.refusal:
-        raise question.refusal
-    admit(request)
-    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+            return redirect(FORM)
+        return refused(refusal)
 
 
-def other(request: HttpRequest) -> HttpResponse:
-    """Refuse a body that no page and no program of ours sends."""
-    refusal = _question(request).refusal
-    if refusal is None:
-        return HttpResponse(status=HTTPStatus.NO_CONTENT)
-    return problem_response(**members_of(refusal))
+def _sender(scope: Scope) -> User | None:
+    """Return who sends a request, by a token or a session."""
+    # By this method Django REST framework does not look for forgery; the view does, for it has the body.
+    request = ASGIRequest({**scope, "method": "GET"}, BytesIO())
+    SessionMiddleware(_no_view).process_request(request)
+    AuthenticationMiddleware(_no_view).process_request(request)
+    ways = cast("list[type[BaseAuthentication]]", api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    try:
+        person = Request(request, authenticators=[way() for way in ways]).user
+    except APIException:
+        return None
+    return person if person.is_authenticated else None
 
 
-def _question(request: Any) -> Question:
-    question: Question = request.scope["question"]
-    return question
+def _no_view(request: HttpRequest) -> HttpResponse:
+    """Stand where a middleware wants what comes after it."""
+    raise NotImplementedError

@@ -1,19 +1,22 @@
 """The body guard refuses a request body that is too large, too slow or not allowed.
 
-Django reads a whole body before anything else of it runs. So this stands before it: what is refused is
-refused at once, before a byte lies in memory or on the disk, by an answer that Django gives to the same
-request without its body.
+Django's ASGI handler writes a whole body to the disk before any middleware or view runs. The guard stands
+before that handler. It knows a request's size, time and head, and refuses on them. Whether somebody may send
+an image, it asks one admission function before it lets the body pass.
+
+What is refused goes to Django without its body, with the reason as `refusal` in its scope: the
+`RefusalMiddleware` answers it, as everything else is answered.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakValueDictionary
 
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 
 from processing.conf import darkroom
@@ -26,6 +29,8 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Why the sender of a request may not send so many bytes now; None where they may.
+Admission = Callable[[Scope, int], Refusal | None]
 
 # Where images are sent: by programs and scripts, and by the form without them.
 API, FORM = "/api/uploads/", "/"
@@ -49,43 +54,35 @@ class TooSlow(Refusal):
     status = HTTPStatus.REQUEST_TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What the guard knows of a body: why it cannot be taken at all, or about how many bytes it has."""
-
-    refusal: Refusal | None = None
-    byte_size: int = 0
-
-
 class BodyGuard:
     """An ASGI application that stands before Django's."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, *, admission: Admission) -> None:
         self._application = application
+        self._admission = admission
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Let a request through whole, or without its body and with the reason."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
         body = Body(receive, limit=_limit(scope), length=_length(scope))
-        answer = await self._admission(scope, body)
-        if answer is None:
+        if body.refusal is None and _brings_images(scope):
+            body.refusal = await self._asked(scope, body)
+        if body.refusal is None:
             async with self._turn(scope, body):
                 await self._application({**scope, "admitted": True}, body.receive, send)
-            if body.refusal is None:
-                return
-            answer = await self._answer(scope, Question(body.refusal))
-        await _send(answer, body, send)
+        if body.refusal is not None:
+            headers = [header for header in scope["headers"] if header[0] not in _OF_THE_BODY]
+            refused = {**scope, "headers": headers, "refusal": body.refusal}
+            await self._application(refused, _Nothing().receive, _Closing(body, send).send)
 
-    async def _admission(self, scope: Scope, body: "Body") -> "Answer | None":
-        """Return why the body is not taken, None where it is."""
-        if body.refusal is None and not _brings_images(scope):
-            return None
-        size = max(0, (body.length or 0) - _ENVELOPE)
-        answer = await self._answer(scope, Question(body.refusal, size))
-        return None if answer.status == HTTPStatus.NO_CONTENT else answer
+    async def _asked(self, scope: Scope, body: "Body") -> Refusal | None:
+        """Return what the admission function says, in a thread of its own, as a request of Django's has."""
+        byte_size = max(0, (body.length or 0) - _ENVELOPE)
+        async with ThreadSensitiveContext():
+            return await sync_to_async(self._admission)(scope, byte_size)
 
     def _turn(self, scope: Scope, body: "Body") -> contextlib.AbstractAsyncContextManager[None]:
         """Let few bodies of unknown length in at once, so that those that turn out too large fill no disk."""
@@ -94,16 +91,9 @@ class BodyGuard:
         host = scope["client"][0] if scope.get("client") else ""
         return self._turns.setdefault(host, asyncio.Semaphore(_UNKNOWN_AT_ONCE))
 
-    async def _answer(self, scope: Scope, question: Question) -> "Answer":
-        headers = [header for header in scope["headers"] if header[0] not in _OF_THE_BODY]
-        bare = {**scope, "method": "GET", "headers": headers, "question": question}
-        answer = Answer()
-        await self._application(bare, _Nothing().receive, answer.send)
-        return answer
-
 
 class Body:
-    """A request's body on its way, with the reason for which it is broken off."""
+    """A request's body on its way, with the reason for which it is refused."""
 
     def __init__(self, receive: Receive, *, limit: int, length: int | None) -> None:
         self._receive = receive
@@ -131,7 +121,9 @@ class Body:
         return _GONE if self.refusal else event
 
     async def drain(self) -> None:
-        """Take and forget what is still sent, for a while."""
+        """Take and forget what is still sent, for a while; of what comes too slowly, nothing."""
+        if isinstance(self.refusal, TooSlow):
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGER):
                 while not self._ended:
@@ -152,27 +144,10 @@ class Body:
 
     def _patience(self) -> float:
         """Return for how many seconds the next part may be waited for."""
-        idle = darkroom().body_timeout
-        rate = darkroom().body_rate
+        idle, rate = darkroom().body_timeout, darkroom().body_rate
         self._began_at = self._began_at or time.monotonic()
         due_at = self._began_at + idle + self._came / rate
         return max(0.0, min(idle, due_at - time.monotonic()))
-
-
-@dataclass(slots=True)
-class Answer:
-    """What Django answered, kept until it is sent."""
-
-    events: list[Message] = field(default_factory=list)
-
-    async def send(self, event: Message) -> None:
-        """Keep a part."""
-        self.events.append(event)
-
-    @property
-    def status(self) -> int:
-        """Return the status."""
-        return int(self.events[0]["status"])
 
 
 class _Nothing:
@@ -188,15 +163,21 @@ class _Nothing:
         return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _send(answer: Answer, body: Body, send: Send) -> None:
-    """Send an answer to somebody who may be sending still, and end the connection after it."""
-    start, *parts = answer.events
-    await send({**start, "headers": [*start["headers"], (b"connection", b"close")]})
-    for part in parts:
-        await send({**part, "more_body": True})
-    if not isinstance(body.refusal, TooSlow):
-        await body.drain()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+class _Closing:
+    """Sends an answer to somebody who may be sending still, and ends the connection after it."""
+
+    def __init__(self, body: Body, send: Send) -> None:
+        self._body = body
+        self._send = send
+
+    async def send(self, event: Message) -> None:
+        if event["type"] == "http.response.start":
+            await self._send({**event, "headers": [*event["headers"], (b"connection", b"close")]})
+            return
+        await self._send({**event, "more_body": True})
+        if not event.get("more_body", False):
+            await self._body.drain()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _brings_images(scope: Scope) -> bool:

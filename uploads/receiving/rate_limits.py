@@ -24,7 +24,7 @@ _HOUSEHOLD = 64
 
 
 class RateLimited(Refusal):
-    """More was sent in a short time than may be; `retry_after` is how many seconds to wait."""
+    """More was sent in a short time than may be."""
 
     code = "rate_limited"
     title = "Too many requests"

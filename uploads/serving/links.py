@@ -34,7 +34,7 @@ def is_signed(upload: Upload, value: str) -> bool:
 
 def picture_path(upload: Upload, preset: str) -> str:
     """Return the address of an upload's picture, signed where the upload is private."""
-    path = reverse("picture", args=[upload.pk, preset])
+    path = reverse("uploads:picture", args=[upload.pk, preset])
     if upload.visibility == Upload.Visibility.PRIVATE:
         return f"{path}?{urlencode({'signature': signature(upload)})}"
     return path
@@ -81,7 +81,7 @@ def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
 
 
 def _permanent(mark: str, rendition: Rendition) -> str:
-    return reverse("rendition", args=["/".join([mark, *rendition.key.split("/")[2:]])])
+    return reverse("uploads:rendition", args=["/".join([mark, *rendition.key.split("/")[2:]])])
 
 
 def _mark(upload: Upload) -> str:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import template
-from django.conf import settings
 
 from uploads.events import history
 from uploads.notices import inbox
@@ -12,12 +11,6 @@ from uploads.serving.picture_tag import picture
 register = template.Library()
 
 _FORMAT_NAMES = {"webp": "WebP"}
-
-
-@register.simple_tag
-def flower_url() -> str:
-    """Return where Flower is reached, or nothing where it is not."""
-    return str(settings.FLOWER_URL)
 
 
 @register.simple_tag(takes_context=True)

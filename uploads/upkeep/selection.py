@@ -3,13 +3,14 @@
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from django.contrib.auth.models import User
-from django.db.models import Avg, Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Avg, Count, F, Q, QuerySet
 
 from processing import conf, renditions
 from processing.models import Original, Rendition
@@ -19,6 +20,8 @@ from uploads.models import Step, Upload
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 # How many of the latest steps tell how long one takes.
 _SAMPLE = 400
+# How many uploads are read at once.
+_BATCH = 500
 
 
 class NothingMatches(Exception):
@@ -44,19 +47,27 @@ class Selection:
         """Return the presets in question."""
         return (self.preset,) if self.preset else conf.presets()
 
-    def uploads(self) -> QuerySet[Upload]:
-        """Return the uploads asked for, oldest first.
+    def uploads(self) -> Iterator[Upload]:
+        """Return the uploads asked for, oldest first, each with its original and what that has.
 
         Raises `NothingMatches` for a name that nothing has.
         """
-        uploads = Upload.objects.filter(self._kinds(), deleted_at=None)
+        uploads = Upload.objects.filter(deleted_at=None)
         if self.owner is not None:
             uploads = uploads.filter(owner=_person(self.owner))
         if self.since is not None:
             uploads = uploads.filter(created_at__gte=self.since)
-        return uploads.select_related("original", "owner").order_by("created_at", "pk")[: self.limit]
+        named = uploads.filter(self._named())
+        if not (self.missing or self.stale):
+            return islice(_in_order(named), self.limit)
+        keys = set(named.values_list("pk", flat=True))
+        found = (
+            upload for upload in _in_order(uploads) if upload.pk in keys or self._is_due(upload.original)
+        )
+        return islice(found, self.limit)
 
-    def _kinds(self) -> Q:
+    def _named(self) -> Q:
+        """Return the condition on uploads that they are asked for whatever their originals have."""
         total = Q(pk__in=[])
         for name in self.names:
             total |= _named(name)
@@ -64,13 +75,16 @@ class Selection:
             total |= Q(pk__isnull=False)
         if self.failed:
             total |= Q(status=Upload.Status.FAILED)
-        if self.missing:
-            total |= _where(renditions.lacking(self.presets))
-        if self.stale:
-            total |= _where(renditions.stale(self.presets))
-            if self.preset is None:
-                total |= _where(renditions.unwanted())
         return total
+
+    def _is_due(self, original: Original) -> bool:
+        """Tell whether an original lacks a rendition, or has one of an older recipe, as is asked for."""
+        if self.missing and renditions.missing(original, self.presets):
+            return True
+        if not self.stale:
+            return False
+        unwanted = [] if self.preset else renditions.unwanted_rows(original)
+        return bool(unwanted or renditions.stale_rows(original, self.presets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +143,14 @@ def _person(name: str) -> User:
         raise NothingMatches(f"There is no person {name!r}.") from error
 
 
-def _where(condition: Q) -> Q:
-    """Return a condition on originals as one on uploads."""
-    return Q(Exists(Original.objects.filter(condition, pk=OuterRef("original"))))
+def _in_order(uploads: QuerySet[Upload]) -> Iterator[Upload]:
+    """Return the uploads oldest first, read in parts, each with its original and what that has."""
+    return (
+        uploads.select_related("original", "owner")
+        .prefetch_related("original__renditions", "original__focuses")
+        .order_by("created_at", "pk")
+        .iterator(_BATCH)
+    )
 
 
 def _bytes_of(recipes: Counter[tuple[str, str]]) -> int | None:

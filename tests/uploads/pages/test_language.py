@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.conftest import Send
-from tests.pages import make_rendition, make_upload
+from tests.pages import in_one_line, make_rendition, make_upload
 from uploads.notices import preferences
 from uploads.pages.language import WITHOUT_WORDS
 
@@ -70,9 +70,9 @@ def test_an_original_does_not_vary_by_language(client: Client, owner: User, send
 @pytest.mark.parametrize("name", sorted(WITHOUT_WORDS))
 def test_the_names_of_what_has_no_words_are_right(name: str) -> None:
     arguments = {
-        "picture": {"upload_id": "00000000-0000-0000-0000-000000000000", "name": "small"},
-        "rendition": {"path": "x"},
-        "original": {"upload_id": "00000000-0000-0000-0000-000000000000"},
+        "uploads:picture": {"upload_id": "00000000-0000-0000-0000-000000000000", "name": "small"},
+        "uploads:rendition": {"path": "x"},
+        "uploads:original": {"upload_id": "00000000-0000-0000-0000-000000000000"},
     }
     assert reverse(name, kwargs=arguments.get(name))
 
@@ -113,14 +113,14 @@ def choose(client: Client, language: str, **more: str) -> str:
 
 
 def test_every_page_offers_the_languages_without_a_script(client: Client, db: None) -> None:
-    page = client.get("/accounts/login/?next=/account/").content.decode()
+    page = in_one_line(client.get("/accounts/login/?next=/account/"))
     assert '<button class="link" name="language" value="de" lang="de">Deutsch</button>' in page
     assert 'value="en" lang="en" aria-current="true">English</button>' in page
     assert '<input type="hidden" name="next" value="/accounts/login/?next=/account/">' in page
 
 
 def test_a_language_is_named_in_itself(client: Client, db: None) -> None:
-    page = client.get("/accounts/login/", headers={"Accept-Language": "de"}).content.decode()
+    page = in_one_line(client.get("/accounts/login/", headers={"Accept-Language": "de"}))
     assert 'value="de" lang="de" aria-current="true">Deutsch</button>' in page
     assert 'value="en" lang="en">English</button>' in page
 

@@ -168,9 +168,10 @@ def test_a_page_has_no_english(
     reader: Client, images: list[Upload], endpoint: Endpoint, english: English, name: str
 ) -> None:
     User.objects.update(is_staff=True, is_superuser=True)
+    of_cards = {"id": [str(upload.pk) for upload in images]}
     of_each = {"image": [[upload.pk] for upload in images], "webhook": [[endpoint.pk]]}
     for arguments in of_each.get(name, [[]]):
-        answer = reader.get(reverse(name, args=arguments), {"id": [str(upload.pk) for upload in images]})
+        answer = reader.get(reverse(f"uploads:{name}", args=arguments), of_cards)
         assert answer.status_code == 200
         assert left_over(answer.content.decode(), english) == []
 

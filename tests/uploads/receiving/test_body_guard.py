@@ -169,7 +169,6 @@ class TestAdmission:
         assert client.send() == 401
         assert client.headers["www-authenticate"] == "Token"
         assert client.problem["code"] == "not_authenticated"
-        assert "allow" not in client.headers
 
     def test_a_full_quota_is_told_before_the_bytes_move(self, owner: User, token: str, settings: Any) -> None:
         Quota.objects.create(owner=owner, images=3, max_images=3)
@@ -227,9 +226,6 @@ def test_few_bodies_of_unknown_length_come_in_at_once() -> None:
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
         nonlocal inside, most
-        if "question" in scope:
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            return
         inside += 1
         most = max(most, inside)
         await asyncio.sleep(0)
@@ -239,7 +235,7 @@ def test_few_bodies_of_unknown_length_come_in_at_once() -> None:
         client = Client(transfer_encoding="chunked")
         await asyncio.gather(*(door(client.scope, silent, ignore) for _ in range(20)))
 
-    door = body_guard.BodyGuard(inner)
+    door = body_guard.BodyGuard(inner, admission=lambda scope, byte_size: None)
     asyncio.run(send_many())
     assert most == body_guard._UNKNOWN_AT_ONCE
     assert len(door._turns) == 0

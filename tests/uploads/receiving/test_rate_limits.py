@@ -65,7 +65,7 @@ def test_it_tells_how_long_to_wait(settings: Any) -> None:
     rate_limits.take(person_id=1, address="")
     with pytest.raises(RateLimited, match=r"go on in \d+ seconds") as refused:
         rate_limits.take(person_id=1, address="")
-    assert 0 < refused.value.retry_after <= 120
+    assert 0 < (refused.value.retry_after or 0) <= 120
 
 
 def test_without_a_rate_nobody_is_counted(settings: Any, redis_client: Redis) -> None:

@@ -156,7 +156,7 @@ django.setup()
 from django.contrib.auth.models import User
 from uploads import services
 from uploads.receiving.form import HashedFile
-services._create = lambda *_arguments, **_options: os.kill(os.getpid(), signal.SIGKILL)
+services.originals.claim = lambda *_arguments, **_options: os.kill(os.getpid(), signal.SIGKILL)
 data = sys.stdin.buffer.read()
 file = HashedFile("photo.jpg", "image/jpeg", len(data), None)
 file.write(data)
@@ -259,15 +259,16 @@ def test_a_sender_who_stored_before_the_orphan_went_stores_again(
     meanwhile: Callable[[str, Callable[[], object]], None],
 ) -> None:
     meanwhile("before", orphans.remove_old)
-    create = services._create
+    store = originals.store_unless_known
 
-    def create_later(*arguments: Any, **options: Any) -> Upload | None:
-        monkeypatch.setattr(services, "_create", create)
+    def store_and_lose(**options: Any) -> bool:
+        monkeypatch.setattr(originals, "store_unless_known", store)
+        stored = store(**options)
         collect()
         assert original_key(orphan[0]) not in stored_keys()
-        return create(*arguments, **options)
+        return stored
 
-    monkeypatch.setattr(services, "_create", create_later)
+    monkeypatch.setattr(originals, "store_unless_known", store_and_lose)
     send(orphan[1])
     assert original_key(orphan[0]) in stored_keys()
 

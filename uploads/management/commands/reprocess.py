@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from threading import current_thread, main_thread
@@ -129,12 +129,8 @@ class Command(BaseCommand):
             bad = len(summary.failed) + summary.waiting
             raise CommandError(f"{bad} of {summary.selected} did not go well.")
 
-    def _estimate(self, uploads: Any, chosen: Selection, options: dict[str, Any]) -> None:
-        busy = [
-            upload
-            for upload in uploads.prefetch_related("original__renditions")
-            if _has_work(upload, chosen, options)
-        ]
+    def _estimate(self, uploads: Iterable[Upload], chosen: Selection, options: dict[str, Any]) -> None:
+        busy = [upload for upload in uploads if _has_work(upload, chosen, options)]
         result = selection.estimate(uploads=busy, presets=chosen.presets, force=options["force"])
         if options["json"]:
             self.stdout.write(json.dumps({"dry_run": True, **asdict(result)}))
@@ -145,9 +141,11 @@ class Command(BaseCommand):
             f"uploads: {result.uploads}\nrenditions: {result.renditions}\nbytes: {size}\ntime: {time}"
         )
 
-    def _run(self, uploads: Any, chosen: Selection, options: dict[str, Any], summary: Summary) -> None:
+    def _run(
+        self, uploads: Iterable[Upload], chosen: Selection, options: dict[str, Any], summary: Summary
+    ) -> None:
         # The list is made before anything changes: what is done falls out of a selection.
-        keys = list(uploads.values_list("pk", flat=True))
+        keys = [upload.pk for upload in uploads]
         summary.selected = len(keys)
         with _progress(quiet=options["json"]) as progress, Interruption(progress) as interruption:
             bar = progress.add_task("Processing" if options["sync"] else "Queueing", total=len(keys))
