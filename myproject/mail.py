@@ -58,13 +58,13 @@ class ConfidentialTask(Task[Any, None]):
     retry_backoff_max=600,
     max_retries=8,
 )
-def send_mail(*, subject: str, body: str, html_body: str, to: list[str], message_id: str) -> None:
+def deliver_mail(*, subject: str, body: str, html_body: str, to: list[str], message_id: str) -> None:
     """Send one message; a mail server that is away is asked again for about twenty minutes."""
     _deliver(subject=subject, body=body, html_body=html_body, to=to, message_id=message_id)
 
 
 def _publish(**message: Any) -> None:
-    if publish(send_mail.s(**message)):
+    if publish(deliver_mail.s(**message)):
         return
     # Nothing but this request knows of the message, so it is sent here, within the mail server's
     # time-out, rather than lost.

@@ -19,7 +19,7 @@ EXTENSIONS: dict[Format, str] = {"webp": "webp", "jpeg": "jpg", "png": "png", "a
 CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
 # A preset that fits into this square makes thumbnails: they are rendered first.
 THUMBNAIL_SIDE = 256
-MAX_SIDE = 16383  # WebP's limit, for presets and for what they come to
+MAX_RENDITION_SIDE = 16383  # WebP's limit, for presets and for what they come to
 CENTRE: Point = (0.5, 0.5)
 # The place that is written instead of a point where a crop looks at what was found in the picture.
 AUTOMATIC = ""
@@ -52,7 +52,8 @@ class Preset:
     @property
     def is_thumbnail(self) -> bool:
         """Tell whether people wait for this one first."""
-        return (self.width or MAX_SIDE) <= THUMBNAIL_SIDE and (self.height or MAX_SIDE) <= THUMBNAIL_SIDE
+        sides = self.width or MAX_RENDITION_SIDE, self.height or MAX_RENDITION_SIDE
+        return max(sides) <= THUMBNAIL_SIDE
 
     @property
     def all_formats(self) -> tuple[Format, ...]:
@@ -72,7 +73,7 @@ class Preset:
             for bound, side in zip((self.width, self.height), size, strict=True)
             if bound is not None
         ]
-        return max(ratios) if self.mode == "fill" else min(1.0, *ratios, MAX_SIDE / max(size))
+        return max(ratios) if self.mode == "fill" else min(1.0, *ratios, MAX_RENDITION_SIDE / max(size))
 
     def output_size(self, size: Size) -> Size:
         """Return width and height, in pixels, of the rendition of a picture of `size`."""
@@ -156,9 +157,9 @@ def _check_size(preset: Preset) -> None:
         raise InvalidPreset(f"Preset {preset.name!r}: give a width, a height or both.")
     for field in ("width", "height"):
         value = getattr(preset, field)
-        if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_SIDE):
+        if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_RENDITION_SIDE):
             raise InvalidPreset(
-                f"Preset {preset.name!r}: {field} is {value!r}; it must be 1 to {MAX_SIDE} pixels."
+                f"Preset {preset.name!r}: {field} is {value!r}; it must be 1 to {MAX_RENDITION_SIDE} pixels."
             )
     if preset.mode not in MODES:
         raise InvalidPreset(

@@ -1,5 +1,10 @@
 """The rooms stay few, know little of each other, and are as small as a person can take in."""
 
+import ast
+from pathlib import Path
+
+from django.conf import settings
+
 from tests import structure
 
 
@@ -18,3 +23,16 @@ def test_a_way_back_is_found() -> None:
 
 def test_no_folder_is_too_large_to_take_in() -> None:
     assert structure.folders().most_common(1)[0][1] <= 17
+
+
+def imported_at_run_time(path: Path) -> set[str]:
+    """Return the modules that the top level of a module imports, without what is for type checkers."""
+    body = ast.parse(path.read_text()).body
+    return {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def test_what_is_installed_elsewhere_takes_the_user_model_of_its_project() -> None:
+    root = Path(settings.BASE_DIR)
+    modules = [path for app in ("uploads", "processing") for path in (root / app).rglob("*.py")]
+    assert len(modules) > 100
+    assert [path for path in modules if "django.contrib.auth.models" in imported_at_run_time(path)] == []

@@ -1,15 +1,16 @@
 """What people can do: send, change, process again and delete images."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from uuid import UUID
 
-from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -26,6 +27,9 @@ from uploads.notices.announcements import announce
 from uploads.receiving import quotas
 from uploads.receiving.form import HashedFile
 from uploads.signals import upload_deleted, upload_received
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class SentAgain(Refusal):

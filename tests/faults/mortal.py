@@ -15,7 +15,7 @@ from typing import Any
 
 from processing import originals, steps
 from tests.processing.mortal import BOUNDARIES
-from uploads import pipeline, services, tasks
+from uploads import pipeline, tasks
 
 ORDERS = Path(os.environ["MORTAL_DIR"])
 # Each happens once; "kill always" and the like each time.
@@ -89,8 +89,8 @@ _arm(
     before=lambda upload: f"receive.before_the_message.{upload.original.content_hash}",
 )
 _arm(
-    services,
-    "_create",
-    before=lambda _owner, file, *_, **__: f"receive.before_the_rows.{file.content_hash}",
+    originals,
+    "claim",
+    before=lambda content_hash, **_: f"receive.before_the_rows.{content_hash}",
 )
 _arm(originals, "delete_file", after=lambda key: f"collect.after.{key.rpartition('/')[2]}")

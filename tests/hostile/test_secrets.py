@@ -17,7 +17,7 @@ from django.test import Client
 from rest_framework.authtoken.models import Token
 from sesame.utils import get_query_string
 
-from myproject.mail import send_mail
+from myproject.mail import deliver_mail
 from tests.conftest import Send
 from tests.processing.processes import ROOT, environment
 from tests.system import wait_until
@@ -134,7 +134,7 @@ def test_a_worker_logs_neither_a_mail_nor_a_message_that_it_drops_nor_runs_a_pic
     message = {"subject": SECRET, "body": SECRET, "html_body": SECRET, "to": ["a@example.com"]}
     options = {"LOG_LEVEL": "DEBUG", "EMAIL_URL": f"smtp://ada:{SECRET}@127.0.0.1:1"}
     with running_worker(log, "--pool=threads", "--loglevel=DEBUG", queues="notifications", **options):
-        send_mail.delay(**message, message_id="<the-mail@example.com>")
+        deliver_mail.delay(**message, message_id="<the-mail@example.com>")
         current_app.send_task("uploads.mail.of_another_version", kwargs={"body": SECRET}, kwargsrepr="{}")
         current_app.send_task("uploads.mail.send_mail", kwargs={"body": SECRET, "more": 1}, kwargsrepr="{}")
         with current_app.connection_for_write() as connection:

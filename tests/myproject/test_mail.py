@@ -69,14 +69,14 @@ def test_monitors_do_not_see_the_body(queued: list[dict[str, Any]]) -> None:
 
 
 def test_task_sends_with_the_given_id() -> None:
-    mail.send_mail(**MESSAGE, message_id="<1@darkroom>")
+    mail.deliver_mail(**MESSAGE, message_id="<1@darkroom>")
     (message,) = django_mail.outbox
     assert message.extra_headers["Message-ID"] == "<1@darkroom>"
     assert (message.subject, message.body, message.to) == ("Hello", "Plain words", ["ada@example.org"])
 
 
 def test_task_attaches_html() -> None:
-    mail.send_mail(**{**MESSAGE, "html_body": "<p>Words</p>"}, message_id="<1@darkroom>")
+    mail.deliver_mail(**{**MESSAGE, "html_body": "<p>Words</p>"}, message_id="<1@darkroom>")
     (message,) = django_mail.outbox
     assert isinstance(message, EmailMultiAlternatives)
     assert [tuple(part) for part in message.alternatives] == [("<p>Words</p>", "text/html")]
@@ -90,7 +90,7 @@ def test_task_asks_a_mail_server_that_is_away_again(monkeypatch: pytest.MonkeyPa
         raise smtplib.SMTPServerDisconnected("gone")
 
     monkeypatch.setattr(EmailMultiAlternatives, "send", refuse_and_count)
-    result = mail.send_mail.apply(kwargs={**MESSAGE, "message_id": "<1@darkroom>"})
+    result = mail.deliver_mail.apply(kwargs={**MESSAGE, "message_id": "<1@darkroom>"})
     assert result.state == "FAILURE"
     assert len(attempts) == 9
 

@@ -2,9 +2,8 @@
 
 import re
 import uuid
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError as InvalidValue
 from django.db import close_old_connections
 from django.db.models import QuerySet
@@ -37,6 +36,9 @@ from uploads.models import Delivery, Preferences, Upload
 from uploads.notices import inbox, preferences
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class NewestFirst(CursorPagination):

@@ -1,9 +1,8 @@
 """The REST API of webhooks; it translates between HTTP and the endpoints."""
 
 import uuid
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -17,6 +16,9 @@ from uploads.api.views import NewestFirst
 from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
 from uploads.models import Delivery, Endpoint
 from uploads.notices import endpoints
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):

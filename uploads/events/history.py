@@ -1,16 +1,21 @@
 """The upload's history: each event is recorded once, in the transaction that makes it true."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from uploads.events import wakeups
 from uploads.models import Event, Step, Upload
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 # The names of all events.
 NAMES = tuple(name.value for name in Event.Name)
@@ -75,7 +80,7 @@ def keep_order(owner_ids: Iterable[int]) -> None:
     Ids are given before a commit. Without this an event could appear after one with a higher
     id, and a stream that has sent the latter would miss it. All people are locked in one order.
     """
-    owners = User.objects.filter(pk__in=set(owner_ids))
+    owners = get_user_model().objects.filter(pk__in=set(owner_ids))
     list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 

@@ -1,7 +1,7 @@
 """The live stream of a person's events: server-sent events, each after the one before it.
 
 The database is asked what comes after the last event that was sent, so nothing is missed and
-nothing comes twice. Hints over Redis, one listener a process, only say when to look.
+nothing comes twice. Wake-ups over Redis, heard by one listener a process, only say when to look.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from uploads.models import Event
 
 logger = logging.getLogger(__name__)
 
-# Seconds between signs of life; also the longest that an event waits whose hint was lost.
+# Seconds between signs of life; also the longest that an event waits whose wake-up was lost.
 KEEP_ALIVE = 15.0
 # Seconds after which a stream ends, and whoever connects again has to be signed in still.
 LIFETIME = 3600.0
-# Seconds between two looks while there are no hints, and after which a silent Redis is asked for a sign.
+# Seconds between two looks while there are no wake-ups, and after which a silent Redis is asked for a sign.
 _LOOK = 2.0
 # Milliseconds after which a browser connects again.
 _RECONNECT = 2000
@@ -70,7 +70,7 @@ class Bells:
             try:
                 self._hear()
             except (RedisError, OSError) as error:
-                logger.warning("There are no hints of new events for now: %s", error)
+                logger.warning("There are no wake-ups for now: %s", error)
                 time.sleep(_LOOK)
             self._ring()
 
@@ -80,7 +80,7 @@ class Bells:
             return self._listening
 
     def _hear(self) -> None:
-        """Ring the bells that the hints name, until Redis is away or silent, or nobody listens."""
+        """Ring the bells that the wake-ups name, until Redis is away or silent, or nobody listens."""
         client = Redis.from_url(darkroom().redis_url, socket_connect_timeout=_LOOK, socket_timeout=_LOOK)
         with client, client.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis types most, not this
             channel.subscribe(wakeups.CHANNEL)

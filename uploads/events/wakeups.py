@@ -1,4 +1,4 @@
-"""Hints over Redis that a person has new events: streams look at once instead of a little later."""
+"""Wake-ups over Redis: a stream looks for new events at once instead of a little later."""
 
 from functools import cache, partial
 
@@ -22,7 +22,7 @@ class _Wakeups:
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(url, socket_timeout=_TIME, socket_connect_timeout=_TIME, retry=once)
-        self._circuit = CircuitBreaker(_PAUSE, complaint="A hint of a new event was not sent")
+        self._circuit = CircuitBreaker(_PAUSE, complaint="Wake-ups are not sent")
 
     def tell(self, owner_id: int) -> None:
         self._circuit.call(partial(self._redis.publish, CHANNEL, owner_id), otherwise=0)

@@ -1,8 +1,9 @@
 """An announcement records an event and makes its notices, in one transaction."""
 
-from typing import Any
+from __future__ import annotations
 
-from django.contrib.auth.models import User
+from typing import TYPE_CHECKING, Any
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext, override
@@ -11,6 +12,9 @@ from uploads.events import history
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices import outbox, webhooks
 from uploads.notices.preferences import email_choice, language_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 # The events that people are told of.
 _NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED)

@@ -6,12 +6,15 @@ head is sent. What belongs to a digest never changes afterwards, so a mail that 
 the same mail.
 """
 
+from __future__ import annotations
+
 import smtplib
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
@@ -22,6 +25,9 @@ from django.utils.translation import ngettext
 from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices.preferences import email_choice
+
+if TYPE_CHECKING:
+    pass
 
 # What a mail server that is away, busy or slow raises.
 MAIL_ERRORS = (smtplib.SMTPException, OSError)
@@ -65,7 +71,7 @@ def _whose_batch_is_over() -> list[int]:
 @transaction.atomic
 def _gather(person_id: int) -> int:
     """Give all that is held for a person one head, and make it due; a second sweep finds nothing."""
-    person = User.objects.select_for_update(no_key=True).filter(pk=person_id).first()
+    person = get_user_model().objects.select_for_update(no_key=True).filter(pk=person_id).first()
     if person is None:
         return 0
     held = list(_held().filter(event__owner=person).order_by("created_at", "pk"))

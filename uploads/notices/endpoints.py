@@ -1,11 +1,13 @@
 """Endpoints: where a person's programs are told of events, and how an endpoint that fails is spared."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -17,6 +19,9 @@ from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import outbox, url_safety, webhooks
 from uploads.notices.announcements import announce_webhook
 from uploads.notices.webhooks import NotTaken
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 # Endpoints that a person may have.
 LIMIT = 10
@@ -64,7 +69,7 @@ def check_url(url: str) -> None:
 @transaction.atomic
 def add(*, owner: User, url: str, description: str = "", events: Sequence[str] = ()) -> Endpoint:
     """Make an endpoint with its first secret; raise `TooManyEndpoints`."""
-    User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+    get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
     if endpoints_of(owner).count() >= LIMIT:
         raise TooManyEndpoints("You have {limit} webhooks, which is the most; delete one first.", limit=LIMIT)
     endpoint = Endpoint.objects.create(

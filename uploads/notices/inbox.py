@@ -1,13 +1,18 @@
 """The inbox: the notices that a person sees on the page and in the API."""
 
+from __future__ import annotations
+
 import uuid
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from uploads.models import Delivery
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 def inbox(person: User) -> QuerySet[Delivery]:

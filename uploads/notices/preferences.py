@@ -1,9 +1,15 @@
 """What people have chosen: how much mail they want, and in which language."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.conf import settings
-from django.contrib.auth.models import User
 
 from uploads.models import Preferences
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 def email_choice(person: User) -> str:

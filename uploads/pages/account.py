@@ -1,8 +1,11 @@
 """A person's account: the API token, and how much mail they want."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,6 +18,9 @@ from uploads.models import Preferences
 from uploads.notices import preferences
 from uploads.pages.people import person_of
 from uploads.receiving import quotas
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 def token_of(*, user: User) -> Token | None:

@@ -1,9 +1,13 @@
 """Who a page is for."""
 
-from typing import cast
+from __future__ import annotations
 
-from django.contrib.auth.models import User
+from typing import TYPE_CHECKING, cast
+
 from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 def person_of(request: HttpRequest) -> User:

@@ -1,13 +1,14 @@
 """Admission: whether somebody may send an image now, asked before its bytes move."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from django.contrib import messages
 from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.auth.models import User
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest
 from django.db import DatabaseError, connections
@@ -23,6 +24,9 @@ from processing.errors import Refusal
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
 from uploads.receiving.body_guard import FORM, Scope
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class NotSignedIn(Refusal):

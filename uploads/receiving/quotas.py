@@ -4,15 +4,20 @@ What is used is counted in a row for each person, in the transactions that add a
 it up anew would take the longer the more somebody has.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
 from django.template.defaultfilters import filesizeformat
 
 from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.models import Quota
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class QuotaExceeded(Refusal):

@@ -22,7 +22,7 @@ _FALLBACKS: tuple[Format, ...] = ("jpeg", "png", "webp", "avif")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PictureSource:
     """The files of one format."""
 
     content_type: str
@@ -33,7 +33,7 @@ class Source:
 class Picture:
     """The parts of a `<picture>`; `size` is that of its preset, in pixels."""
 
-    sources: list[Source]
+    sources: list[PictureSource]
     srcset: str
     address: str
     size: Size
@@ -55,7 +55,7 @@ def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition],
     files = {format: _by_width(preset, rows, format, address_of) for format in formats}
     return Picture(
         sources=[
-            Source(CONTENT_TYPES[format], _srcset(files[format]))
+            PictureSource(CONTENT_TYPES[format], _srcset(files[format]))
             for format in _OFFERED
             # One that lacks the largest file would be taken all the same, and look blurred.
             if format != fallback and largest in files.get(format, {})

@@ -1,5 +1,7 @@
 """Which uploads are to be processed again, and what that will take."""
 
+from __future__ import annotations
+
 import re
 import uuid
 from collections import Counter
@@ -8,14 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.db.models import Avg, Count, F, Q, QuerySet
 
 from processing import conf, renditions
 from processing.models import Original, Rendition
 from processing.presets import Preset, Recipe
 from uploads.models import Step, Upload
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 # How many of the latest steps tell how long one takes.
@@ -138,8 +144,8 @@ def _condition_of(name: str) -> Q:
 
 def _person(name: str) -> User:
     try:
-        return User.objects.get(username=name)
-    except User.DoesNotExist as error:
+        return get_user_model().objects.get_by_natural_key(name)
+    except get_user_model().DoesNotExist as error:
         raise NothingMatches(f"There is no person {name!r}.") from error
 
 

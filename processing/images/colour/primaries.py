@@ -5,10 +5,10 @@ from typing import NamedTuple
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
 # Chromaticity: CIE 1931 x and y.
-Point = tuple[float, float]
+Chromaticity = tuple[float, float]
 
-_D65: Point = (0.3127, 0.3290)
-_C: Point = (0.310, 0.316)
+_D65: Chromaticity = (0.3127, 0.3290)
+_C: Chromaticity = (0.310, 0.316)
 # The white of a profile's connection space (ICC.1:2022, 7.2.16).
 _D50: Vector = (0.9642, 1.0, 0.8249)
 # The responses of the eye between which Bradford's method adapts (ICC.1:2022, annex E).
@@ -18,10 +18,10 @@ _BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.03
 class Primaries(NamedTuple):
     """The chromaticities of a display's colours."""
 
-    red: Point
-    green: Point
-    blue: Point
-    white: Point = _D65
+    red: Chromaticity
+    green: Chromaticity
+    blue: Chromaticity
+    white: Chromaticity = _D65
 
 
 SRGB = Primaries((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
@@ -64,7 +64,7 @@ def _to_unadapted_xyz(primaries: Primaries) -> Matrix:
     return product(columns, ((red, 0.0, 0.0), (0.0, green, 0.0), (0.0, 0.0, blue)))
 
 
-def _xyz(point: Point) -> Vector:
+def _xyz(point: Chromaticity) -> Vector:
     x, y = point
     return x / y, 1.0, (1 - x - y) / y
 

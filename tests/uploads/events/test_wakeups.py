@@ -1,4 +1,4 @@
-"""Hints are sent over Redis, and nobody waits for them."""
+"""Wake-ups are sent over Redis, and nobody waits for them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.conftest import Send
 from uploads.events import wakeups
 
 
-def test_a_new_event_is_hinted_once_it_is_committed(
+def test_a_wake_up_is_sent_once_an_event_is_committed(
     send: Send, django_capture_on_commit_callbacks: object
 ) -> None:
     with Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as channel:
@@ -32,4 +32,4 @@ def test_a_redis_that_is_away_is_left_alone_for_a_while(
     away = wakeups._Wakeups(f"unix://{tmp_path}/nobody.sock")
     for _ in range(20):
         away.tell(1)
-    assert len([record for record in caplog.records if "was not sent" in record.message]) == 1
+    assert len([record for record in caplog.records if "are not sent" in record.message]) == 1

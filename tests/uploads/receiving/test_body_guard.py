@@ -1,4 +1,4 @@
-"""The gate: what is refused before Django has read it, and what is let through as it came."""
+"""The body guard: what is refused before Django has read it, and what is let through as it came."""
 
 import asyncio
 import json
