@@ -40,7 +40,18 @@ NAMES = {
     "dots": (b"...", "..."),
     "spaces": (b"   ", "unnamed"),
     "spaces around": (b"  a  b.jpg  ", "a  b.jpg"),
-    "NBSP": ("a\u00a0b.jpg".encode(), "ab.jpg"),
+    "NBSP": ("a\u00a0b.jpg".encode(), "a b.jpg"),
+    "a screenshot": (
+        "Screenshot 2026-11-27 at 9.41.00\u202fAM.png".encode(),
+        "Screenshot 2026-11-27 at 9.41.00 AM.png",
+    ),
+    "ideographic space": ("海\u3000辺.jpg".encode(), "海 辺.jpg"),
+    "line separators": ("a\u2028b\u2029c.jpg".encode(), "a b c.jpg"),
+    "Persian": ("می\u200cخواهم.jpg".encode(), "می\u200cخواهم.jpg"),
+    "a family": ("👩\u200d👩\u200d👧.jpg".encode(), "👩\u200d👩\u200d👧.jpg"),
+    "entity": (b"cats &copy dogs &amp;.jpg", "cats &copy dogs &amp;.jpg"),
+    "percent": (b"100%22off.jpg", "100%22off.jpg"),
+    "decomposed": ("Ko\u0308ln.jpg".encode(), "Köln.jpg"),
 }
 KEY = re.compile(r"(originals|renditions)/[0-9a-f]{2}/[0-9a-z/._-]+")
 each_name = pytest.mark.parametrize("kind", NAMES)
@@ -97,7 +108,7 @@ def test_names_are_escaped_on_every_page_and_reorder_nothing(
     for seed, kind in enumerate(NAMES):
         upload = sent(api, kind, make_image(width=40, height=30, seed=seed))
         completion.run_here(upload)
-        broken = sent(api, "path", make_image(width=40, height=30, seed=1000 + seed))
+        broken = sent(api, "path", make_image(width=41, height=30, seed=seed))
         Upload.objects.filter(pk=broken.pk).update(
             status="failed", error_code="unreadable_image", error_detail="x", filename=NAMES[kind][1]
         )

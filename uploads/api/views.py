@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import ValidationError as InvalidValue
@@ -20,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from processing.errors import Refusal
 from uploads import services
 from uploads.api.serializers import (
     NewUploadSerializer,
@@ -41,6 +43,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+class SeveralFiles(Refusal):
+    """The request has several files, and its answer tells of one."""
+
+    code = "several_files"
+    title = "Several files in one request"
+    status = HTTPStatus.BAD_REQUEST
+
+
 class NewestFirst(CursorPagination):
     """Pages that stay the same while new rows come."""
 
@@ -50,7 +60,14 @@ class NewestFirst(CursorPagination):
     max_page_size = 200
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        """Return one page; the place that a cursor names may be nonsense, which only the field notices."""
+        """Return one page; the place that a cursor names may be nonsense, which only the field notices.
+
+        Raises `ValidationError` for a parameter that the list does not have.
+        """
+        known = {self.cursor_query_param, self.page_size_query_param, *getattr(view, "filter_parameters", ())}
+        unknown = [name for name in request.query_params if name not in known]
+        if unknown:
+            raise ValidationError({name: [_("This list has no such parameter.")] for name in unknown})
         try:
             return super().paginate_queryset(queryset, request, view)
         except (InvalidValue, ValueError, OverflowError):
@@ -71,6 +88,7 @@ class UploadViewSet(
     parser_classes = (MultiPartParser, JSONParser)
     http_method_names = ("get", "head", "options", "post", "patch", "delete")
     lookup_value_converter = "uuid"
+    filter_parameters = ("status",)
 
     def get_queryset(self) -> QuerySet[Upload]:
         """Return what this person may see."""
@@ -94,6 +112,8 @@ class UploadViewSet(
     )
     def create(self, request: Request) -> Response:
         """Send an image: 201, or 200 where the same person had sent the same bytes before."""
+        if len(request.FILES.getlist("file")) > 1:
+            raise SeveralFiles("Send one file with each request; this one has several.")
         sent = NewUploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if not is_admitted(request):

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+from unicodedata import normalize
 
 from django import forms
 from django.contrib import messages
@@ -173,7 +174,7 @@ def _filters(request: HttpRequest) -> listing.Filters:
         position = None
     return listing.Filters(
         status=status if status in Upload.Status.values else "",
-        name=request.GET.get("q", "").replace("\0", "").strip(),
+        name=normalize("NFC", request.GET.get("q", "").replace("\0", "").strip()),
         before=position,
     )
 

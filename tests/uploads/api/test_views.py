@@ -326,6 +326,29 @@ class TestSignIn:
         assert post(client, make_image()).status_code == 201
 
 
+class TestSeveralFiles:
+    def test_several_files_in_one_request_are_refused_and_none_is_stored(
+        self, api: APIClient, make_image: MakeImage
+    ) -> None:
+        files = [SimpleUploadedFile(f"{seed}.jpg", make_image(seed=seed), "image/jpeg") for seed in range(2)]
+        response = api.post("/api/uploads/", {"file": files}, format="multipart")
+        assert response.status_code == 400
+        assert response.json()["code"] == "several_files"
+        assert response.json()["detail"] == "Send one file with each request; this one has several."
+        assert not Upload.objects.exists()
+        assert stored_keys() == set()
+
+
+class TestUnknownParameters:
+    @pytest.mark.parametrize("path", ["/api/uploads/", "/api/notices/", "/api/webhooks/"])
+    def test_a_parameter_that_a_list_does_not_have_is_refused(self, path: str, api: APIClient) -> None:
+        response = api.get(path, {"state": "ready"})
+        assert response.status_code == 400
+        assert response.json()["code"] == "invalid"
+        assert response.json()["errors"] == {"state": ["This list has no such parameter."]}
+        assert api.get(path, {"page_size": 5}).status_code == 200
+
+
 class TestList:
     def test_newest_first_page_by_page(self, api: APIClient, send: Send, make_image: MakeImage) -> None:
         uploads = [send(make_image(seed=seed)) for seed in range(5)]

@@ -114,7 +114,7 @@ def test_a_file_name_with_line_breaks_stays_in_its_line(send: Send, make_image: 
     assert block(Event.objects.get()).count("\n") == 4
 
 
-def test_an_event_comes_by_its_wake_up_alone(send: Send, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_comes_by_its_wakeup_alone(send: Send, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEP_ALIVE", 600)
 
     async def test() -> None:
