@@ -46,7 +46,7 @@ SELECTIONS = {
         "corpus, other environments. `make test` and `make test-install` run these.",
     ),
     "all": Selection(
-        ((JOURNEYS,), (SQLITE, POSTGRESQL, FAULTS)),
+        ((JOURNEYS, FAULTS), (SQLITE, POSTGRESQL)),
         "Left out: fresh environments, RabbitMQ, rolling restarts, peers' packages. `make test-install` runs "
         "these.",
     ),
