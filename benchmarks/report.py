@@ -44,7 +44,7 @@ def write_report(run: Run) -> str:
     sections = [
         _opening(run),
         _targets(run),
-        _ratio_section(run, "cpu", "CPU", "Seconds of CPU of Darkroom, divided by the contender's."),
+        _ratio_section(run, "cpu", "CPU", "Darkroom's CPU seconds, divided by the contender's."),
         _ratio_section(run, "wall", "Wall clock", _WALL.format(cores=run.machine["cores"])),
         _ratio_section(run, "peak", "Peak memory", _MEMORY.format(idle=_idle_memory(run))),
         _bytes(run),
@@ -60,37 +60,36 @@ def write_report(run: Run) -> str:
 
 _INTRODUCTION = """# Benchmarks
 
-`make bench` wrote this page. It lets everybody do the same work, side by side in one run: nine
-renditions of one picture — 1920, 1280, 640 and 320 wide as WebP of quality 80 and progressive JPEG
-of quality 82, and a 256 × 256 crop of the middle as WebP — upright, in sRGB, without metadata,
-from a file to nine files.
+`make bench` wrote this page. Every contender does the same work, side by side in one run: it renders
+nine files from one image file. These are 1920, 1280, 640 and 320 pixels wide, each as WebP of quality 80
+and as progressive JPEG of quality 82, and a 256 × 256 centre crop as WebP. All are upright, in sRGB, and
+without metadata.
 
-How to read it: what counts are the ratios. Each is Darkroom's figure divided by somebody
-else's, so **less than 1 is better than they are**; the mean is geometric, over the pictures.
-Seconds depend on the machine and stand at the end. Every contender runs in a process of its own
-and is warmed up first; then all take turns, and medians count (of five rounds; of fewer, down to
-one, where a round takes seconds). The *floor* is one
-decode and nine encodes of pixels that are ready, with Darkroom's encoders at Darkroom's settings;
-its pixels come from the reference recipe (full decode, one Lanczos resize for each size), so
-its files are the measure for bytes and quality."""
+Read the ratios: they are Darkroom's figure divided by the contender's, so **less than 1 means that
+Darkroom is better**. A mean is the geometric mean over the images. Absolute figures depend on the
+machine, and are at the end. Each contender runs in a separate process and is warmed up. Then all take
+turns, and the median of five rounds counts; there are fewer rounds, down to one, if a round takes
+seconds. The *floor* is one decode and nine encodes of finished pixels, with Darkroom's encoders and
+settings. Its pixels come from the reference recipe (full decode, one Lanczos resize for each size), so
+its files are the reference for bytes and quality."""
 
-_WALL = """Seconds from the file to nine files, on {cores} cores. Darkroom's files are synced to the disk,
-as its storage does; nobody else's are. It encodes in two threads, but its two steps are two tasks, the
-second of which begins where the first has ended: decoding, the thumbnail, and the first resize are
-done by one core, while sharp at its best encodes all nine files at once on every core."""
+_WALL = """Seconds from the file to nine files, on {cores} cores. Only Darkroom syncs its files to the
+disk, as its storage does. Darkroom encodes in two threads, but its two steps are two tasks, and the
+second starts after the first: one core does the decoding, the thumbnail, and the first resize. sharp at
+its best encodes all nine files at once on every core."""
 
-_MEMORY = """The most memory that a fresh process held while it did the work once. Darkroom's is a whole
-worker with Django, its database drivers and its storages: it holds {idle} MiB before the first picture."""
+_MEMORY = """The peak memory of a fresh process that did the work once. Darkroom's process is a complete
+worker with Django, its database drivers and its storages: it holds {idle} MiB before the first image."""
 
 
 def _opening(run: Run) -> str:
     parts = [_INTRODUCTION]
     if run.quick:
-        parts.append("**This was a quick run: fewer pictures, fewer rounds.**")
+        parts.append("**This was a quick run: fewer images, fewer rounds.**")
     if float(run.machine["load"]) > 0.5:
         parts.append(
             f"**The machine was busy when this run began (load {run.machine['load']}): "
-            "trust the ratios of CPU more than those of time.**"
+            "the CPU ratios are more reliable than the wall clock ratios.**"
         )
     parts.extend(
         f"**MISSING: {run.label(key)}** could not be measured: {error}"
@@ -111,7 +110,7 @@ def _targets(run: Run) -> str:
         ]
         for target in targets(run.results)
     ]
-    return "## What Darkroom is held to\n\n" + _table(["figure", "reached", "wanted", "met"], rows)
+    return "## Targets\n\n" + _table(["figure", "reached", "target", "met"], rows)
 
 
 def _ratio_section(run: Run, figure: Figure, title: str, text: str) -> str:
@@ -139,16 +138,16 @@ def _bytes(run: Run) -> str:
         ratios = run.results.byte_ratios(contender=one.key, other=FLOOR)
         cells = [_number(ratios.get(name)) for name in run.results.pictures]
         rows.append([one.label, f"**{_number(geometric_mean(ratios.values()))}**", *cells])
-    text = "Bytes of all nine files, divided by those of the reference recipe."
+    text = "Total bytes of the nine files, divided by those of the reference recipe."
     header = ["contender ÷ reference recipe", "mean", *_picture_labels(run)]
     return f"## Bytes\n\n{text}\n\n{_table(header, rows)}"
 
 
-_QUALITY = """SSIM on luminance, against the reference, seen on white: by rendition the mean over the
-pictures; *lost* is how much less it is than the reference recipe's at the worst rendition of the
-worst picture. *Colour* is how far the mean colour of any file is off, out of 255: around 10 where a
-profile was left unread, around 90 where transparency became another colour than white in JPEG.
-*Metadata* tells whether any file carries some, or a profile, which sRGB doesn't need."""
+_QUALITY = """The columns of renditions are SSIM on luminance against the reference, on a white
+background, averaged over the images. *Lost* is the difference from the reference recipe, for the worst
+rendition of the worst image. *Colour* is the largest error of a file's mean colour, out of 255: about 10
+if a profile was ignored, about 90 if transparency became a colour other than white in JPEG. *Metadata*
+is "yes" if any file contains metadata, or a profile, which sRGB does not need."""
 
 
 def _quality(run: Run) -> str:
@@ -173,11 +172,11 @@ def _quality_row(run: Run, contender: str) -> list[str]:
     ]
 
 
-_STEPS = """Milliseconds of CPU, in a process of its own that has rendered the picture before, in one thread;
-each step without those that it calls. What is cheap to decode is decoded twice, small for the
-thumbnail and larger for the sizes; what is dear is decoded once and handed over. The *floor*, one
-decode and nine encodes, is what no recipe on the same libraries can do without; it was measured
-above, among the others."""
+_STEPS = """Milliseconds of CPU in one thread, in a process that has rendered the image before. Each step
+excludes the steps that it calls. An image that is cheap to decode is decoded twice: small for the
+thumbnail, and larger for the other sizes. An expensive one is decoded once, and its pixels are handed
+over. The *floor*, one decode and nine encodes, is the minimum for any recipe on the same libraries; it
+was measured above, with the contenders."""
 
 
 def _steps(run: Run) -> str:
@@ -208,7 +207,7 @@ def _growth(run: Run) -> str:
         for contender in run.growth.contenders:
             row += _growth_cells(run.growth.get(contender, picture))
         rows.append(row)
-    text = "The same work on JPEGs of the same scene, from 1 to 200 megapixels."
+    text = "The same work on JPEGs of one scene, from 1 to 200 megapixels."
     return f"## Growth\n\n{text}\n\n{_table(header, rows)}"
 
 
@@ -216,8 +215,8 @@ def _growth_cells(one: Measurement | None) -> list[str]:
     return [_number(one.cpu), _number(one.peak / MEBIBYTE, digits=0)] if one else ["**missing**", NONE]
 
 
-_AVIF = """One rendition 1280 wide, resized already: what each format's encoder takes at Darkroom's defaults
-(AVIF: quality 60, speed 8, one thread)."""
+_AVIF = """The cost of encoding one resized rendition, 1280 pixels wide, in each format at Darkroom's
+defaults (AVIF: quality 60, speed 8, one thread)."""
 
 
 def _avif(run: Run) -> str:
@@ -244,7 +243,7 @@ def _figures(run: Run) -> str:
     parts = ["## The figures themselves"]
     for figure, title in (
         ("cpu", "Seconds of CPU"),
-        ("wall", "Seconds of time"),
+        ("wall", "Seconds of wall clock"),
         ("peak", "Peak memory, MiB"),
     ):
         rows = [
@@ -272,7 +271,7 @@ def _contenders(run: Run) -> str:
         f"Python {machine['python']} on {machine['system']}, {machine['cores']} cores; "
         f"Pillow with {machine['codecs']}."
     )
-    table = _table(["contender", "how it does the work", "versions"], rows, words=3)
+    table = _table(["contender", "method", "versions"], rows, words=3)
     return f"## Who is who\n\n{table}\n\n{surroundings}"
 
 
