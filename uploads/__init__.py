@@ -1,1 +1,1 @@
-"""Uploads knows people: who sent what, who may see it, who is told."""
+"""People: their uploads, who may see them, and who is notified."""

@@ -1,4 +1,4 @@
-"""The admin: uploads, originals and renditions, with their pictures and their failures."""
+"""The admin pages for uploads, originals, renditions and notices."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ from uploads.serving import links
 
 
 class ReadOnly:
-    """What the pipeline writes is looked at here, not edited."""
+    """Make a model read-only in the admin, because the pipeline writes it."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: rows come from uploads."""
+        """Refuse: uploads create the rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: rows follow the files."""
+        """Refuse: the rows describe stored files."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -34,14 +34,14 @@ class ReadOnly:
 
 
 class StepInline(ReadOnly, admin.TabularInline):
-    """When each step started and finished."""
+    """The times at which each step started and finished."""
 
     model = Step
     extra = 0
 
 
 class EventInline(ReadOnly, admin.TabularInline):
-    """What has happened to the upload."""
+    """The history of the upload."""
 
     model = Event
     extra = 0
@@ -49,7 +49,7 @@ class EventInline(ReadOnly, admin.TabularInline):
 
 
 class RenditionInline(ReadOnly, admin.TabularInline):
-    """What the original was rendered to."""
+    """The renditions of an original."""
 
     model = Rendition
     extra = 0
@@ -58,13 +58,13 @@ class RenditionInline(ReadOnly, admin.TabularInline):
 
     @admin.display(description=_("picture"))
     def picture(self, rendition: Rendition) -> SafeString:
-        """Show the rendition itself."""
+        """Show the rendition."""
         return _picture(rendition)
 
 
 @admin.register(Upload)
 class UploadAdmin(ReadOnly, admin.ModelAdmin):
-    """Uploads, with why they failed, to be processed again."""
+    """Uploads and their failures, with actions to reprocess and delete."""
 
     list_display = ("thumbnail", "filename", "owner", "status", "failure", "visibility", "created_at")
     list_display_links = ("thumbnail", "filename")
@@ -75,7 +75,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
     actions = ("reprocess", "reprocess_everything", "delete_uploads")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Upload]:
-        """Leave out what is deleted."""
+        """Exclude deleted uploads."""
         return super().get_queryset(request).filter(deleted_at=None).prefetch_related("original__renditions")
 
     @admin.display(description=_("picture"))
@@ -86,7 +86,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("failure"))
     def failure(self, upload: Upload) -> str:
-        """Tell why it failed."""
+        """Return the reason for the failure."""
         return f"{upload.error_code}: {upload.error_detail}" if upload.error_code else ""
 
     @admin.action(
@@ -98,22 +98,22 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.action(description=_("Reprocess: render everything again"), permissions=["process"])
     def reprocess_everything(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
-        """Queue the selected uploads again, whatever is there already."""
+        """Queue the selected uploads again and render every preset anew."""
         self._reprocess(request, queryset, force=True)
 
     @admin.action(description=_("Delete the selected uploads"), permissions=["remove"])
     def delete_uploads(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
-        """Delete as their owners would."""
+        """Delete the selected uploads as their owners would."""
         for upload in queryset:
             services.delete_upload(upload=upload)
         _tell(request, ngettext("%d upload deleted.", "%d uploads deleted.", len(queryset)) % len(queryset))
 
     def has_process_permission(self, request: HttpRequest) -> bool:
-        """Allow it to those who may change uploads."""
+        """Allow reprocessing to staff who may change uploads."""
         return request.user.has_perm("uploads.change_upload")
 
     def has_remove_permission(self, request: HttpRequest) -> bool:
-        """Allow it to those who may delete uploads."""
+        """Allow deletion to staff who may delete uploads."""
         return request.user.has_perm("uploads.delete_upload")
 
     def _reprocess(self, request: HttpRequest, queryset: QuerySet[Upload], *, force: bool) -> None:
@@ -131,7 +131,7 @@ class OriginalAdmin(ReadOnly, admin.ModelAdmin):
     inlines = (RenditionInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Original]:
-        """Fetch the renditions along."""
+        """Prefetch the renditions."""
         return super().get_queryset(request).prefetch_related("renditions")
 
     @admin.display(description=_("picture"))
@@ -142,13 +142,13 @@ class OriginalAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("size"), ordering="byte_size")
     def size(self, original: Original) -> str:
-        """Show the size as people read it."""
+        """Format the size for people."""
         return filesizeformat(original.byte_size)
 
 
 @admin.register(Rendition)
 class RenditionAdmin(ReadOnly, admin.ModelAdmin):
-    """Renditions, pictures first."""
+    """Renditions, with the picture in the first column."""
 
     list_display = ("picture", "preset", "format", "width", "height", "byte_size", "rendered_at", "original")
     list_filter = ("preset", "format", "rendered_at")
@@ -157,13 +157,13 @@ class RenditionAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("picture"))
     def picture(self, rendition: Rendition) -> SafeString:
-        """Show the rendition itself."""
+        """Show the rendition."""
         return _picture(rendition)
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
-    """Notices, delivered and not."""
+    """Notices, both delivered and undelivered."""
 
     list_display = (
         "subject", "channel", "created_at", "delivered_at", "failed_at", "next_attempt_at", "attempts",
@@ -174,7 +174,7 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Endpoint)
 class EndpointAdmin(ReadOnly, admin.ModelAdmin):
-    """Where webhooks go; their secrets are their owners' alone."""
+    """Webhook endpoints. Secrets are not shown: only the owner may read them."""
 
     list_display = ("url", "owner", "created_at", "failing_since", "failures", "resting_until", "disabled_at",
                     "disabled_reason")  # fmt: skip
@@ -185,7 +185,7 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Quota)
 class QuotaAdmin(admin.ModelAdmin):
-    """What people keep, and limits of their own where they have some."""
+    """The usage of each person, and their individual limits."""
 
     list_display = ("owner", "images", "size", "max_images", "max_bytes")
     search_fields = ("owner__username", "owner__email")
@@ -193,19 +193,19 @@ class QuotaAdmin(admin.ModelAdmin):
     readonly_fields = ("images", "size")
 
     def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
-        """Count what a person keeps who gets limits before they have sent anything that was counted."""
+        """Count a new row's usage, because the person may already have uploads."""
         if not change:
             obj.count()
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("bytes"), ordering="bytes")
     def size(self, quota: Quota) -> str:
-        """Tell the bytes in words."""
+        """Format the bytes for people."""
         return filesizeformat(quota.bytes)
 
 
 def _picture(rendition: Rendition) -> SafeString:
-    """Return the picture, no larger than a line of the list."""
+    """Return the picture at the height of a table row."""
     address = links.staff_path(rendition)
     return format_html(
         '<a href="{}"><img src="{}" alt="{}" height="48" loading="lazy"></a>',

@@ -1,16 +1,16 @@
-"""The app of people and their uploads."""
+"""The Django app `uploads`."""
 
 from importlib import import_module
 
 from django.apps import AppConfig
 
-# What registers itself on import, and can be imported only once the models are there: system checks, the
-# receivers of what steps tell, and the Celery tasks.
+# These modules register system checks, signal receivers and Celery tasks on import. They need the models, so
+# `ready()` imports them.
 REGISTERING = ("uploads.checks", "uploads.completion", "uploads.tasks", "uploads.upkeep.recurring")
 
 
 class UploadsConfig(AppConfig):
-    """People: uploads, their history and their notices."""
+    """People: their uploads, history and notices."""
 
     name = "uploads"
     verbose_name = "Uploads"

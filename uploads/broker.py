@@ -1,6 +1,6 @@
-"""The broker: what is sent to it, and what it and the workers say of themselves.
+"""The broker: publish messages, and ask for queue depths and workers.
 
-The database knows what is to be done; a message that is lost is published again.
+The database is the truth, so the sweeper publishes lost messages again.
 """
 
 import logging
@@ -13,22 +13,21 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
-# What a broker that is away makes of a call: kombu's own error, or its client's (a refused
-# connection, a time-out).
+# Errors of an unavailable broker: kombu's own, or its client's (connection refused, time-out).
 _ERRORS = (OperationalError, RedisError, AMQPError, OSError)
-# Seconds for which workers may take to answer.
+# Seconds to wait for the workers' replies.
 _PING_TIME = 1.0
 
 
 class BrokerAway(Exception):
-    """The broker does not answer."""
+    """The broker is unavailable."""
 
 
 def publish(message: Signature) -> bool:
-    """Hand a message to the broker; return False where it cannot be reached."""
+    """Publish a message; return False if the broker is unavailable."""
     try:
         message.apply_async()
-    # RabbitMQ's refusals (a queue of another type, a wrong password) come as its client's own errors.
+    # RabbitMQ's refusals (wrong queue type, wrong password) are raised as the client's own errors.
     except (OperationalError, AMQPError) as error:
         logger.warning("The broker is away, %s will be queued again: %s", message.task, error)
         return False
@@ -43,8 +42,8 @@ def queue_depths() -> dict[str, int]:
     depths = {}
     try:
         with current_app.connection_for_read() as connection:
-            # Its default channel heeds the transport options: a broker that is away is asked once,
-            # where `connection.channel()` would sleep and ask again.
+            # The default channel respects the transport options, so an unavailable broker is asked once.
+            # `connection.channel()` would sleep and retry.
             channel = connection.default_channel
             for queue in current_app.conf.task_queues:
                 depths[queue.name] = queue(channel).queue_declare(passive=False).message_count
@@ -54,7 +53,7 @@ def queue_depths() -> dict[str, int]:
 
 
 def workers() -> dict[str, set[str]]:
-    """Return the queues that each living worker consumes, by its name.
+    """Return the queues that each running worker consumes, by worker name.
 
     Raises `BrokerAway`.
     """

@@ -1,4 +1,4 @@
-"""System checks: what is missing, and what a production site should not be set to."""
+"""System checks: a missing front end, invalid rate limits and unsafe production settings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from processing.conf import darkroom
 
 @checks.register(checks.Tags.staticfiles)
 def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return a warning where the browser's part of other people's code is not built."""
+    """Return a warning if the third-party scripts of the front end are not built."""
     if finders.find("vendor/htmx.js"):
         return []
     return [
@@ -26,7 +26,7 @@ def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register
 def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for every rate in the settings that makes no sense."""
+    """Return an error for every rate limit that cannot be parsed."""
     found = []
     now = darkroom()
     for name, text in (
@@ -48,7 +48,7 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_private_addresses(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error where webhooks may reach the own network."""
+    """Return an error if webhooks may reach the private network."""
     if not darkroom().webhook_private_addresses:
         return []
     return [

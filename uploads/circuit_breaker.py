@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 class CircuitBreaker:
-    """Calls Redis, and after a failure not again for that many seconds.
+    """Call Redis, and skip calls for `seconds` after a failure.
 
     `complaint` is logged with each failure.
     """
@@ -25,11 +25,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether Redis is left alone now."""
+        """Return whether calls are skipped now."""
         return time.monotonic() < self._closes_at
 
     def call(self, function: Callable[[], Answer], *, otherwise: Answer) -> Answer:
-        """Return what a function returns; return `otherwise` while the circuit is open, and on a failure."""
+        """Return the function's result, or `otherwise` on failure and while the circuit is open."""
         if self.is_open:
             return otherwise
         try:

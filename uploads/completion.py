@@ -1,4 +1,4 @@
-"""Completion records what the steps of an upload report, until the upload is ready or has failed."""
+"""Completion: record what an upload's steps report, until the upload is ready or has failed."""
 
 import logging
 import uuid
@@ -25,10 +25,10 @@ _STEPS = (Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE)
 
 
 def complete(upload_id: uuid.UUID | str) -> bool:
-    """Mark an upload as ready and tell its owner, once; tell whether that was now.
+    """Mark an upload as ready and notify its owner once; return whether this call did.
 
-    An upload that is gone, finished, or not whole yet is left as it is. That it was processed again is
-    told too, unless nobody waits for it.
+    Deleted, finished and incomplete uploads stay unchanged. Reprocessing is announced too, except for bulk
+    work.
     """
     with transaction.atomic():
         upload = (
@@ -57,7 +57,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
 
 @transaction.atomic(savepoint=False)
 def fail(upload: Upload, refusal: Refusal) -> None:
-    """Mark an upload as failed, for a reason that a person can read, and tell its owner."""
+    """Mark an upload as failed with a readable reason, and notify its owner."""
     upload.status = Upload.Status.FAILED
     upload.error_code, upload.error_detail = refusal.code, str(refusal)
     upload.save(update_fields=["status", "error_code", "error_detail"])
@@ -67,7 +67,7 @@ def fail(upload: Upload, refusal: Refusal) -> None:
 
 
 def run_here(upload: Upload) -> None:
-    """Do the chain's work in this process.
+    """Run the chain's steps in this process.
 
     Raises what the steps raise.
     """
@@ -78,7 +78,7 @@ def run_here(upload: Upload) -> None:
 
 @receiver(step_started)
 def on_step_started(*, content_hash: str, step: str, **kwargs: Any) -> None:
-    """Show the uploads of this original as being processed."""
+    """Mark the original's unfinished uploads as processing."""
     uploads = list(_unfinished(content_hash))
     history.begin_step(uploads, step)
     Upload.objects.filter(pk__in=[upload.pk for upload in uploads]).update(status=Upload.Status.PROCESSING)
@@ -86,7 +86,7 @@ def on_step_started(*, content_hash: str, step: str, **kwargs: Any) -> None:
 
 @receiver(step_finished)
 def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
-    """Tell the uploads of this original that a step is done."""
+    """Record for the original's unfinished uploads that a step has finished."""
     uploads = list(_unfinished(content_hash))
     history.end_step(uploads, step)
     if step == Step.Name.GENERATE_THUMBNAILS:
@@ -99,7 +99,7 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
 
 @receiver(step_failed)
 def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> None:
-    """Tell the uploads of this original that it cannot be processed."""
+    """Mark the original's unfinished uploads as failed."""
     uploads = list(_unfinished(content_hash))
     history.keep_order(upload.owner_id for upload in uploads)
     for upload in uploads:
@@ -107,22 +107,22 @@ def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> Non
 
 
 def _make_room(upload: Upload) -> None:
-    """Start what was held back for this upload, once it is committed that it needs no more work."""
+    """After the commit, publish the owner's next waiting upload."""
     transaction.on_commit(partial(pipeline.start_next, upload.owner_id))
 
 
 def _is_whole(upload: Upload) -> bool:
-    """Tell whether the upload's own steps are done, and nothing that it shows is missing.
+    """Return whether the upload's own steps are done and it lacks no rendition.
 
-    Steps do not count that ran while it was deleted: its owner has not been told of them. What somebody
-    else wants of the same original is for their own chain.
+    Steps that ran while the upload was deleted do not count, because its owner was not notified of them.
+    Renditions for other people's focal points belong to their own chains.
     """
     done = upload.steps.filter(name__in=_STEPS, finished_at__isnull=False).count()
     return done == len(_STEPS) and not renditions.missing_for(upload.original, upload.point)
 
 
 def _unfinished(content_hash: str) -> QuerySet[Upload]:
-    """Return the live uploads of this original that wait for work, locked in one order."""
+    """Return the original's unfinished uploads, locked in the order of their keys."""
     return (
         Upload.objects.select_for_update(of=("self",))
         .filter(original__content_hash=content_hash, status__in=Upload.UNFINISHED, deleted_at=None)

@@ -1,4 +1,4 @@
-"""Changes of tables that are made while the site runs on."""
+"""Schema changes that do not block a running site."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -7,7 +7,7 @@ from django.db.migrations.state import ProjectState
 
 
 class AddIndexOnline(AddIndexConcurrently):
-    """Build an index while others write; SQLite knows no such thing, and is quick."""
+    """Build an index without blocking writes on PostgreSQL; on SQLite, build it normally."""
 
     def database_forwards(
         self,
@@ -27,6 +27,6 @@ class AddIndexOnline(AddIndexConcurrently):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Remove it."""
+        """Remove the index."""
         backwards = AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
         backwards.database_backwards(self, app_label, schema_editor, from_state, to_state)

@@ -1,4 +1,4 @@
-"""What the database says of people's uploads: their state, their history, their notices."""
+"""The models of people's uploads: their state, history and notices."""
 
 import uuid
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ from processing.refusals import stored_sentence
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
-    """The uploads that somebody asks for."""
+    """Queries for uploads."""
 
     def live(self) -> Self:
-        """Return those that are not deleted."""
+        """Return the uploads that are not deleted."""
         return self.filter(deleted_at=None)
 
     def shown(self) -> Self:
-        """Return those that are not deleted, with all that is shown of them, newest first."""
+        """Return the uploads that are not deleted, newest first, with the related rows that are shown."""
         return (
             self.live()
             .select_related("original", "owner", "focus")
@@ -39,10 +39,11 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 class Upload(models.Model):
     """One person's act of sending an original.
 
-    `queued_at` is when its chain was last published, None if that has not succeeded; `bulk` tells
-    that nobody waits for it; `thumbnails_ready_at` and `ready_at` are when its owner first saw its
-    thumbnails and all its sizes; `deleted_at` hides it until it is purged. `focus` is where its
-    owner wants crops to look, None where that is found in the picture.
+    - `queued_at`: when its chain was last published; None if it is not published.
+    - `bulk`: nobody waits for it, so it uses the bulk queue.
+    - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
+    - `deleted_at`: when it was deleted; it is hidden until the collector purges it.
+    - `focus`: the focal point that its owner chose; None for the automatic one.
     """
 
     class Status(models.TextChoices):
@@ -60,7 +61,8 @@ class Upload(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
     original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="uploads")
-    # Who drops a point makes sure, under a lock, that nobody names it. The index below serves that.
+    # A focal point is deleted under a lock, after checking that no upload uses it. The partial index below
+    # serves that check.
     focus = models.ForeignKey(
         Focus, on_delete=models.PROTECT, null=True, related_name="uploads", db_index=False
     )
@@ -116,24 +118,24 @@ class Upload(models.Model):
 
     @property
     def is_unfinished(self) -> bool:
-        """Tell whether work on it is still to come."""
+        """Return whether the upload still waits for work."""
         return self.status in self.UNFINISHED
 
     @property
     def point(self) -> str:
-        """Return where its crops are to look, as renditions name it."""
+        """Return the focal point, as renditions name it."""
         return self.focus.point if self.focus else AUTOMATIC
 
     @property
     def failure(self) -> str:
-        """Return why it has failed, in the present language, "" where it has not."""
+        """Return the reason for the failure in the active language, or "" if it has not failed."""
         return stored_sentence(code=self.error_code, detail=self.error_detail)
 
     def shown_renditions(self) -> list[Rendition]:
-        """Return the renditions that its owner has been told of, smallest first.
+        """Return the renditions that the owner has been notified of, smallest first.
 
-        The original may have been rendered for somebody else before: that must not show, so
-        what is shown follows the steps of this upload, and no crop is of another person's focus.
+        The list follows this upload's own steps. Otherwise it would reveal that another person has sent the
+        same original. It includes no crop for another person's focal point.
         """
         rows = [row for row in self._rows_in_focus() if conf.preset_named(row.preset)]
         if self.ready_at:
@@ -141,7 +143,7 @@ class Upload(models.Model):
         return [row for row in rows if self._is_shown_early(row)]
 
     def _rows_in_focus(self) -> Iterable[Rendition]:
-        """Return one row of each preset and format: of this upload's focus where there is one."""
+        """Return one row for each preset and format, preferring the upload's own focal point."""
         rows: dict[tuple[str, str], Rendition] = {}
         for row in self.original.renditions.all():
             if row.focus == self.point or (row.focus == AUTOMATIC and (row.preset, row.format) not in rows):
@@ -154,7 +156,7 @@ class Upload(models.Model):
 
 
 class Step(models.Model):
-    """When a step of an upload's chain started and finished."""
+    """The times at which a step of an upload's chain started and finished."""
 
     class Name(models.TextChoices):
         GENERATE_THUMBNAILS = "generate_thumbnails", _("thumbnails")
@@ -176,7 +178,7 @@ class Step(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened to an upload or a webhook, in order, kept after that is gone."""
+    """Something that happened to an upload or a webhook, kept in order even after that is deleted."""
 
     class Name(models.TextChoices):
         RECEIVED = "upload.received", _("received")
@@ -193,7 +195,7 @@ class Event(models.Model):
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
         Name.REPROCESSED,
     )  # fmt: skip
-    # What may happen to an upload over and over; everything else is told once.
+    # Events that may happen to an upload repeatedly. All other upload events are recorded once.
     REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED)
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
@@ -218,16 +220,16 @@ class Event(models.Model):
 
     @property
     def detail(self) -> str:
-        """Return why it has happened, in the present language, "" where nobody has to be told."""
+        """Return the reason in the active language, or "" if there is none."""
         return stored_sentence(code=self.data.get("code", ""), detail=self.data.get("detail", ""))
 
     def payload(self) -> dict[str, Any]:
-        """Return the event as programs get it, over a stream and over webhooks alike."""
+        """Return the event as the event stream and webhooks send it."""
         return {"type": self.name, "timestamp": self.created_at.isoformat(), "data": self.data}
 
 
 class Preferences(models.Model):
-    """What a person has chosen; who has no row has chosen nothing."""
+    """A person's choices. A missing row means the defaults."""
 
     class Email(models.TextChoices):
         EACH = "each", _("a mail for each image")
@@ -238,7 +240,7 @@ class Preferences(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
     )
     email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
-    # "" where none was chosen.
+    # "" if the person has not chosen a language.
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
 
     class Meta:
@@ -249,9 +251,9 @@ class Preferences(models.Model):
 
 
 class Quota(models.Model):
-    """How many images, of how many bytes together, a person keeps; who has no row is counted with the first.
+    """The number of images and bytes that a person keeps. The next upload creates a missing row.
 
-    Limits of their own go before those of the settings.
+    Individual limits override those of the settings.
     """
 
     owner = models.OneToOneField(
@@ -266,7 +268,7 @@ class Quota(models.Model):
         return f"quota of {self.owner_id}"
 
     def count(self) -> Self:
-        """Count what its owner keeps, by looking at all of it."""
+        """Recount the owner's uploads."""
         found = Upload.objects.live().filter(owner=self.owner_id)
         totals = found.aggregate(images=Count("pk"), bytes=Coalesce(Sum("original__byte_size"), 0))
         self.images, self.bytes = totals["images"], totals["bytes"]
@@ -274,10 +276,11 @@ class Quota(models.Model):
 
 
 class Endpoint(models.Model):
-    """An address of a person's own program, which is told of events.
+    """A person's own URL that receives events as webhooks.
 
-    `events` are the names of those it wants, all where there is none. `failures` counts the attempts
-    that have failed since `failing_since`, the last success; until `resting_until` nothing is sent.
+    `events` holds the names of the wanted events; an empty list means all. `failures` counts the failed
+    attempts since the last success; `failing_since` is the time of the first of them. Nothing is sent until
+    `resting_until`.
     """
 
     class Reason(models.TextChoices):
@@ -305,12 +308,12 @@ class Endpoint(models.Model):
 
     @property
     def enabled(self) -> bool:
-        """Tell whether events are sent to it."""
+        """Return whether events are sent to this endpoint."""
         return self.disabled_at is None
 
 
 class Secret(models.Model):
-    """What signs an endpoint's webhooks, until `expires_at` where another one has followed."""
+    """A key that signs an endpoint's webhooks; a replaced secret expires at `expires_at`."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="secrets")
     value = models.CharField(max_length=100)
@@ -330,11 +333,15 @@ class Secret(models.Model):
 
 
 class Delivery(models.Model):
-    """One notice of one event over one channel; its id stays the same over all attempts.
+    """One notice of one event over one channel; its id is the same for all attempts.
 
-    It waits for `next_attempt_at`; `started_at` is when an attempt that is under way began, `failed_at`
-    when it was given up; `status_code` and `duration` (seconds) are of the last answer. A mail that has
-    no time is held for a digest: `digest` is the delivery at its head, its own one for the head itself.
+    - `next_attempt_at`: when it is due.
+    - `started_at`: when the current attempt began.
+    - `failed_at`: when it was given up.
+    - `status_code`, `duration` (seconds): of the last response.
+    - `digest`: the delivery at the head of its digest; the head refers to itself.
+
+    An email without `next_attempt_at` is held for a digest.
     """
 
     class Channel(models.TextChoices):
@@ -345,7 +352,7 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.CharField(max_length=16, choices=Channel.choices)
-    # The indexes below serve what looks for an endpoint.
+    # The indexes below serve queries by endpoint.
     endpoint = models.ForeignKey(
         Endpoint, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
     )
@@ -396,14 +403,14 @@ class Delivery(models.Model):
 
     @property
     def state(self) -> str:
-        """Return whether it is `delivered`, `failed` for good, or `waiting`."""
+        """Return `delivered`, `failed` (for good) or `waiting`."""
         if self.delivered_at:
             return "delivered"
         return "failed" if self.failed_at else "waiting"
 
 
 class Heartbeat(models.Model):
-    """When something that beats last did so: beat's sweep, for one."""
+    """The last time that a periodic job, such as the sweep, ran."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()

@@ -1,7 +1,7 @@
 """The chain of an upload: thumbnails, then sizes, then the notice, each on its own queue.
 
-The queues are fair: of each person only so many uploads are under way at once, the rest is held back in
-the database until one of them is done. Nobody stands behind another's thousand.
+The queues are fair. Only a limited number of each person's uploads are published at once; the others wait in
+the database until one of those finishes. So nobody queues behind another person's thousand uploads.
 """
 
 from celery import chain, current_app
@@ -15,22 +15,22 @@ from uploads.broker import publish
 from uploads.models import Upload
 
 BULK_QUEUE = "bulk"
-# By its name: the task stands above this, so that what it calls may call this.
+# Referenced by name, because `uploads.tasks` imports this module indirectly.
 NOTIFY_OWNER = "uploads.tasks.notify_owner"
 
 
 def start(upload: Upload) -> bool:
-    """Publish the upload's chain when it is its turn; return False where the broker is away.
+    """Publish the upload's chain if its owner is below the limit; return False if the broker is unavailable.
 
-    What the database does not know as queued, or what gets lost, is started by the sweeper.
+    The sweeper starts uploads that were never queued or whose messages were lost.
     """
     return restart(upload) if upload.bulk else all(start_next(upload.owner_id))
 
 
 def start_next(owner_id: int) -> list[bool]:
-    """Publish what is held back of a person's uploads, oldest first, as far as there is room.
+    """Publish a person's waiting uploads, oldest first, up to the limit.
 
-    Returns what became of each: False for the last one where the broker is away.
+    Returns one result for each upload; the last is False if the broker is unavailable.
     """
     results: list[bool] = []
     for upload in _next(owner_id):
@@ -41,7 +41,10 @@ def start_next(owner_id: int) -> list[bool]:
 
 
 def restart(upload: Upload) -> bool:
-    """Publish the upload's chain now, unless somebody else just has; False: the broker is away."""
+    """Publish the upload's chain now; return False if the broker is unavailable.
+
+    If another process has just published it, do nothing and return True.
+    """
     seen = Upload.objects.filter(pk=upload.pk, queued_at=upload.queued_at)
     if not seen.update(queued_at=timezone.now()):
         return True
@@ -52,7 +55,7 @@ def restart(upload: Upload) -> bool:
 
 
 def build(upload: Upload) -> Signature:
-    """Return the chain; what nobody waits for goes through a queue of its own."""
+    """Return the chain; bulk work goes through the bulk queue."""
     content_hash = upload.original.content_hash
     tasks = [
         generate_thumbnails.si(content_hash=content_hash),
@@ -65,7 +68,7 @@ def build(upload: Upload) -> Signature:
 
 
 def held_back() -> QuerySet[Upload]:
-    """Return the uploads that have not been published yet, of those that somebody waits for."""
+    """Return the uploads that are not published yet, except bulk work."""
     return _under_way().filter(queued_at=None)
 
 
@@ -74,7 +77,7 @@ def _under_way() -> QuerySet[Upload]:
 
 
 def _next(owner_id: int) -> list[Upload]:
-    """Return whose turn it is, with one question where nothing is held back."""
+    """Return the uploads to publish next, with a single query if none is waiting."""
     limit = darkroom().uploads_at_once
     waiting = held_back().filter(owner=owner_id).select_related("original").order_by("created_at", "pk")
     uploads = list(waiting[:limit])

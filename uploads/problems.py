@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: `type`, `title`, `status`, `detail`, and a stable `code`."""
+"""Errors as RFC 9457 problem details: `type`, `title`, `status`, `detail` and a stable `code`."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,12 +9,12 @@ from processing.errors import Refusal
 from processing.refusals import sentence
 
 CONTENT_TYPE = "application/problem+json"
-# Seconds after which something outside is asked again that does not answer now.
+# Seconds that clients should wait before they retry while a backing service is unavailable.
 _AGAIN = 60
 
 
 class DatabaseUnavailable(Refusal):
-    """The database does not answer now."""
+    """The database is unavailable."""
 
     code = "database_unavailable"
     title = "The database is not available"
@@ -23,7 +23,7 @@ class DatabaseUnavailable(Refusal):
 
 
 class StorageAway(Refusal):
-    """The storage does not answer now."""
+    """The storage is unavailable."""
 
     code = "storage_unavailable"
     title = "The storage is not available"
@@ -32,12 +32,12 @@ class StorageAway(Refusal):
 
 
 def database_unavailable() -> DatabaseUnavailable:
-    """Return what is told while the database does not answer."""
+    """Return the refusal for an unavailable database."""
     return DatabaseUnavailable("The database did not answer just now; send the request again in a minute.")
 
 
 def storage_unavailable() -> StorageAway:
-    """Return what is told while the storage does not answer."""
+    """Return the refusal for an unavailable storage."""
     return StorageAway("The file could not be stored just now and was not taken; send it again in a minute.")
 
 
@@ -48,25 +48,25 @@ def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> 
 
 
 def members_of(refusal: Refusal) -> dict[str, Any]:
-    """Return what a problem says of a refusal, in the present language."""
+    """Return a refusal as the members of a problem, in the active language."""
     detail = sentence(refusal)
     return {"status": refusal.status, "code": refusal.code, "title": refusal.title, "detail": detail}
 
 
 def headers_of(refusal: Refusal) -> dict[str, str]:
-    """Return the headers that an answer with this refusal has."""
+    """Return the response headers of a refusal."""
     return {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
 
 
 def problem_response(
     *, status: int, code: str, title: str, detail: str, headers: dict[str, str] | None = None
 ) -> JsonResponse:
-    """Return a problem as an answer of a plain Django view."""
+    """Return a problem as a response of a plain Django view."""
     body = problem(status=status, code=code, title=title, detail=detail)
     headers = {"Cache-Control": "no-store", **(headers or {})}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
 def refused(refusal: Refusal) -> JsonResponse:
-    """Return a refusal as an answer of a plain Django view."""
+    """Return a refusal as a response of a plain Django view."""
     return problem_response(**members_of(refusal), headers=headers_of(refusal))

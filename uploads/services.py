@@ -1,4 +1,4 @@
-"""What people can do: send, change, process again and delete images."""
+"""What people can do: send, change, reprocess and delete images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class SentAgain(Refusal):
-    """The same bytes have been sent again since they were deleted."""
+    """The same bytes were sent again after the deletion."""
 
     code = "sent_again"
     title = "The image was sent again"
@@ -42,7 +42,7 @@ class SentAgain(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The upload that a file became; `duplicate` where this person had sent these bytes before."""
+    """The upload of a received file; `duplicate` if this person already had these bytes."""
 
     upload: Upload
     duplicate: bool
@@ -51,9 +51,9 @@ class Received:
 def receive_upload(
     *, owner: User, file: HashedFile, visibility: str = Upload.Visibility.UNLISTED
 ) -> Received:
-    """Store the file as an original, and start its processing once that is committed.
+    """Store a file as an original, and start its processing after the commit.
 
-    Raises a `Refusal` for what is no image that is taken, or one too many, and `StorageUnavailable`.
+    Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
     header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=conf.limits())
     content_hash, byte_size = file.content_hash, file.size or 0
@@ -64,7 +64,7 @@ def receive_upload(
             return Received(known, duplicate=True)
         quotas.check(person=owner, byte_size=byte_size)
         stored = originals.store_unless_known(content_hash=content_hash, file=file)
-        # Somebody who sends or removes the same bytes at the same time may be faster: then it looks again.
+        # Retry if another request creates or the collector removes the same original at the same time.
         with suppress(IntegrityError, Vanished), transaction.atomic():
             original = originals.claim(
                 content_hash=content_hash, byte_size=byte_size, header=header, file=file, stored=stored
@@ -82,17 +82,17 @@ def receive_upload(
 def reprocess(
     *, uploads: Sequence[Upload], force: bool = False, presets: Collection[Preset] = (), bulk: bool = False
 ) -> int:
-    """Queue uploads again: what is missing or stale is rendered, with `force` the rest too.
+    """Queue uploads again to render missing and stale renditions; with `force`, all of them.
 
-    `presets` narrows what `force` renders. What was rendered stays in place until its successor
-    is there. Returns how many could not be queued now; the sweeper does that later.
+    `presets` limits what `force` renders. Existing renditions stay until they are replaced. Returns the
+    number of uploads that could not be queued; the sweeper queues those later.
     """
     again = prepare_again(uploads=uploads, force=force, presets=presets, bulk=bulk)
     return sum(not pipeline.start(upload) for upload in again)
 
 
 def reprocess_here(*, upload: Upload, force: bool = False, presets: Collection[Preset] = ()) -> None:
-    """Process an upload again in this process.
+    """Reprocess an upload in this process.
 
     Raises what the steps raise.
     """
@@ -103,13 +103,14 @@ def reprocess_here(*, upload: Upload, force: bool = False, presets: Collection[P
 def prepare_again(
     *, uploads: Sequence[Upload], force: bool, presets: Collection[Preset], bulk: bool
 ) -> list[Upload]:
-    """Write down that uploads are to be processed again, so that it happens whatever dies.
+    """Record that uploads are to be reprocessed, so that the sweeper can start them after a crash.
 
-    Returns those that are to be started: the others are on their way already.
+    Returns the uploads to start; it leaves out those that are already under way.
     """
     originals_of = [upload.original_id for upload in uploads]
     with transaction.atomic():
-        # Whoever is about to say that one of them is ready has said so, or sees what is wanted from now on.
+        # Lock the originals, so that a step that is just finishing has either reported or sees the new
+        # recipes.
         list(
             Original.objects.select_for_update().filter(pk__in=originals_of).order_by("pk").values_list("pk")
         )
@@ -133,16 +134,15 @@ def prepare_again(
 
 
 def update_upload(*, upload: Upload, visibility: str) -> None:
-    """Change who may see an upload."""
+    """Change the visibility of an upload."""
     upload.visibility = visibility
     upload.save(update_fields=["visibility"])
 
 
 def set_focus(*, upload: Upload, point: Point | None) -> None:
-    """Let the crops of an upload look at a point, or again at what draws attention where it is None.
+    """Set the focal point of an upload's crops; None restores the automatic one.
 
-    They are rendered anew; until they are there the automatic ones are shown. The same point again
-    changes nothing.
+    The crops are rendered again; meanwhile the automatic ones are shown. Setting the same point is a no-op.
     """
     text = point_text(point) if point else AUTOMATIC
     with transaction.atomic():
@@ -154,7 +154,7 @@ def set_focus(*, upload: Upload, point: Point | None) -> None:
 
 
 def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None:
-    """Delete an upload: it is gone for everybody at once, its files some seconds later."""
+    """Delete an upload: it is hidden at once, and its files are removed after the grace period."""
     with transaction.atomic():
         row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
         if row is None:
@@ -168,16 +168,16 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
 
 
 def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
-    """Take the deletion of a person's upload back; return it, or None where it is gone for good.
+    """Restore a person's deleted upload and return it; return None if it is purged.
 
-    One that is not deleted stays as it is. Raises `SentAgain`.
+    An upload that is not deleted stays unchanged. Raises `SentAgain`.
     """
     with transaction.atomic():
         row = _locked(Upload.objects.filter(pk=upload_id, owner=owner))
         if row is None or row.deleted_at is None:
             return row
         row.deleted_at = None
-        # Taking back what was an accident is not sending more.
+        # Restoring may exceed the quota.
         quotas.charge(person=owner, byte_size=row.original.byte_size, within=False)
         try:
             row.save(update_fields=["deleted_at"])
@@ -187,13 +187,13 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             ) from error
         announce(row, Event.Name.RESTORED)
         if row.is_unfinished:
-            # Its steps went on, and did not count for it.
+            # Steps that ran while it was deleted were not recorded for it.
             _start_again(row)
     return row
 
 
 def delete_uploads(*, uploads: Sequence[Upload]) -> datetime:
-    """Delete several uploads in one act; return its time, by which `restore_uploads` takes it back."""
+    """Delete several uploads together; return the time, which `restore_uploads` needs."""
     deleted_at = timezone.now()
     for upload in uploads:
         delete_upload(upload=upload, deleted_at=deleted_at)
@@ -201,7 +201,7 @@ def delete_uploads(*, uploads: Sequence[Upload]) -> datetime:
 
 
 def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
-    """Take back what a person deleted in one act, but for what is purged or was sent again; return it."""
+    """Restore and return the uploads that were deleted together, except purged or re-sent ones."""
     restored = []
     for upload_id in list(
         Upload.objects.filter(owner=owner, deleted_at=deleted_at).values_list("pk", flat=True)
@@ -212,33 +212,34 @@ def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
 
 
 def _locked(uploads: QuerySet[Upload]) -> Upload | None:
-    """Return the only one of these; nobody else changes it, or what is wanted of its original, meanwhile.
+    """Lock and return the only upload of the query, together with its original.
 
-    The original is locked first, as wherever both are: by who sends the same bytes, and by who ends a step.
+    The original is locked first. Receiving an upload and finishing a step use the same order, which avoids
+    deadlocks.
     """
     Original.objects.select_for_update().filter(pk__in=uploads.values("original")).exists()
     return uploads.select_for_update(of=("self",)).select_related("original", "focus").first()
 
 
 def _choose_focus(upload: Upload, point: str) -> None:
-    """Let an upload's crops look at the point; drop those of the original that nobody wants any more.
+    """Set an upload's focal point, and delete the original's unused points.
 
-    An original is rendered once more for each of its points, whoever wants them. Call it in a
-    transaction that holds the original's row.
+    An original's crops are rendered once for each of its points. Call this in a transaction that has locked
+    the original.
     """
     upload.focus = None
     if point != AUTOMATIC:
         upload.focus, _ = Focus.objects.get_or_create(original_id=upload.original_id, point=point)
     upload.save(update_fields=["focus"])
-    # Those of deleted uploads stay until these are purged: they may be restored.
+    # Points of deleted uploads stay until these are purged, because they may be restored.
     Focus.objects.filter(original=upload.original_id, uploads=None).delete()
 
 
 def _start_again(upload: Upload) -> None:
-    """Have an upload processed once the transaction has committed, whatever is under way already.
+    """Start an upload's chain after the commit, even if another chain is running.
 
-    A chain that is knows only what was wanted before. What dies here is started by the sweeper, for
-    which it looks as if it had never been queued.
+    A running chain only knows the earlier recipes. After a crash the sweeper starts the upload as one that
+    was never queued.
     """
     prepare_again(uploads=[upload], force=False, presets=(), bulk=False)
     upload.queued_at, upload.bulk = None, False
@@ -247,6 +248,6 @@ def _start_again(upload: Upload) -> None:
 
 
 def _keep_private(upload: Upload, visibility: str) -> None:
-    """Make an upload private that its owner sends again as such; sending it again reveals nothing."""
+    """Make an upload private if its owner sends it again as private; never make it public."""
     if visibility == Upload.Visibility.PRIVATE:
         update_upload(upload=upload, visibility=visibility)

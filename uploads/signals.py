@@ -1,16 +1,16 @@
-"""Signals of an upload's life, for a project to hang its own work on: `docs/signals.md`.
+"""Signals of an upload's life, for a project's own code; see `docs/signals.md`.
 
-Each is sent inside the transaction that makes it true. An exception in a receiver rolls that back, as with
-Django's own signals. Work of one's own is sent with `delay_on_commit`.
+Each signal is sent inside the transaction that makes it true. An exception in a receiver rolls that
+transaction back. Queue your own tasks with `delay_on_commit`.
 """
 
 from django.dispatch import Signal
 
-# A person has sent an image: `upload`.
+# An image was received: `upload`.
 upload_received = Signal()
-# An upload has all its renditions: `upload`, and `again`, which is true where it was ready before.
+# All renditions are ready: `upload`, and `again`, which is true if the upload was ready before.
 upload_ready = Signal()
-# An upload cannot be processed: `upload`, and the `refusal` that says why.
+# An upload cannot be processed: `upload`, and the `refusal` with the reason.
 upload_failed = Signal()
-# A person has deleted an upload, and may take that back for some seconds: `upload`.
+# An upload was deleted and can be restored for some seconds: `upload`.
 upload_deleted = Signal()

@@ -1,4 +1,4 @@
-"""The tasks that work for people; messages carry ids and nothing else."""
+"""The Celery tasks of `uploads`; messages carry only ids."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from uploads.completion import complete
 from uploads.notices import outbox, schedule
 from uploads.notices.schedule import DeliveryFailed
 
-# A database that is away may come back; everything else is for the sweeper.
+# Retry while the database is unavailable; the sweeper handles everything else.
 RETRY_OPTIONS: dict[str, Any] = {
     "ignore_result": True,
     "autoretry_for": (OperationalError, InterfaceError),
@@ -21,13 +21,13 @@ RETRY_OPTIONS: dict[str, Any] = {
 
 @shared_task(name="uploads.tasks.notify_owner", **RETRY_OPTIONS)
 def notify_owner(*, upload_id: str) -> None:
-    """Mark the upload as ready, and tell its owner."""
+    """Mark the upload as ready and notify its owner."""
     complete(upload_id)
 
 
 @shared_task(name="uploads.tasks.deliver", **RETRY_OPTIONS, throws=(DeliveryFailed,))
 def deliver(*, delivery_id: str) -> None:
-    """Deliver one notice, and queue what its endpoint waits for; the sweeper tries again what failed."""
+    """Deliver one notice and queue the endpoint's next one; the sweeper retries failures."""
     following = schedule.deliver(delivery_id)
     if following is not None:
         outbox.publish(following)

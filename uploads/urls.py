@@ -1,4 +1,4 @@
-"""Every address of the app: each room has its own."""
+"""The URLs of the app; each package has its own."""
 
 from django.urls import include, path
 
