@@ -1,1 +1,1 @@
-"""Receiving takes files from browsers and programs, and decides who may send how much."""
+"""Receiving: accept files from browsers and programs, and enforce limits on them."""

@@ -1,4 +1,4 @@
-"""Admission: whether somebody may send an image now, asked before its bytes move."""
+"""Admission: decide whether a sender may send an image, before its body is read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class NotSignedIn(Refusal):
-    """Nobody has signed in."""
+    """The sender is not signed in."""
 
     code = "not_authenticated"
     title = "Unauthorized"
@@ -38,7 +38,7 @@ class NotSignedIn(Refusal):
 
 
 def admit(*, person: User, address: str, byte_size: int = 0) -> None:
-    """Count an image as sent by this person now.
+    """Check the quota, and count an image against the rate limits.
 
     Raises `RateLimited` or `QuotaExceeded`.
     """
@@ -47,9 +47,9 @@ def admit(*, person: User, address: str, byte_size: int = 0) -> None:
 
 
 def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
-    """Return why the sender of a request may not send an image of so many bytes now, None where they may.
+    """Return why the sender may not send an image of this size now, or None if they may.
 
-    It is for a thread that has no connection to the database yet, and leaves none behind.
+    Call it in a thread without a database connection: it opens one and closes it.
     """
     try:
         person = _sender(scope)
@@ -67,18 +67,18 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
 
 
 def is_admitted(request: HttpRequest) -> bool:
-    """Tell whether the guard has asked already: not all that calls a view comes through it."""
+    """Return whether the body guard has admitted the request; other callers of a view bypass the guard."""
     return bool(getattr(request, "scope", {}).get("admitted"))
 
 
 class RefusalMiddleware:
-    """Answers what the body guard has refused: with a problem, or with a message on the page of the form."""
+    """Answer a request that the body guard refused: with a problem, or with a message on the form's page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Let through what is not refused, and what only has to sign in: each view has its way to ask."""
+        """Pass on admitted requests, and unauthenticated ones, which each view handles differently."""
         refusal: Refusal | None = getattr(request, "scope", {}).get("refusal")
         if refusal is None or isinstance(refusal, NotSignedIn):
             return self._get_response(request)
@@ -89,8 +89,8 @@ class RefusalMiddleware:
 
 
 def _sender(scope: Scope) -> User | None:
-    """Return who sends a request, by a token or a session."""
-    # By this method Django REST framework does not look for forgery; the view does, for it has the body.
+    """Return the sender of a request, identified by a token or a session."""
+    # With GET, Django REST framework skips the CSRF check. The view does that check, because it has the body.
     request = ASGIRequest({**scope, "method": "GET"}, BytesIO())
     SessionMiddleware(_no_view).process_request(request)
     AuthenticationMiddleware(_no_view).process_request(request)
@@ -103,5 +103,5 @@ def _sender(scope: Scope) -> User | None:
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:
-    """Stand where a middleware wants what comes after it."""
+    """Fill the `get_response` argument of a middleware; it is never called."""
     raise NotImplementedError

@@ -1,11 +1,11 @@
 """The body guard refuses a request body that is too large, too slow or not allowed.
 
-Django's ASGI handler writes a whole body to the disk before any middleware or view runs. The guard stands
-before that handler. It knows a request's size, time and head, and refuses on them. Whether somebody may send
-an image, it asks one admission function before it lets the body pass.
+Django's ASGI handler writes the whole body to disk before any middleware or view runs. The guard runs before
+that handler. It checks the size, the speed and the headers. For requests that send images, it also asks one
+admission function before it lets the body pass.
 
-What is refused goes to Django without its body, with the reason as `refusal` in its scope: the
-`RefusalMiddleware` answers it, as everything else is answered.
+The guard passes a refused request to Django without its body, with the reason as `refusal` in its scope.
+`RefusalMiddleware` answers it like any other request.
 """
 
 import asyncio
@@ -23,31 +23,31 @@ from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.receiving.form import TooLarge
 
-# ASGI, as Django's own handler spells it.
+# The ASGI types, as Django's own handler declares them.
 Message = Mapping[str, Any]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-# Why the sender of a request may not send so many bytes now; None where they may.
+# Takes the request's scope and size; returns the reason for a refusal, or None.
 Admission = Callable[[Scope, int], Refusal | None]
 
-# Where images are sent: by programs and scripts, and by the form without them.
+# The paths that receive images: from programs and scripts, and from the form without scripts.
 API, FORM = "/api/uploads/", "/"
-# What multipart adds around a file: boundaries, headers and short fields.
+# Bytes that multipart adds around a file: boundaries, headers and short fields.
 _ENVELOPE = 64 * 1024
-# How many of the largest files a form may have.
+# A form may send this many files of the largest size.
 _FILES_OF_A_FORM = 10
-# How many bodies of unknown length are taken at once from one address.
+# Bodies of unknown length that are accepted at the same time from one address.
 _UNKNOWN_AT_ONCE = 4
-# As long as nginx by default does: a client that is cut off while it sends would not see the answer.
+# The defaults of nginx. A client whose connection is cut while it sends would not see the response.
 _LINGER, _LINGER_IDLE = 30.0, 5.0
 _OF_THE_BODY = (b"content-length", b"content-type", b"transfer-encoding", b"expect")
 _GONE: Message = {"type": "http.disconnect"}
 
 
 class TooSlow(Refusal):
-    """The body came too slowly."""
+    """The body arrived too slowly."""
 
     code = "too_slow"
     title = "The request took too long"
@@ -55,7 +55,7 @@ class TooSlow(Refusal):
 
 
 class BodyGuard:
-    """An ASGI application that stands before Django's."""
+    """An ASGI application that wraps Django's."""
 
     def __init__(self, application: Application, *, admission: Admission) -> None:
         self._application = application
@@ -63,7 +63,7 @@ class BodyGuard:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through whole, or without its body and with the reason."""
+        """Pass on the whole request, or only its head with the reason for the refusal."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -79,13 +79,13 @@ class BodyGuard:
             await self._application(refused, _Nothing().receive, _Closing(body, send).send)
 
     async def _asked(self, scope: Scope, body: "Body") -> Refusal | None:
-        """Return what the admission function says, in a thread of its own, as a request of Django's has."""
+        """Call the admission function in a separate thread, as Django does for each request."""
         byte_size = max(0, (body.length or 0) - _ENVELOPE)
         async with ThreadSensitiveContext():
             return await sync_to_async(self._admission)(scope, byte_size)
 
     def _turn(self, scope: Scope, body: "Body") -> contextlib.AbstractAsyncContextManager[None]:
-        """Let few bodies of unknown length in at once, so that those that turn out too large fill no disk."""
+        """Limit the concurrent bodies of unknown length, so that oversized ones do not fill the disk."""
         if body.length is not None or not _brings_images(scope):
             return contextlib.nullcontext()
         host = scope["client"][0] if scope.get("client") else ""
@@ -93,7 +93,7 @@ class BodyGuard:
 
 
 class Body:
-    """A request's body on its way, with the reason for which it is refused."""
+    """A request's body while it is received, with the reason if it is refused."""
 
     def __init__(self, receive: Receive, *, limit: int, length: int | None) -> None:
         self._receive = receive
@@ -106,7 +106,7 @@ class Body:
         self._measure(length or 0)
 
     async def receive(self) -> Message:
-        """Return the next part; one that is broken off looks as if its sender had gone."""
+        """Return the next part; a refused body looks like a disconnected client."""
         if self._ended:
             return await self._receive()
         if self.refusal:
@@ -121,7 +121,7 @@ class Body:
         return _GONE if self.refusal else event
 
     async def drain(self) -> None:
-        """Take and forget what is still sent, for a while; of what comes too slowly, nothing."""
+        """Read and discard the rest of the body for a limited time; skip this if the client was too slow."""
         if isinstance(self.refusal, TooSlow):
             return
         with contextlib.suppress(TimeoutError):
@@ -143,7 +143,7 @@ class Body:
             )
 
     def _patience(self) -> float:
-        """Return for how many seconds the next part may be waited for."""
+        """Return how many seconds to wait for the next part."""
         idle, rate = darkroom().body_timeout, darkroom().body_rate
         self._began_at = self._began_at or time.monotonic()
         due_at = self._began_at + idle + self._came / rate
@@ -151,7 +151,7 @@ class Body:
 
 
 class _Nothing:
-    """The receiving end of a request without a body, whose sender waits."""
+    """A receive channel for an empty body; afterwards it waits for ever."""
 
     def __init__(self) -> None:
         self._given = False
@@ -164,7 +164,7 @@ class _Nothing:
 
 
 class _Closing:
-    """Sends an answer to somebody who may be sending still, and ends the connection after it."""
+    """Send a response to a client that may still be sending, then close the connection."""
 
     def __init__(self, body: Body, send: Send) -> None:
         self._body = body
@@ -185,7 +185,7 @@ def _brings_images(scope: Scope) -> bool:
 
 
 def _limit(scope: Scope) -> int:
-    """Return how many bytes a request may bring."""
+    """Return the maximum number of bytes in a request's body."""
     largest = darkroom().max_upload_bytes
     if not _brings_images(scope):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
@@ -193,6 +193,6 @@ def _limit(scope: Scope) -> int:
 
 
 def _length(scope: Scope) -> int | None:
-    """Return the length that was told, None for a body in chunks."""
+    """Return the Content-Length, or None for a chunked body."""
     text = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     return int(text) if text.isdigit() else None

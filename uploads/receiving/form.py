@@ -1,4 +1,4 @@
-"""Receive a file from the browser: hash it on its way to the disk, in constant memory."""
+"""Receive a file from the browser: hash it while it is written to disk, in constant memory."""
 
 import hashlib
 import re
@@ -13,8 +13,8 @@ from django.http import multipartparser
 from processing.conf import darkroom
 from processing.errors import Refusal
 
-# Django takes 1024 bytes of headers with a file, and a name of 300 emoji alone has more. Of a longer
-# name the beginning and the ending are kept.
+# Django accepts 1024 bytes of headers for each file. A name of 300 emoji alone exceeds that. Django shortens
+# names over 255 characters and keeps the extension.
 multipartparser.MAX_TOTAL_HEADER_SIZE = 32 * 1024  # type: ignore[attr-defined]
 _UNNAMED = "unnamed"
 # The marks and overrides of direction, which let a name read as another; and the mark of byte order.
@@ -43,7 +43,7 @@ multipartparser.MultiPartParser.sanitize_file_name = _sanitize_file_name  # type
 
 
 class TooLarge(Refusal):
-    """The file has more bytes than are taken."""
+    """The file exceeds the size limit."""
 
     code = "too_large"
     title = "The file is too large"
@@ -51,20 +51,21 @@ class TooLarge(Refusal):
 
 
 class HashedFile(TemporaryUploadedFile):
-    """A received file on the disk, with the SHA-256 of its bytes in hexadecimal digits."""
+    """A received file on disk, with its SHA-256 in hexadecimal digits."""
 
     content_hash: str
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        # Django would end the name on the disk as this one ends, which may be longer than a disk takes.
+        # Django appends this name's extension to the file on disk, which could exceed the file system's
+        # limit.
         super().__init__(_UNNAMED, *args, **kwargs)
         self.name = name.strip() or _UNNAMED
 
 
 class HashingUploadHandler(FileUploadHandler):
-    """Write each file of a request to the disk once, hashing what passes.
+    """Write each file of a request to disk once, and hash it meanwhile.
 
-    Raises `TooLarge` as soon as a file has grown beyond the limit.
+    Raises `TooLarge` as soon as a file exceeds the limit.
     """
 
     chunk_size = 1 << 20
@@ -78,7 +79,7 @@ class HashingUploadHandler(FileUploadHandler):
         self.digest = hashlib.sha256()
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
-        """Take the next bytes of the file; nothing is left for another handler."""
+        """Write and hash a chunk; pass nothing on to another handler."""
         limit = darkroom().max_upload_bytes
         if start + len(raw_data) > limit:
             self.file.close()
@@ -99,6 +100,6 @@ class HashingUploadHandler(FileUploadHandler):
         return self.file
 
     def upload_interrupted(self) -> None:
-        """Remove what has come so far when the sender is gone."""
+        """Delete the partial file after the client has disconnected."""
         if hasattr(self, "file"):
             self.file.close()

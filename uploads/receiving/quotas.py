@@ -1,7 +1,7 @@
 """Quotas: how many images and bytes a person may keep.
 
-What is used is counted in a row for each person, in the transactions that add and delete uploads: adding
-it up anew would take the longer the more somebody has.
+A row for each person holds the usage. The transactions that add and delete uploads update it, because summing
+all uploads takes longer the more a person has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class QuotaExceeded(Refusal):
-    """The person keeps as much as they may."""
+    """The upload would exceed the person's quota."""
 
     code = "quota_exceeded"
     title = "The quota is used up"
@@ -30,7 +30,7 @@ class QuotaExceeded(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How many images and bytes a person keeps, and may keep; None is without a limit."""
+    """How many images and bytes a person keeps, and their limits; None means unlimited."""
 
     images: int
     bytes: int
@@ -39,20 +39,20 @@ class Usage:
 
 
 def usage_of(person: User) -> Usage:
-    """Return what a person uses, and of how much."""
+    """Return a person's usage and limits."""
     return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person).count())
 
 
 def check(*, person: User, byte_size: int) -> None:
-    """Raise `QuotaExceeded` where another image of so many bytes is too much."""
+    """Raise `QuotaExceeded` if an image of this size would exceed the quota."""
     _verify(usage_of(person), byte_size)
 
 
 def charge(*, person: User, byte_size: int, within: bool = True) -> None:
-    """Count an image of so many bytes, in the transaction that adds it, before it does.
+    """Count an image in the transaction that adds it, before the row of the upload is created.
 
-    The row is locked until that ends, so that nobody exceeds the quota by sending at once. Raises
-    `QuotaExceeded`, unless it need not be `within` the quota.
+    Locks the person's row until the transaction ends, so that concurrent requests cannot exceed the quota.
+    Raises `QuotaExceeded`, unless `within` is False.
     """
     row = _locked(person)
     if row is None:
@@ -67,7 +67,7 @@ def charge(*, person: User, byte_size: int, within: bool = True) -> None:
 
 
 def refund(*, person: User, byte_size: int) -> None:
-    """Count an image no more, in the transaction that deletes it; who has no row is counted later."""
+    """Subtract an image in the transaction that deletes it; a missing row is counted later."""
     row = _locked(person)
     if row is not None:
         row.images, row.bytes = max(0, row.images - 1), max(0, row.bytes - byte_size)
@@ -103,5 +103,5 @@ def _verify(usage: Usage, byte_size: int) -> None:
 
 
 def _limit(own: int | None, everybody: int) -> int | None:
-    """Return a person's own limit, or that of everybody, where 0 is none."""
+    """Return a person's own limit, or the general one, of which 0 means unlimited."""
     return own if own is not None else everybody or None

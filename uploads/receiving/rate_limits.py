@@ -1,4 +1,4 @@
-"""Rates: how many images somebody may send in a time, counted in Redis for all web processes together."""
+"""Rate limits: images per sender and period, counted in Redis for all web processes together."""
 
 import ipaddress
 import time
@@ -17,14 +17,14 @@ from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.circuit_breaker import CircuitBreaker
 
-# Seconds for which Redis may take: whoever sends an image waits for this.
+# Redis time-out in seconds; it is short because a sender waits for the result.
 _TIME = 0.5
-# A provider gives a household that many bits of an IPv6 address; it may use any of the others.
+# The length of the IPv6 prefix that a provider assigns to a household, which may use any address in it.
 _HOUSEHOLD = 64
 
 
 class RateLimited(Refusal):
-    """More was sent in a short time than may be."""
+    """The sender exceeded a rate limit."""
 
     code = "rate_limited"
     title = "Too many requests"
@@ -36,7 +36,7 @@ class RateLimited(Refusal):
 
 
 class _Counts:
-    """The counts in Redis; while it is away nothing is counted, as everywhere (ADR 6)."""
+    """The counters in Redis. While Redis is unavailable nothing is counted (ADR 6)."""
 
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
@@ -47,7 +47,7 @@ class _Counts:
         self._circuit = CircuitBreaker(5.0, complaint="Uploads are not counted")
 
     def wait(self, rate: RateLimitItem, who: str, count: int) -> int:
-        """Count, and return 0, or return how many seconds to wait and count nothing."""
+        """Count and return 0, or count nothing and return the seconds to wait."""
         return self._circuit.call(partial(self._wait, rate, who, count), otherwise=0)
 
     def _wait(self, rate: RateLimitItem, who: str, count: int) -> int:
@@ -62,7 +62,7 @@ def _counts() -> _Counts:
 
 
 def take(*, person_id: int, address: str, count: int = 1) -> None:
-    """Count so many images that a person is about to send from this address.
+    """Count images that a person is about to send from this address.
 
     Raises `RateLimited`.
     """
@@ -80,15 +80,15 @@ def take(*, person_id: int, address: str, count: int = 1) -> None:
 
 @cache
 def rates(text: str) -> tuple[RateLimitItem, ...]:
-    """Return the rates in a text such as `100/minute;5000/hour`, none for an empty one.
+    """Return the rates in a text such as `100/minute;5000/hour`; an empty text has none.
 
-    Raises `ValueError` for one that makes no sense.
+    Raises `ValueError` if the text is not a rate.
     """
     return tuple(parse_many(text)) if text else ()
 
 
 def household(address: str) -> str:
-    """Return what the addresses of one client have in common."""
+    """Return the part that all addresses of one client share."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:
