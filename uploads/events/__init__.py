@@ -1,1 +1,1 @@
-"""Events are the kept history of uploads, and the live stream of it."""
+"""Events: the kept history of uploads, and its live stream."""

@@ -1,4 +1,4 @@
-"""The upload's history: each event is recorded once, in the transaction that makes it true."""
+"""The history of uploads: each event is recorded in the transaction that makes it true."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ NAMES = tuple(name.value for name in Event.Name)
 
 
 def after(*, owner_id: int, event_id: int) -> QuerySet[Event]:
-    """Return a person's events after this one, in their order."""
+    """Return a person's events after this one, in order."""
     return Event.objects.filter(owner=owner_id, pk__gt=event_id).order_by("pk")
 
 
 def newest(*, owner_id: int) -> int:
-    """Return the id of a person's newest event, 0 where there is none."""
+    """Return the id of a person's newest event, or 0 if there is none."""
     return Event.objects.filter(owner=owner_id).aggregate(newest=Max("pk"))["newest"] or 0
 
 
 @transaction.atomic(savepoint=False)
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
-    """Record an event; return None where it has been recorded before.
+    """Record an event; return None if it is already recorded.
 
-    What may happen over and over is recorded each time.
+    Events that may repeat are recorded each time.
     """
     keep_order([upload.owner_id])
     data = {"id": str(upload.pk), "filename": upload.filename, **data}
@@ -52,7 +52,7 @@ def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
 
 @transaction.atomic(savepoint=False)
 def record_of_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
-    """Record what happened to a webhook of a person."""
+    """Record an event of a person's webhook."""
     keep_order([owner.pk])
     event = Event.objects.create(owner=owner, name=name, data=data)
     _tell(event)
@@ -60,7 +60,7 @@ def record_of_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) ->
 
 
 def begin_step(uploads: list[Upload], name: str) -> None:
-    """Note that a step has started for these uploads; a repeated start counts from now."""
+    """Record that a step has started for these uploads; a repeated start replaces the first."""
     Step.objects.bulk_create(
         [Step(upload=upload, name=name, started_at=timezone.now()) for upload in uploads],
         update_conflicts=True,
@@ -70,15 +70,16 @@ def begin_step(uploads: list[Upload], name: str) -> None:
 
 
 def end_step(uploads: list[Upload], name: str) -> None:
-    """Note that a step has finished for these uploads."""
+    """Record that a step has finished for these uploads."""
     Step.objects.filter(upload__in=uploads, name=name).update(finished_at=timezone.now())
 
 
 def keep_order(owner_ids: Iterable[int]) -> None:
-    """Let nobody else record events of these people until the transaction ends.
+    """Lock these people, so that no other transaction records events for them until this one ends.
 
-    Ids are given before a commit. Without this an event could appear after one with a higher
-    id, and a stream that has sent the latter would miss it. All people are locked in one order.
+    The database assigns ids before the commit. Without the lock an event could appear after one with a higher
+    id, and a stream that had already sent the latter would miss it. The rows are locked in one order to avoid
+    deadlocks.
     """
     owners = get_user_model().objects.filter(pk__in=set(owner_ids))
     list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))

@@ -1,7 +1,7 @@
-"""The live stream of a person's events: server-sent events, each after the one before it.
+"""The live stream of a person's events, as server-sent events.
 
-The database is asked what comes after the last event that was sent, so nothing is missed and
-nothing comes twice. Wake-ups over Redis, heard by one listener a process, only say when to look.
+Each stream asks the database for the events after the last one it sent, so it neither misses nor repeats any.
+Wake-ups over Redis only tell it when to look. One listener in each process receives them.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ from uploads.models import Event
 
 logger = logging.getLogger(__name__)
 
-# Seconds between signs of life; also the longest that an event waits whose wake-up was lost.
+# Seconds between keep-alive comments, and the longest delay of an event whose wake-up was lost.
 KEEP_ALIVE = 15.0
-# Seconds after which a stream ends, and whoever connects again has to be signed in still.
+# Seconds after which a stream ends. The client reconnects, and must still be signed in.
 LIFETIME = 3600.0
-# Seconds between two looks while there are no wake-ups, and after which a silent Redis is asked for a sign.
+# Seconds between two queries while there are no wake-ups. A Redis that is silent for this long is pinged.
 _LOOK = 2.0
-# Milliseconds after which a browser connects again.
+# Milliseconds after which a browser reconnects.
 _RECONNECT = 2000
 _BATCH = 200
-# All streams ask in one thread, and so over one connection: hundreds cost the database no more than one.
+# All streams query in one thread, so hundreds of streams use a single database connection.
 _asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="streams")
 
 
 class Bells:
-    """One listener a process: it rings the bells of the streams whose owners have new events.
+    """One listener in each process, which wakes the streams whose owners have new events.
 
-    It is a thread: a stream that ends must not wait for Redis, nor Redis break off with a stream.
+    It is a thread, so that the end of a stream neither waits for Redis nor cuts its connection.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Bells:
 
     @contextmanager
     def hung_up(self, owner_id: int) -> Iterator[asyncio.Event]:
-        """Return a bell that rings for this person; the listener runs while there is any."""
+        """Return a bell for this person; the listener runs as long as there is any bell."""
         bell = asyncio.Event()
         with self._lock:
             self._bells[bell] = (owner_id, asyncio.get_running_loop())
@@ -80,7 +80,7 @@ class Bells:
             return self._listening
 
     def _hear(self) -> None:
-        """Ring the bells that the wake-ups name, until Redis is away or silent, or nobody listens."""
+        """Ring the bells named by wake-ups until Redis fails or no stream is left."""
         client = Redis.from_url(darkroom().redis_url, socket_connect_timeout=_LOOK, socket_timeout=_LOOK)
         with client, client.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis types most, not this
             channel.subscribe(wakeups.CHANNEL)
@@ -95,7 +95,7 @@ class Bells:
                 elif message["type"] == "message":
                     self._ring(int(message["data"]))
                 elif message["type"] == "subscribe":
-                    self._ring()  # for what came before
+                    self._ring()  # for events before the subscription
 
     def _ring(self, owner_id: int | None = None) -> None:
         with self._lock:
@@ -108,9 +108,9 @@ _bells = Bells()
 
 
 async def follow(*, owner_id: int, after: int) -> AsyncGenerator[str]:
-    """Yield a person's events after one of them, as text of a stream.
+    """Yield a person's events after this one, as text of the stream.
 
-    The first block gives the browser the id to resume from, even before there is an event.
+    The first block gives the browser the id to resume from, even before any event.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
     ends_at = time.monotonic() + LIFETIME
@@ -135,7 +135,7 @@ def block(event: Event) -> str:
 
 
 async def _later(owner_id: int, after: int) -> list[Event]:
-    """Return the next events; none while the database is away."""
+    """Return the next events; return none while the database is unavailable."""
     loop = asyncio.get_running_loop()
     try:
         return await loop.run_in_executor(_asking, _query, owner_id, after)
@@ -145,7 +145,7 @@ async def _later(owner_id: int, after: int) -> list[Event]:
 
 
 def _query(owner_id: int, after: int) -> list[Event]:
-    """Ask for the next events, over a new connection where the one at hand has died."""
+    """Query the next events; if the connection is broken, retry with a new one."""
     try:
         return list(history.after(owner_id=owner_id, event_id=after)[:_BATCH])
     except DatabaseError:

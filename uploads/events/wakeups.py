@@ -1,4 +1,4 @@
-"""Wake-ups over Redis: a stream looks for new events at once instead of a little later."""
+"""Wake-ups over Redis: a stream looks for new events at once instead of at its next interval."""
 
 from functools import cache, partial
 
@@ -10,14 +10,14 @@ from processing.conf import darkroom
 from uploads.circuit_breaker import CircuitBreaker
 
 CHANNEL = "darkroom:events"
-# Seconds for which Redis may take: whoever waits for an answer waits for this.
+# Redis time-out in seconds; it is short because a request may wait for it.
 _TIME = 0.5
-# Seconds without asking again after a failure.
+# Seconds without calls after a failure.
 _PAUSE = 5.0
 
 
 class _Wakeups:
-    """Publish owners' ids, and leave it for a while when Redis is away."""
+    """Publish the ids of owners, behind a circuit breaker."""
 
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
@@ -34,5 +34,5 @@ def _wakeups() -> _Wakeups:
 
 
 def tell(owner_id: int) -> None:
-    """Say that this person has new events; nothing depends on its arriving."""
+    """Announce that this person has new events; a lost wake-up only delays a stream."""
     _wakeups().tell(owner_id)
