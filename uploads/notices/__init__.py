@@ -1,1 +1,1 @@
-"""Notices tell people and their programs of events: in the app, by mail and by webhooks."""
+"""Notices tell people and their programs about events: in the app, by email and by webhooks."""

@@ -1,4 +1,4 @@
-"""An announcement records an event and makes its notices, in one transaction."""
+"""An announcement records an event and creates its notices in one transaction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from uploads.notices.preferences import email_choice, language_of
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The events that people are told of.
+# The events that people are notified of.
 _NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED)
 
 
 @transaction.atomic(savepoint=False)
 def announce(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
-    """Record an event of an upload with its notices; return None where it has been recorded before.
+    """Record an upload's event with its notices; return None if it is already recorded.
 
-    The notices are delivered once the transaction has committed.
+    The notices are delivered after the commit.
     """
     event = history.record(upload, name, **data)
     if event is not None:
@@ -35,7 +35,7 @@ def announce(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
 
 @transaction.atomic(savepoint=False)
 def announce_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
-    """Record what happened to a webhook of a person, with its notices."""
+    """Record an event of a person's webhook, with its notices."""
     event = history.record_of_webhook(owner=owner, name=name, data=data)
     _tell_owner(event)
     return event
@@ -51,7 +51,7 @@ def _tell_owner(event: Event) -> None:
     )
     choice = email_choice(event.owner)
     if event.owner.email and choice != Preferences.Email.NONE:
-        # A mail without a time is held until the batch is over.
+        # An email without a time is held until the batch is over.
         held = choice == Preferences.Email.DIGEST and event.name in Event.OF_UPLOADS
         at = None if held else timezone.now()
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=at)
@@ -60,7 +60,7 @@ def _tell_owner(event: Event) -> None:
 def _subject(event: Event) -> str:
     if event.name == Event.Name.WEBHOOK_DISABLED:
         return gettext("The webhook %(url)s is disabled") % {"url": event.data["url"]}
-    # A file name may hold a line break, which no subject can.
+    # A file name may contain a line break, which a mail subject must not.
     filename = " ".join(event.data["filename"].split())
     if event.name == Event.Name.READY:
         return gettext("%(filename)s is ready") % {"filename": filename}

@@ -1,9 +1,8 @@
-"""Mail about uploads: one for each, or one when a batch is over.
+"""Emails about uploads: one for each, or a digest when a batch is over.
 
-A mail that is to be part of a digest is held: its row is made with its event, without a time at
-which it is sent. When the batch is over all that is held for the person gets one head, and the
-head is sent. What belongs to a digest never changes afterwards, so a mail that is sent again is
-the same mail.
+An email for a digest is held: its row is created with its event, without a time to send it. When the batch is
+over, all held emails of the person get one head, and the head is sent. The members of a digest never change
+afterwards, so a repeated attempt sends the same email.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ from uploads.notices.preferences import email_choice
 if TYPE_CHECKING:
     pass
 
-# What a mail server that is away, busy or slow raises.
+# Errors of a mail server that is unavailable, busy or slow.
 MAIL_ERRORS = (smtplib.SMTPException, OSError)
-# A batch is over when nothing of it is unfinished and nothing has come for this long.
+# A batch is over when none of its uploads is unfinished and nothing was added for this long.
 _QUIET = timedelta(seconds=10)
-# One that does not end, for an upload is stuck or they keep coming, is told of after this long.
+# A batch that does not end, because an upload is stuck or more keep coming, is sent after this long.
 _LONGEST = timedelta(hours=1)
-# How many images one mail lists.
+# The number of images that one email lists.
 _LISTED = 100
 
 
 def gather() -> int:
-    """Close every batch that is over, so that its digest is due; return how many mails were held."""
+    """Close every batch that is over, so that its digest is due; return the number of held emails."""
     return sum(_gather(person_id) for person_id in _whose_batch_is_over())
 
 
 def send(delivery: Delivery) -> None:
-    """Send the mail of a delivery, with all that its digest has; raises what the mail server does."""
+    """Send the email of a delivery, with its whole digest; raises the mail server's errors."""
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)
-    # The id follows from the delivery, so that a mail sent twice is recognised as one.
+    # The id is derived from the delivery, so that mail clients recognise a repeat.
     headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(darkroom().site_url).hostname}>"}
     EmailMessage(subject, body, to=[delivery.event.owner.email], headers=headers).send()
 
@@ -70,7 +69,7 @@ def _whose_batch_is_over() -> list[int]:
 
 @transaction.atomic
 def _gather(person_id: int) -> int:
-    """Give all that is held for a person one head, and make it due; a second sweep finds nothing."""
+    """Give all held emails of a person one head, and make it due; a second sweep finds none."""
     person = get_user_model().objects.select_for_update(no_key=True).filter(pk=person_id).first()
     if person is None:
         return 0
@@ -95,7 +94,7 @@ def _digest(members: Sequence[Delivery]) -> tuple[str, str]:
     subject = _digest_subject(ready=len(ready), failed=len(failed))
     context = {
         "subject": subject,
-        # What asks for something to be done stands first.
+        # Failures first, because they need action.
         "listed": [*failed, *ready][:_LISTED],
         "more": max(len(members) - _LISTED, 0),
         "site_url": darkroom().site_url,

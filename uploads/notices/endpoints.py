@@ -1,4 +1,4 @@
-"""Endpoints: where a person's programs are told of events, and how an endpoint that fails is spared."""
+"""Endpoints: the URLs that receive a person's events, and the back-off for endpoints that fail."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from uploads.notices.webhooks import NotTaken
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Endpoints that a person may have.
+# The maximum number of endpoints for each person.
 LIMIT = 10
-# Seconds after which an attempt that has not come back is taken for dead; ten is what one takes at most.
+# Seconds after which an unfinished attempt counts as dead. A request takes ten at most.
 ATTEMPT_TIME = 60
-# How long the former secret still signs, so that a receiver can be given the new one in peace.
+# How long the previous secret still signs, so that a receiver has time to switch to the new one.
 _OVERLAP = timedelta(hours=24)
-# How many secrets sign at a time, however often somebody rotates them.
+# The maximum number of secrets that sign at the same time, however often they are rotated.
 _SECRETS = 5
-# Attempts at one endpoint at a time: a slow one must leave most of a worker's threads to others.
+# Concurrent attempts for each endpoint: a slow one must leave most of a worker's threads to others.
 _AT_ONCE = 2
-# Seconds of the rest after a failure, doubled by each further one.
+# Seconds of the rest after a failure, doubled after each further one.
 _FIRST_REST, _LONGEST_REST = 5, 3600
-# Longer than any delivery is tried, so that whoever repairs it meanwhile finds it enabled, also after
-# a long weekend.
+# Longer than the retries of any delivery, and than a long weekend. An owner who repairs the endpoint in that
+# time finds it still enabled.
 _PATIENCE = timedelta(days=5)
 
 
 class TooManyEndpoints(Refusal):
-    """The person has as many endpoints as anybody may have."""
+    """The person already has the maximum number of endpoints."""
 
     code = "too_many_endpoints"
     title = "There are too many webhooks"
@@ -49,7 +49,7 @@ class TooManyEndpoints(Refusal):
 
 
 class EndpointDisabled(Refusal):
-    """Nothing is sent to an endpoint that is disabled."""
+    """The endpoint is disabled, so nothing is sent to it."""
 
     code = "endpoint_disabled"
     title = "The webhook is disabled"
@@ -62,13 +62,13 @@ def endpoints_of(person: User) -> QuerySet[Endpoint]:
 
 
 def check_url(url: str) -> None:
-    """Raise `InvalidAddress` for an address that nothing can be sent to."""
+    """Raise `InvalidAddress` for a URL that nothing can be sent to."""
     url_safety.check_address(url, private_allowed=darkroom().webhook_private_addresses)
 
 
 @transaction.atomic
 def add(*, owner: User, url: str, description: str = "", events: Sequence[str] = ()) -> Endpoint:
-    """Make an endpoint with its first secret; raise `TooManyEndpoints`."""
+    """Create an endpoint with its first secret; raise `TooManyEndpoints`."""
     get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
     if endpoints_of(owner).count() >= LIMIT:
         raise TooManyEndpoints("You have {limit} webhooks, which is the most; delete one first.", limit=LIMIT)
@@ -81,9 +81,9 @@ def add(*, owner: User, url: str, description: str = "", events: Sequence[str] =
 
 @transaction.atomic
 def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) -> Endpoint:
-    """Change an endpoint's `url`, `description` or `events`, and whether it is `enabled`; return it.
+    """Change an endpoint's `url`, `description`, `events` or `enabled`; return the endpoint.
 
-    What waited while it was disabled is sent once it is enabled. Another address starts without failures.
+    Deliveries that waited while it was disabled are sent after it is enabled. A new URL resets its failures.
     """
     locked = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if "events" in fields:
@@ -102,7 +102,7 @@ def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) ->
 
 @transaction.atomic
 def rotate(*, endpoint: Endpoint) -> None:
-    """Give an endpoint a new secret; the former one signs beside it for a day."""
+    """Give an endpoint a new secret; the previous one also signs for another day."""
     Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     now = timezone.now()
     endpoint.secrets.filter(expires_at=None).update(expires_at=now + _OVERLAP)
@@ -113,7 +113,7 @@ def rotate(*, endpoint: Endpoint) -> None:
 
 @transaction.atomic
 def send_test(*, endpoint: Endpoint) -> Delivery:
-    """Send an endpoint an event that means nothing, even while it rests; raise `EndpointDisabled`."""
+    """Send a test event to an endpoint, even during its rest; raise `EndpointDisabled`."""
     _wake(endpoint)
     event = announce_webhook(owner=endpoint.owner, name=Event.Name.WEBHOOK_TEST, data=_told_of(endpoint))
     return webhooks.create_delivery(event=event, endpoint=endpoint)
@@ -121,7 +121,7 @@ def send_test(*, endpoint: Endpoint) -> Delivery:
 
 @transaction.atomic
 def send_again(*, delivery: Delivery) -> None:
-    """Send a webhook again under its id, whatever became of it; raise `EndpointDisabled`."""
+    """Send a webhook again under the same id, whatever its state; raise `EndpointDisabled`."""
     assert delivery.endpoint is not None
     Delivery.objects.filter(pk=delivery.pk).update(
         attempts=0, next_attempt_at=timezone.now(), queued_at=None, delivered_at=None, failed_at=None
@@ -131,10 +131,10 @@ def send_again(*, delivery: Delivery) -> None:
 
 
 def take_turn(endpoint_id: Any) -> bool:
-    """Tell whether an attempt may begin now, in the caller's transaction.
+    """Return whether an attempt may begin now; call this in a transaction.
 
-    Of an endpoint that fails one attempt is let through when its rest is over, to see whether it
-    takes something again; all others go on resting.
+    A failing endpoint gets a single attempt when its rest is over, to test whether it accepts again. All its
+    other deliveries keep waiting.
     """
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
     now = timezone.now()
@@ -148,14 +148,14 @@ def take_turn(endpoint_id: Any) -> bool:
 
 
 def note_success(endpoint_id: Any) -> None:
-    """Note that an endpoint has taken something: it rests no more."""
+    """Record a success, which ends an endpoint's rest."""
     Endpoint.objects.filter(pk=endpoint_id, failures__gt=0).update(
         failures=0, failing_since=None, resting_until=None
     )
 
 
 def note_failure(endpoint_id: Any, error: NotTaken) -> None:
-    """Let an endpoint rest that did not take something, the longer the more often; give it up in the end."""
+    """Record a failure: back off exponentially, and disable the endpoint in the end."""
     endpoint = Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
     if endpoint is None:
         return
@@ -170,7 +170,7 @@ def note_failure(endpoint_id: Any, error: NotTaken) -> None:
 
 
 def _wake(endpoint: Endpoint) -> None:
-    """End an endpoint's rest, for a person is looking at it."""
+    """End an endpoint's rest, because a person asked for a delivery."""
     if not Endpoint.objects.filter(pk=endpoint.pk, disabled_at=None).update(resting_until=None):
         raise EndpointDisabled("Enable the webhook first; nothing is sent to it while it is disabled.")
 

@@ -1,7 +1,7 @@
-"""Requests to addresses that people name: bounded in time and size, and never into the own network.
+"""Requests to URLs that people supply: limited in time and size, and never into the private network.
 
-A name is resolved once, its addresses are checked, and the connection goes to the very address
-that was checked: what the name says a moment later does not matter.
+The host name is resolved once and its addresses are checked. The connection then goes to a checked address,
+so that a later DNS change has no effect.
 """
 
 import socket
@@ -23,21 +23,21 @@ from urllib3.util.retry import Retry
 from processing.errors import TransientError
 from uploads.notices.url_safety import InvalidAddress, is_public, port_of, split_address
 
-# Seconds that a request may take, from the look-up of the name to the answer.
+# Seconds that a request may take, including the DNS look-up.
 TIME_LIMIT = 10.0
-# Seconds until the next address of the name is tried.
+# Seconds until the host's next address is tried.
 _CONNECT_LIMIT = 3.0
-# Bytes of an answer that are read, and characters of it that are kept.
+# Bytes of a response that are read, and characters of it that are kept.
 _READ, _KEPT = 4096, 300
 
 
 class NoAnswer(TransientError):
-    """The address cannot be reached, is not allowed, or did not answer in time."""
+    """The host is unreachable, not allowed, or did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered: the status, the beginning of the body, and the seconds of `Retry-After`."""
+    """A response: its status, the beginning of its body, and the seconds of `Retry-After`."""
 
     status: int
     excerpt: str
@@ -45,7 +45,7 @@ class Answer:
 
 
 def post(*, url: str, headers: Mapping[str, str], body: bytes, private_allowed: bool) -> Answer:
-    """Send a body to an address, following no redirect, within `TIME_LIMIT`.
+    """Send a POST request within `TIME_LIMIT`, without following redirects.
 
     Raises `NoAnswer`.
     """
@@ -60,7 +60,7 @@ def post(*, url: str, headers: Mapping[str, str], body: bytes, private_allowed: 
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a host; the system's resolver has its own idea of time."""
+    """Return the IP addresses of a host; the system resolver has its own time-out."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
@@ -82,13 +82,13 @@ def _post(
             decode_content=False,
         )
         response = connection.getresponse()
-        # To http.client headers that break off are at their end.
+        # http.client treats truncated headers as complete, so check the time.
         _left(ends_at)
         return _read(response)
 
 
 def _resolve(parts: SplitResult, ends_at: float) -> list[str]:
-    """Look up the host in a thread, which is left behind where it takes too long."""
+    """Resolve the host in a thread, which is abandoned if it takes too long."""
     future: Future[list[str]] = Future()
 
     def answer() -> None:
@@ -110,7 +110,7 @@ def _public(addresses: Sequence[str], parts: SplitResult) -> list[str]:
 
 
 def _connect(parts: SplitResult, addresses: Sequence[str], ends_at: float) -> HTTPConnection:
-    """Return a connection to the first address that takes one; raise what the last one did."""
+    """Return a connection to the first address that accepts one; raise the error of the last address."""
     for number, address in enumerate(addresses, start=1):
         connection = _connection(parts, address, seconds=_left(ends_at, at_most=_CONNECT_LIMIT))
         try:
@@ -127,7 +127,7 @@ def _connect(parts: SplitResult, addresses: Sequence[str], ends_at: float) -> HT
 def _connection(parts: SplitResult, address: str, *, seconds: float) -> HTTPConnection:
     if parts.scheme == "http":
         return HTTPConnection(address, port_of(parts), timeout=seconds)
-    # The certificate has to be that of the name, though the connection goes to an address.
+    # The certificate must match the host name, although the connection goes to an address.
     return HTTPSConnection(address, port_of(parts), timeout=seconds, server_hostname=parts.hostname)
 
 
@@ -140,7 +140,7 @@ def _left(ends_at: float, *, at_most: float = TIME_LIMIT) -> float:
 
 @contextmanager
 def _hung_up_at(ends_at: float, connection: HTTPConnection) -> Iterator[None]:
-    """Hang up at the end of the time, for whoever sends a byte now and then never times out."""
+    """Cut the connection at the deadline: a server that sends a byte now and then never times out."""
     sock = connection.sock
     connection.timeout = _left(ends_at)
     sock.settimeout(connection.timeout)
@@ -156,12 +156,12 @@ def _hung_up_at(ends_at: float, connection: HTTPConnection) -> Iterator[None]:
 
 def _hang_up(sock: socket.socket) -> None:
     with suppress(OSError):
-        # TLS would wait for the other side's farewell; the plain socket's own way does not.
+        # Use the plain socket's method: the TLS one would drop the TLS state under the reading thread.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _read(response: BaseHTTPResponse) -> Answer:
-    """Return the answer; of one that is no success the beginning of the body tells why."""
+    """Return the answer; unless it is a success, include the beginning of the body."""
     excerpt = ""
     if not 200 <= response.status < 300:
         with suppress(HTTPError, HTTPException, OSError, ValueError):
@@ -171,7 +171,7 @@ def _read(response: BaseHTTPResponse) -> Answer:
 
 
 def _readable(text: str) -> str:
-    """Return the beginning of a text in one line; what cannot be shown or stored is left out."""
+    """Return the beginning of a text on one line, without unprintable characters."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:_KEPT]
 
 
@@ -182,7 +182,7 @@ def _retry_after(header: str) -> float:
 
 
 def _reason(error: Exception) -> str:
-    # urllib3 tells which of its objects failed; what the system said is behind it.
+    # urllib3 names the object that failed; the system's error is its cause.
     cause = error.__cause__ if isinstance(error, HTTPError) else None
-    # A line that is no HTTP stands in the error as it came.
+    # The error for an invalid HTTP line contains the line as it was received.
     return _readable(str(cause or error)) or type(error).__name__

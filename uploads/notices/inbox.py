@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def inbox(person: User) -> QuerySet[Delivery]:
-    """Return the notices that a person sees on the page and in the API, newest first."""
+    """Return a person's in-app notices, newest first."""
     return Delivery.objects.filter(event__owner=person, channel=Delivery.Channel.IN_APP).select_related(
         "event"
     )
 
 
 def unread_count(person: User) -> int:
-    """Return how many notices a person has not read."""
+    """Return the number of a person's unread notices."""
     return inbox(person).filter(read_at=None).count()
 
 
 def mark_read(*, person: User, ids: Collection[uuid.UUID] | None = None) -> None:
-    """Note that a person has read notices, all of them by default; who reads again changes nothing."""
+    """Mark a person's unread notices as read, by default all of them."""
     unread = inbox(person).filter(read_at=None)
     if ids is not None:
         unread = unread.filter(pk__in=ids)

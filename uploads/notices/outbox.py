@@ -1,4 +1,4 @@
-"""The outbox saves a notice as a row, and sends its message to a worker after the commit."""
+"""The outbox saves a notice as a row, and publishes its message after the commit."""
 
 from datetime import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from django.utils import timezone
 from uploads import broker
 from uploads.models import Delivery, Endpoint, Event
 
-# By its name: `uploads.tasks` stands above this.
+# Referenced by name, because `uploads.tasks` imports this module.
 DELIVER = "uploads.tasks.deliver"
 
 
@@ -22,7 +22,7 @@ def put(
     endpoint: Endpoint | None = None,
     at: datetime | None = None,
 ) -> Delivery:
-    """Make a delivery that is due at a time; without a time it is held until somebody gives it one."""
+    """Create a delivery that is due at a time; without a time it is held."""
     delivery = Delivery.objects.create(
         event=event, channel=channel, subject=subject, endpoint=endpoint, next_attempt_at=at
     )
@@ -32,12 +32,12 @@ def put(
 
 
 def publish_on_commit(delivery: Delivery) -> None:
-    """Queue a delivery once the present transaction has committed."""
+    """Queue a delivery after the current transaction commits."""
     transaction.on_commit(partial(publish, delivery))
 
 
 def publish(delivery: Delivery) -> None:
-    """Queue a delivery; one that cannot be queued now is for the sweeper."""
+    """Queue a delivery; the sweeper retries if the broker is unavailable."""
     message = current_app.signature(DELIVER, kwargs={"delivery_id": str(delivery.pk)})
     if broker.publish(message):
         Delivery.objects.filter(pk=delivery.pk).update(queued_at=timezone.now())

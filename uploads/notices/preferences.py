@@ -1,4 +1,4 @@
-"""What people have chosen: how much mail they want, and in which language."""
+"""A person's preferences: which emails they want, and their language."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def email_choice(person: User) -> str:
-    """Return which mail a person wants: one of `Preferences.Email`, a digest where nothing was chosen."""
+    """Return a person's choice of `Preferences.Email`; the default is a digest."""
     chosen = Preferences.objects.filter(owner=person).values_list("email", flat=True).first()
     return chosen or Preferences.Email.DIGEST
 
 
 def choose_email(*, person: User, choice: str) -> None:
-    """Note which mail a person wants from now on; mail that is on its way still comes."""
+    """Save which emails a person wants; those already scheduled are still sent."""
     Preferences.objects.update_or_create(owner=person, defaults={"email": choice})
 
 
 def language_of(person: User) -> str:
-    """Return the language in which workers write to a person: the chosen one, while there is it."""
+    """Return the person's language, or the default if it is no longer offered."""
     chosen = Preferences.objects.filter(owner=person).values_list("language", flat=True).first()
     return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 
 def choose_language(*, person: User, language: str) -> None:
-    """Note in which language a person reads from now on; notices that are written stay as they are."""
+    """Save a person's language; existing notices are not translated."""
     Preferences.objects.update_or_create(owner=person, defaults={"language": language})

@@ -1,4 +1,4 @@
-"""Deliveries: notices on their way, sent at least once under a stable id, by whoever claims them first."""
+"""Deliveries: notices are sent at least once, under a stable id, by the worker that claims them first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from uploads.notices.endpoints import ATTEMPT_TIME
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
-# Seconds after which a published delivery that nobody took up is taken for lost: while others wait in
-# its queue, and when that is empty.
+# Seconds after which a published delivery counts as lost if no worker started it: while its queue has
+# messages, and while it is empty.
 _QUEUE_TIME, _DRAINED_TIME = 300, 5
-# The longest that an endpoint may ask for by `Retry-After`, in seconds.
+# The longest `Retry-After` that is honoured, in seconds.
 _LONGEST_WISH = 3600
 
 
 class DeliveryFailed(TransientError):
-    """The other side did not take the notice; it is tried again later, unless it was given up."""
+    """The recipient did not accept the notice; it is retried unless it was given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """How a delivery is sent, and the seconds before each further attempt; then it is given up.
+    """How a delivery is sent, and the seconds before each retry; after the last it is given up.
 
-    `jitter` is the part of a delay by which it may be longer, so that not all come at once.
+    `jitter` is the largest fraction that is added to a delay, so that retries are spread out.
     """
 
     send: Callable[[Delivery], None]
@@ -53,15 +53,16 @@ _CHANNELS = {
 
 
 def due(*, drained: bool = False) -> QuerySet[Delivery]:
-    """Return the deliveries whose time has come and that are not in the queue already, oldest first.
+    """Return the deliveries that are due and not queued yet, oldest first.
 
-    `drained` tells that the queue is empty. Of each endpoint it is one at most, none while it rests or is
-    disabled: what it takes brings the next one, so a thousand for one endpoint never stand before a mail.
+    `drained` means that the queue is empty. Each endpoint contributes one delivery at most, and none during
+    its rest or while it is disabled. Each delivery that it accepts queues the next one. So a thousand
+    deliveries for one endpoint never delay an email.
     """
     ready = _ready(drained=drained)
     first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]
     awake = Q(resting_until=None) | Q(resting_until__lte=timezone.now())
-    # Asked for each endpoint, not for each of the thousands that may wait for it.
+    # One subquery for each endpoint, instead of one for each of its deliveries.
     one_each = Endpoint.objects.filter(awake, disabled_at=None).order_by().values_list(Subquery(first))
     return ready.filter(Q(endpoint=None) | Q(pk__in=one_each))
 
@@ -75,14 +76,14 @@ def _ready(*, drained: bool) -> QuerySet[Delivery]:
 
 
 def deliver(delivery_id: str) -> Delivery | None:
-    """Deliver one notice, unless that is done or being done; return what the same endpoint waits for.
+    """Deliver one notice unless that is done or under way; return the endpoint's next delivery.
 
-    Raises `DeliveryFailed`; the time of the next attempt is in the database then.
+    Raises `DeliveryFailed` after saving the time of the next attempt.
     """
     delivery = _claim(delivery_id)
     if delivery is None:
         return None
-    # What is sent, and what is noted of it, is read by its owner.
+    # The owner reads the message and the recorded error.
     with override(language_of(delivery.event.owner)):
         _send(delivery)
     _finish(delivery)
@@ -100,7 +101,7 @@ def _send(delivery: Delivery) -> None:
 
 @transaction.atomic
 def _claim(delivery_id: str) -> Delivery | None:
-    """Return the delivery with its next attempt moved past this one, or None where nothing is due."""
+    """Return the delivery with its next attempt postponed, or None if it is not due."""
     delivery = (
         Delivery.objects.select_for_update(of=("self",))
         .select_related("event__owner", "endpoint")
@@ -110,7 +111,7 @@ def _claim(delivery_id: str) -> Delivery | None:
     if delivery is None:
         return None
     if delivery.endpoint_id and not endpoints.take_turn(delivery.endpoint_id):
-        # It is out of the queue now, and published again when the endpoint's turn has come.
+        # It has left the queue, and is published again when it is the endpoint's turn.
         Delivery.objects.filter(pk=delivery.pk).update(queued_at=None)
         return None
     _begin_attempt(delivery)
@@ -118,7 +119,7 @@ def _claim(delivery_id: str) -> Delivery | None:
 
 
 def _begin_attempt(delivery: Delivery) -> None:
-    """Count the attempt. The last one is given up beforehand: a worker may die of it."""
+    """Count the attempt. The last one is marked as failed beforehand, because the worker may crash."""
     now = timezone.now()
     delivery.attempts += 1
     delivery.started_at = now
@@ -149,14 +150,14 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
 
 
 def _note(delivery: Delivery, **outcome: Any) -> None:
-    """Write down how an attempt has ended, unless the delivery is gone meanwhile."""
+    """Save the outcome of an attempt, unless the delivery was deleted meanwhile."""
     Delivery.objects.filter(pk=delivery.pk).update(
         **outcome, started_at=None, status_code=delivery.status_code, duration=delivery.duration
     )
 
 
 def _delay(delivery: Delivery, error: Exception) -> timedelta:
-    """Return the time to the next attempt, by the schedule or as the endpoint wishes."""
+    """Return the time until the next attempt: as scheduled, or longer if the endpoint asks for it."""
     channel = _CHANNELS[Delivery.Channel(delivery.channel)]
     seconds = channel.delays[delivery.attempts - 1] * SystemRandom().uniform(1, 1 + channel.jitter)
     wish = error.retry_after if isinstance(error, NotTaken) else 0

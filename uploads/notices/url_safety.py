@@ -1,4 +1,4 @@
-"""Addresses that people name: http(s) only, and none of the own network."""
+"""The safety of URLs that people supply: http(s) only, and no address of the private network."""
 
 import ipaddress
 import re
@@ -7,31 +7,31 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.utils.translation import gettext as _
 
-# Characters that an address may have.
+# The maximum length of a URL.
 MAX_LENGTH = 2000
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _NEVER = [
     ipaddress.ip_network(network)
     for network in (
-        "192.0.0.0/24",  # protocols' own; one of them is a cloud's metadata
-        "168.63.129.16/32",  # Azure's own services, reachable from its machines alone
-        "192.88.99.0/24",  # relays of 6to4
-        "2002::/16",  # 6to4: an IPv4 address in disguise
-        "64:ff9b::/96",  # NAT64: another one
-        "3fff::/20",  # for documentation; Python learns of it later
-        "fec0::/10",  # IPv6's former private addresses
+        "192.0.0.0/24",  # IETF protocol assignments; one of them is a cloud's metadata service
+        "168.63.129.16/32",  # Azure's platform services, reachable only from its machines
+        "192.88.99.0/24",  # 6to4 relays
+        "2002::/16",  # 6to4: an embedded IPv4 address
+        "64:ff9b::/96",  # NAT64: also an embedded IPv4 address
+        "3fff::/20",  # documentation; older Python versions do not know it
+        "fec0::/10",  # IPv6's deprecated site-local addresses
     )
 ]
 
 
 class InvalidAddress(ValueError):
-    """An address that nothing is ever sent to; the text says why."""
+    """A URL that nothing is ever sent to; the text gives the reason."""
 
 
 def check_address(url: str, *, private_allowed: bool) -> None:
-    """Raise `InvalidAddress` for what is no http(s) address, or plainly one of the own network.
+    """Raise `InvalidAddress` if a URL is not http(s), or is obviously on the private network.
 
-    What a name stands for is only known, and checked, when something is sent.
+    A host name is resolved and checked only when a request is sent.
     """
     host = split_address(url).hostname or ""
     if not private_allowed and (_is_private_literal(host) or host.rstrip(".").endswith("localhost")):
@@ -39,7 +39,7 @@ def check_address(url: str, *, private_allowed: bool) -> None:
 
 
 def split_address(url: str) -> SplitResult:
-    """Return the parts of an http(s) address; raise `InvalidAddress` for anything else."""
+    """Return the parts of an http(s) URL; raise `InvalidAddress` for anything else."""
     with suppress(ValueError):
         parts = urlsplit(url)
         complete = parts.hostname and parts.port != 0 and parts.username is None
@@ -51,12 +51,12 @@ def split_address(url: str) -> SplitResult:
 
 
 def port_of(parts: SplitResult) -> int:
-    """Return the port that an address means."""
+    """Return the URL's port, or the default of its scheme."""
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the public internet, and not one in disguise."""
+    """Return whether an IP address is public; reject special ranges and embedded IPv4 addresses."""
     ip = ipaddress.ip_address(address)
     special = ip.is_multicast or ip.is_reserved or any(ip in network for network in _NEVER)
     return ip.is_global and not special

@@ -1,4 +1,4 @@
-"""Webhooks after Standard Webhooks 1.0: events as signed requests to the endpoints that want them."""
+"""Webhooks after Standard Webhooks 1.0: signed requests that carry events to endpoints."""
 
 import json
 import secrets
@@ -17,15 +17,18 @@ from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import http_client, outbox
 from uploads.notices.http_client import Answer, NoAnswer
 
-# Standard Webhooks wants 24 to 64 random bytes.
+# Standard Webhooks asks for 24 to 64 random bytes.
 _SECRET_BYTES = 32
 _GONE = 410
-# The statuses at which `Retry-After` has a meaning that is ours.
+# The statuses for which `Retry-After` is honoured.
 _PACED = (429, 503)
 
 
 class NotTaken(TransientError):
-    """The endpoint did not take the event; `gone` where it never will, `retry_after` in seconds."""
+    """The endpoint did not accept the event.
+
+    `gone` means that it never will. `retry_after` is in seconds.
+    """
 
     def __init__(self, reason: str, *, gone: bool = False, retry_after: float = 0) -> None:
         super().__init__(reason)
@@ -33,7 +36,7 @@ class NotTaken(TransientError):
 
 
 def create_deliveries(event: Event) -> None:
-    """Make a delivery of an upload's event for each endpoint of its owner that wants it."""
+    """Create a delivery of an upload's event for each of the owner's endpoints that wants it."""
     if event.name not in Event.OF_UPLOADS:
         return
     for endpoint in Endpoint.objects.filter(owner=event.owner_id, disabled_at=None):
@@ -42,7 +45,7 @@ def create_deliveries(event: Event) -> None:
 
 
 def create_delivery(*, event: Event, endpoint: Endpoint) -> Delivery:
-    """Make a delivery of an event to one endpoint; it is sent once the transaction has committed."""
+    """Create a delivery of an event to one endpoint; it is sent after the commit."""
     return outbox.put(
         event=event,
         endpoint=endpoint,
@@ -53,7 +56,7 @@ def create_delivery(*, event: Event, endpoint: Endpoint) -> Delivery:
 
 
 def send(delivery: Delivery) -> None:
-    """Send an event to its endpoint, and note on the delivery what was answered.
+    """Send an event to its endpoint, and set the response's status on the delivery.
 
     Raises `NotTaken`.
     """
@@ -68,12 +71,12 @@ def send(delivery: Delivery) -> None:
 
 
 def new_secret() -> str:
-    """Return a new secret, as Standard Webhooks writes them."""
+    """Return a new secret in the format of Standard Webhooks."""
     return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def signing_secrets(endpoint: Endpoint) -> QuerySet[Secret]:
-    """Return the secrets that sign at present, newest first."""
+    """Return the secrets that are valid now, newest first."""
     return endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
 
 
@@ -96,7 +99,7 @@ def _post(delivery: Delivery) -> Answer:
 
 
 def _body(event: Event) -> str:
-    """Return the same text at each attempt, in whatever order the database keeps the members."""
+    """Return the same text for each attempt, whatever order the database keeps the members in."""
     return json.dumps(event.payload(), sort_keys=True, separators=(",", ":"))
 
 
