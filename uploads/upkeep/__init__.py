@@ -1,1 +1,1 @@
-"""Upkeep restarts, cleans up and compares, on a schedule or by a command."""
+"""Upkeep restarts, cleans up and audits, on a schedule or by a command."""

@@ -1,4 +1,4 @@
-"""Storage against database: files that are missing, damaged, or that no row names."""
+"""The audit compares storage and database: it finds missing, damaged and orphaned files."""
 
 import hashlib
 import time
@@ -19,9 +19,9 @@ _BATCH = 200
 
 @dataclass(slots=True)
 class Findings:
-    """Keys of files: named by a row but missing or damaged, or there without a row.
+    """Keys of files that are missing, damaged, or orphaned (`unreferenced`).
 
-    `lost` are those of the broken ones that nothing brings back: originals, and what is made of them.
+    `lost` holds the missing and damaged originals and their broken renditions, which cannot be restored.
     """
 
     checked: int = 0
@@ -33,20 +33,20 @@ class Findings:
 
     @property
     def broken(self) -> list[str]:
-        """Return what a row names and is not there as it should be."""
+        """Return the keys of missing and damaged files."""
         return [*self.missing, *self.damaged]
 
     @property
     def open(self) -> list[str]:
-        """Return what is wrong and has not been mended."""
+        """Return the keys of all problems that are not fixed."""
         mended = set(self.fixed)
         return [key for key in [*self.broken, *self.unreferenced] if key not in mended]
 
 
 def audit() -> Findings:
-    """Compare every row with its file, and every file with the rows; change nothing.
+    """Compare every row with its file, and every file with the rows, without changing anything.
 
-    Reads every byte stored. Raises `StorageUnavailable`.
+    Reads every stored byte. Raises `StorageUnavailable`.
     """
     findings = Findings()
     suspects = set()
@@ -61,9 +61,9 @@ def audit() -> Findings:
 
 
 def fix(findings: Findings) -> None:
-    """Mend what can be: render again, and remove what no row names.
+    """Fix what can be fixed: render renditions again, and remove orphaned files.
 
-    An original that is missing or damaged cannot be: its owner has to send it again.
+    A lost original cannot be fixed: its owner must send it again.
     """
     for key in findings.unreferenced:
         orphans.remove(key)
@@ -74,7 +74,7 @@ def fix(findings: Findings) -> None:
 
 
 def _look_again(suspects: set[str], findings: Findings) -> None:
-    """Sort what is broken by how, leaving out what was rendered anew or deleted meanwhile."""
+    """Check suspect files again and sort them, leaving out those that were replaced or deleted meanwhile."""
     if not suspects:
         return
     for key, digest in _expected():
@@ -96,7 +96,7 @@ def _lost(broken: list[str]) -> list[str]:
 
 
 def _render_again(keys: list[str]) -> list[str]:
-    """Queue the renditions of these keys; return those that still have a row."""
+    """Queue the renditions with these keys again; return the keys that still have a row."""
     rows = list(Rendition.objects.filter(key__in=keys))
     Rendition.objects.filter(pk__in=[row.pk for row in rows]).update(redo=True)
     uploads = Upload.objects.filter(original__in=[row.original_id for row in rows], deleted_at=None)
@@ -125,10 +125,10 @@ def _stored_digest(key: str) -> str | None:
 
 
 def _unreferenced() -> list[str]:
-    """Return the keys of files that no row names and nobody is about to name."""
+    """Return the keys of files that no row names now or in the next seconds."""
     suspects = set(orphans.find())
     if not suspects:
         return []
-    # A file comes before its row, so it gets a second look.
+    # A file is stored before its row is created, so check again.
     time.sleep(_SETTLE)
     return sorted(suspects.intersection(orphans.find(age=_SETTLE)))

@@ -1,4 +1,4 @@
-"""The collector: removes what nobody has any more."""
+"""The collector purges deleted uploads and removes unused originals."""
 
 import logging
 from datetime import datetime, timedelta
@@ -20,12 +20,12 @@ from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
 
-# Seconds after which a file that was being received is left over from a crash.
+# Seconds after which a partially received file counts as left by a crash.
 _INCOMING_AGE = 24 * 3600
 
 
 def collect() -> int:
-    """Purge what was deleted and is past its grace, with originals nobody refers to; return how many."""
+    """Purge deleted uploads after the grace period and remove unused originals; return how many of these."""
     _idle_leases().delete()
     grace = timezone.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
@@ -37,23 +37,24 @@ def collect() -> int:
 
 
 def _remove_interrupted() -> None:
-    """Remove what a killed web process had begun to receive, where these files have a folder of their own."""
+    """Remove files that a killed web process was receiving, if there is a dedicated folder for them."""
     folder: Path | None = settings.FILE_UPLOAD_TEMP_DIR
     if folder is not None:
         remove_older(Path(folder), seconds=_INCOMING_AGE)
 
 
 def _purge(grace: datetime) -> None:
-    """Delete what was deleted before `grace`: whole, or not at all where its owner restores it just now."""
+    """Purge the uploads that were deleted before `grace`; the lock keeps owners from restoring them."""
     with transaction.atomic():
         expired = Upload.objects.select_for_update().filter(deleted_at__lt=grace).order_by("pk")
         Upload.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).delete()
 
 
 def _idle_leases() -> QuerySet[Lease]:
-    """Return the leases that nobody holds, of originals for which nothing is to be done.
+    """Return the unheld leases of originals without unfinished uploads.
 
-    One stays where a worker dies at a step that another, taken for dead, has finished after all.
+    Such a lease remains if a worker dies during a step that a slower worker, whose lease had expired,
+    finishes after all.
     """
     waiting = Upload.objects.filter(
         original=OuterRef("original"), status__in=Upload.UNFINISHED, deleted_at=None
@@ -74,9 +75,9 @@ def _remove(original_id: int) -> bool:
 
 
 def _drop_focuses() -> None:
-    """Drop the points that no upload names any more, and the renditions of points that are gone.
+    """Delete unused focal points, and the renditions of deleted points.
 
-    Where somebody waits for an original, what was rendered stays until its successors are there.
+    Originals with unfinished uploads are skipped: their renditions stay until they are replaced.
     """
     for original_id in list(_with_unwanted_focuses().values_list("pk", flat=True)[:500]):
         with transaction.atomic():
@@ -88,12 +89,12 @@ def _drop_focuses() -> None:
 
 
 def _unnamed_focuses() -> QuerySet[Focus]:
-    # Those of deleted uploads stay until these are purged: they may be restored.
+    # Points of deleted uploads stay until these are purged, because they may be restored.
     return Focus.objects.filter(uploads=None)
 
 
 def _with_unwanted_focuses() -> QuerySet[Original]:
-    """Return the originals that have points or renditions to drop."""
+    """Return the originals with focal points or renditions to delete."""
     wanted = Focus.objects.filter(original=OuterRef("original"), point=OuterRef("focus"))
     orphans = Rendition.objects.exclude(focus=AUTOMATIC).filter(~Exists(wanted))
     waiting = Upload.objects.filter(original=OuterRef("pk"), status__in=Upload.UNFINISHED, deleted_at=None)

@@ -1,4 +1,4 @@
-"""Strays: files that no row names, as a process leaves them that is killed between a file and its row."""
+"""Orphaned files: a process that is killed between storing a file and creating its row leaves one."""
 
 import logging
 import re
@@ -20,17 +20,17 @@ from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
 
-# How many keys are compared with the rows at once.
+# The number of keys that are compared with the rows in one query.
 _BATCH = 500
-# Seconds after which nobody makes a row for a file any more.
+# Seconds after which a file without a row no longer gets one.
 _OLD = 3600
-# How many files crashes may have left in a day.
+# The number of orphaned files that crashes can plausibly leave in a day.
 _MOST = 100
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def find(*, age: float = 0) -> Iterator[str]:
-    """Yield the keys of files that no row names, nobody works on and nobody wrote to for `age` seconds.
+    """Yield the keys of files without a row that are not in work and were not written for `age` seconds.
 
     Reads no file. Raises `StorageUnavailable`.
     """
@@ -42,10 +42,10 @@ def find(*, age: float = 0) -> Iterator[str]:
 
 
 def remove_old() -> int:
-    """Remove what crashes have left behind; return how many files that were.
+    """Remove old orphaned files; return how many.
 
-    Nothing is removed where there is more of it than that, or than of anything else: the database
-    is lost, the wrong one, or an old one then, and somebody has to look.
+    Nothing is removed if there are more than `_MOST` of them, or more than there are rows. In that case the
+    database is probably lost, outdated or the wrong one, and an operator has to look.
     """
     try:
         keys = list(islice(find(age=_OLD), _MOST + 1))
@@ -63,14 +63,14 @@ def remove_old() -> int:
 
 
 def remove(key: str) -> None:
-    """Remove a stray, unless it is none any more.
+    """Remove an orphaned file, unless a row names it by now.
 
-    Raises `StorageUnavailable`.
+    An original gets a row instead, and the collector removes it later. Raises `StorageUnavailable`.
     """
     if _is_original(key) and _adopt(key):
         return
     with transaction.atomic():
-        # Nobody begins to render an original while its row is locked.
+        # No worker can start to render an original while its row is locked.
         Original.objects.select_for_update().filter(public_key=_public_key(key)).exists()
         if _without_rows([key]):
             originals.delete_file(key)
@@ -82,9 +82,9 @@ def _is_original(key: str) -> bool:
 
 
 def _adopt(key: str) -> bool:
-    """Give a stray original a row, with which the collector removes it; tell whether it has one now.
+    """Create a row for an orphaned original, so that the collector removes it; return whether it has one.
 
-    Whoever sends the same bytes meanwhile finds the row, and keeps it.
+    If a person sends the same bytes meanwhile, the new upload uses this row and keeps the file.
     """
     content_hash = key.rpartition("/")[2]
     try:
@@ -92,7 +92,7 @@ def _adopt(key: str) -> bool:
             header = call_storage(lambda: read_header(cast("BinaryIO", file), name=key, limits=conf.limits()))
             originals.create(content_hash=content_hash, byte_size=file.size, header=header)
     except (Refusal, FileMissing):
-        # Nobody can send what is refused.
+        # A refused file cannot be uploaded, so it needs no row.
         return False
     return True
 
@@ -102,12 +102,12 @@ def _next_of(files: Iterator[tuple[str, float]]) -> list[tuple[str, float]]:
 
 
 def _without_rows(keys: Collection[str]) -> list[str]:
-    # What is in work is asked first: whatever ends between the two questions has its rows by the second.
+    # Query the work first: work that ends between the two queries has its rows by the second.
     in_work, named = _in_work(keys), _named(keys)
     return [
         key
         for key in keys
-        # The folder's own marker in a fresh clone is no media.
+        # The marker of an empty folder in the repository is not media.
         if key not in named and _public_key(key) not in in_work and not key.endswith("/.gitkeep")
     ]
 
@@ -119,13 +119,13 @@ def _named(keys: Collection[str]) -> set[str]:
 
 
 def _in_work(keys: Collection[str]) -> set[str]:
-    """Return the public keys of those originals that are being rendered, or are about to be."""
+    """Return the public keys of the originals that are being rendered or will be soon."""
     busy = Q(leases__isnull=False) | Q(uploads__status__in=Upload.UNFINISHED, uploads__deleted_at=None)
     public_keys = {_public_key(key) for key in keys}
     return set(Original.objects.filter(busy, public_key__in=public_keys).values_list("public_key", flat=True))
 
 
 def _public_key(key: str) -> str:
-    """Return the public key of the original in whose folder a file lies, "" where it is in none."""
+    """Return the public key in a rendition's path, or "" for another file."""
     folders = key.split("/")
     return folders[2] if len(folders) == 4 else ""

@@ -1,4 +1,4 @@
-"""The recount corrects the counts of quotas, which a version without quotas did not keep."""
+"""Recount the usage of quotas, because older versions did not track it."""
 
 from django.db import transaction
 
@@ -6,7 +6,7 @@ from uploads.models import Quota
 
 
 def recount_quotas() -> None:
-    """Count the images and bytes of each person anew."""
+    """Recount the images and bytes of each person."""
     for owner_id in Quota.objects.values_list("pk", flat=True).iterator():
         with transaction.atomic():
             # A transaction that adds an image waits for this lock, or has committed and is counted.

@@ -1,4 +1,4 @@
-"""What beat starts, over and over; it stands above the pipeline that it keeps moving."""
+"""The tasks that Celery beat starts periodically."""
 
 from typing import Any
 
@@ -14,36 +14,36 @@ from uploads.upkeep import collector, orphans, recount, sweeper
 
 @shared_task(name="uploads.recurring.sweep", ignore_result=True)
 def sweep() -> None:
-    """Start again what stands still, and leave a sign that beat and a worker are alive."""
+    """Restart stalled uploads and notices, and record a heartbeat of beat and the worker."""
     Heartbeat.objects.update_or_create(name="sweep", defaults={"at": timezone.now()})
     sweeper.sweep()
 
 
 @beat_init.connect
 def sweep_at_once(**_options: Any) -> None:
-    """Sweep as soon as beat starts: whatever was stopped or lost goes on at once."""
+    """Sweep when beat starts, so that stopped or lost work continues at once."""
     publish(sweep.s())
 
 
 @shared_task(name="uploads.recurring.collect", ignore_result=True)
 def collect() -> None:
-    """Remove what nobody has any more."""
+    """Purge deleted uploads and remove unused originals."""
     collector.collect()
 
 
 @shared_task(name="uploads.recurring.remove_strays", ignore_result=True)
 def remove_strays() -> None:
-    """Remove the files that crashes have left without a row."""
+    """Remove orphaned files."""
     orphans.remove_old()
 
 
 @shared_task(name="uploads.recurring.clear_sessions", ignore_result=True)
 def clear_sessions() -> None:
-    """Remove the sessions that have ended."""
+    """Remove expired sessions."""
     call_command("clearsessions")
 
 
 @shared_task(name="uploads.recurring.recount_quotas", ignore_result=True)
 def recount_quotas() -> None:
-    """Count anew what everybody keeps."""
+    """Recount the usage of all people."""
     recount.recount_quotas()

@@ -1,4 +1,4 @@
-"""Which uploads are to be processed again, and what that will take."""
+"""Select the uploads to reprocess, and estimate the effort."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
-# How many of the latest steps tell how long one takes.
+# The number of recent steps from which the duration is estimated.
 _SAMPLE = 400
-# How many uploads are read at once.
+# The number of uploads that are read at once.
 _BATCH = 500
 
 
 class NothingMatches(Exception):
-    """A name on the command line belongs to nothing: no upload's id, no content hash, no person."""
+    """A name on the command line matches no upload, content hash or person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What was asked for: `names` are ids or content hashes; the kinds add up, the rest narrows."""
+    """The uploads to reprocess: `names` are ids or content hashes.
+
+    `names` and the kinds (`everything`, `failed`, `missing`, `stale`) add up. The other fields narrow the
+    result.
+    """
 
     names: tuple[str, ...] = ()
     everything: bool = False
@@ -50,13 +54,13 @@ class Selection:
 
     @property
     def presets(self) -> tuple[Preset, ...]:
-        """Return the presets in question."""
+        """Return the selected presets."""
         return (self.preset,) if self.preset else conf.presets()
 
     def uploads(self) -> Iterator[Upload]:
-        """Return the uploads asked for, oldest first, each with its original and what that has.
+        """Return the selected uploads, oldest first, with their originals, renditions and focal points.
 
-        Raises `NothingMatches` for a name that nothing has.
+        Raises `NothingMatches` for a name without a match.
         """
         uploads = Upload.objects.filter(deleted_at=None)
         if self.owner is not None:
@@ -73,7 +77,7 @@ class Selection:
         return islice(found, self.limit)
 
     def _named(self) -> Q:
-        """Return the condition on uploads that they are asked for whatever their originals have."""
+        """Return the condition for uploads that are selected regardless of their renditions."""
         total = Q(pk__in=[])
         for name in self.names:
             total |= _named(name)
@@ -84,7 +88,7 @@ class Selection:
         return total
 
     def _is_due(self, original: Original) -> bool:
-        """Tell whether an original lacks a rendition, or has one of an older recipe, as is asked for."""
+        """Return whether an original has missing or stale renditions, as selected."""
         if self.missing and renditions.missing(original, self.presets):
             return True
         if not self.stale:
@@ -95,7 +99,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run will take; bytes and seconds are None where nothing tells."""
+    """The estimated effort of a run; bytes and seconds are None if they are unknown."""
 
     uploads: int
     renditions: int
@@ -104,9 +108,9 @@ class Estimate:
 
 
 def estimate(*, uploads: Iterable[Upload], presets: Iterable[Preset], force: bool) -> Estimate:
-    """Return what rendering these uploads takes, judged by what is stored and took place before.
+    """Return the estimated effort of rendering these uploads, based on stored renditions and past steps.
 
-    Uploads of the same original count once: its renditions are shared.
+    Uploads of the same original count once, because they share its renditions.
     """
     presets = tuple(presets)
     count, recipes, seen = 0, Counter[tuple[str, str]](), set()
@@ -121,7 +125,7 @@ def estimate(*, uploads: Iterable[Upload], presets: Iterable[Preset], force: boo
 
 
 def todo(original: Original, presets: Iterable[Preset], *, force: bool) -> list[Recipe]:
-    """Return the recipes that reprocessing renders: with `force` those of `presets` whatever is stored."""
+    """Return the recipes to render: all missing ones, and with `force` all those of `presets`."""
     lacking = renditions.missing(original, conf.presets())
     forced = renditions.wanted(original, presets) if force else []
     return list(dict.fromkeys([*lacking, *forced]))
@@ -135,7 +139,7 @@ def _named(name: str) -> Q:
 
 
 def _condition_of(name: str) -> Q:
-    """Return the condition of an id or a hash; 32 digits may be either."""
+    """Return the condition for an id or a content hash; 32 digits may be either."""
     condition = Q(original__content_hash__startswith=name) if _HASH.fullmatch(name) else Q(pk__in=[])
     with suppress(ValueError):
         condition |= Q(pk=uuid.UUID(name))
@@ -150,7 +154,7 @@ def _person(name: str) -> User:
 
 
 def _in_order(uploads: QuerySet[Upload]) -> Iterator[Upload]:
-    """Return the uploads oldest first, read in parts, each with its original and what that has."""
+    """Yield the uploads in batches, oldest first, with their originals, renditions and focal points."""
     return (
         uploads.select_related("original", "owner")
         .prefetch_related("original__renditions", "original__focuses")
@@ -168,7 +172,7 @@ def _bytes_of(recipes: Counter[tuple[str, str]]) -> int | None:
 
 
 def _seconds_of(count: int) -> float | None:
-    """Return the time that so many renditions take, by how long the latest steps took for theirs."""
+    """Return the estimated seconds for this many renditions, based on the duration of recent steps."""
     if not count:
         return 0.0
     meanwhile = Q(upload__original__renditions__rendered_at__range=(F("started_at"), F("finished_at")))

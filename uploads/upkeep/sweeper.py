@@ -1,6 +1,6 @@
-"""The sweeper: finds what should be moving and is not, and starts it again.
+"""The sweeper restarts stalled uploads and notices.
 
-The broker carries hints; when it loses them, the database still knows what is unfinished.
+The broker may lose messages, but the database knows what is unfinished.
 """
 
 import logging
@@ -18,18 +18,18 @@ from uploads.notices import email, outbox, schedule
 
 logger = logging.getLogger(__name__)
 
-# The queues that an upload goes through, by whether it is bulk work.
+# The queues that an upload passes through, by `Upload.bulk`.
 _LANES = {False: ("thumbnails", "renditions", "notifications"), True: (pipeline.BULK_QUEUE,)}
-# What has moved within these seconds may be between two queues.
+# An upload that moved within this time may be between two queues.
 _IDLE = timedelta(seconds=5)
-# An upload is lost when one that was queued this much later is done already.
+# An upload counts as lost if another one that was queued this much later is already done.
 _OVERTAKEN = timedelta(minutes=5)
-# How many are started in one sweep: publishing takes about a millisecond each.
+# The number of uploads to start in one sweep. Publishing takes about a millisecond each.
 _BATCH = 1000
 
 
 def sweep() -> int:
-    """Start again every upload and notice that stands still; return how many."""
+    """Restart every stalled upload and notice; return how many."""
     try:
         depths = queue_depths()
     except BrokerAway as error:
@@ -50,11 +50,11 @@ def sweep() -> int:
 
 
 def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
-    """Return the unfinished uploads that nothing will move, but for those whose turn it is not yet.
+    """Return the stalled uploads, except those that wait for their owner's turn.
 
-    `drained` has those values of `Upload.bulk` whose queues are empty. A long queue is no
-    standstill: while it is not empty, only bulk work that was never queued, what a worker has dropped,
-    what is due for another attempt, and what was overtaken counts.
+    `drained` holds the values of `Upload.bulk` whose queues are empty. A long queue does not mean that its
+    uploads are stalled. While it is not empty, only these count: bulk work that was never queued, uploads
+    whose lease expired, uploads due for another attempt, and overtaken uploads.
     """
     now = timezone.now()
     leases = Lease.objects.filter(original=OuterRef("original"))
@@ -69,7 +69,7 @@ def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
 
 
 def _start_held_back() -> int:
-    """Start what is held back of anybody who has room; return how many."""
+    """Publish waiting uploads of owners below their limit; return how many."""
     people = pipeline.held_back().order_by("owner").values_list("owner", flat=True).distinct()
     return sum(sum(pipeline.start_next(person)) for person in people[:_BATCH])
 
