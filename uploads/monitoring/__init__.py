@@ -1,1 +1,1 @@
-"""Monitoring tells whether the system is well, and its numbers."""
+"""Monitoring reports the system's health and statistics."""

@@ -1,4 +1,4 @@
-"""Whether the system is alive and ready, and its figures for Prometheus."""
+"""Health, readiness, and metrics for Prometheus."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.monitoring import readiness, statistics
 
-# What proxies add to a request.
+# Headers that proxies add to a request.
 _PASSED_ON = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
 
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer as long as the process can."""
+    """Answer 200 as long as the process runs."""
     return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Tell whether everything an upload needs answers: 200, or 503 and what does not."""
+    """Answer 200 if everything that an upload needs is available, or 503 with the problems."""
     problems = readiness.look().problems
     ready = not any(problems.values())
     return JsonResponse(
@@ -43,7 +43,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer staff, and Prometheus: by its token, or on this machine where there is none."""
+    """Return the metrics to staff, or to Prometheus with its token; without a token, to local requests."""
     trusted = _has_token(request) if darkroom().metrics_token else _is_local(request)
     if not (trusted or request.user.is_staff):
         raise Http404
@@ -53,7 +53,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class _Figures(Collector):
-    """What the database and the broker know, asked at each scrape: the same from every process."""
+    """Metrics that each scrape queries from the database and the broker: the same from every process."""
 
     def collect(self) -> Iterator[Metric]:
         yield _labelled("darkroom_uploads", "Uploads by status.", "status", statistics.uploads_by_status())
@@ -83,7 +83,7 @@ def _oldest_waiting() -> Metric:
 
 
 def _queue_depths() -> dict[str, int]:
-    """Return the depths, none where the broker is away: unknown is not 0."""
+    """Return the queue depths, or none if the broker is unavailable: unknown is not 0."""
     try:
         return broker.queue_depths()
     except BrokerAway:
@@ -97,7 +97,7 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_local(request: HttpRequest) -> bool:
-    """Tell whether a request was made on this machine, and not passed on by a proxy that runs on it."""
+    """Return whether the request comes from this machine and not through a proxy."""
     if any(name.startswith(_PASSED_ON) for name in request.META):
         return False
     try:

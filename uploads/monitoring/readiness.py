@@ -1,4 +1,4 @@
-"""Whether what an upload needs answers: database, broker, storage, workers and beat."""
+"""Readiness of everything that an upload needs: database, broker, storage, workers and beat."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.models import Heartbeat
 
-# Beat sweeps every five seconds; this long without a sign of it is no delay any more.
+# Beat sweeps every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
-# Seconds for which all answers together are waited for. Workers take one; a storage that takes
-# longer is as good as away.
+# Seconds to wait for all checks together. Workers take one second to reply. A storage that takes longer than
+# this counts as unavailable.
 _PATIENCE = 3.0
-# A question that hangs holds a thread. Each has a few of its own: whoever asks when they are all held is
-# told that there is no answer, and the other questions are answered all the same.
+# A check that hangs blocks a thread, so each check has a small pool. If a pool is exhausted, its check
+# reports no answer, and the others still work.
 _ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("broker", "storage", "workers")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What each part says of itself.
+    """The state of each part.
 
-    `problems` has a sentence for each part, "" where all is well. What could not be told is None: how
-    many messages wait in each queue, which queues each worker consumes, when beat was last heard of.
+    `problems` has a sentence for each part, or "" if it is well. The other fields are None if they are
+    unknown: the depth of each queue, the queues of each worker, and the time of beat's last heartbeat.
     """
 
     problems: dict[str, str]
@@ -39,7 +39,7 @@ class Readiness:
 
 
 def look() -> Readiness:
-    """Ask every part, those outside the database side by side, for a few seconds at most."""
+    """Check every part, those outside the database in parallel, for a few seconds at most."""
     depths_asked = _ASKING["broker"].submit(broker.queue_depths)
     storage_asked = _ASKING["storage"].submit(_ask_storage)
     workers_asked = _ASKING["workers"].submit(broker.workers)
@@ -65,7 +65,7 @@ def queues() -> list[str]:
 
 
 def broker_answers() -> bool:
-    """Tell whether messages can be sent now."""
+    """Return whether the broker is available."""
     try:
         broker.queue_depths()
     except BrokerAway:
@@ -74,7 +74,7 @@ def broker_answers() -> bool:
 
 
 def _problem(asked: Future[Any]) -> str:
-    """Return why there is no answer, "" where there is one."""
+    """Return why a check failed, or "" if it succeeded."""
     if not asked.done():
         asked.cancel()
         return f"no answer within {_PATIENCE:g} seconds"
@@ -82,13 +82,13 @@ def _problem(asked: Future[Any]) -> str:
     if error is None:
         return ""
     if isinstance(error, BrokerAway | StorageUnavailable | FileMissing):
-        # An error without words would look as if all were well.
+        # An empty error message would look like success.
         return str(error) or type(error).__name__
     raise error
 
 
 def _look_at_database() -> tuple[str, datetime | None, str]:
-    """Return what is wrong with the database, when beat was last heard of, and what is wrong with that."""
+    """Return the database's problem, the time of beat's last heartbeat, and beat's problem."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -1,4 +1,4 @@
-"""How much there is, how long it takes, what waits and what was given up: asked of the database."""
+"""Statistics from the database: counts, durations, and what waits or was given up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from uploads.models import Delivery, Upload
 
-# The latest so many uploads tell how long one takes; more would say the same more slowly.
+# The number of recent uploads from which durations are computed; more would hardly change the result.
 _SAMPLE = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """How many uploads became ready, and the seconds from sent to ready: None where there was none."""
+    """How many uploads became ready, and the seconds from sending to ready (None without uploads)."""
 
     minute: int
     hour: int
@@ -35,35 +35,35 @@ class Notices:
 
     @property
     def name(self) -> str:
-        """Return the channel's name as people read it."""
+        """Return the channel's display name."""
         return str(Delivery.Channel(self.channel).label)
 
 
 def uploads_by_status() -> dict[str, int]:
-    """Return how many uploads there are of each status."""
+    """Return the number of uploads for each status."""
     live = Upload.objects.filter(deleted_at=None).order_by()
     counts = dict(live.values_list("status").annotate(count=Count("*")))
     return {status: counts.get(status, 0) for status in Upload.Status.values}
 
 
 def oldest_waiting_at() -> datetime | None:
-    """Return when the oldest unfinished upload was sent, None where nothing waits."""
+    """Return when the oldest unfinished upload was sent, or None if there is none."""
     waiting = Upload.objects.filter(deleted_at=None, status__in=Upload.UNFINISHED)
     oldest: datetime | None = waiting.aggregate(oldest=Min("created_at"))["oldest"]
     return oldest
 
 
 def failures() -> QuerySet[Upload]:
-    """Return the uploads that have failed, those that were sent last first."""
+    """Return the failed uploads, newest first."""
     return Upload.objects.filter(deleted_at=None, status=Upload.Status.FAILED).select_related(
         "original", "owner"
     )
 
 
 def throughput() -> Throughput:
-    """Return how many uploads became ready lately, and what those of the last hour took.
+    """Return how many uploads became ready recently, and the durations of the last hour.
 
-    `slow` is the 95th percentile, by the nearest rank.
+    `slow` is the 95th percentile by the nearest-rank method.
     """
     now = timezone.now()
     minute, hour, day = (now - timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
@@ -83,7 +83,10 @@ def throughput() -> Throughput:
 
 
 def notices() -> list[Notices]:
-    """Return what waits and what was given up, by channel; a disabled endpoint's wait for nobody."""
+    """Return the waiting and abandoned notices by channel.
+
+    Notices for disabled endpoints do not count as waiting.
+    """
     counts = (
         Delivery.objects.filter(delivered_at=None)
         .order_by("channel")

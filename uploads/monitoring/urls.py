@@ -1,4 +1,4 @@
-"""Every address that programs watch."""
+"""The URLs for monitoring programs."""
 
 from django.urls import path
 
