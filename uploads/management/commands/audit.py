@@ -13,7 +13,7 @@ from uploads.upkeep.audit import Findings
 
 
 class Command(BaseCommand):
-    """Look for files that are not as the rows say, and mend them."""
+    """Find missing, damaged and orphaned files, and fix them."""
 
     help = (
         "Compare the storage with the database: files that are missing, damaged, or that nothing refers to. "
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Look, mend where asked, and report."""
+        """Audit, fix if asked to, and report."""
         try:
             findings = audit.audit()
             if options["fix"] and not options["dry_run"]:

@@ -1,4 +1,4 @@
-"""`manage.py reprocess`: render again what is missing, stale, failed or asked for."""
+"""`manage.py reprocess`: render missing, stale, failed or selected uploads again."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ _BATCH = 200
 
 @dataclass(slots=True)
 class Summary:
-    """What a run has done; `waiting` are those that the broker could not take."""
+    """The result of a run; `waiting` counts the uploads that the broker did not accept."""
 
     selected: int = 0
     unchanged: int = 0
@@ -41,14 +41,14 @@ class Summary:
 
     @property
     def is_good(self) -> bool:
-        """Tell whether all went well."""
+        """Return whether everything succeeded."""
         return not self.failed and not self.waiting
 
 
 class Interruption:
-    """Let the first Ctrl-C end a run between two uploads, and a second one at once.
+    """Let the first Ctrl-C end a run between two uploads, and the second one end it at once.
 
-    An upload that is broken off keeps its lease, and nobody can go on with it until that runs out.
+    An interrupted step hands back its lease, so that a worker can start it again.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -56,7 +56,7 @@ class Interruption:
         self._requested = False
 
     def __enter__(self) -> Self:
-        # Python lets only the main thread listen to signals.
+        # Python allows only the main thread to set signal handlers.
         self._former = signal.signal(signal.SIGINT, self._note) if current_thread() is main_thread() else None
         return self
 
@@ -65,7 +65,7 @@ class Interruption:
             signal.signal(signal.SIGINT, self._former)
 
     def raise_if_requested(self) -> None:
-        """Raise KeyboardInterrupt if there was a Ctrl-C."""
+        """Raise KeyboardInterrupt after a Ctrl-C."""
         if self._requested:
             raise KeyboardInterrupt
 
@@ -144,7 +144,7 @@ class Command(BaseCommand):
     def _run(
         self, uploads: Iterable[Upload], chosen: Selection, options: dict[str, Any], summary: Summary
     ) -> None:
-        # The list is made before anything changes: what is done falls out of a selection.
+        # List the uploads before anything changes, because processed ones no longer match the selection.
         keys = [upload.pk for upload in uploads]
         summary.selected = len(keys)
         with _progress(quiet=options["json"]) as progress, Interruption(progress) as interruption:
@@ -212,7 +212,7 @@ def _selection(options: dict[str, Any]) -> Selection:
 
 
 def _has_work(upload: Upload, chosen: Selection, options: dict[str, Any]) -> bool:
-    """Tell whether anything is to be done for an upload: one that is not ready may lack only its notice."""
+    """Return whether an upload needs work; one that is not ready may lack only its notice."""
     if upload.status != Upload.Status.READY or renditions.unwanted_rows(upload.original):
         return True
     return bool(selection.todo(upload.original, chosen.presets, force=options["force"]))
@@ -236,7 +236,7 @@ def _parts(uploads: list[Upload], *, one_by_one: bool) -> Iterator[list[Upload]]
 
 
 def _progress(*, quiet: bool) -> Progress:
-    """Return a bar on the error stream, shown on a terminal only."""
+    """Return a progress bar on standard error, shown only on a terminal."""
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
@@ -249,7 +249,7 @@ def _positive(text: str) -> int:
 
 
 def _date(text: str) -> datetime:
-    """Return the point in time; a date is its beginning, and without a zone it is UTC."""
+    """Return a point in time; a date means its start, and the default time zone is UTC."""
     try:
         moment, day = parse_datetime(text), parse_date(text)
     except ValueError:
