@@ -1,4 +1,4 @@
-"""The admin of this site: how one gets in, and its name."""
+"""The admin of this site: its sign-in and its title."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 def sign_in(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """Send visitors to the sign-in page of all, where attempts are counted; show others nothing."""
+    """Send visitors to the site's sign-in page, which limits attempts; answer 404 to non-staff."""
     if request.user.is_authenticated and not request.user.is_staff:
         raise Http404
     answer: HttpResponse = _to_sign_in(request)

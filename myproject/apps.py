@@ -1,4 +1,4 @@
-"""The app of this site."""
+"""The Django app of this site."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class SiteConfig(AppConfig):
-    """What belongs to this site alone: sign-up, mail, the demo link, and what is checked of its settings."""
+    """Parts of this site only: sign-up, mail, the demo link, and checks of its settings."""
 
     name = "myproject"
     verbose_name = "This site"

@@ -19,20 +19,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 
 class Handler(ASGIHandler):
-    """Django's handler, which also takes bodies of unknown length."""
+    """Django's handler, which also accepts bodies of unknown length."""
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Chain the middleware without a switch of threads for each: that doubled what a request costs."""
+        """Build a synchronous middleware chain: switching threads in each doubled the cost of a request."""
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer in one thread, all the way through."""
+        """Answer the whole request in one thread."""
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
 
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
     ) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
-        """Tell the length of a body sent in chunks: Django reads nothing of one without."""
+        """Add the length of a chunked body, because Django reads no body without a length."""
         if not any(name == b"content-length" for name, _ in scope["headers"]):
             length = body_file.seek(0, SEEK_END)
             body_file.seek(0)
@@ -42,6 +42,6 @@ class Handler(ASGIHandler):
 
 django.setup(set_prefix=False)
 refuse_errors()
-# Imported by now, for it needs the models.
+# Imported after `django.setup()`, because it needs the models.
 admission = import_module("uploads.receiving.admission")
 application = BodyGuard(Handler(), admission=admission.refusal_of)

@@ -1,4 +1,4 @@
-"""The cache while Redis is away: an empty one, so that nobody is shut out."""
+"""A Redis cache that acts as an empty cache while Redis is unavailable, so that people can still sign in."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,15 +10,15 @@ from uploads.circuit_breaker import CircuitBreaker
 
 Answer = TypeVar("Answer")
 
-# Seconds without asking again after a failure.
+# Seconds without calls after a failure.
 PAUSE = 2.0
 
 
 class ForgivingClient(RedisCacheClient):
-    """Forget instead of failing while Redis is away.
+    """Act as an empty cache while Redis is unavailable.
 
-    What the cache holds can be made again or, as the counts of sign-in attempts, be done
-    without for a moment: a person who cannot sign in at all is worse off.
+    Cached values can be computed again. Counts of sign-in attempts can be missing for a moment, which is
+    better than refusing every sign-in.
     """
 
     def __init__(self, servers: list[str], **options: Any) -> None:
@@ -26,19 +26,19 @@ class ForgivingClient(RedisCacheClient):
         self._circuit = CircuitBreaker(PAUSE, complaint="The cache is away")
 
     def add(self, key: Any, value: object, timeout: Any) -> bool:
-        """Report the key as new while Redis is away: allauth takes its locks this way."""
+        """Report the key as new while Redis is unavailable, because allauth acquires its locks with `add`."""
         return self._ask(super().add, key, value, timeout, otherwise=True)
 
     def get(self, key: Any, default: Any) -> Any:
-        """Return the default while Redis is away."""
+        """Return the default while Redis is unavailable."""
         return self._ask(super().get, key, default, otherwise=default)
 
     def set(self, key: Any, value: object, timeout: Any) -> None:
-        """Keep nothing while Redis is away."""
+        """Store nothing while Redis is unavailable."""
         self._ask(super().set, key, value, timeout, otherwise=None)
 
     def delete(self, key: Any) -> bool:
-        """Report nothing deleted while Redis is away."""
+        """Report that nothing was deleted while Redis is unavailable."""
         return self._ask(super().delete, key, otherwise=False)
 
     def _ask(self, question: Callable[..., Answer], *values: object, otherwise: Answer) -> Answer:
@@ -46,7 +46,7 @@ class ForgivingClient(RedisCacheClient):
 
 
 class ForgivingRedisCache(RedisCache):
-    """Redis as the cache, or an empty cache while Redis is away."""
+    """A Redis cache that acts as an empty cache while Redis is unavailable."""
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         super().__init__(server, params)

@@ -1,4 +1,4 @@
-"""The Celery application: the workers, beat, Flower and the web process all start from it."""
+"""The Celery application of the workers, beat, Flower and the web process."""
 
 import os
 from contextlib import suppress
@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
 
 class QueuedTask(DjangoTask[Any, Any]):
-    """A task that is tried again in the queue it came from, so that bulk work stays bulk work."""
+    """A task whose retries stay in its queue, so that bulk work remains bulk work."""
 
     Strategy = "myproject.malformed_messages:careful"
 
@@ -35,9 +35,9 @@ class QueuedTask(DjangoTask[Any, Any]):
     ) -> Signature[Any]:
         """Return the signature of the next attempt.
 
-        Celery keeps the queue only where there is no exchange; else it takes that of the task's route.
+        Celery keeps the queue only if there is no exchange; otherwise it uses the task's route.
         """
-        # What RabbitMQ has delayed carries the delay before the queue's name: `0.0.….1.bulk`.
+        # A routing key that RabbitMQ has delayed carries the delay before the queue's name: `0.0.….1.bulk`.
         key = ((request or self.request).delivery_info or {}).get("routing_key") or ""
         queue = queue or key.rpartition(".")[2] or None
         return super().signature_from_request(request, args, kwargs, queue, **options)
@@ -54,21 +54,21 @@ app.autodiscover_tasks(["myproject"], related_name="mail")
 @beat_init.connect
 @worker_init.connect
 def check_settings(**_options: Any) -> None:
-    """Refuse to start with settings that make no sense, unless `celery --skip-checks` was called."""
+    """Refuse to start with invalid settings, unless `celery --skip-checks` was called."""
     if "CELERY_SKIP_CHECKS" not in os.environ:
         refuse_errors()
 
 
 @worker_init.connect
 def be_patient(**_options: Any) -> None:
-    """Let a worker wait longer for the broker than a request may: it loses its place by giving up."""
+    """Give workers a longer Redis time-out than requests, because a time-out makes them reconnect."""
     if settings.BROKER_IS_REDIS:
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, "socket_timeout": 5}
 
 
 @worker_init.connect
 def declare_queues(**_options: Any) -> None:
-    """Declare every queue on RabbitMQ, where each worker binds those of the others, too."""
+    """Declare every queue on RabbitMQ, because each worker also binds the queues of other workers."""
     if not settings.BROKER_IS_REDIS:
         with suppress(BrokerAway):
             queue_depths()
@@ -76,18 +76,18 @@ def declare_queues(**_options: Any) -> None:
 
 @worker_process_init.connect
 def prepare_memory(**_options: Any) -> None:
-    """Bound what a decoder may take, and keep what it has taken for the next."""
+    """Limit a decoder's memory, and keep freed memory for the next image."""
     memory.limit(darkroom().worker_memory)
     memory.keep()
 
 
 @worker_process_init.connect
 def listen(**_options: Any) -> None:
-    """Let a child hand back what it is at when its worker has to stop."""
+    """Let a pool process hand back its lease when its worker has to stop."""
     stopping.listen()
 
 
 @worker_shutting_down.connect
 def bound_the_stop(**_options: Any) -> None:
-    """Stop in time, whatever is in hand."""
+    """Limit the time of the shutdown."""
     stopping.bound()

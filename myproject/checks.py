@@ -1,4 +1,4 @@
-"""System checks of this site: its secret key."""
+"""System checks of this site's secret key."""
 
 import re
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 
-# What stands in examples, and in the settings that Django's `startproject` writes.
+# Placeholders from examples, and from the settings that Django's `startproject` writes.
 _PLACEHOLDER = re.compile(
     r"change.?me|change.?this|django-insecure|your.?secret|secret.?key|placeholder|[<>…]", re.IGNORECASE
 )
-# Fewer say too little to be secret, however many of them there are.
+# The minimum length, and the minimum number of different characters.
 _CHARACTERS, _DISTINCT_CHARACTERS = 32, 8
 
 
 @checks.register
 def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for a secret key that others know or guess, unless a developer is at work."""
+    """Return an error for a known or guessable secret key, unless `DEBUG` is on."""
     key = settings.SECRET_KEY
     guessable = len(key) < _CHARACTERS or len(set(key)) < _DISTINCT_CHARACTERS or _PLACEHOLDER.search(key)
     if settings.DEBUG or not guessable:
@@ -34,7 +34,7 @@ def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_shared_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return a warning where each machine has made its own secret key."""
+    """Return a warning if each machine generates a different secret key."""
     if not settings.SECRET_KEY_IS_LOCAL:
         return []
     return [

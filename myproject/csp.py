@@ -1,6 +1,6 @@
 """The content security policy: what a page of the site may load and do.
 
-Django 6.0 brings the same middleware with the same setting: this one goes when that comes.
+Remove this after the upgrade to Django 6.0, which has the same middleware with the same setting.
 """
 
 from django.conf import settings
@@ -10,7 +10,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class ContentSecurityPolicyMiddleware(MiddlewareMixin):
-    """Send the policy of `SECURE_CSP` with every answer that has none of its own."""
+    """Add the policy of `SECURE_CSP` to every response without a policy."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Set the header."""

@@ -1,4 +1,4 @@
-"""Mail on its way: handed to a worker on commit, or sent on the spot while the broker is away."""
+"""Mail is sent by a worker after the commit, or by the request while the broker is unavailable."""
 
 import logging
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 def send_in_background(*, subject: str, body: str, html_body: str = "", to: Sequence[str]) -> None:
-    """Have a message sent by a worker once the present transaction is committed.
+    """Have a worker send a message after the current transaction commits.
 
-    The message has its id from the start, so that a message sent twice is recognised as one.
+    The message gets its id here, so that mail clients recognise a repeat.
     """
     message_id = make_msgid(domain=urlsplit(settings.SITE_URL).hostname)
     transaction.on_commit(
@@ -38,12 +38,12 @@ def send_in_background(*, subject: str, body: str, html_body: str = "", to: Sequ
 
 
 class ConfidentialTask(Task[Any, None]):
-    """Show monitors the id of a message alone: its body may hold a link that resets a password."""
+    """Show monitors only the id of a message, because its body may contain a password reset link."""
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, *values: Any, **options: Any
     ) -> AsyncResult[None]:
-        """Publish the message, also when it is tried again."""
+        """Publish the message or a retry of it."""
         shown = {"message_id": kwargs["message_id"]}
         return super().apply_async(args, kwargs, *values, **{**options, "kwargsrepr": repr(shown)})
 
@@ -59,19 +59,18 @@ class ConfidentialTask(Task[Any, None]):
     max_retries=8,
 )
 def deliver_mail(*, subject: str, body: str, html_body: str, to: list[str], message_id: str) -> None:
-    """Send one message; a mail server that is away is asked again for about twenty minutes."""
+    """Send one message; retry for up to about twenty minutes while the mail server is unavailable."""
     _deliver(subject=subject, body=body, html_body=html_body, to=to, message_id=message_id)
 
 
 def _publish(**message: Any) -> None:
     if publish(deliver_mail.s(**message)):
         return
-    # Nothing but this request knows of the message, so it is sent here, within the mail server's
-    # time-out, rather than lost.
+    # No row stores this message, so send it here, within the mail server's time-out, instead of losing it.
     try:
         _deliver(**message)
     except MAIL_ERRORS:
-        # What the person asked for, such as an account, is done and must not fail for the mail.
+        # The person's request, such as a sign-up, has succeeded and must not fail because of the mail.
         logger.exception("Mail %s could not be sent.", message["message_id"])
 
 

@@ -1,7 +1,7 @@
-"""Messages that no worker of ours has sent: refused, where Celery would end the worker.
+"""Reject malformed messages, at which Celery would end the worker.
 
-Its successor would get the same message again. What they say is not logged: it may be a mail with a link that
-resets a password.
+The next worker would receive the same message and end too. The content is not logged, because it may be a
+mail with a password reset link.
 """
 
 from collections.abc import Callable
@@ -12,22 +12,22 @@ from celery.worker import strategy
 from celery.worker.consumer import consumer
 from kombu import Message
 
-# What becomes of a body or of headers that are not as Celery makes them.
+# Errors that a body or headers in another format than Celery's cause.
 _ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def install() -> None:
-    """Have Celery log how long a message is that it drops, and not what stands in it."""
+    """Let Celery log the size of a rejected message instead of its content."""
     consumer.dump_body = size_of_body  # type: ignore[assignment]  # called by position
 
 
 def size_of_body(message: Message, _body: Any) -> str:
-    """Return what is told of a body."""
+    """Return the text to log instead of a body."""
     return f"({len(message.body or b'')} bytes)"
 
 
 def careful(*arguments: Any, **options: Any) -> Callable[..., None]:
-    """Return a task's handler of messages, which raises `InvalidTaskError` for one that is malformed."""
+    """Return a task's message handler, which raises `InvalidTaskError` for a malformed message."""
     handle = strategy.default(*arguments, **options)
 
     def handle_carefully(*details: Any, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""RabbitMQ as the broker, where kombu's transport would wait for ever."""
+"""RabbitMQ transports with a time limit; kombu's own would wait for ever."""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 
 class NotConfirmed(AMQPError):
-    """The node has not said in time that it has the message, and will not be asked again.
+    """The node did not confirm the message in time; the message is not sent again.
 
-    A time-out would be tried again like a connection that is dead, and take the same time once more.
+    A time-out would be retried like a broken connection, and would take the same time again.
     """
 
 
 class Channel(pyamqp.Channel):
-    """A channel that drops its connection when a message is not confirmed in time.
+    """A channel that drops its connection if a message is not confirmed in time.
 
-    Closing it politely has no time limit, and a node that stalls answers no goodbye either.
+    A regular close has no time limit, and a stalled node does not answer it either.
     """
 
     def basic_publish_confirm(self, *arguments: Any, **options: Any) -> Any:
-        """Publish a message, and wait until the node has it.
+        """Publish a message, and wait for the node's confirmation.
 
         Raises `NotConfirmed`.
         """
@@ -33,7 +33,7 @@ class Channel(pyamqp.Channel):
 
 
 class Connection(pyamqp.Connection):
-    """A connection of such channels."""
+    """A connection that uses these channels."""
 
     Channel = Channel
 
@@ -51,6 +51,6 @@ class SSLTransport(pyamqp.SSLTransport):
 
 
 def install() -> None:
-    """Let kombu use these transports."""
+    """Register these transports with kombu."""
     for scheme, transport in {"amqp": Transport, "amqps": SSLTransport}.items():
         TRANSPORT_ALIASES[scheme] = f"{transport.__module__}:{transport.__name__}"

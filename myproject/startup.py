@@ -1,12 +1,12 @@
-"""What the web process and the workers do when they start."""
+"""Checks that the web process and the workers run when they start."""
 
 from django.core.management.base import BaseCommand, SystemCheckError
 
 
 def refuse_errors() -> None:
-    """End the process if a system check finds an error, with all of them on the standard error output.
+    """End the process if a system check fails, and print all errors on standard error.
 
-    `manage.py` does the same before its commands; a server does not start through it.
+    `manage.py` runs the checks before its commands, but servers do not start through it.
     """
     try:
         BaseCommand().check()

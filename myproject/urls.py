@@ -1,4 +1,4 @@
-"""Every address of the site."""
+"""The URLs of the site."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -6,11 +6,11 @@ from django.views.generic import RedirectView
 
 from myproject import accounts
 
-# allauth asks for it where somebody tries too often.
+# allauth calls this after too many attempts.
 handler429 = accounts.too_many_attempts
 
 urlpatterns = [
-    # Pages without a head of ours, such as the API's, are asked for it here.
+    # Browsers request this path for pages without the site's `<head>`, such as the API's.
     path("favicon.ico", RedirectView.as_view(url="/static/uploads/favicon.svg"), name="favicon"),
     path("admin/", admin.site.urls),
     path("accounts/link/", accounts.SignInLinkView.as_view(), name="sign_in_link"),

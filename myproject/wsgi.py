@@ -1,4 +1,4 @@
-"""For servers that speak only WSGI: everything but the event stream works."""
+"""For servers that speak only WSGI; everything works except the event stream."""
 
 import os
 

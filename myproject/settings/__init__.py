@@ -1,6 +1,6 @@
-"""The settings of this site, each part in a module of its own; `docs/settings.md` lists what can be set.
+"""The settings of this site, one module for each part; `docs/settings.md` lists them.
 
-They come from the environment (`.env` is read). Unset, each serves one machine.
+They are read from the environment and `.env`. The defaults serve a single machine.
 """
 
 from myproject.settings.api import *

@@ -1,7 +1,7 @@
-"""The API: Django REST framework, and the schema that describes it."""
+"""The API: Django REST framework and its schema."""
 
 REST_FRAMEWORK = {
-    # The token first: it makes an unauthenticated answer a 401 with a challenge.
+    # Token authentication comes first, so that unauthenticated requests get a 401 with a challenge.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -9,7 +9,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # The schema describes the API. An answer to OPTIONS would be one more that could tell too much.
+    # The schema describes the API. A response to OPTIONS could reveal too much.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "uploads.api.problems.exception_handler",
 }

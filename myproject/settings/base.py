@@ -1,13 +1,13 @@
-"""Django itself: apps, middleware, templates, languages, database, Redis and cache."""
+"""Django's own settings: apps, middleware, templates, languages, database, Redis and cache."""
 
 from typing import Any
 
 from myproject.settings.environment import BASE_DIR, VAR_DIR, env, local_redis_socket
 
 DEBUG = env.bool("DEBUG", default=False)
-# Where people reach the site: addresses in mail are made from it.
+# The public URL of the site, used for links in mail.
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
-# Where staff find Flower.
+# The URL of Flower for staff.
 FLOWER_URL = env.str("FLOWER_URL", default="")
 
 INSTALLED_APPS = [
@@ -52,7 +52,8 @@ WSGI_APPLICATION = "myproject.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # Those of the apps come in the order of INSTALLED_APPS: ours before allauth's and the admin's.
+        # Templates are searched in the order of INSTALLED_APPS, so ours override those of allauth and the
+        # admin.
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -64,29 +65,28 @@ TEMPLATES = [
     },
 ]
 
-# The languages of pages and mail; `CONTRIBUTING.md` tells how to add one.
+# The languages of pages and mail; `CONTRIBUTING.md` explains how to add one.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = "en"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
-# Before the translations that Django and allauth bring of the same words.
+# These translations override those of Django and allauth.
 LOCALE_PATHS = [BASE_DIR / "uploads" / "locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The database is the truth.
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Writers queue up instead of failing, and a commit answered for is on the disk.
+    # Writers wait for the lock instead of failing, and each commit is synced to disk.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    # Tests in threads and in several processes need a file, as real life does.
+    # Tests with threads and several processes need a database file.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["OPTIONS"] = {

@@ -1,4 +1,4 @@
-"""Celery: broker, queues, workers, and what beat starts. Messages are hints on their way."""
+"""Celery: broker, queues, workers and beat's schedule."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from processing import conf
 
 
 def _kombu_url(url: str) -> str:
-    """Return a Redis address as kombu spells it: `unix://` is `redis+socket://` there."""
+    """Return a Redis URL as kombu spells it: `unix://` becomes `redis+socket://`."""
     return url.replace("unix://", "redis+socket://", 1)
 
 
@@ -28,19 +28,19 @@ CELERY_TIMEZONE = TIME_ZONE
 
 
 def _queue(name: str) -> Queue:
-    """Return a queue as the broker keeps it best: on RabbitMQ it outlives a node."""
+    """Return a queue; on RabbitMQ, a quorum queue, which survives the loss of a node."""
     if BROKER_IS_REDIS:
         return Queue(name, Exchange(name), routing_key=name)
-    # Celery delays a retry in the broker only behind a topic exchange; behind a direct one the
-    # message would fill a worker's hand until its time has come.
+    # Celery delays retries in the broker only with a topic exchange. With a direct exchange, a delayed
+    # message would occupy a worker's prefetch slot until it is due.
     exchange = Exchange("darkroom", type="topic")
     return Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"})
 
 
-# A quorum queue without its majority confirms nothing: whoever publishes waits a second for it.
+# A quorum queue without a majority confirms nothing, so publishers wait at most a second.
 _PUBLISHING: dict[str, Any] = {} if BROKER_IS_REDIS else {"confirm_timeout": 1}
 
-# One queue a purpose, so that what a person waits for goes first.
+# One queue for each purpose, so that work that people wait for goes first.
 CELERY_TASK_DEFAULT_QUEUE = "notifications"
 CELERY_TASK_QUEUES = [
     _queue(name) for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
@@ -53,9 +53,9 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_TASK_TIME_LIMIT = conf.read(DARKROOM).step_time_limit
 
-# A message is a hint: publishing is bounded to a second or two, for the sweeper publishes again what
-# the database says is unfinished. A connection to RabbitMQ may have died since it was last used, and
-# kombu opens another one only where it may try again, once and at once; that to Redis mends itself.
+# Publishing is limited to a second or two, because the sweeper publishes unfinished work again. kombu
+# replaces a stale connection to RabbitMQ only if it may retry, so it retries once without a delay. The Redis
+# client reconnects automatically.
 CELERY_TASK_PUBLISH_RETRY = not BROKER_IS_REDIS
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 1,
@@ -66,7 +66,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_POOL_LIMIT = 10
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Workers and beat wait for the broker for as long as it takes; by default they end after an hour.
+# Workers and beat wait for the broker without a limit; by default they end after an hour.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
@@ -76,17 +76,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 CELERY_REDIS_SOCKET_TIMEOUT = 5.0
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 1.0
 
-# A worker takes a message when it has a free hand, so none waits behind a slow one.
+# Disable prefetching on Redis and minimise it on RabbitMQ, so that messages do not wait behind a slow task.
 CELERY_WORKER_DISABLE_PREFETCH = BROKER_IS_REDIS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
-CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB, then the child is replaced after its task
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB; a child that exceeds it is replaced after its task
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
-    # At an hour of the day: a beat that is started anew every day would never have waited for one.
+    # At a fixed hour: a beat that is restarted every day would never reach an interval of a day.
     "remove-strays": {"task": "uploads.recurring.remove_strays", "schedule": crontab(hour="4", minute="10")},
     "recount-quotas": {
         "task": "uploads.recurring.recount_quotas",

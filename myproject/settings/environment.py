@@ -1,4 +1,4 @@
-"""The environment that the settings are read from, and the folders of this machine."""
+"""The environment from which the settings are read, and the folders of this machine."""
 
 import hashlib
 import os
@@ -13,13 +13,13 @@ env = environ.Env()
 if (BASE_DIR / ".env").exists():
     environ.Env.read_env(BASE_DIR / ".env")
 
-# Run-time state that is no media: database, secret key, mail, sockets.
+# Run-time state other than media: database, secret key, mail, sockets.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 
 def local_secret_key() -> str:
-    """Return this machine's own secret key, made on first use."""
+    """Return this machine's secret key, which is created on first use."""
     path = VAR_DIR / "secret_key"
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -31,7 +31,7 @@ def local_secret_key() -> str:
 
 
 def local_redis_socket() -> Path:
-    """Return where the embedded Redis listens; a socket's path may have 107 bytes at most."""
+    """Return the socket of the embedded Redis; a socket's path is limited to 107 bytes."""
     path = VAR_DIR / "redis.sock"
     if len(os.fsencode(path)) <= 100:
         return path

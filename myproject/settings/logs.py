@@ -1,4 +1,4 @@
-"""Logs: one line on the console for what happens."""
+"""Logs: one line on the console for each record."""
 
 import logging
 
@@ -8,13 +8,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    # What asks whether the system is ready yet is no error while it is not.
+    # A failing readiness check is expected while the system starts, so it is not logged.
     "filters": {
         "readiness": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: "/readyz" not in record.getMessage(),
         },
-        # What beat starts every few seconds is told of only when it goes wrong.
+        # Tasks that beat starts every few seconds are logged only if something goes wrong.
         "recurring": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: (
@@ -28,7 +28,7 @@ LOGGING = {
         "botocore": {"level": "WARNING"},
         "celery.app.trace": {"filters": ["recurring"]},
         "celery.beat": {"filters": ["recurring"]},
-        # Its finer lines hold the arguments of tasks, and so the links in mail.
+        # The DEBUG lines of this logger contain task arguments, including the links in mail.
         "celery.pool": {"level": "INFO"},
         "celery.worker.strategy": {"level": "WARNING"},
         "django.request": {"filters": ["readiness"]},

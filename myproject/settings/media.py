@@ -1,4 +1,4 @@
-"""Media: where originals and renditions are kept, and what Darkroom does with them."""
+"""Media: the storage of originals and renditions, and the settings of Darkroom."""
 
 import os
 from collections.abc import Callable
@@ -44,7 +44,7 @@ _READERS: dict[type, Callable[[str], Any]] = {
     tuple: env.list,
 }
 
-# `processing.conf` tells what each setting means, and has its default.
+# `processing.conf` documents each setting and has its default.
 DARKROOM: dict[str, Any] = {
     **{
         name: _READERS[type(default)](name)
@@ -54,7 +54,7 @@ DARKROOM: dict[str, Any] = {
     "SITE_URL": SITE_URL,
     "REDIS_URL": REDIS_URL,
     "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),
-    # `docs/presets.md` tells what each field does.
+    # `docs/presets.md` documents each field.
     "PRESETS": {
         "thumb": {"width": 256, "height": 256, "mode": "fill"},
         "small": {"width": 320},

@@ -1,4 +1,4 @@
-"""People: how they sign in, and the mail they get."""
+"""People: how they sign in, and how mail is sent."""
 
 from myproject.settings.environment import VAR_DIR, env
 

@@ -1,4 +1,4 @@
-"""Security: the secret key, the hosts, and what browsers are told."""
+"""Security: the secret key, the hosts, and the security headers."""
 
 from myproject.settings.environment import env, local_secret_key
 
@@ -7,7 +7,7 @@ SECRET_KEY = local_secret_key() if SECRET_KEY_IS_LOCAL else env.str("SECRET_KEY"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# Set HTTPS=1 behind TLS; `docs/deployment.md` has the whole production list.
+# Set HTTPS=1 behind TLS; `docs/deployment.md` has the full checklist for production.
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
@@ -23,7 +23,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
 X_FRAME_OPTIONS = "DENY"
-# Everything comes from the site itself, and nothing stands inline.
+# Pages may load only the site's own resources and `data:` images, and nothing inline.
 SECURE_CSP = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],

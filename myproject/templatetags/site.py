@@ -1,4 +1,4 @@
-"""Template tags of this site's own pages."""
+"""Template tags for this site's pages."""
 
 from django import template
 from django.conf import settings
@@ -8,5 +8,5 @@ register = template.Library()
 
 @register.simple_tag
 def flower_url() -> str:
-    """Return where Flower is reached, or nothing where it is not."""
+    """Return the URL of Flower, or "" if there is none."""
     return str(settings.FLOWER_URL)

@@ -10,7 +10,7 @@ from sesame.utils import get_query_string
 
 
 def demo_person() -> User:
-    """Return the demo person, made on first use; an account of that name that exists is not changed."""
+    """Return the demo person, created on first use; an existing account of that name is not changed."""
     person, made = User.objects.get_or_create(
         username="demo", defaults={"email": "demo@localhost", "is_staff": True, "is_superuser": True}
     )
@@ -21,7 +21,7 @@ def demo_person() -> User:
 
 
 class Command(BaseCommand):
-    """Make the demo person on first use and print a one-click sign-in link."""
+    """Create the demo person on first use, and print a one-click sign-in link."""
 
     help = "Print a link that signs the demo person in with one click; it serves for a day."
 
