@@ -12,7 +12,7 @@ from celery.worker import strategy
 from celery.worker.consumer import consumer
 from kombu import Message
 
-# Errors that a body or headers in another format than Celery's cause.
+# Errors raised for a body or headers that are not in the format of Celery.
 _ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
