@@ -17,8 +17,8 @@ PAUSE = 2.0
 class ForgivingClient(RedisCacheClient):
     """Act as an empty cache while Redis is unavailable.
 
-    Cached values can be computed again. Counts of sign-in attempts can be missing for a moment, which is
-    better than refusing every sign-in.
+    Cached values can be computed again. Missing counts of sign-in attempts are better than refusing every
+    sign-in.
     """
 
     def __init__(self, servers: list[str], **options: Any) -> None:

@@ -1,7 +1,7 @@
 """Reject malformed messages, at which Celery would end the worker.
 
-The next worker would receive the same message and end too. The content is not logged, because it may be a
-mail with a password reset link.
+The next worker would receive the same message and end too. The content is not logged, because it may contain
+a password reset link.
 """
 
 from collections.abc import Callable

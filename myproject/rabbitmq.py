@@ -16,7 +16,7 @@ class NotConfirmed(AMQPError):
 class Channel(pyamqp.Channel):
     """A channel that drops its connection if a message is not confirmed in time.
 
-    A regular close has no time limit, and a stalled node does not answer it either.
+    A regular close has no time limit, and a stalled node does not answer it.
     """
 
     def basic_publish_confirm(self, *arguments: Any, **options: Any) -> Any:

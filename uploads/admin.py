@@ -98,7 +98,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.action(description=_("Reprocess: render everything again"), permissions=["process"])
     def reprocess_everything(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
-        """Queue the selected uploads again and render every preset anew."""
+        """Queue the selected uploads again, with every rendition."""
         self._reprocess(request, queryset, force=True)
 
     @admin.action(description=_("Delete the selected uploads"), permissions=["remove"])

@@ -4,8 +4,7 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
-# These modules register system checks, signal receivers and Celery tasks on import. They need the models, so
-# `ready()` imports them.
+# Modules that register checks, receivers and tasks on import; they need the models.
 REGISTERING = ("uploads.checks", "uploads.completion", "uploads.tasks", "uploads.upkeep.recurring")
 
 

@@ -1,6 +1,6 @@
-"""The broker: publish messages, and ask for queue depths and workers.
+"""The broker: publish messages; ask for queue depths and workers.
 
-The database is the truth, so the sweeper publishes lost messages again.
+The sweeper publishes lost messages again, because the database is the truth.
 """
 
 import logging
@@ -42,7 +42,7 @@ def queue_depths() -> dict[str, int]:
     depths = {}
     try:
         with current_app.connection_for_read() as connection:
-            # The default channel respects the transport options, so an unavailable broker is asked once.
+            # The default channel respects the transport options: an unavailable broker is asked once.
             # `connection.channel()` would sleep and retry.
             channel = connection.default_channel
             for queue in current_app.conf.task_queues:

@@ -27,8 +27,7 @@ _STEPS = (Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE)
 def complete(upload_id: uuid.UUID | str) -> bool:
     """Mark an upload as ready and notify its owner once; return whether this call did.
 
-    Deleted, finished and incomplete uploads stay unchanged. Reprocessing is announced too, except for bulk
-    work.
+    Deleted, finished and incomplete uploads stay unchanged. Bulk reprocessing is not announced.
     """
     with transaction.atomic():
         upload = (
@@ -114,8 +113,8 @@ def _make_room(upload: Upload) -> None:
 def _is_whole(upload: Upload) -> bool:
     """Return whether the upload's own steps are done and it lacks no rendition.
 
-    Steps that ran while the upload was deleted do not count, because its owner was not notified of them.
-    Renditions for other people's focal points belong to their own chains.
+    Steps do not count if they ran while the upload was deleted. Crops for other focal points belong to other
+    chains.
     """
     done = upload.steps.filter(name__in=_STEPS, finished_at__isnull=False).count()
     return done == len(_STEPS) and not renditions.missing_for(upload.original, upload.point)

@@ -40,9 +40,9 @@ class Upload(models.Model):
     """One person's act of sending an original.
 
     - `queued_at`: when its chain was last published; None if it is not published.
-    - `bulk`: nobody waits for it, so it uses the bulk queue.
+    - `bulk`: background work, processed on the bulk queue.
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
-    - `deleted_at`: when it was deleted; it is hidden until the collector purges it.
+    - `deleted_at`: since when it is hidden, until the collector purges it.
     - `focus`: the focal point that its owner chose; None for the automatic one.
     """
 
@@ -61,8 +61,8 @@ class Upload(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
     original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="uploads")
-    # A focal point is deleted under a lock, after checking that no upload uses it. The partial index below
-    # serves that check.
+    # A focal point is deleted under a lock, after checking that no upload uses it. A partial index serves
+    # that check.
     focus = models.ForeignKey(
         Focus, on_delete=models.PROTECT, null=True, related_name="uploads", db_index=False
     )
@@ -134,8 +134,8 @@ class Upload(models.Model):
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that the owner has been notified of, smallest first.
 
-        The list follows this upload's own steps. Otherwise it would reveal that another person has sent the
-        same original. It includes no crop for another person's focal point.
+        They follow this upload's own steps, without crops for other focal points. Otherwise they would reveal
+        other people's uploads of the same original.
         """
         rows = [row for row in self._rows_in_focus() if conf.preset_named(row.preset)]
         if self.ready_at:
@@ -278,9 +278,9 @@ class Quota(models.Model):
 class Endpoint(models.Model):
     """A person's own URL that receives events as webhooks.
 
-    `events` holds the names of the wanted events; an empty list means all. `failures` counts the failed
-    attempts since the last success; `failing_since` is the time of the first of them. Nothing is sent until
-    `resting_until`.
+    - `events`: the names of the wanted events; an empty list means all.
+    - `failures`: failed attempts since the last success, the first of them at `failing_since`.
+    - `resting_until`: nothing is sent before this time.
     """
 
     class Reason(models.TextChoices):

@@ -1,7 +1,7 @@
 """The chain of an upload: thumbnails, then sizes, then the notice, each on its own queue.
 
-The queues are fair. Only a limited number of each person's uploads are published at once; the others wait in
-the database until one of those finishes. So nobody queues behind another person's thousand uploads.
+The queues are fair: only a limited number of each person's uploads are published at once. The others wait in
+the database until one of those finishes, so they do not delay other people.
 """
 
 from celery import chain, current_app

@@ -224,8 +224,7 @@ def _locked(uploads: QuerySet[Upload]) -> Upload | None:
 def _choose_focus(upload: Upload, point: str) -> None:
     """Set an upload's focal point, and delete the original's unused points.
 
-    An original's crops are rendered once for each of its points. Call this in a transaction that has locked
-    the original.
+    Call this in a transaction that has locked the original, because its focal points are shared.
     """
     upload.focus = None
     if point != AUTOMATIC:
@@ -238,8 +237,8 @@ def _choose_focus(upload: Upload, point: str) -> None:
 def _start_again(upload: Upload) -> None:
     """Start an upload's chain after the commit, even if another chain is running.
 
-    A running chain only knows the earlier recipes. After a crash the sweeper starts the upload as one that
-    was never queued.
+    A running chain only knows the earlier recipes. After a crash the sweeper starts the upload as never
+    queued.
     """
     prepare_again(uploads=[upload], force=False, presets=(), bulk=False)
     upload.queued_at, upload.bulk = None, False

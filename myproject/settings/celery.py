@@ -31,8 +31,8 @@ def _queue(name: str) -> Queue:
     """Return a queue; on RabbitMQ, a quorum queue, which survives the loss of a node."""
     if BROKER_IS_REDIS:
         return Queue(name, Exchange(name), routing_key=name)
-    # Celery delays retries in the broker only with a topic exchange. With a direct exchange, a delayed
-    # message would occupy a worker's prefetch slot until it is due.
+    # Celery delays retries in the broker only with a topic exchange. With a direct one, a delayed message
+    # would occupy a worker's prefetch slot until it is due.
     exchange = Exchange("darkroom", type="topic")
     return Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"})
 
@@ -54,7 +54,7 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_TIME_LIMIT = conf.read(DARKROOM).step_time_limit
 
 # Publishing is limited to a second or two, because the sweeper publishes unfinished work again. kombu
-# replaces a stale connection to RabbitMQ only if it may retry, so it retries once without a delay. The Redis
+# replaces a stale RabbitMQ connection only if it may retry, so it retries once without a delay. The Redis
 # client reconnects automatically.
 CELERY_TASK_PUBLISH_RETRY = not BROKER_IS_REDIS
 CELERY_TASK_PUBLISH_RETRY_POLICY = {

@@ -77,9 +77,8 @@ def end_step(uploads: list[Upload], name: str) -> None:
 def keep_order(owner_ids: Iterable[int]) -> None:
     """Lock these people, so that no other transaction records events for them until this one ends.
 
-    The database assigns ids before the commit. Without the lock an event could appear after one with a higher
-    id, and a stream that had already sent the latter would miss it. The rows are locked in one order to avoid
-    deadlocks.
+    The database assigns ids before the commit. Without the lock, an event could be committed after one with a
+    higher id, and a stream would miss it. The order of the locks avoids deadlocks.
     """
     owners = get_user_model().objects.filter(pk__in=set(owner_ids))
     list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))

@@ -1,7 +1,7 @@
 """The live stream of a person's events, as server-sent events.
 
-Each stream asks the database for the events after the last one it sent, so it neither misses nor repeats any.
-Wake-ups over Redis only tell it when to look. One listener in each process receives them.
+Each stream queries the events after the last one it sent, so it neither misses nor repeats any. Wake-ups over
+Redis, received by one listener in each process, only trigger a query.
 """
 
 import asyncio

@@ -16,11 +16,10 @@ from uploads.models import Heartbeat
 
 # Beat sweeps every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
-# Seconds to wait for all checks together. Workers take one second to reply. A storage that takes longer than
-# this counts as unavailable.
+# Seconds to wait for all checks together. Workers take one; a slower storage counts as unavailable.
 _PATIENCE = 3.0
-# A check that hangs blocks a thread, so each check has a small pool. If a pool is exhausted, its check
-# reports no answer, and the others still work.
+# A check that hangs blocks a thread, so each check has a small pool. An exhausted pool fails only its own
+# check.
 _ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("broker", "storage", "workers")}
 
 
@@ -28,8 +27,8 @@ _ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("broker", "stora
 class Readiness:
     """The state of each part.
 
-    `problems` has a sentence for each part, or "" if it is well. The other fields are None if they are
-    unknown: the depth of each queue, the queues of each worker, and the time of beat's last heartbeat.
+    `problems` has a sentence for each part, or "" if it is well. Unknown values are None: the depth of each
+    queue, the queues of each worker, and beat's last heartbeat.
     """
 
     problems: dict[str, str]

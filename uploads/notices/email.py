@@ -1,8 +1,8 @@
 """Emails about uploads: one for each, or a digest when a batch is over.
 
-An email for a digest is held: its row is created with its event, without a time to send it. When the batch is
-over, all held emails of the person get one head, and the head is sent. The members of a digest never change
-afterwards, so a repeated attempt sends the same email.
+An email for a digest is held: its row has no time to send it. When the batch is over, all held emails of the
+person get one head, which is sent. The members of a digest never change afterwards, so a repeated attempt
+sends the same email.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _held() -> QuerySet[Delivery]:
 
 def _whose_batch_is_over() -> list[int]:
     now = timezone.now()
-    # Nobody waits for bulk work, and it may take hours.
+    # A digest does not wait for bulk work, which may take hours.
     unfinished = Upload.objects.filter(
         owner=OuterRef("event__owner"), status__in=Upload.UNFINISHED, bulk=False, deleted_at=None
     )

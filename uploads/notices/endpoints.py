@@ -35,8 +35,8 @@ _SECRETS = 5
 _AT_ONCE = 2
 # Seconds of the rest after a failure, doubled after each further one.
 _FIRST_REST, _LONGEST_REST = 5, 3600
-# Longer than the retries of any delivery, and than a long weekend. An owner who repairs the endpoint in that
-# time finds it still enabled.
+# Longer than the retries of any delivery, and than a long weekend, so that a repaired endpoint is still
+# enabled.
 _PATIENCE = timedelta(days=5)
 
 
@@ -133,8 +133,7 @@ def send_again(*, delivery: Delivery) -> None:
 def take_turn(endpoint_id: Any) -> bool:
     """Return whether an attempt may begin now; call this in a transaction.
 
-    A failing endpoint gets a single attempt when its rest is over, to test whether it accepts again. All its
-    other deliveries keep waiting.
+    A failing endpoint gets a single attempt when its rest is over. Its other deliveries keep waiting.
     """
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
     now = timezone.now()

@@ -1,7 +1,7 @@
 """Requests to URLs that people supply: limited in time and size, and never into the private network.
 
-The host name is resolved once and its addresses are checked. The connection then goes to a checked address,
-so that a later DNS change has no effect.
+The host name is resolved once. The connection goes to a checked address, so that a later DNS change has no
+effect.
 """
 
 import socket

@@ -19,7 +19,7 @@ from uploads.notices.endpoints import ATTEMPT_TIME
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
-# Seconds after which a published delivery counts as lost if no worker started it: while its queue has
+# Seconds after which a published delivery that no worker started counts as lost: while its queue has
 # messages, and while it is empty.
 _QUEUE_TIME, _DRAINED_TIME = 300, 5
 # The longest `Retry-After` that is honoured, in seconds.
@@ -55,9 +55,9 @@ _CHANNELS = {
 def due(*, drained: bool = False) -> QuerySet[Delivery]:
     """Return the deliveries that are due and not queued yet, oldest first.
 
-    `drained` means that the queue is empty. Each endpoint contributes one delivery at most, and none during
-    its rest or while it is disabled. Each delivery that it accepts queues the next one. So a thousand
-    deliveries for one endpoint never delay an email.
+    `drained` means that the queue is empty. Each endpoint contributes one delivery at most, and none while it
+    rests or is disabled. Each accepted delivery queues the next, so a thousand for one endpoint never delay
+    an email.
     """
     ready = _ready(drained=drained)
     first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]
@@ -150,7 +150,7 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
 
 
 def _note(delivery: Delivery, **outcome: Any) -> None:
-    """Save the outcome of an attempt, unless the delivery was deleted meanwhile."""
+    """Save the outcome of an attempt, if the delivery still exists."""
     Delivery.objects.filter(pk=delivery.pk).update(
         **outcome, started_at=None, status_code=delivery.status_code, duration=delivery.duration
     )

@@ -1,11 +1,11 @@
 """The body guard refuses a request body that is too large, too slow or not allowed.
 
 Django's ASGI handler writes the whole body to disk before any middleware or view runs. The guard runs before
-that handler. It checks the size, the speed and the headers. For requests that send images, it also asks one
-admission function before it lets the body pass.
+it and checks the size, the speed and the headers. For requests that send images, it calls the admission
+function before the body passes.
 
-The guard passes a refused request to Django without its body, with the reason as `refusal` in its scope.
-`RefusalMiddleware` answers it like any other request.
+A refused request goes to Django without its body. `RefusalMiddleware` answers with the `refusal` in its
+scope.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from django.http import multipartparser
 from processing.conf import darkroom
 from processing.errors import Refusal
 
-# Django accepts 1024 bytes of headers for each file. A name of 300 emoji alone exceeds that. Django shortens
+# Django accepts 1024 bytes of headers for each file, and a name of 300 emoji exceeds that. Django shortens
 # names over 255 characters and keeps the extension.
 multipartparser.MAX_TOTAL_HEADER_SIZE = 32 * 1024  # type: ignore[attr-defined]
 _UNNAMED = "unnamed"
@@ -63,7 +63,7 @@ class HashedFile(TemporaryUploadedFile):
 
 
 class HashingUploadHandler(FileUploadHandler):
-    """Write each file of a request to disk once, and hash it meanwhile.
+    """Write each file of a request to disk once, and hash its bytes.
 
     Raises `TooLarge` as soon as a file exceeds the limit.
     """

@@ -1,7 +1,7 @@
 """Quotas: how many images and bytes a person may keep.
 
-A row for each person holds the usage. The transactions that add and delete uploads update it, because summing
-all uploads takes longer the more a person has.
+A row for each person holds the usage, updated by the transactions that add and delete uploads. Summing all
+uploads would take longer the more a person has.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def fix(findings: Findings) -> None:
 
 
 def _look_again(suspects: set[str], findings: Findings) -> None:
-    """Check suspect files again and sort them, leaving out those that were replaced or deleted meanwhile."""
+    """Check suspect files again and sort them, leaving out those that were replaced or deleted."""
     if not suspects:
         return
     for key, digest in _expected():

@@ -44,8 +44,8 @@ def find(*, age: float = 0) -> Iterator[str]:
 def remove_old() -> int:
     """Remove old orphaned files; return how many.
 
-    Nothing is removed if there are more than `_MOST` of them, or more than there are rows. In that case the
-    database is probably lost, outdated or the wrong one, and an operator has to look.
+    Nothing is removed if there are more than `_MOST`, or more than there are rows. The database is then
+    probably lost, outdated or the wrong one, and an operator has to look.
     """
     try:
         keys = list(islice(find(age=_OLD), _MOST + 1))
@@ -84,7 +84,7 @@ def _is_original(key: str) -> bool:
 def _adopt(key: str) -> bool:
     """Create a row for an orphaned original, so that the collector removes it; return whether it has one.
 
-    If a person sends the same bytes meanwhile, the new upload uses this row and keeps the file.
+    An upload of the same bytes uses this row and keeps the file.
     """
     content_hash = key.rpartition("/")[2]
     try:

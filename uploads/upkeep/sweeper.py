@@ -52,9 +52,9 @@ def sweep() -> int:
 def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
     """Return the stalled uploads, except those that wait for their owner's turn.
 
-    `drained` holds the values of `Upload.bulk` whose queues are empty. A long queue does not mean that its
-    uploads are stalled. While it is not empty, only these count: bulk work that was never queued, uploads
-    whose lease expired, uploads due for another attempt, and overtaken uploads.
+    `drained` holds the values of `Upload.bulk` whose queues are empty. While a queue is not empty, its
+    uploads are stalled only if they are bulk work that was never queued, if their lease has expired, if
+    another attempt is due, or if they were overtaken.
     """
     now = timezone.now()
     leases = Lease.objects.filter(original=OuterRef("original"))
