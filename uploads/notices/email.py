@@ -10,7 +10,6 @@ from __future__ import annotations
 import smtplib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user_model
@@ -24,9 +23,6 @@ from django.utils.translation import ngettext
 from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices.preferences import email_choice
-
-if TYPE_CHECKING:
-    pass
 
 # Errors of a mail server that is unavailable, busy or slow.
 MAIL_ERRORS = (smtplib.SMTPException, OSError)
