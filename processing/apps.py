@@ -1,4 +1,4 @@
-"""The app of bytes."""
+"""The app that works on bytes."""
 
 from django.apps import AppConfig
 
@@ -8,7 +8,7 @@ __all__ = ["ProcessingConfig", "checks"]
 
 
 class ProcessingConfig(AppConfig):
-    """Bytes: originals, presets, renditions."""
+    """Originals, presets and renditions."""
 
     name = "processing"
     verbose_name = "Processing"

@@ -1,4 +1,4 @@
-"""System checks: settings that make no recipe stop the start-up with a clear message."""
+"""System checks: invalid settings stop the start-up with a clear message."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,14 +15,14 @@ from processing.presets import InvalidPreset, parse_preset
 
 @checks.register
 def check_settings(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for every key of `DARKROOM` that is unknown or has a value of another kind."""
+    """Return an error for each key of `DARKROOM` that is unknown or has a value of the wrong type."""
     found = conf.problems(getattr(settings, "DARKROOM", {}))
     return [checks.Error(sentence, id="darkroom.E007") for sentence in found]
 
 
 @checks.register
 def check_presets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for every preset in the settings that cannot be rendered."""
+    """Return an error for each preset in the settings that cannot be rendered."""
     presets = darkroom().presets
     if not isinstance(presets, Mapping):
         return []
@@ -33,7 +33,7 @@ def check_presets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register
 def check_formats(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for every further format that is none of those that can be taken."""
+    """Return an error for each extra format that Darkroom cannot accept."""
     known = [name.lower() for name in EXTRA_FORMATS]
     return [
         checks.Error(

@@ -1,4 +1,4 @@
-"""The settings of Darkroom: what `DARKROOM` says in Django's settings, read here and nowhere else."""
+"""The settings of Darkroom: the only reader of `DARKROOM` in Django's settings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,47 +27,47 @@ def _default_presets() -> Mapping[str, Mapping[str, Any]]:
 class Settings:
     """Every setting with its default: `DARKROOM = {}` is enough.
 
-    `DARKROOM` spells the names in capital letters. `docs/settings.md` tells what each of them does.
+    `DARKROOM` spells the names in capital letters. `docs/settings.md` describes each of them.
     """
 
-    # Bytes of one original, and pixels of its one frame; a 200-megapixel phone fits.
+    # Bytes of an original, and pixels of a still picture; a 200-megapixel phone's picture fits.
     max_upload_bytes: int = 50 * 1024**2
     max_pixels: int = 210_000_000
-    # Pixels of its longer side, which is as long as a JPEG's can be.
+    # Pixels of the longer side; the default is a JPEG's maximum.
     max_side: int = 65_535
-    # Pixels of all frames of an animation together, and their number; what is beyond is left out.
+    # Pixels of all frames of an animation together, and their number; further frames are left out.
     max_animation_pixels: int = 150_000_000
     max_frames: int = 3000
-    # Bytes of its colour profile, and of all else beside the pixels, uncompressed.
+    # Bytes of the colour profile, and of all other data beside the pixels, uncompressed.
     max_profile_bytes: int = 4 * 1024**2
     max_text_bytes: int = 16 * 1024**2
-    # Of "tiff" and "bmp", those that are taken too.
+    # Formats to accept in addition, of "tiff" and "bmp".
     extra_formats: tuple[str, ...] = ()
     # Threads that encode the renditions of one original; they help while a core is idle.
     encoder_threads: int = 2
-    # The folder in which the first step leaves what it has decoded for the second, and how many bytes
-    # may lie there. Without a folder, or with 0 bytes, the second step decodes again.
+    # The folder of the pixel cache, and its size in bytes. Without a folder, or with 0 bytes, the second step
+    # decodes again.
     handover_dir: str = ""
     handover_bytes: int = 512 * 1024**2
-    # Bytes of address space that a process which decodes may have.
+    # Bytes of address space of a process that decodes.
     worker_memory: int = 4 * 1024**3
-    # Seconds that a step may take before its worker is ended, and how often a crash or a failing storage
-    # is tried again before the upload has failed.
+    # Seconds that a step may take before its worker is killed, and the crashes and attempts after which the
+    # upload fails.
     step_time_limit: int = 120
     max_crashes: int = 3
     max_attempts: int = 20
-    # Of one person's uploads, how many are in the queues at once; the others wait in the database.
+    # Uploads of one person that are queued at once; the others wait in the database.
     uploads_at_once: int = 16
-    # Seconds of silence after which a request's body is given up, and bytes a second that it comes at.
+    # Seconds without data after which a request's body is abandoned, and its minimum rate in bytes a second.
     body_timeout: float = 30
     body_rate: int = 1000
-    # How many images may be sent in a time, such as "100/minute;5000/hour"; "" is no limit.
+    # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
-    # How many images, and bytes of originals, a person may keep; 0 is no limit.
+    # Quota of images and of bytes of originals a person; 0 is no limit.
     quota_images: int = 100_000
     quota_bytes: int = 100 * 1024**3
-    # Seconds for which a worker that is told to stop goes on with what it has in hand.
+    # Seconds that a worker may go on with its current step after it is told to stop.
     stop_time: int = 10
     # Seconds between a deletion and the removal of the files.
     delete_grace: int = 30
@@ -75,13 +75,13 @@ class Settings:
     signed_link_max_age: int = 7 * 24 * 3600
     # Whether webhooks may go to loopback, private and other addresses of the own network.
     webhook_private_addresses: bool = False
-    # The address at which people reach the site: addresses in mail begin with it.
+    # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"
-    # The Redis that counts rates and carries wake-ups to the live page.
+    # The Redis that counts rate limits and carries wake-ups to the live page.
     redis_url: str = "redis://127.0.0.1:6379/0"
-    # The token that opens `/metrics`; without one, requests from the same machine are answered.
+    # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""
-    # The fields of each preset, by its name. `docs/presets.md` tells what each field does.
+    # The fields of each preset, by its name. `docs/presets.md` describes each field.
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_presets)
 
 
@@ -91,12 +91,12 @@ def defaults() -> dict[str, Any]:
 
 
 def read(given: Mapping[str, Any]) -> Settings:
-    """Return the settings that `DARKROOM` gives; `problems` tells what is wrong with them."""
+    """Return the settings that `DARKROOM` gives; `problems` reports invalid ones."""
     return Settings(**{key.lower(): given[key] for key in defaults() if key in given})
 
 
 def problems(given: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each key of `DARKROOM` that is unknown or has a value of another kind."""
+    """Return a sentence for each key of `DARKROOM` that is unknown or has a value of the wrong type."""
     known = defaults()
     unknown = [key for key in given if key not in known]
     wrong = [
@@ -108,7 +108,7 @@ def problems(given: Mapping[str, Any]) -> list[str]:
 
 
 def _wanted(default: Any, value: Any) -> str:
-    """Return what a value must be to stand in place of the default, "" where it is that."""
+    """Return what a value must be to replace the default, or "" if it is valid."""
     match default:
         case bool():
             return "" if isinstance(value, bool) else "True or False"
@@ -136,12 +136,12 @@ def presets() -> tuple[Preset, ...]:
 
 
 def preset_named(name: str) -> Preset | None:
-    """Return the configured preset of that name, if there is one."""
+    """Return the configured preset of that name, or None."""
     return next((preset for preset in presets() if preset.name == name), None)
 
 
 def limits() -> Limits:
-    """Return which formats are taken, and how much of each thing a file may have."""
+    """Return the accepted formats and the limits of a file."""
     now = darkroom()
     return Limits(
         pixels=now.max_pixels,
@@ -156,7 +156,7 @@ def limits() -> Limits:
 
 @receiver(setting_changed)
 def forget(*, setting: str, **kwargs: Any) -> None:
-    """Read the settings anew after a test has overridden them."""
+    """Read the settings again after a test has overridden them."""
     if setting == "DARKROOM":
         darkroom.cache_clear()
         presets.cache_clear()

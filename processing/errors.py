@@ -1,17 +1,16 @@
-"""What a person is told when their file cannot be processed."""
+"""Errors of processing: refusals that people read, and failures that may pass."""
 
 from http import HTTPStatus
 from typing import ClassVar
 
 
 class Refusal(Exception):
-    """A reason, fit to be read by a person, why a file cannot be taken or processed.
+    """A reason why a file cannot be accepted or processed, written for people.
 
-    `str(refusal)` is the sentence that tells what is wrong and what to do; `code` is stable
-    and meant for programs; `status` is the answer's HTTP status; `retry_after` is how many seconds to wait
-    before trying again, None where that does not help. Template and values are kept,
-    so that whoever answers people can say the same in their language. The template is a literal
-    where it is raised, for there `make messages` finds it.
+    `str(refusal)` is a sentence that states the problem and what to do. `code` is stable and meant for
+    programs. `status` is the HTTP status of the response. `retry_after` is the number of seconds to wait
+    before trying again, or None if that does not help. The template and its values are kept so that the
+    sentence can be translated. Raise it with a literal template, because `make messages` looks for literals.
     """
 
     code: ClassVar[str]
@@ -28,13 +27,13 @@ class Refusal(Exception):
 
 
 class Phrase(str):
-    """A value of a refusal's sentence that is words itself, and is said in the reader's language too.
+    """A value of a refusal's sentence that is translated too.
 
-    It is a literal where it is made, for there `make messages` finds it.
+    Create it from a literal, because `make messages` looks for literals.
     """
 
     __slots__ = ()
 
 
 class TransientError(Exception):
-    """Something outside failed in a way that may pass: the step is tried again later."""
+    """An external failure that may pass: the step is tried again later."""

@@ -1,4 +1,4 @@
-"""Names derived from content and recipe: the same bytes and recipe give the same key."""
+"""Keys derived from content and recipe: the same bytes and recipe give the same key."""
 
 import hashlib
 import hmac
@@ -6,9 +6,9 @@ import json
 
 from processing.presets import EXTENSIONS, Format, Recipe
 
-# Raise a format's number when a change of the renderer, of Pillow or of a codec library changes
-# what its renditions look like: they are stale then, and `reprocess --stale` renders them again.
-# A test fails when the bytes change and the number does not.
+# Raise a format's number when the renderer, Pillow or a codec library changes what its renditions look like.
+# Those renditions are then stale, and `reprocess --stale` renders them again. A test fails if the bytes
+# change but the number does not.
 ENGINE_VERSIONS: dict[Format, int] = {"webp": 1, "jpeg": 1, "png": 1, "avif": 1}
 
 _FIELDS = ("width", "height", "mode")
@@ -21,11 +21,11 @@ _FIELDS_OF: dict[Format, tuple[str, ...]] = {
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Return 16 hexadecimal digits that change whenever what the recipe does changes.
+    """Return 16 hexadecimal digits that change whenever the effect of the recipe changes.
 
-    What changes no pixel of this rendition is left out: the preset's name, its other formats, and
-    fields that mean nothing to this one. So is the focus, which differs between originals: it stands
-    in the key and in the row by itself.
+    The digest omits everything that changes no pixel of this rendition: the preset's name, its other formats,
+    and fields that this format ignores. It also omits the focal point, which differs between originals and is
+    a separate part of the key and of the row.
     """
     fields = {name: getattr(recipe.preset, name) for name in _FIELDS + _FIELDS_OF[recipe.format]}
     text = json.dumps([recipe.format, ENGINE_VERSIONS[recipe.format], fields], sort_keys=True)
@@ -33,9 +33,9 @@ def fingerprint(recipe: Recipe) -> str:
 
 
 def public_key(*, content_hash: str, secret: str) -> str:
-    """Return the public name of an original: 40 hexadecimal digits of HMAC-SHA-256 (RFC 2104).
+    """Return the public key of an original: 40 hexadecimal digits of HMAC-SHA-256 (RFC 2104).
 
-    Keyed, so that nobody can tell from a file whether it has been uploaded.
+    The digest is keyed so that people cannot check whether a file they have was uploaded.
     """
     mac = hmac.digest(b"darkroom.public_key:" + secret.encode(), content_hash.encode(), "sha256")
     return mac.hex()[:40]

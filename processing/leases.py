@@ -11,20 +11,20 @@ from processing.conf import darkroom
 from processing.errors import TransientError
 from processing.models import Lease, Original
 
-# Seconds between failed attempts: doubling, and no longer than ten minutes.
+# Back-off in seconds between failed attempts: doubles each time, up to ten minutes.
 _FIRST_DELAY, _LONGEST_DELAY = 4, 600
-# Seconds beyond its time limit after which a step's worker is taken for dead.
+# Seconds after the step's time limit until its worker is presumed dead.
 _MARGIN = 10
 
 
 class LeaseHeld(TransientError):
-    """Another worker is at this step of this original."""
+    """Another worker is running this step for this original."""
 
 
 def acquire(original: Original, step: str) -> Lease:
     """Return a lease for the step.
 
-    Raises `LeaseHeld` while another worker has it. One that ran out counts as a crash.
+    Raises `LeaseHeld` while another worker holds it. An expired lease counts as a crash.
     """
     with transaction.atomic():
         lease = _locked_row(original, step)
@@ -42,7 +42,7 @@ def acquire(original: Original, step: str) -> Lease:
 
 
 def _locked_row(original: Original, step: str) -> Lease:
-    """Return the lease's row, locked: made where there is none, and again where it ends meanwhile."""
+    """Return the lease's row, locked; create it if it is missing, and again if it is removed meanwhile."""
     while True:
         new = Lease(original=original, step=step, token=uuid.uuid4())
         Lease.objects.bulk_create([new], ignore_conflicts=True)
@@ -52,22 +52,22 @@ def _locked_row(original: Original, step: str) -> Lease:
 
 
 def is_spent(lease: Lease) -> bool:
-    """Tell whether the step has been tried as often as it may be."""
+    """Return whether the step has used up its crashes or attempts."""
     most_crashes, most_attempts = darkroom().max_crashes, darkroom().max_attempts
     return bool(lease.crashes >= most_crashes or lease.attempts > most_attempts)
 
 
 def end(lease: Lease) -> bool:
-    """Remove the lease of a step that is done or has failed for good; tell whether it was still this one.
+    """Remove the lease of a step that is done or has failed for good; return whether it was still held.
 
-    It is not where it ran out and another worker has taken over, or where the original is gone.
+    It is no longer held if it expired and another worker took over, or if the original is gone.
     """
     deleted, _ = Lease.objects.filter(pk=lease.pk, token=lease.token).delete()
     return bool(deleted)
 
 
 def postpone(lease: Lease, error: Exception) -> None:
-    """Return the lease of a step that is to be tried again later."""
+    """Release the lease and schedule the next attempt."""
     delay = min(_FIRST_DELAY * 2 ** (lease.attempts - 1), _LONGEST_DELAY)
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(
         expires_at=None,
@@ -77,7 +77,7 @@ def postpone(lease: Lease, error: Exception) -> None:
 
 
 def hand_back(lease: Lease) -> None:
-    """Return the lease of a step that was told to stop: it may start again at once, and counts as none."""
+    """Release the lease of an interrupted step: it may restart at once, and the attempt is not counted."""
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(
         expires_at=None, next_attempt_at=timezone.now(), attempts=F("attempts") - 1
     )

@@ -1,4 +1,4 @@
-"""What the database says of bytes: which originals and renditions exist, and who works on them."""
+"""Models of bytes: which originals and renditions exist, and which worker holds a lease on them."""
 
 from typing import ClassVar
 
@@ -11,10 +11,10 @@ from processing.presets import AUTOMATIC, Point, point_of
 class Original(models.Model):
     """The bytes that were sent, stored once, named by their SHA-256.
 
-    `width` and `height` are upright. `transparent` is unknown (None) until the first task has
-    decoded a picture whose header speaks of transparency. `focus_x` and `focus_y` say where a
-    crop should look, each 0 to 1 of the upright picture. `metadata` is what was found in the file
-    beside its pixels (`processing.images.reading.metadata`), None until somebody has looked.
+    `width` and `height` are those of the upright picture. `transparent` is None if the header declares
+    transparency, until the first task has decoded the picture. `focus_x` and `focus_y` are the focal point
+    found in the picture, each 0 to 1 of the upright picture. `metadata` is what the file holds beside its
+    pixels (`processing.images.reading.metadata`), or None if it has not been read yet.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -39,12 +39,12 @@ class Original(models.Model):
 
     @property
     def focus(self) -> Point:
-        """Return where a crop should look."""
+        """Return the focal point found in the picture."""
         return self.focus_x, self.focus_y
 
 
 class Focus(models.Model):
-    """A point that somebody wants the crops of an original to look at, as `point_text` writes it."""
+    """A focal point that an owner has set for an original's crops, as `point_text` writes it."""
 
     original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="focuses")
     point = models.CharField(max_length=9)
@@ -65,12 +65,11 @@ class Focus(models.Model):
 
 
 class Rendition(models.Model):
-    """An original rendered by a preset in one format; its file is whole.
+    """An original rendered by a preset in one format; its file is complete.
 
-    `focus` is the point that its crop looks at, `AUTOMATIC` where that is the original's own.
-    `fingerprint` is what the preset did when it was rendered; `redo` asks for it to be rendered
-    again although it is not stale; `digest` is the SHA-256 of the file. `frames_left_out` are those
-    of an animation beyond the budget.
+    `focus` is the focal point of its crop, or `AUTOMATIC` for the one found in the picture. `fingerprint` is
+    the preset's at the time of rendering. `redo` has it rendered again although it is not stale. `digest` is
+    the SHA-256 of the file. `frames_left_out` counts the frames of an animation beyond the budget.
     """
 
     original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="renditions")
@@ -97,7 +96,7 @@ class Rendition(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["preset", "fingerprint"]),
-            # The collector looks for those of points that nobody wants any more.
+            # The collector looks for renditions of focal points that are no longer set.
             models.Index(fields=["original"], condition=~models.Q(focus=""), name="focused_renditions"),
         ]
 
@@ -108,8 +107,8 @@ class Rendition(models.Model):
 class Lease(models.Model):
     """One worker's right to run one step for one original until `expires_at`.
 
-    The row stays between attempts, with `expires_at` None and the time of the next one, and
-    goes away when the step is done. A lease that ran out unreturned counts as a crash.
+    The row stays between attempts, with `expires_at` None and the time of the next attempt, and is removed
+    when the step is done. A lease that expired without being released counts as a crash.
     """
 
     original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="leases")

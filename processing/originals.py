@@ -26,14 +26,14 @@ def store(*, content_hash: str, file: File[Any]) -> None:
 
 
 class Vanished(Exception):
-    """The row of an original was removed, with its file, before it could be used: look again."""
+    """The collector removed the original's row and file before they could be used: look again."""
 
 
 def store_unless_known(*, content_hash: str, file: File[Any]) -> bool:
-    """Write the file unless its original has a row; tell whether it was written and there is no row yet.
+    """Write the file unless its original has a row; return whether it was written and still has no row.
 
-    A row that somebody else makes meanwhile may go again, with the file, before it is used here. Raises
-    `StorageUnavailable`.
+    If another request creates the row meanwhile, the collector may delete it, with the file, before the
+    caller uses it. Raises `StorageUnavailable`.
     """
     if _is_known(content_hash):
         return False
@@ -42,31 +42,31 @@ def store_unless_known(*, content_hash: str, file: File[Any]) -> bool:
 
 
 def claim(*, content_hash: str, byte_size: int, header: Header, file: File[Any], stored: bool) -> Original:
-    """Return the row of an original, made where there is none and its file was `stored`.
+    """Return the row of an original; create it if it is missing and its file was `stored`.
 
-    Call it in the transaction that refers to the row. The row is locked until that ends: whoever removes
-    unused originals waits, or has removed this one. Raises `Vanished` and `StorageUnavailable`.
+    Call this in the transaction that refers to the row. The row stays locked until that transaction ends, so
+    the collector either waits or has already removed it. Raises `Vanished` and `StorageUnavailable`.
     """
     known = Original.objects.select_for_update().filter(content_hash=content_hash).first()
     if known is None and not stored:
         raise Vanished
     if known is not None and _is_unused(known):
-        # Whoever was removing it may have been killed with some of its files gone.
+        # The collector may have been killed after deleting some of its files.
         restore(known, file=file)
     return create(content_hash=content_hash, byte_size=byte_size, header=header)
 
 
 def restore(original: Original, *, file: File[Any]) -> None:
-    """Write the file of an original that was half removed again, and have its renditions made again.
+    """Write the file of a half-removed original again, and have its renditions rendered again.
 
-    Call it in a transaction that holds the original's row. Raises `StorageUnavailable`.
+    Call this in a transaction that has locked the original's row. Raises `StorageUnavailable`.
     """
     store(content_hash=original.content_hash, file=file)
     original.renditions.update(redo=True)
 
 
 def create(*, content_hash: str, byte_size: int, header: Header) -> Original:
-    """Return the row of an original whose file is stored, made here or by somebody else."""
+    """Return the row of an original whose file is stored; another request may have created it."""
     original, _ = Original.objects.get_or_create(
         content_hash=content_hash,
         defaults={
@@ -105,11 +105,11 @@ def open_file(original: Original) -> File[Any]:
 
 
 def remove(*, original_id: int) -> bool:
-    """Remove an original that nobody refers to, with its renditions; tell whether it is gone.
+    """Remove an unused original with its renditions; return whether it is gone.
 
-    The row is locked while the files go, so that whoever sends the same bytes meanwhile waits,
-    finds no row, and stores them anew. Raises `StorageUnavailable`; then, as after a crash, the row
-    is there with some of its files, for a repeat to remove or `restore` to make whole.
+    The row is locked while the files are deleted. A request that sends the same bytes meanwhile waits, finds
+    no row, and stores them again. Raises `StorageUnavailable`. The row then remains with some of its files,
+    as after a crash: a repeat removes the rest, or `restore` completes them.
     """
     with transaction.atomic():
         original = Original.objects.select_for_update().filter(pk=original_id).first()
@@ -130,13 +130,13 @@ def _is_known(content_hash: str) -> bool:
 
 
 def _is_unused(original: Original) -> bool:
-    """Tell whether no row keeps the original from being deleted."""
+    """Return whether no row protects the original from deletion."""
     keepers = [one for one in Original._meta.related_objects if one.on_delete is PROTECT]
     return not any(getattr(original, str(one.get_accessor_name())).exists() for one in keepers)
 
 
 def delete_file(key: str) -> None:
-    """Delete one file, which may be gone already.
+    """Delete a file; ignore it if it is already gone.
 
     Raises `StorageUnavailable`.
     """

@@ -1,7 +1,7 @@
-"""Handover: what the first step has decoded, left on this machine for the second.
+"""The pixel cache: the first step leaves the decoded pixels on this machine for the second.
 
-Decoding is what a PNG or a HEIC costs most, and a camera's JPEG a good part, and two steps would do it
-twice. It is no more than a help: whoever finds nothing here decodes the original, and gets the same pixels.
+Decoding is the largest cost of a PNG or HEIC, and a good part of a camera's JPEG. Without the cache both
+steps would decode. The cache is optional: a step that finds nothing decodes the original to the same pixels.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from processing.models import Original
 from processing.presets import Recipe
 from processing.stale_files import remove_older
 
-# Smaller ones are decoded again in no time; so are JPEGs that are scaled while they are decoded, but
-# for what a camera makes: reading through its file takes longer than what is handed over.
+# Smaller pictures are quick to decode again. So are JPEGs, which are scaled while they are decoded, except
+# for a camera's: reading through such a file takes longer than reading its cached pixels.
 _PIXELS, _JPEG_PIXELS = 1_000_000, 11_000_000
-# Whoever was to take it has failed, or runs on another machine.
+# After this time the second step has failed or runs on another machine.
 _SECONDS = 600
 
 
 def pays(original: Original) -> bool:
-    """Tell whether decoding the original once more costs more than handing over its pixels."""
+    """Return whether decoding the original again costs more than caching its pixels."""
     pixels = original.width * original.height
     return bool(darkroom().handover_dir and darkroom().handover_bytes) and pixels >= (
         _JPEG_PIXELS if original.format == "jpeg" else _PIXELS
@@ -35,10 +35,10 @@ def pays(original: Original) -> bool:
 
 
 def put(original: Original, decoded: Decoded) -> None:
-    """Leave what was decoded, unless too much lies there already or it cannot be written."""
+    """Cache the decoded pixels, unless the cache is full or cannot be written."""
     folder = Path(darkroom().handover_dir)
     with suppress(OSError):
-        # Nobody else on the machine has to do with people's pictures.
+        # Other users of the machine must not see people's pictures.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_older(folder, seconds=_SECONDS)
         if _used_bytes(folder) + packed_size(decoded) > darkroom().handover_bytes:
@@ -53,11 +53,11 @@ def put(original: Original, decoded: Decoded) -> None:
 
 
 def take(original: Original) -> Decoded | None:
-    """Return what was left, which is gone then, or None."""
+    """Remove the cached pixels and return them, or return None."""
     path = _path(original)
     mine = path.with_suffix(f".{secrets.token_hex(8)}")
     try:
-        # Whoever comes at the same time finds nothing.
+        # The rename makes sure that only one step gets them.
         path.replace(mine)
         data = mine.read_bytes()
         mine.unlink()
@@ -67,20 +67,20 @@ def take(original: Original) -> Decoded | None:
 
 
 def remove_old() -> None:
-    """Remove what nobody has taken."""
+    """Remove pixels that no step has taken."""
     with suppress(OSError):
         remove_older(Path(darkroom().handover_dir), seconds=_SECONDS)
 
 
 def _path(original: Original) -> Path:
-    """Return where it lies: other presets, or another version, would want other pixels."""
+    """Return the cache path. It includes the preset fingerprints, because presets determine the pixels."""
     recipes = [fingerprint(Recipe(preset, format)) for preset in conf.presets() for format in preset.formats]
     digest = hashlib.sha256(json.dumps(recipes).encode()).hexdigest()[:16]
     return Path(darkroom().handover_dir) / f"{original.content_hash}-{digest}.pixels"
 
 
 def _used_bytes(folder: Path) -> int:
-    """Return how many bytes lie there."""
+    """Return the size of the cache in bytes."""
     used = 0
     for path in folder.iterdir():
         with suppress(FileNotFoundError):

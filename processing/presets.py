@@ -1,4 +1,4 @@
-"""Presets: the recipes of renditions, as data, with their size arithmetic."""
+"""Presets: the recipes of renditions as data, with their size arithmetic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,34 +10,33 @@ Format = Literal["webp", "jpeg", "png", "avif"]
 Mode = Literal["fit", "fill"]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
-# A place in a picture: from the left and from the top, each 0 to 1.
+# A position in a picture, from the left and from the top, each 0 to 1.
 Point = tuple[float, float]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 MODES: tuple[Mode, ...] = get_args(Mode)
 EXTENSIONS: dict[Format, str] = {"webp": "webp", "jpeg": "jpg", "png": "png", "avif": "avif"}
 CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
-# A preset that fits into this square makes thumbnails: they are rendered first.
+# Presets that fit into this square are thumbnails, which are rendered first.
 THUMBNAIL_SIDE = 256
-MAX_RENDITION_SIDE = 16383  # WebP's limit, for presets and for what they come to
+MAX_RENDITION_SIDE = 16383  # WebP's limit: bounds a preset's sides and its output
 CENTRE: Point = (0.5, 0.5)
-# The place that is written instead of a point where a crop looks at what was found in the picture.
+# Stands for the focal point found in the picture, in place of a point that an owner has set.
 AUTOMATIC = ""
 
 
 class InvalidPreset(ValueError):
-    """A preset's settings make no recipe; the message tells which field and why."""
+    """A preset's settings are invalid; the message names the field and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """A recipe: what a rendition looks like.
 
-    `width` and `height` are pixels of the upright picture, at least one of them given. `fit`
-    keeps the whole picture within them and never enlarges; `fill` covers them exactly and
-    crops the rest. `quality` and `effort` mean what each encoder means by them; None is the
-    default of `processing.images`. `background`, as #rrggbb, is what a transparent picture is
-    flattened on in JPEG; where there is none, PNG stands in for JPEG.
+    `width` and `height` are pixels of the upright picture; at least one is required. `fit` keeps the whole
+    picture within them and never enlarges it. `fill` covers them exactly and crops the rest. `quality` and
+    `effort` use each encoder's own scale; None selects the default of `processing.images`. A transparent
+    picture is flattened on `background`, as #rrggbb, for JPEG. Without a background, PNG replaces JPEG.
     """
 
     name: str
@@ -51,23 +50,23 @@ class Preset:
 
     @property
     def is_thumbnail(self) -> bool:
-        """Tell whether people wait for this one first."""
+        """Return whether the first step renders this preset."""
         sides = self.width or MAX_RENDITION_SIDE, self.height or MAX_RENDITION_SIDE
         return max(sides) <= THUMBNAIL_SIDE
 
     @property
     def all_formats(self) -> tuple[Format, ...]:
-        """Return the formats that it has for any original, transparent or not."""
+        """Return every format that some original gets, transparent or not."""
         return tuple(dict.fromkeys([*self.formats, *self.formats_for(transparent=True)]))
 
     def formats_for(self, *, transparent: bool) -> tuple[Format, ...]:
-        """Return the formats of one original: JPEG has no transparency, and needs a background for it."""
+        """Return the formats for an original: transparency rules out JPEG unless there is a background."""
         if self.background or not transparent:
             return self.formats
         return tuple(dict.fromkeys("png" if name == "jpeg" else name for name in self.formats))
 
     def scale(self, size: Size) -> float:
-        """Return the factor by which the whole picture of `size` shrinks before any crop."""
+        """Return the factor by which a whole picture of `size` shrinks before cropping."""
         ratios = [
             bound / side
             for bound, side in zip((self.width, self.height), size, strict=True)
@@ -76,13 +75,13 @@ class Preset:
         return max(ratios) if self.mode == "fill" else min(1.0, *ratios, MAX_RENDITION_SIDE / max(size))
 
     def output_size(self, size: Size) -> Size:
-        """Return width and height, in pixels, of the rendition of a picture of `size`."""
+        """Return the width and height in pixels of the rendition of a picture of `size`."""
         if self.mode == "fill" and self.width and self.height:
             return self.width, self.height
         return scaled(size, self.scale(size))
 
     def crop(self, size: Size, focus: Point = CENTRE) -> Box:
-        """Return the part of a picture of `size` that is seen, as near around `focus` as fits."""
+        """Return the visible part of a picture of `size`, centred on `focus` as far as its edges allow."""
         width, height = size
         if self.mode == "fit" or not (self.width and self.height):
             return 0, 0, width, height
@@ -93,14 +92,14 @@ class Preset:
         return left, top, left + seen_width, top + seen_height
 
 
-# How a rendition is cut out of the picture: the preset, and where its crop looks.
+# How a rendition is framed: the preset and the focal point of its crop.
 Framing = tuple[Preset, Point]
 
 
 class Recipe(NamedTuple):
-    """One rendition to be: a preset in one format.
+    """One wanted rendition: a preset in one format.
 
-    `focus` is where its crop looks, as `point_text` writes it, or `AUTOMATIC`.
+    `focus` is the focal point of its crop, as `point_text` writes it, or `AUTOMATIC`.
     """
 
     preset: Preset
@@ -108,17 +107,17 @@ class Recipe(NamedTuple):
     focus: str = AUTOMATIC
 
     def looks_at(self, found: Point) -> Point:
-        """Return where the crop looks, `found` being what draws attention in the picture."""
+        """Return the focal point of the crop; `found` is the one detected in the picture."""
         return point_of(self.focus) if self.focus else found
 
 
 def point_text(point: Point) -> str:
-    """Return the one way to write a point: thousandths from the left and from the top."""
+    """Return the canonical text of a point: thousandths from the left and from the top."""
     return ".".join(str(round(share * 1000)) for share in point)
 
 
 def point_of(text: str) -> Point:
-    """Return the point that `point_text` has written."""
+    """Return the point that `point_text` wrote."""
     left, top = (int(thousandths) / 1000 for thousandths in text.split("."))
     return left, top
 

@@ -1,11 +1,12 @@
-"""Refusals in the reader's language: of a request at hand, and those that are stored in English."""
+"""Refusals in the reader's language, both current ones and those stored in English."""
 
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from processing.errors import Phrase, Refusal
 
-# What is told of a stored failure in any other language: its values are not known any more.
+# Sentences for stored failures in other languages, because the values of the original sentence are not
+# stored.
 SENTENCES = {
     "unsupported_format": _("The file is no picture of a kind we take; send it in another format."),
     "unreadable_image": _("The file is damaged or incomplete; try to open and save it again."),
@@ -17,7 +18,7 @@ SENTENCES = {
 
 
 def sentence(refusal: Refusal) -> str:
-    """Return what a refusal says, in the present language."""
+    """Return a refusal's sentence in the current language."""
     values = {
         name: gettext(value) if isinstance(value, Phrase) else value for name, value in refusal.values.items()
     }
@@ -25,6 +26,6 @@ def sentence(refusal: Refusal) -> str:
 
 
 def stored_sentence(*, code: str, detail: str) -> str:
-    """Return what is stored of a failure: as it is in English, what its code means in another language."""
+    """Return the stored English sentence, or in other languages the sentence for its code."""
     in_english = (get_language() or "en").partition("-")[0] == "en"
     return detail if in_english or code not in SENTENCES else str(SENTENCES[code])

@@ -1,4 +1,4 @@
-"""Renditions: wanted minus stored is what is missing, and only that is rendered."""
+"""Renditions: wanted minus stored is missing, and only missing renditions are rendered."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
     """Return the recipes by which the original is to be rendered.
 
-    A preset that crops is wanted once more for each point that somebody wants it to look at.
+    A cropping preset is wanted once more for each focal point that an owner has set.
     """
     transparent = bool(original.transparent)
     points = [AUTOMATIC, *sorted(focus.point for focus in original.focuses.all())]
@@ -35,7 +35,7 @@ def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
 
 
 def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
-    """Return the recipes whose rendition is not stored, is stale, or is to be done again."""
+    """Return the recipes whose rendition is not stored, is stale, or is marked `redo`."""
     stored = {
         (row.preset, row.format, row.focus, row.fingerprint)
         for row in original.renditions.all()
@@ -49,13 +49,13 @@ def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
 
 
 def missing_for(original: Original, point: str) -> list[Recipe]:
-    """Return what is missing of what is shown to somebody who wants crops to look at `point`."""
+    """Return the missing recipes of an upload with the focal point `point`, `AUTOMATIC` included."""
     recipes = missing(original, conf.presets())
     return [recipe for recipe in recipes if recipe.focus in {AUTOMATIC, point}]
 
 
 def stale_rows(original: Original, presets: Iterable[Preset]) -> list[Rendition]:
-    """Return the rows that an older recipe of these presets made."""
+    """Return the rows rendered by an older recipe of these presets."""
     now: dict[tuple[str, str], str] = {
         (preset.name, format): fingerprint(Recipe(preset, format))
         for preset in presets
@@ -66,14 +66,14 @@ def stale_rows(original: Original, presets: Iterable[Preset]) -> list[Rendition]
 
 
 def unwanted_rows(original: Original) -> list[Rendition]:
-    """Return the rows of presets, formats and focuses that are no longer wanted."""
+    """Return the rows of presets, formats and focal points that are no longer wanted."""
     recipes = wanted(original, conf.presets())
     keep = {(recipe.preset.name, recipe.format, recipe.focus) for recipe in recipes}
     return [row for row in original.renditions.all() if (row.preset, row.format, row.focus) not in keep]
 
 
 def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
-    """Write a rendition's file and return its row, not yet saved.
+    """Write a rendition's file and return its unsaved row.
 
     Raises `StorageUnavailable`.
     """
@@ -97,7 +97,7 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
 
 
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
-    """Render and store each recipe, largest first; return the rows, not yet saved."""
+    """Render and store each recipe, largest first; return the unsaved rows."""
     encoded = source.render_all(recipes, focus=original.focus, threads=conf.darkroom().encoder_threads)
     return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]
 
@@ -105,7 +105,7 @@ def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> lis
 def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Preset]) -> list[str]:
     """Save the rows in place of older ones; return the keys of files that no row names any more.
 
-    Call it in a transaction that holds the original's row, and delete the files once it has committed.
+    Call this in a transaction that has locked the original's row. Delete the files after it has committed.
     """
     before = list(original.renditions.filter(preset__in=[preset.name for preset in presets]))
     Rendition.objects.bulk_create(
@@ -124,13 +124,13 @@ def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Pres
 def delete_unused(original: Original, keys: Collection[str]) -> None:
     """Delete files whose rows are gone, unless they are wanted again under the same keys.
 
-    A focus comes back as easily as it went. Then a row may name the file by now, or a worker may have
-    written it just before it makes the row.
+    An owner can remove a focal point and set it again. By then a row may name the file again, or a worker may
+    have written it and be about to create the row.
     """
     if not keys:
         return
     with transaction.atomic():
-        # Nobody changes meanwhile what is wanted, nor makes a row.
+        # The lock prevents changes to what is wanted, and new rows.
         now = Original.objects.select_for_update().filter(content_hash=original.content_hash).first()
         recipes = wanted(now, conf.presets()) if now else []
         in_use = {rendition_key(public_key=original.public_key, recipe=recipe) for recipe in recipes}
@@ -139,7 +139,7 @@ def delete_unused(original: Original, keys: Collection[str]) -> None:
 
 
 def delete_files(keys: Iterable[str]) -> None:
-    """Delete files that no row names; one that cannot be reached is left for `audit`."""
+    """Delete files that no row names; leave those that cannot be reached for `audit`."""
     for key in keys:
         try:
             originals.delete_file(key)
@@ -148,9 +148,9 @@ def delete_files(keys: Iterable[str]) -> None:
 
 
 def drop_unwanted(original: Original, presets: Iterable[Preset]) -> list[str]:
-    """Delete the rows that are no longer wanted; return their files' keys.
+    """Delete the rows that are no longer wanted; return the keys of their files.
 
-    Those of configured presets beyond `presets` stay: another step has their successors.
+    Rows of configured presets outside `presets` stay, because another step replaces them.
     """
     others = {preset.name for preset in conf.presets()} - {preset.name for preset in presets}
     rows = [row for row in unwanted_rows(original) if row.preset not in others]

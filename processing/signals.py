@@ -1,7 +1,7 @@
-"""What happens to an original, for those who show it to people.
+"""Signals that a step started, finished or failed.
 
-All are sent with `content_hash` and `step`, inside the transaction that makes them true;
-`step_failed` also with `refusal`.
+All are sent with `content_hash` and `step`, inside the transaction that makes them true. `step_failed` is
+also sent with `refusal`.
 """
 
 from django.dispatch import Signal

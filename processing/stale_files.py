@@ -1,4 +1,4 @@
-"""Leftovers: files on this machine that whoever they were meant for never came for."""
+"""Stale files: temporary files on this machine that no process came back for."""
 
 import time
 from contextlib import suppress
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 def remove_older(folder: Path, *, seconds: float) -> None:
-    """Remove the files of a folder that were last written to longer ago than that.
+    """Delete the files of a folder that were last modified more than `seconds` ago.
 
-    Raises `OSError` where the folder cannot be read.
+    Raises `OSError` if the folder cannot be read.
     """
     oldest = time.time() - seconds
     for path in folder.iterdir():
-        # What is taken up meanwhile vanishes from here.
+        # Another process may take the file meanwhile.
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest:
                 path.unlink()

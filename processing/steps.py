@@ -1,6 +1,6 @@
 """The two steps that work on bytes: thumbnails first, then every other size.
 
-Each can run twice, at once, or be killed anywhere, and the end is the same.
+A step can run twice or concurrently, or be killed anywhere, with the same result.
 """
 
 import base64
@@ -37,7 +37,7 @@ class OriginalMissing(Refusal):
 
 
 class GaveUp(Refusal):
-    """The step was tried as often as it may be."""
+    """The step has used up its attempts."""
 
     code = "processing_failed"
     title = "Processing did not succeed"
@@ -50,10 +50,10 @@ def presets_of(step: Step) -> list[Preset]:
 
 
 def run(*, step: Step, content_hash: str) -> None:
-    """Render what is missing of the step's presets, and tell who listens.
+    """Render the missing renditions of the step's presets, and send the step's signals.
 
-    Raises `LeaseHeld`, `StorageUnavailable` or a database error where a later attempt may
-    succeed, and a `Refusal` where none will.
+    Raises `LeaseHeld`, `StorageUnavailable` or a database error if a later attempt may succeed, and a
+    `Refusal` if none will.
     """
     original = Original.objects.filter(content_hash=content_hash).first()
     if original is None:
@@ -71,7 +71,7 @@ def _is_done(original: Original, step: Step) -> bool:
 
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
-        # Nobody changes meanwhile what is wanted.
+        # The lock prevents changes to what is wanted.
         if not _locked(original):
             return
         _send(step_started, original, step)
@@ -94,7 +94,7 @@ def _run_leased(original: Original, step: Step) -> None:
         _fail(original, step, lease, refusal)
         raise
     except KeyboardInterrupt:
-        # Its worker is to stop, or whoever runs it by hand has stopped it.
+        # The worker was told to stop, or an operator interrupted the command.
         leases.hand_back(lease)
         raise
     except (StorageUnavailable, DatabaseError) as error:
@@ -103,7 +103,7 @@ def _run_leased(original: Original, step: Step) -> None:
 
 
 def _begin(original: Original, step: Step) -> Lease | None:
-    """Return a lease for the step, or None where the original has been deleted meanwhile."""
+    """Return a lease for the step, or None if the original has been deleted meanwhile."""
     with transaction.atomic():
         if not _locked(original):
             return None
@@ -119,10 +119,10 @@ def _given_up(lease: Lease) -> GaveUp:
 
 
 def open_source(*, original: Original, step: Step) -> Source:
-    """Return the original, decoded for the presets of a step: all of them, however few are missing.
+    """Return the original, decoded for all presets of a step even if only some are missing.
 
-    The bytes of each would change with the others otherwise. Raises `StorageUnavailable`,
-    `OriginalMissing` or what the decoder refuses.
+    Each rendition's bytes depend on the set of presets that is rendered with it. Raises `StorageUnavailable`,
+    `OriginalMissing` or the decoder's refusals.
     """
     try:
         data = originals.read(original)
@@ -146,23 +146,23 @@ def _render(original: Original, step: Step) -> list[Rendition]:
 
 
 def _describe(original: Original, source: Source) -> None:
-    """Save what only decoding tells, before the first rendition is there."""
+    """Save the properties that only decoding reveals, before any rendition is stored."""
     described: dict[str, Any] = {}
     if not (original.color and original.transparent is not None):
         described |= _seen(source)
-    # Originals from before it was looked for get it whenever they are decoded again.
+    # Originals processed before Darkroom read metadata get it when they are decoded again.
     if original.metadata is None:
         described["metadata"] = asdict(source.metadata)
     if not described:
         return
     for name, value in described.items():
         setattr(original, name, value)
-    # No error where the original has been deleted meanwhile: `_finish` sees to that.
+    # Updating an original that was deleted meanwhile is no error: `_finish` handles it.
     Original.objects.filter(pk=original.pk).update(**described)
 
 
 def _seen(source: Source) -> dict[str, Any]:
-    """Return what is seen in the pixels."""
+    """Return the properties found in the pixels."""
     placeholder = source.placeholder()
     digest = thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
     return {
@@ -175,7 +175,7 @@ def _seen(source: Source) -> dict[str, Any]:
 
 
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:
-    """Save what was rendered, in one transaction with the end of the lease and the news of it."""
+    """Save the rows, end the lease and send the signal in one transaction."""
     with transaction.atomic():
         if not _locked(original):
             _clean_up(original, rows)
@@ -188,21 +188,21 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
 
 
 def _locked(original: Original) -> bool:
-    """Keep the original's row from being deleted until the transaction ends; tell whether it is there."""
+    """Lock the original's row until the transaction ends; return whether it exists."""
     return Original.objects.select_for_update().filter(pk=original.pk).exists()
 
 
 def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:
-    """Remove what was rendered of an original that is deleted, unless the same bytes were sent again.
+    """Delete the rendered files of a deleted original, unless the same bytes were sent again.
 
-    These would be the new original's files then: their keys are the same.
+    The new original's files have the same keys.
     """
     if not Original.objects.filter(content_hash=original.content_hash).exists():
         renditions.delete_files(row.key for row in rows)
 
 
 def _fail(original: Original, step: Step, lease: Lease, refusal: Refusal) -> None:
-    """Tell that the step has failed, unless that is for another worker to say by now."""
+    """Send the failure of the step, unless another worker has taken over the lease."""
     with transaction.atomic():
         if leases.end(lease):
             step_failed.send(sender=Original, content_hash=original.content_hash, step=step, refusal=refusal)

@@ -1,4 +1,4 @@
-"""The tasks that work on bytes; messages carry the content hash and nothing else."""
+"""The tasks that work on bytes; their messages carry only the content hash."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from processing.storages.media import StorageUnavailable
 
 
 class HandedBack(TransientError):
-    """The worker was told to stop in the midst of a step."""
+    """The worker was told to stop in the middle of a step."""
 
 
-# Only what may pass is retried, for about half a minute; then the database's own schedule goes
-# on (`Lease.next_attempt_at`, the sweeper). A `Refusal` is an answer, no error of ours.
+# Only transient errors are retried, for about half a minute. After that the sweeper follows the database's
+# schedule (`Lease.next_attempt_at`). A `Refusal` is a result, not an error of Darkroom's.
 STEP_OPTIONS: dict[str, Any] = {
     "ignore_result": True,
     "autoretry_for": (StorageUnavailable, LeaseHeld, OperationalError, InterfaceError),
@@ -30,7 +30,7 @@ STEP_OPTIONS: dict[str, Any] = {
 
 @shared_task(name="processing.tasks.generate_thumbnails", **STEP_OPTIONS)
 def generate_thumbnails(*, content_hash: str) -> None:
-    """Render the small presets, after the placeholder: what a person waits for."""
+    """Render the placeholder and then the thumbnails, which people wait for."""
     _run(step="generate_thumbnails", content_hash=content_hash)
 
 
@@ -41,7 +41,7 @@ def resize_image(*, content_hash: str) -> None:
 
 
 def _run(*, step: Step, content_hash: str) -> None:
-    """Run a step; where it is broken off its lease is back, and the sweeper starts it again."""
+    """Run a step; if it is interrupted, its lease has been released and the sweeper restarts it."""
     try:
         steps.run(step=step, content_hash=content_hash)
     except KeyboardInterrupt as stop:

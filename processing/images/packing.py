@@ -1,4 +1,4 @@
-"""Packing: what was decoded, as bytes that another process takes up."""
+"""Packing: decoded pixels as bytes, for another process to read."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from processing.images.source import Decoded
 
 
 def packed_size(decoded: Decoded) -> int:
-    """Return how many bytes the pixels take."""
+    """Return the size of the pixels in bytes."""
     picture = decoded.view.picture
     return picture.width * picture.height * len(picture.getbands())
 
@@ -30,9 +30,9 @@ def packed(decoded: Decoded) -> Iterator[bytes]:
 
 
 def unpacked(data: bytes) -> Decoded:
-    """Return what was packed.
+    """Return the decoded pixels that `packed` wrote.
 
-    Raises `ValueError` or `KeyError` for what is not whole.
+    Raises `ValueError` or `KeyError` for incomplete data.
     """
     start = data.index(b"\n") + 1
     fields = json.loads(data[:start])

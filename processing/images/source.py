@@ -1,14 +1,14 @@
 """Source: an original, decoded once, and its renditions.
 
-The recipe of a rendition:
+A rendition is made in these steps:
 
-1. `decoded_view`: decode the original once, scaled down by the decoder where it can (JPEG), alpha
-   premultiplied, and what is left of a whole factor averaged away;
-2. `View.resized`: reduce it to the largest size wanted, in the orientation it is stored in;
-3. `in_srgb`: bring its colours to sRGB;
-4. `turned`: turn it upright; colours and turning cost less on fewer pixels;
-5. `Cascade`: every smaller size comes from the smallest picture that is still large enough;
-6. `encode`: pixels to bytes, with nothing beside the pixels.
+1. `decoded_view`: decode the original once, scaled down by the decoder if it can (JPEG). Premultiply alpha,
+   and reduce by the rest of a whole factor, averaging.
+2. `View.resized`: reduce it to the largest wanted size, in its stored orientation.
+3. `in_srgb`: convert its colours to sRGB.
+4. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
+5. `Cascade`: make each smaller size from the smallest picture that is still large enough.
+6. `encode`: write the pixels, and nothing beside them.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -35,7 +35,7 @@ from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the one decode gave: pixels as they are stored, and how they are to be turned."""
+    """The result of the one decode: pixels as they are stored, and their orientation."""
 
     orientation: int
     view: View
@@ -53,7 +53,7 @@ class Source:
     decoded: Decoded | None
 
     def render(self, recipe: Recipe, *, focus: Point = CENTRE) -> Encoded:
-        """Return the rendition of this original by `recipe`, cropped around its own focus or this one."""
+        """Return the rendition by `recipe`, cropped around the recipe's focal point or `focus`."""
         (encoded,) = self.render_all([recipe], focus=focus, threads=1)
         return encoded
 
@@ -62,15 +62,15 @@ class Source:
     ) -> Iterator[Encoded]:
         """Yield the renditions in the order of the recipes; largest first is the fastest.
 
-        A recipe without a focus of its own looks at `focus`. Encoders run in up to `threads` threads,
-        this one included; the bytes are the same.
+        A recipe without a focal point uses `focus`. Encoders run in up to `threads` threads, including this
+        one. The number of threads does not change the bytes.
         """
         animated = self._animated(recipes, focus)
         with Encoders(threads=threads) as encoders:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
                 picture = ready(self.cascade.picture(*framing))
                 for recipe in group:
-                    # Pillow's JPEG encoder holds the interpreter's lock: it would stop the other threads.
+                    # Pillow's JPEG encoder holds the interpreter's lock, which would stop the other threads.
                     here = recipe.format == "jpeg"
                     job = partial(self._still, picture, recipe, alone=here)
                     if recipe.format == "webp" and framing in animated:
@@ -80,16 +80,16 @@ class Source:
             yield from encoders.rest()
 
     def _animated(self, recipes: Sequence[Recipe], focus: Point) -> dict[Framing, Encoded]:
-        """Return the animated renditions: the frames pass once for all of them."""
+        """Return the animated renditions; the frames are decoded once for all of them."""
         framings = [_framing(focus, recipe) for recipe in recipes if recipe.format == "webp"]
         if not framings or self.animation is None or self.animation.is_too_large:
             return {}
         return self.animation.render_all(framings)
 
     def _still(self, picture: Image.Image, recipe: Recipe, *, alone: bool) -> Encoded:
-        """Return a picture, from a copy unless nobody else encodes that one meanwhile.
+        """Encode a still picture; copy it first if other threads may encode it.
 
-        In WebP, which could have shown them, the other frames are left out.
+        A still WebP of an animation counts the other frames as left out.
         """
         encoded = encode(picture if alone else picture.copy(), recipe)
         if self.animation is None or recipe.format != "webp":
@@ -97,17 +97,17 @@ class Source:
         return replace(encoded, frames_left_out=self.animation.frames - 1)
 
     def _effect(self, recipe: Recipe, framing: Framing) -> Hashable:
-        """Return what the recipe does to this original: a small one looks alike in many presets."""
+        """Return a key for the recipe's result: many presets give a small original the same rendition."""
         preset, focus = framing
         shape = preset.output_size(self.size), preset.crop(self.size, focus)
         return shape, recipe.format, preset.quality, preset.effort, preset.background
 
     def focus(self) -> Point:
-        """Return where a crop should look, found in the picture."""
+        """Return the focal point found in the picture."""
         return focus_of(self.cascade.views[-1].picture)
 
     def placeholder(self) -> Placeholder:
-        """Return what to show before the thumbnail is there."""
+        """Return what to show before the thumbnail is ready."""
         return placeholder_of(self.cascade.views[-1].picture)
 
 
@@ -121,15 +121,14 @@ def decode(
 ) -> Source:
     """Return the original in `data`, decoded once, ready to be rendered by `presets`.
 
-    Give it all presets that are ever rendered together: they determine the cascade, and with it
-    the bytes of each rendition. With `later`, presets that will be rendered from what is decoded
-    now, `Source.decoded` is large enough for them too; `handed` is such a one from before, and
-    nothing but the header is read again.
+    Pass all presets that are ever rendered together: they determine the cascade, and so the bytes of each
+    rendition. `later` holds presets that will be rendered from these decoded pixels: `Source.decoded` is then
+    large enough for them too. `handed` is an earlier `Source.decoded`: only the header is then read again.
 
-    Raises `UnreadableImage`, `UnsupportedFormat` or `TooManyPixels`, whatever the decoder throws.
+    Raises `UnreadableImage`, `UnsupportedFormat` or `TooManyPixels` for any error of the decoder.
     """
     with opened(data, limits=limits) as image:
-        stored = image.size  # A decoder that scales changes it.
+        stored = image.size  # The decoder changes it when it scales.
         decoded = handed or _decoded(data, image, [*presets, *later])
         orientation = decoded.orientation
         size = swapped(stored, orientation)

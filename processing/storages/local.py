@@ -14,12 +14,12 @@ from django.core.files.storage import FileSystemStorage
 
 
 class LocalStorage(FileSystemStorage):
-    """A folder whose files appear whole under their final name, and survive a power cut."""
+    """A folder whose files appear complete under their final name, and survive a power cut."""
 
     errors: tuple[type[Exception], ...] = (OSError,)
 
     def is_missing(self, error: Exception) -> bool:
-        """Tell whether an error means that there is no such file."""
+        """Return whether an error means that the file does not exist."""
         return isinstance(error, FileNotFoundError)
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
@@ -27,18 +27,18 @@ class LocalStorage(FileSystemStorage):
         return name
 
     def check(self) -> None:
-        """Raise what stands in the way of writing: a folder that cannot be made or written to."""
+        """Raise the error that prevents writing, if the folder cannot be created or written to."""
         root = Path(self.location)
         root.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK):
             raise PermissionError(f"{root} cannot be written to")
 
     def is_there(self) -> bool:
-        """Tell whether the storage is what it was: a disk that is not mounted leaves an empty folder."""
+        """Return whether the storage still holds its data: an unmounted disk leaves an empty folder."""
         return (Path(self.location) / "originals").is_dir()
 
     def walk(self, folder: str) -> Iterator[tuple[str, float]]:
-        """Yield the key of every file below a folder, with when it was last written to, in seconds."""
+        """Yield the key of each file below a folder, with its modification time in seconds."""
         root = Path(self.location)
         for parent, _, names in os.walk(root / folder, onerror=_raise_unless_gone):
             for name in names:
@@ -55,7 +55,7 @@ class LocalStorage(FileSystemStorage):
         return name
 
     def _adopt(self, content: File[Any], target: Path) -> bool:
-        """Give a temporary file on the same file system its final name, instead of copying it."""
+        """Link a temporary file on the same file system to its final name, instead of copying it."""
         temporary_path = getattr(content, "temporary_file_path", None)
         if temporary_path is None:
             return False
@@ -93,13 +93,13 @@ class LocalStorage(FileSystemStorage):
 
 
 def _raise_unless_gone(error: OSError) -> None:
-    """Raise why a folder cannot be listed, unless it was removed meanwhile or never made."""
+    """Raise the reason that a folder cannot be listed, unless it does not exist."""
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the folder's entries on the disk, without which a rename may not survive a power cut."""
+    """Flush the folder's entries to the disk; otherwise a rename may not survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What Darkroom asks of a storage, and the two errors in which a call to it ends.
+"""The interface that Darkroom needs of a storage, and the two errors that its calls raise.
 
 `S3_BUCKET` chooses between the two storages, `local` and `s3`; `tests/storage` holds their common contract.
 Only a site with a bucket imports boto.
@@ -22,42 +22,42 @@ class StorageUnavailable(TransientError):
 
 
 class FileMissing(Exception):
-    """The storage answered that there is no such file."""
+    """The storage answered that the file does not exist."""
 
 
 class Storage(Protocol):
     """A Django storage with what Darkroom needs beyond Django."""
 
-    # What its calls raise where it cannot be reached, is full or refuses: all may pass.
+    # Transient errors of its calls: it cannot be reached, is full, or refuses.
     errors: tuple[type[Exception], ...]
 
     def save(self, name: str, content: File[Any]) -> str:
-        """Write a file whole or not at all, in place of one of that name."""
+        """Write a file completely or not at all, in place of one of that name."""
 
     def open(self, name: str) -> File[Any]:
         """Return a file, open for reading."""
 
     def delete(self, name: str) -> None:
-        """Remove a file, which may be gone already."""
+        """Delete a file, which may be gone already."""
 
     def walk(self, folder: str) -> Iterator[tuple[str, float]]:
-        """Yield the key of every file below a folder, with when it was last written, in seconds."""
+        """Yield the key of each file below a folder, with its modification time in seconds."""
 
     def check(self) -> None:
-        """Raise what stands in the way of reaching it."""
+        """Raise the error that prevents reaching the storage."""
 
     def is_there(self) -> bool:
-        """Tell whether it is the storage that it was: one that is gone seems to have no files."""
+        """Return whether the storage still holds its data; a lost one would look empty."""
 
     def is_missing(self, error: Exception) -> bool:
-        """Tell whether one of its errors means that there is no such file."""
+        """Return whether one of its errors means that the file does not exist."""
 
 
 media = cast("Storage", default_storage)
 
 
 def call_storage(call: Callable[[], Result], storage: Storage = media) -> Result:
-    """Return what `call` returns; raise `FileMissing` or `StorageUnavailable` in place of its errors."""
+    """Return the result of `call`; raise `FileMissing` or `StorageUnavailable` in place of its errors."""
     try:
         return call()
     except storage.errors as error:

@@ -1,7 +1,6 @@
-"""Animations: every frame as it is seen, within a budget.
+"""Animations: every frame as browsers show it, within a budget.
 
-The frames pass once, whatever the number of sizes, and none is kept: memory does not grow with
-their number.
+The frames are decoded once for all sizes, and none is kept. Memory does not grow with their number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,22 +21,22 @@ from processing.images.reading.refusals import decoder_errors
 from processing.presets import Framing, Point, Preset, Size
 
 # Milliseconds. Browsers show a frame of up to 10 ms for 100 ms (Chromium's BitmapImage, WebKit's
-# ImageSource): such delays come from encoders that left them out.
+# ImageSource), because encoders write such delays when none was set.
 _TOO_SHORT, _INSTEAD = 10, 100
 # Pixels, 4096 × 4096. Measured: 30 bytes of memory for each pixel of the canvas, 500 MB here.
 _LARGEST_CANVAS = 4096 * 4096
-# The longest that a WebP's frame can say it lasts: 24 bits of milliseconds.
+# The longest duration of a WebP's frame: 24 bits of milliseconds.
 _LONGEST = 2**24 - 1
-# How many times as large as its target a frame is when Lanczos is applied: what is more is averaged
-# away, which is four times as fast and looks alike.
+# A frame is first averaged down to this many times its target, and then resized with Lanczos. That is four
+# times as fast and looks alike.
 _GAP = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """An animated original: its frames, and how they are turned upright and into sRGB.
+    """An animated original: its frames, and how they are turned upright and converted to sRGB.
 
-    `data` is the original and `image` is it, opened, which tell of the colours.
+    `data` is the original and `image` the opened original; both describe its colours.
     """
 
     data: bytes
@@ -47,18 +46,18 @@ class Animation:
 
     @property
     def frames(self) -> int:
-        """Return how many frames there are, those beyond the budget included."""
+        """Return the number of frames, including those beyond the budget."""
         return self.film.count + self.film.left_out
 
     @property
     def is_too_large(self) -> bool:
-        """Tell whether its canvas would take too much memory, so that only its first frame is shown."""
+        """Return whether the canvas would take too much memory, so that only the first frame is shown."""
         return self.image.width * self.image.height > _LARGEST_CANVAS
 
     def render_all(self, framings: Sequence[Framing]) -> dict[Framing, Encoded]:
-        """Return the animated WebP of each framing; one frame that is left gives a still picture.
+        """Return the animated WebP of each framing; a single remaining frame gives a still picture.
 
-        Raises `UnreadableImage` or `TooManyPixels`, whatever the decoder throws.
+        Raises `UnreadableImage` or `TooManyPixels` for any error of the decoder.
         """
         size = swapped(self.image.size, self.orientation)
         looks = {framing: _look(*framing, size) for framing in framings}
@@ -72,7 +71,7 @@ class Animation:
         return {framing: encoded[look] for framing, look in looks.items()}
 
     def _finished(self) -> Iterator[Timed]:
-        """Yield the frames upright and in sRGB, RGB where they are opaque and RGBa elsewhere."""
+        """Yield the frames upright and in sRGB, as RGB if they are opaque and RGBa otherwise."""
         with decoder_errors("The file"):
             for frame, milliseconds in _different(self.film.start()):
                 picture = in_srgb(_premultiplied(frame), self.image, self.data)
@@ -80,14 +79,14 @@ class Animation:
 
 
 def is_animated(image: Image.Image) -> bool:
-    """Tell whether several frames follow each other in time; an MPO's or HEIC's are no animation."""
+    """Return whether the frames follow each other in time; those of an MPO or HEIC do not."""
     return image.format in {"GIF", "PNG", "WEBP", "AVIF"} and bool(getattr(image, "is_animated", False))
 
 
 def read_animation(data: bytes, *, image: Image.Image, orientation: int, limits: Limits) -> Animation | None:
-    """Return the animation in `data`, or None where nothing moves.
+    """Return the animation in `data`, or None for a still picture.
 
-    `image` is the original, opened. No pixel is decoded here.
+    `image` is the opened original. This function decodes no pixel.
     """
     if not is_animated(image):
         return None
@@ -101,9 +100,9 @@ def read_animation(data: bytes, *, image: Image.Image, orientation: int, limits:
 
 
 def first_frame(data: bytes, *, image: Image.Image) -> Image.Image:
-    """Return what is to be decoded for a still: `image`, or the first frame of a GIF on its canvas.
+    """Return the picture to decode for a still: `image`, or the first frame of a GIF on its canvas.
 
-    Pillow fills what that frame leaves free with a colour; browsers leave it clear.
+    Pillow fills the canvas around that frame with a colour; browsers leave it transparent.
     """
     patch = first_patch(data) if image.format == "GIF" else None
     if patch is None or (patch.place, patch.size) == ((0, 0), image.size):
@@ -113,7 +112,7 @@ def first_frame(data: bytes, *, image: Image.Image) -> Image.Image:
 
 
 def _different(frames: Iterator[Timed]) -> Iterator[Timed]:
-    """Yield the frames that differ from the one before, each as long as it and its equals are shown."""
+    """Yield the frames that differ from the one before, each with the total duration of its equal frames."""
     held, length = next(frames)
     length = _shown(length)
     for frame, milliseconds in frames:
@@ -132,7 +131,7 @@ def _shown(milliseconds: float) -> float:
 
 
 def _premultiplied(frame: Image.Image) -> Image.Image:
-    """Return RGB where every pixel is opaque, or else RGBA with premultiplied alpha."""
+    """Return RGB if every pixel is opaque, otherwise RGBa with premultiplied alpha."""
     if frame.mode == "RGB":
         return frame
     lowest, _ = frame.getchannel("A").getextrema()
@@ -140,7 +139,7 @@ def _premultiplied(frame: Image.Image) -> Image.Image:
 
 
 def _look(preset: Preset, focus: Point, size: Size) -> Look:
-    """Return what the preset does to frames of that size: small ones look alike in many presets."""
+    """Return the preset's effect on frames of that size: many presets treat small frames alike."""
     box = preset.crop(size, focus)
     return Look(preset.output_size(size), box, quality_of(preset, "webp"), webp_effort(preset))
 

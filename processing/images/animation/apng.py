@@ -1,8 +1,8 @@
 """APNG: its frames, one by one.
 
-Pillow decodes each frame; what becomes of it on the canvas is decided here. Pillow's own way blends
-the first frame with a default image that is no part of the animation, and clears to a colour where
-the picture has no alpha. The chunks are those of the PNG specification, third edition, 11.3.6.
+Pillow decodes each frame, and this module composes them on the canvas. Pillow's own composition blends the
+first frame with a default image that does not belong to the animation. It also clears to a colour if the
+picture has no alpha. The chunks are those of the PNG specification, third edition, 11.3.6.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ from processing.presets import Size
 
 _OVER = 1
 _DISPOSALS: dict[int, Disposal] = {1: "clear", 2: "restore"}
-# What is needed to decode a frame, beside the header and the pixels.
+# Chunks needed to decode a frame, beside the header and the pixels.
 _SHARED = {b"PLTE", b"tRNS"}
 
 
 def read_apng(data: bytes, *, canvas: Size, limits: Limits) -> Film:
     """Return the frames of an APNG that fit the budget.
 
-    A default image that is no part of the animation, because no control chunk comes before it, is
-    none of them. It is what the author shows where nothing moves, and so do our stills.
+    A default image without a preceding control chunk does not belong to the animation and is left out.
+    Authors provide it for viewers that show no animation, and our stills show it.
     """
     apng = _Apng(data)
     patches, left_out = patches_within(limits, apng.parts(), apng.patch, canvas=canvas)
@@ -57,11 +57,11 @@ class _Apng:
                 self._shared += _chunk(name, bytes(content))
 
     def parts(self) -> Iterator[_Part]:
-        """Yield the frames, no more of them than the file says it has."""
+        """Yield the frames, at most as many as the file declares."""
         return islice(self._parts(), self._frames)
 
     def patch(self, part: _Part) -> Patch:
-        """Return what a frame changes."""
+        """Return the change that a frame makes."""
         width, height, left, top, delay, divisor, disposal, blend = unpack_from(">IIIIHHBB", part.control, 4)
         header = _chunk(b"IHDR", pack(">II", width, height) + self._header[8:])
         return Patch(

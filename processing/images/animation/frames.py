@@ -1,4 +1,4 @@
-"""Frames: what an animation is made of, and how each is drawn on the one before."""
+"""Frames: the parts of an animation, and how each is drawn on the one before."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from processing.images.geometry.reduction import with_alpha
 from processing.images.reading.limits import Limits, check_size
 from processing.presets import Size
 
-# A picture of the whole canvas, RGB or RGBA, and for how many milliseconds it is to be shown.
+# A picture of the whole canvas, RGB or RGBA, and its duration in milliseconds.
 Timed = tuple[Image.Image, float]
-# What becomes of a patch's place before the next one is drawn.
+# What happens to a patch's area before the next one is drawn.
 Disposal = Literal["keep", "clear", "restore"]
 Part = TypeVar("Part")
 
-# A frame counts as this many pixels at the least: it costs time however small it is, and a
-# thumbnail that fills its square may be this much larger than the frame.
+# A frame counts as at least this many pixels. Each frame costs time however small it is, and a thumbnail that
+# fills its square may be this much larger than the frame.
 _LEAST_PIXELS = 256 * 256
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """The frames of an animation as it is stored; `left_out` more are beyond the budget.
+    """The stored frames of an animation; `left_out` more are beyond the budget.
 
-    `start` yields them from the first one on, whenever it is called; `plays` is how often they are
-    played, 0 for ever.
+    `start` yields them from the first one each time it is called. `plays` is the number of times that they
+    are played, 0 for ever.
     """
 
     plays: int
@@ -38,10 +38,10 @@ class Film:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What a frame of a GIF or APNG changes: a picture of `size` at `place`, for `milliseconds`.
+    """The change that a frame of a GIF or APNG makes: a picture of `size` at `place`, for `milliseconds`.
 
-    `file` returns the picture as a file of its own. `over` says that it is laid over what is there;
-    otherwise it takes its place.
+    `file` returns the picture as a separate file. `over` means that it is blended over the canvas; otherwise
+    it replaces its area.
     """
 
     place: tuple[int, int]
@@ -53,7 +53,7 @@ class Patch:
 
     @property
     def extent(self) -> Size:
-        """Return how large a canvas would have to be to show all of it."""
+        """Return the smallest canvas that would show all of it."""
         return self.place[0] + self.size[0], self.place[1] + self.size[1]
 
 
@@ -65,11 +65,11 @@ def frames_within(limits: Limits, *, canvas: Size) -> int:
 def patches_within(
     limits: Limits, parts: Iterator[Part], patch_of: Callable[[Part], Patch], *, canvas: Size
 ) -> tuple[list[Patch], int]:
-    """Return the patches that fit the budget, and how many do not; the first one always does.
+    """Return the patches that fit the budget, and the number of the others; the first one always fits.
 
-    What comes after the last one that fits is only counted: there can be millions.
-    Raises `TooManyPixels` where a patch reaches farther than a picture may: no honest one does, and
-    other programs would make the canvas as large.
+    Patches after the last one that fits are only counted, because there can be millions. Raises
+    `TooManyPixels` if a patch extends beyond the limit of a picture. Honest files have no such patch, and
+    other programs would make the canvas that large.
     """
     kept: list[Patch] = []
     pixels = 0
@@ -84,9 +84,9 @@ def patches_within(
 
 
 def composed(patches: Iterable[Patch], *, canvas: Size) -> Iterator[Timed]:
-    """Yield the canvas, RGBA, as it is after each patch; it begins clear.
+    """Yield the canvas, RGBA, after each patch; it begins transparent.
 
-    A patch is cut at the edges of the canvas, as browsers do.
+    A patch is cut at the edges of the canvas, as in browsers.
     """
     picture = Image.new("RGBA", canvas)
     for patch in patches:
@@ -115,7 +115,7 @@ def _draw(patch: Patch, picture: Image.Image, box: tuple[int, int, int, int]) ->
         return
     with Image.open(BytesIO(patch.file()), formats=("GIF", "PNG")) as image:
         image.load()
-        # Cut first: most of a hostile frame may lie outside.
+        # Cut first, because most of a hostile frame may lie outside.
         part = with_alpha(image if image.size == (width, height) else image.crop((0, 0, width, height)))
     if patch.over:
         picture.alpha_composite(part, box[:2])

@@ -1,8 +1,8 @@
 """GIF: its frames, one by one.
 
-Pillow decodes each frame; what becomes of it on the canvas is decided here. Pillow's own way lets
-the canvas grow, keeps a disposal for frames that name none, and disposes to a colour where
-browsers clear. The blocks are those of CompuServe's GIF89a specification, sections 18 to 26.
+Pillow decodes each frame, and this module composes them on the canvas. Pillow's own composition lets the
+canvas grow, keeps the previous disposal for frames that set none, and fills areas with a colour that browsers
+clear. The blocks are those of CompuServe's GIF89a specification, sections 18 to 26.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ _EXTENSION, _IMAGE = 0x21, 0x2C
 _CONTROL, _APPLICATION = 0xF9, 0xFF
 _HEADER_BYTES, _DESCRIPTOR_BYTES = 13, 10
 _TRANSPARENT, _INTERLACED = 0x01, 0x40
-# What a control block says where there is none: keep the frame, show it for no time.
+# The defaults for a frame without a control block: keep it, with no duration.
 _NOTHING_SAID = 0, 0, 0
-# Method 4 is what some old encoders wrote for 3, and browsers take it as such.
+# Some old encoders wrote method 4 for 3, and browsers accept it as such.
 _DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}
 
 
 class _Part(NamedTuple):
-    """Where a frame stands in the file: its descriptor, its pixels, and its control block if any."""
+    """A frame's positions in the file: its descriptor, its pixels, and its control block if any."""
 
     descriptor: int
     pixels: slice
@@ -46,7 +46,7 @@ def first_patch(data: bytes) -> Patch | None:
 
 
 class _Gif:
-    """A GIF's blocks; `plays` is known once all parts have been gone through."""
+    """A GIF's blocks; `plays` is known after all parts have been read."""
 
     def __init__(self, data: bytes) -> None:
         self.plays = 1
@@ -55,10 +55,10 @@ class _Gif:
         self._colors = data[_HEADER_BYTES : self._blocks]
 
     def parts(self) -> Iterator[_Part]:
-        """Yield where the frames are.
+        """Yield the positions of the frames.
 
-        Whatever is no block ends the file, as in browsers; a file cut short raises IndexError, or
-        ends with a frame that cannot be decoded.
+        An unknown block ends the file, as in browsers. A truncated file raises IndexError, or ends with a
+        frame that cannot be decoded.
         """
         data, position, control = self._data, self._blocks, None
         while position < len(data) and data[position] in (_EXTENSION, _IMAGE):
@@ -76,7 +76,7 @@ class _Gif:
             position = end
 
     def patch(self, part: _Part) -> Patch:
-        """Return what a frame changes."""
+        """Return the change that a frame makes."""
         data = self._data
         left, top, width, height, flags = unpack_from("<HHHHB", data, part.descriptor + 1)
         control = _NOTHING_SAID if part.control is None else unpack_from("<BHB", data, part.control)
@@ -93,7 +93,7 @@ class _Gif:
         return Patch((left, top), (width, height), hundredths * 10, True, disposal, file)
 
     def _note_application(self, position: int) -> None:
-        """Take how often it is played from the NETSCAPE2.0 or ANIMEXTS1.0 extension."""
+        """Read the number of repeats from the NETSCAPE2.0 or ANIMEXTS1.0 extension."""
         data = self._data
         if data[position + 1 : position + 12] in {b"NETSCAPE2.0", b"ANIMEXTS1.0"}:
             block = data[position + 12 : position + 16]
@@ -113,12 +113,12 @@ def _standalone(
 
 
 def _colors_bytes(flags: int) -> int:
-    """Return how many bytes of colours follow what has these flags."""
+    """Return the size in bytes of the colour table that these flags declare."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _end_of_blocks(data: bytes, position: int) -> int:
-    """Return where the sub-blocks that begin at `position` end."""
+    """Return the end of the sub-blocks that begin at `position`."""
     length = len(data)
     while position < length and (size := data[position]):
         position += size + 1

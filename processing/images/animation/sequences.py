@@ -1,4 +1,4 @@
-"""Sequences: animated WebP and AVIF, whose frames Pillow's decoders give whole."""
+"""Sequences: animated WebP and AVIF, whose frames Pillow decodes as whole pictures."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +17,7 @@ _WITHOUT_END = {0: 0xFFFF_FFFF, 1: 0xFFFF_FFFF_FFFF_FFFF}
 
 
 def read_sequence(data: bytes, *, image: Image.Image, limits: Limits) -> Film:
-    """Return the frames of an animated WebP or AVIF that fit the budget; `image` is it, opened."""
+    """Return the frames of an animated WebP or AVIF that fit the budget; `image` is the opened file."""
     total = int(getattr(image, "n_frames", 1))
     count = min(total, frames_within(limits, canvas=image.size))
     plays = _avif_plays(data) if image.format == "AVIF" else int(image.info["loop"])
@@ -36,7 +36,7 @@ def _frames(data: bytes, format: str, count: int) -> Iterator[Timed]:
 
 
 def _without_drift(image: Image.Image, shown: float) -> float:
-    """Return how long a frame lasts; Pillow rounds milliseconds, which would add up to less or more."""
+    """Return a frame's duration; the milliseconds that Pillow rounds would drift when added up."""
     rounded: int = image.info["duration"]
     until_end = image.info["timestamp"] + rounded - shown
     return float(min(max(until_end, rounded - 0.5), rounded + 0.5))
@@ -45,9 +45,9 @@ def _without_drift(image: Image.Image, shown: float) -> float:
 def _avif_plays(data: bytes) -> int:
     """Return how often an AVIF sequence is played, 0 for ever.
 
-    The edit list of the track says whether its one edit is repeated, and the track's duration how
-    long (ISO/IEC 14496-12, 8.6.6; ISO/IEC 23008-12, 7.2.2). Without one it is played for ever, as
-    Chromium does.
+    The track's edit list states whether its one edit is repeated, and the track's duration for how long
+    (ISO/IEC 14496-12, 8.6.6; ISO/IEC 23008-12, 7.2.2). Without an edit list it is played for ever, as in
+    Chromium.
     """
     found = dict(reversed(list(_track_boxes(memoryview(data)))))
     if b"elst" not in found or b"tkhd" not in found:
@@ -63,7 +63,7 @@ def _avif_plays(data: bytes) -> int:
 
 
 def _track_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the boxes of a file that have to do with its tracks, those inside others too."""
+    """Yield the boxes of a file that concern its tracks, including nested ones."""
     for name, inside in boxes(content):
         yield name, inside
         if name in _CONTAINERS:

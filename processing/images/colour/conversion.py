@@ -1,4 +1,4 @@
-"""Colour: whatever the original's numbers mean, a rendition's are sRGB."""
+"""Colour: convert an original's colours to sRGB for its renditions."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -24,10 +24,10 @@ Coding = bytes | CodePoints
 
 
 def in_srgb(picture: Image.Image, image: Image.Image, data: bytes) -> Image.Image:
-    """Return the picture in sRGB, as RGB or RGBa, by what the original says of its colours.
+    """Return the picture in sRGB, as RGB or RGBa, converted from the colours that the original declares.
 
-    `image` is the original, and `data` its file: Pillow does not read all that is said there.
-    What is broken, impossible or of another colour space is left aside.
+    `image` is the original and `data` its file, because Pillow does not read every declaration. A declaration
+    that is broken, impossible or of another colour space is ignored.
     """
     for coding in _codings(image, data):
         converted = _converted(picture, coding)
@@ -37,16 +37,16 @@ def in_srgb(picture: Image.Image, image: Image.Image, data: bytes) -> Image.Imag
 
 
 def _codings(image: Image.Image, data: bytes) -> Iterator[Coding]:
-    """Yield how the file says that its colours are coded, what counts most first.
+    """Yield the colour codings that the file declares, by precedence.
 
-    In a PNG these are cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third edition, 4.3). In AVIF
-    and HEIC a profile counts more than the code points (AOMediaCodec/av1-avif, issue 84), and
-    where neither is told the colours are sRGB's (MIAF, ISO/IEC 23000-22, 7.3.6.4).
+    In a PNG these are cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third edition, 4.3). In AVIF and HEIC a
+    profile takes precedence over the code points (AOMediaCodec/av1-avif, issue 84). Without either the
+    colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4).
     """
     points = code_points(data) if image.format in {"PNG", "AVIF", "HEIF"} else None
     if points and image.format == "PNG":
         yield points
-    # A PNG's text can bear the name of what Pillow keeps, here and below.
+    # A PNG's text can have the name of one of Pillow's `info` keys, here and below.
     if isinstance(profile := image.info.get("icc_profile"), bytes):
         yield profile
     if points and image.format != "PNG":
@@ -56,7 +56,7 @@ def _codings(image: Image.Image, data: bytes) -> Iterator[Coding]:
 
 
 def _converted(picture: Image.Image, coding: Coding) -> Image.Image | None:
-    """Return the picture in sRGB, or None where its pixels cannot be coded so; alpha stays as it is."""
+    """Return the picture in sRGB, or None if the coding does not fit its pixels; alpha is unchanged."""
     if picture.mode == "RGBa":
         straight = picture.convert("RGBA")
         converted = _converted(straight.convert("RGB"), coding)
@@ -84,7 +84,7 @@ def _by_profile(picture: Image.Image, profile: bytes) -> Image.Image | None:
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """Return the way to sRGB, kept because the pictures of one camera share a profile."""
+    """Return the transform to sRGB. It is cached because pictures of one camera share a profile."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         mode = _MODES[source.profile.xcolor_space.strip()]
@@ -94,7 +94,7 @@ def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
 
 
 def _matching(picture: Image.Image, mode: str) -> Image.Image | None:
-    """Return the picture in the mode of the profile, or None where the profile cannot be its own."""
+    """Return the picture in the profile's mode, or None if the profile cannot belong to it."""
     if picture.mode == mode:
         return picture
     if (picture.mode, mode) == ("L", "RGB"):
@@ -109,9 +109,9 @@ def _is_grey(picture: Image.Image) -> bool:
 
 
 def _profile_of_gamma(image: Image.Image) -> bytes | None:
-    """Return the profile of a PNG's gAMA and cHRM, as Chromium understands them.
+    """Return the profile of a PNG's gAMA and cHRM, as Chromium interprets them.
 
-    Without gAMA nothing is done, nor where it is what sRGB's curve is close to and stands alone.
+    Return None without gAMA, with sRGB, and for a gAMA without cHRM that is close to sRGB's curve.
     """
     gamma, points = image.info.get("gamma"), image.info.get("chromaticity")
     if isinstance(image.info.get("srgb"), int) or not isinstance(gamma, float) or gamma <= 0:
@@ -126,9 +126,9 @@ def _profile_of_gamma(image: Image.Image) -> bytes | None:
 
 
 def _as_displayed(points: CodePoints) -> CodePoints:
-    """Return the code points with sRGB's for what is not specified, and with its curve for video's.
+    """Return the code points with sRGB's in place of unspecified ones, and sRGB's curve in place of video's.
 
-    Encoders of AVIF and HEIC name video's curve out of habit; Chromium shows it as sRGB's, too.
+    Encoders of AVIF and HEIC declare video's curve by habit; Chromium shows it as sRGB's, too.
     """
     primaries = 1 if points.primaries == _UNSPECIFIED else points.primaries
     return CodePoints(primaries, 13 if points.transfer in _VIDEO | {_UNSPECIFIED} else points.transfer)

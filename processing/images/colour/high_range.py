@@ -1,4 +1,4 @@
-"""High dynamic range: PQ and HLG, brighter than a page can show, brought within its range."""
+"""High dynamic range: tone-map PQ and HLG, which are brighter than a page can show."""
 
 import math
 from functools import lru_cache
@@ -12,25 +12,25 @@ from processing.images.geometry.reduction import strips
 # Numbers of transfer functions in ITU-T H.273, table 3.
 PQ, HLG = 16, 18
 
-# What a page's white is: the light of a white sheet in the scene (ITU-R BT.2408, table 1), in cd/m².
+# A page's white: the light of a white sheet in the scene (ITU-R BT.2408, table 1), in cd/m².
 REFERENCE_WHITE = 203.0
-# The brightest light that is told apart: HLG's nominal peak, and what most PQ is mastered for.
+# The brightest light that is distinguished: HLG's nominal peak, and what most PQ is mastered for.
 PEAK = 1000.0
-# The exponent by which HLG's scene becomes a display's light at that peak (ITU-R BT.2100, table 5).
+# The exponent that turns HLG's scene into a display's light at that peak (ITU-R BT.2100, table 5).
 _SYSTEM_GAMMA = 1.2
 
 _DEPTH = 65535
 
 
 def shown(picture: Image.Image, primaries: Primaries, transfer: int) -> Image.Image:
-    """Return an RGB picture in PQ or HLG with lights that a page can show, by sRGB's curve.
+    """Return an RGB picture in PQ or HLG, tone-mapped to the range of a page, with sRGB's curve.
 
-    Lights are compressed by the method of ITU-R BT.2408, annex 5 (once BT.2390), applied to the
-    largest of the three colours, so that hues stay: up to 88 cd/m² nothing changes, the reference
-    white becomes a light grey, and the peak becomes white. The primaries stay what they are.
+    The method of ITU-R BT.2408, annex 5 (once BT.2390), is applied to the largest of the three colours, which
+    preserves hues. Up to 88 cd/m² nothing changes. The reference white becomes a light grey, and the peak
+    becomes white. The primaries do not change.
     """
     canvas = Image.new("RGB", picture.size)
-    # In strips, for each pixel takes some forty bytes while it is worked on.
+    # In strips, because each pixel takes some forty bytes during the conversion.
     for top, strip in strips(picture):
         canvas.paste(_pq_shown(strip) if transfer == PQ else _hlg_shown(strip, primaries), (0, top))
     return canvas
@@ -43,7 +43,7 @@ def _brightest(picture: Image.Image) -> Image.Image:
 
 
 def _dimmed(picture: Image.Image, lights: list[float], gain: Image.Image) -> Image.Image:
-    """Return the picture whose numbers are those `lights`, where 1 is white, times the gain."""
+    """Return the picture, whose numbers stand for these `lights` (1 is white), multiplied by the gain."""
     channels = [channel.point(lights, "F") for channel in picture.split()]
     scaled = [ImageMath.lambda_eval(_scaled, light=light, gain=gain) for light in channels]
     return Image.merge("RGB", [light.point(_srgb_numbers(), "L") for light in scaled])
@@ -63,12 +63,12 @@ def _srgb_numbers() -> list[int]:
 
 
 def _gain(light: float) -> float:
-    """Return how much of a light is shown, of white, where the brightest colour has that light."""
+    """Return the factor that dims a pixel whose brightest colour has that light."""
     return compressed(light) / light if light else 0.0
 
 
 def compressed(light: float) -> float:
-    """Return how bright a light is shown, in cd/m², by ITU-R BT.2408, annex 5, with black as black."""
+    """Return a light's compressed brightness in cd/m², by ITU-R BT.2408, annex 5; black stays black."""
     peak = to_pq(PEAK)
     highest = to_pq(REFERENCE_WHITE) / peak
     knee = 1.5 * highest - 0.5
@@ -103,7 +103,7 @@ def to_pq(light: float) -> float:
 
 @lru_cache(maxsize=1)
 def _pq_tables() -> tuple[list[float], list[float]]:
-    """Return the lights of PQ's numbers, where 1 is white, and the gains where they are the brightest."""
+    """Return the light of each PQ number (1 is white), and the gain of a pixel with that brightest colour."""
     lights = [from_pq(number / 255) for number in range(256)]
     return [light / REFERENCE_WHITE for light in lights], [_gain(light) for light in lights]
 
@@ -128,7 +128,7 @@ def _hlg_shown(picture: Image.Image, primaries: Primaries) -> Image.Image:
 
 
 def _display_power(picture: Image.Image, scene: list[float], primaries: Primaries) -> Image.Image:
-    """Return by how much a display's light is more than the scene's, which depends on its luminance."""
+    """Return the factor from the scene's light to a display's, which depends on the scene's luminance."""
     weighted = [
         channel.point([share * light for light in scene], "F")
         for channel, share in zip(picture.split(), luminances(primaries), strict=True)

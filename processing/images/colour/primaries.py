@@ -1,4 +1,4 @@
-"""Primaries: what red, green, blue and white are, and the way from one set of them to another."""
+"""Primaries: the chromaticities of red, green, blue and white, and conversions between sets of them."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ _D65: Chromaticity = (0.3127, 0.3290)
 _C: Chromaticity = (0.310, 0.316)
 # The white of a profile's connection space (ICC.1:2022, 7.2.16).
 _D50: Vector = (0.9642, 1.0, 0.8249)
-# The responses of the eye between which Bradford's method adapts (ICC.1:2022, annex E).
+# The cone responses of Bradford's chromatic adaptation (ICC.1:2022, annex E).
 _BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 
 
@@ -43,17 +43,17 @@ PRIMARIES = {
 
 
 def to_xyz(primaries: Primaries) -> Matrix:
-    """Return the matrix from linear RGB to CIE XYZ as it looks under D50.
+    """Return the matrix from linear RGB to CIE XYZ, adapted to D50.
 
-    Raises `ZeroDivisionError` where the primaries span no colours.
+    Raises `ZeroDivisionError` if the primaries span no colours.
     """
     return product(_to_d50(_xyz(primaries.white)), _to_unadapted_xyz(primaries))
 
 
 def luminances(primaries: Primaries) -> Vector:
-    """Return the shares that red, green and blue have in the luminance of white.
+    """Return the shares of red, green and blue in the luminance of white.
 
-    Raises `ZeroDivisionError` where the primaries span no colours.
+    Raises `ZeroDivisionError` if the primaries span no colours.
     """
     return _to_unadapted_xyz(primaries)[1]
 
@@ -77,28 +77,28 @@ def _to_d50(white: Vector) -> Matrix:
 
 
 def times(matrix: Matrix, vector: Vector) -> Vector:
-    """Return the vector, multiplied by the matrix."""
+    """Return the vector multiplied by the matrix."""
     (a, b, c), (d, e, f), (g, h, i) = matrix
     x, y, z = vector
     return a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z
 
 
 def product(first: Matrix, second: Matrix) -> Matrix:
-    """Return the matrix that does what `second` does, and then what `first` does."""
+    """Return the matrix that applies `second`, and then `first`."""
     one, two, three = transposed(second)
     return transposed((times(first, one), times(first, two), times(first, three)))
 
 
 def transposed(matrix: Matrix) -> Matrix:
-    """Return the matrix, its rows as columns."""
+    """Return the transposed matrix."""
     (a, b, c), (d, e, f), (g, h, i) = matrix
     return (a, d, g), (b, e, h), (c, f, i)
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """Return the matrix that undoes this one.
+    """Return the inverse matrix.
 
-    Raises `ZeroDivisionError` where none does.
+    Raises `ZeroDivisionError` if there is none.
     """
     one, two, three = matrix
     cofactors = _cross(two, three), _cross(three, one), _cross(one, two)

@@ -1,16 +1,16 @@
-"""Profiles: ICC profiles for colours that a file tells in other words, so that one engine converts all."""
+"""Profiles: build ICC profiles for colours that a file declares otherwise; one engine converts all."""
 
 from functools import lru_cache
 from struct import error, pack
 
 from processing.images.colour.primaries import Primaries, to_xyz, transposed
 
-# A curve from a colour's number to light, both 0 to 1, by ICC.1:2022, 10.18. One value is an
-# exponent; five are g, a, b, c and d of: (a·x + b)^g from d on, and c·x below it.
+# A curve from a colour's number to light, both 0 to 1, by ICC.1:2022, 10.18. One value is an exponent. Five
+# are g, a, b, c and d of: (a·x + b)^g from d on, and c·x below it.
 Curve = tuple[float, ...]
 
 SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-# How a display shows video (ITU-R BT.1886); the standards of video tell only what a camera does.
+# How a display shows video (ITU-R BT.1886); video standards specify only the camera's curve.
 _VIDEO_CURVE: Curve = (2.4,)
 _SMPTE240_CURVE: Curve = (1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4, 0.0913)
 
@@ -30,14 +30,14 @@ CURVES: dict[int, Curve] = {
     17: (2.6, (52.37 / 48) ** (1 / 2.6), 0.0, 0.0, 0.0),
 }
 
-# The kinds of curve by how many values they have.
+# The types of curve by their number of values.
 _KIND = {1: 0, 5: 3}
 _HEADER = 128
 
 
 @lru_cache(maxsize=32)
 def profile_of(primaries: Primaries, curve: Curve) -> bytes | None:
-    """Return the ICC profile, version 4, of those colours; None where they are impossible."""
+    """Return the ICC profile, version 4, of those colours, or None if they are impossible."""
     try:
         columns = transposed(to_xyz(primaries))
         tags = {b"wtpt": _xyz((0.9642, 1.0, 0.8249))}
@@ -57,12 +57,12 @@ def _parametric(curve: Curve) -> bytes:
 
 
 def _fixed(values: tuple[float, ...]) -> bytes:
-    """Return the numbers as ICC writes them: 16 bits before the point and 16 behind it."""
+    """Return the numbers in ICC's format: 16 bits before the point and 16 after it."""
     return pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
 
 def _assembled(tags: dict[bytes, bytes]) -> bytes:
-    """Return a display's RGB profile of those tags (ICC.1:2022, 7.2 and 7.3)."""
+    """Return a display's RGB profile with those tags (ICC.1:2022, 7.2 and 7.3)."""
     start = _HEADER + 4 + 12 * len(tags)
     table, contents = pack(">I", len(tags)), b""
     for name, content in tags.items():

@@ -1,4 +1,4 @@
-"""Encoders at work in several threads, where cores are idle."""
+"""Encoders in several threads, which use idle cores."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -12,8 +12,8 @@ from processing.images.encoding.encoding import Encoded
 class Encoders:
     """Jobs shared between this thread and others; results come in the order of the jobs.
 
-    No more than one job waits at a time: what it is to encode takes memory, and this thread is
-    there to do the next one itself. Use it in a `with` statement.
+    At most one job waits at a time, because its pixels take memory. If one is waiting, this thread does the
+    next job itself. Use this class in a `with` statement.
     """
 
     def __init__(self, *, threads: int) -> None:
@@ -34,13 +34,13 @@ class Encoders:
             self._pool.shutdown(cancel_futures=True)
 
     def add(self, key: Hashable, job: Callable[[], Encoded], *, here: bool) -> None:
-        """Have a job done, in this thread if `here`; one of the same key is not done again."""
+        """Run a job, in this thread if `here`; a job with a known key is not run again."""
         if key not in self._known:
             self._known[key] = _done(job()) if here else self._started(job)
         self._results.append(self._known[key])
 
     def finished(self) -> Iterator[Encoded]:
-        """Yield the next results as far as they are there."""
+        """Yield the next results as far as they are ready."""
         while self._results and self._results[0].done():
             yield self._results.popleft().result()
 

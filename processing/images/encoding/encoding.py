@@ -17,7 +17,7 @@ _BACKGROUND = "#ffffff"
 class Encoded:
     """A rendition's bytes, with its size in pixels and its number of frames.
 
-    `frames_left_out` are those of the original that were beyond the budget.
+    `frames_left_out` counts the original's frames beyond the budget.
     """
 
     data: bytes
@@ -28,9 +28,9 @@ class Encoded:
 
 
 def ready(picture: Image.Image) -> Image.Image:
-    """Return an RGB or RGBa (alpha premultiplied) picture as encoders take it: RGB or RGBA, and clean.
+    """Return an RGB or RGBa (alpha premultiplied) picture for encoders: RGB or RGBA, with an empty `info`.
 
-    Pillow would write what it finds in `info`.
+    Pillow would write the contents of `info`.
     """
     clean = picture.convert("RGBA") if picture.mode == "RGBa" else picture
     clean.info = {}
@@ -38,9 +38,9 @@ def ready(picture: Image.Image) -> Image.Image:
 
 
 def encode(picture: Image.Image, recipe: Recipe) -> Encoded:
-    """Return the rendition of pixels that are `ready`: no profile, comment or metadata is left.
+    """Return the rendition of pixels that are `ready`, without profile, comment or metadata.
 
-    Pillow keeps the encoder's options on the picture: no two threads can encode the same one.
+    Two threads must not encode the same picture, because Pillow stores the encoder's options on it.
     """
     output = BytesIO()
     _ENCODERS[recipe.format](picture, output, recipe.preset)
@@ -48,7 +48,7 @@ def encode(picture: Image.Image, recipe: Recipe) -> Encoded:
 
 
 def quality_of(preset: Preset, format: Format) -> int:
-    """Return the preset's quality, or the format's own."""
+    """Return the preset's quality, or the format's default."""
     return preset.quality if preset.quality is not None else _QUALITY[format]
 
 
@@ -72,7 +72,7 @@ def _encode_png(picture: Image.Image, output: BinaryIO, preset: Preset) -> None:
 
 def _encode_avif(picture: Image.Image, output: BinaryIO, preset: Preset) -> None:
     speed = 8 if preset.effort is None else 10 - preset.effort
-    # With more threads than one libavif divides a picture otherwise, and gives other bytes.
+    # With several threads libavif divides the picture differently, which changes the bytes.
     picture.save(output, "AVIF", quality=quality_of(preset, "avif"), speed=speed, max_threads=1)
 
 

@@ -1,4 +1,4 @@
-"""Placeholders: what is shown until the thumbnail is there."""
+"""Placeholders: shown until the thumbnail is ready."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,7 +29,7 @@ def placeholder_of(picture: Image.Image) -> Placeholder:
 
 
 def plain_picture(*, size: Size, color: str) -> bytes:
-    """Return a small PNG of one colour, `size` pixels large, to stand where a rendition will be."""
+    """Return a PNG of one colour in `size`, to fill the place of a future rendition."""
     image = Image.new("P", size)
     image.putpalette(bytes.fromhex(color.removeprefix("#")))
     output = BytesIO()
@@ -38,7 +38,7 @@ def plain_picture(*, size: Size, color: str) -> bytes:
 
 
 def drawn_picture(*, size: Size, rgba: bytes) -> bytes:
-    """Return pixels, four bytes each, as a PNG."""
+    """Return a PNG of `rgba`, four bytes a pixel."""
     output = BytesIO()
     Image.frombytes("RGBA", size, rgba).save(output, "PNG")
     return output.getvalue()

@@ -1,7 +1,7 @@
 """ThumbHash: a picture's shape, colours and transparency in about 25 bytes.
 
-The format is Evan Wallace's (https://evanw.github.io/thumbhash/): a few coefficients of the
-discrete cosine transform of luminance, two colour differences and alpha, four bits each.
+The format is Evan Wallace's (https://evanw.github.io/thumbhash/). It stores a few coefficients of the
+discrete cosine transform of luminance, two colour differences and alpha, in four bits each.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from math import cos, floor, pi
 from operator import mul
 from typing import NamedTuple
 
-# Pixels of the longer side of what is drawn, and how much colour is added to make up for coarse steps:
-# both as the reference has them.
+# Pixels of the longer side of a drawing, and the saturation that compensates for coarse steps, both as in the
+# reference implementation.
 _SIDE = 32
 _SATURATION = 1.25
 
@@ -22,7 +22,7 @@ class _Channel(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What a ThumbHash shows, four bytes a pixel."""
+    """The picture that a ThumbHash shows, four bytes a pixel."""
 
     width: int
     height: int
@@ -32,7 +32,7 @@ class Drawing(NamedTuple):
 def encode(*, width: int, height: int, rgba: bytes) -> bytes:
     """Return the ThumbHash of `rgba`, four bytes a pixel, at most 100 pixels a side.
 
-    It takes time proportional to the number of pixels: give it 32 a side.
+    The time is proportional to the number of pixels: pass 32 a side.
     """
     pixels = width * height
     alphas = [value / 255 for value in rgba[3::4]]
@@ -74,7 +74,7 @@ def encode(*, width: int, height: int, rgba: bytes) -> bytes:
 
 
 def decode(digest: bytes) -> Drawing:
-    """Return what a ThumbHash shows, 32 pixels along the longer side."""
+    """Return the picture that a ThumbHash shows, 32 pixels along the longer side."""
     first, second = int.from_bytes(digest[:3], "little"), int.from_bytes(digest[3:5], "little")
     transparent, landscape = bool(first >> 23), bool(second >> 15)
     longer, shorter = (5 if transparent else 7), second & 7
@@ -94,7 +94,7 @@ def decode(digest: bytes) -> Drawing:
 
 
 def _over_average(values: list[float], alphas: list[float], opacity: float) -> list[float]:
-    """Return a colour's values as they look over the picture's own average colour."""
+    """Return a colour's values, composited on the picture's average colour."""
     average = sum(v * a for v, a in zip(values, alphas, strict=True)) / opacity if opacity else 0.0
     return [average * (1 - a) + v * a for v, a in zip(values, alphas, strict=True)]
 
@@ -127,7 +127,7 @@ def _pack(waves: list[float]) -> bytes:
 def _unpack(
     nibbles: Iterator[int], average: float, scale: float, across: int, down: int
 ) -> list[list[float]]:
-    """Return a channel's coefficients, a list for each wave downwards."""
+    """Return a channel's coefficients, a list for each vertical wave."""
     counts = (len(range(0, across * (down - y), down)) for y in range(down))
     return [
         [(next(nibbles) / 7.5 - 1) * scale if x or y else average / 2 for x in range(count)]
@@ -136,12 +136,12 @@ def _unpack(
 
 
 def _draw(waves: list[list[float]], width: int, height: int) -> list[float]:
-    """Return a channel's values, row by row: each wave counts twice, and the average is there as half."""
+    """Return a channel's values, row by row: each wave counts twice, and the average is stored halved."""
     across = max(map(len, waves))
     cosines = [[cos(pi / width * (x + 0.5) * wave) for wave in range(across)] for x in range(width)]
     values = []
     for y in range(height):
-        # What all pixels of a row have in common is added up once.
+        # Sum the terms that all pixels of a row share once.
         row = [0.0] * across
         for y_wave, amounts in enumerate(waves):
             height_of_wave = 2 * cos(pi / height * (y + 0.5) * y_wave)
@@ -158,5 +158,5 @@ def _pixel(light: float, yellowness: float, redness: float, alpha: float = 1.0) 
 
 
 def _round(value: float) -> int:
-    """Round half up, as the reference does; Python rounds half to even."""
+    """Round half up, like the reference implementation; Python rounds half to even."""
     return floor(value + 0.5)

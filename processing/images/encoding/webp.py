@@ -1,4 +1,4 @@
-"""Animated WebP: an encoder that is given one frame after the other."""
+"""Animated WebP: an encoder that takes one frame at a time."""
 
 from dataclasses import dataclass
 from struct import unpack_from
@@ -8,16 +8,16 @@ from PIL import Image, _webp
 from processing.images.encoding.encoding import Encoded
 from processing.presets import Box, Size
 
-# No key frames, as in a GIF: they would take a quarter more time, for each is tried in both ways.
+# No key frames, as in a GIF. They would take a quarter more time, because each is tried in both ways.
 _KEY_FRAMES = 0, 0
-# Milliseconds: what libwebp's clock can hold, some 24 days.
+# Milliseconds: the maximum of libwebp's clock, some 24 days.
 _LAST = 2**31 - 1
 _MOST_PLAYS = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What becomes of every frame: its part `box`, `size` pixels large, encoded in that way."""
+    """How every frame is encoded: cropped to `box`, resized to `size`, with that quality and effort."""
 
     size: Size
     box: Box
@@ -26,10 +26,10 @@ class Look:
 
 
 class AnimatedWebP:
-    """An animated WebP in the making.
+    """An animated WebP in progress.
 
-    `Image.save` would want all frames at once, or decode the animation again for every size. So
-    libwebp's encoder is used as Pillow itself does, and a frame can be forgotten once it is added.
+    `Image.save` would need all frames at once, or decode the animation again for every size. This class calls
+    libwebp's encoder as Pillow itself does, so that a frame's memory is freed once the frame is added.
     """
 
     def __init__(self, look: Look, *, plays: int) -> None:
@@ -39,12 +39,12 @@ class AnimatedWebP:
         self._time = 0.0
 
     def add(self, picture: Image.Image, milliseconds: float) -> None:
-        """Add a frame, RGB or RGBA, that is shown for so long."""
+        """Add a frame, RGB or RGBA, with its duration."""
         self._add(picture)
         self._time += milliseconds
 
     def finished(self, *, frames_left_out: int) -> Encoded:
-        """Return the file; frames that look alike have become one."""
+        """Return the file; the encoder has merged equal frames."""
         self._add(None)
         data = bytes(self._encoder.assemble("", "", ""))
         return Encoded(data, *self._look.size, frames=frame_count(data), frames_left_out=frames_left_out)
@@ -56,7 +56,7 @@ class AnimatedWebP:
 
 
 def frame_count(data: bytes) -> int:
-    """Return how many frames a WebP has: its ANMF chunks, or one where it is a still picture."""
+    """Return a WebP's number of frames: its ANMF chunks, or one for a still picture."""
     position, count = 12, 0
     while position + 8 <= len(data):
         name, size = unpack_from("<4sI", data, position)

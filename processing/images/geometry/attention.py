@@ -1,10 +1,9 @@
-"""Attention: where a crop should look, found in the picture itself.
+"""Attention: find the focal point of a picture.
 
-The method is the one that libvips and sharp call "attention": people look at edges, at skin and at
-strong colours, so their places are added up, blurred as widely as a crop sees, and the highest
-place is taken. Skin is found by the ranges of Cb and Cr of Chai and Ngan, "Face segmentation
-using skin-color map in videophone applications" (IEEE Transactions on Circuits and Systems for
-Video Technology 9, 1999).
+The method is what libvips and sharp call "attention". People look at edges, skin and strong colours. Their
+positions are summed and blurred as widely as a crop extends, and the maximum is the focal point. Skin is
+detected by the ranges of Cb and Cr of Chai and Ngan, "Face segmentation using skin-color map in videophone
+applications" (IEEE Transactions on Circuits and Systems for Video Technology 9, 1999).
 """
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps
@@ -16,7 +15,7 @@ _SIDE = 64
 # The Laplacian: how much brighter or darker a pixel is than its neighbours.
 _LAPLACIAN = ImageFilter.Kernel((3, 3), (-1, -1, -1, -1, 8, -1, -1, -1, -1), scale=2)
 _SKIN_CB, _SKIN_CR = range(77, 128), range(133, 174)
-# Darker than this nothing is taken for skin, and duller than that nothing for a strong colour.
+# Darker pixels do not count as skin or strong colour, and duller ones not as strong colour.
 _DARK, _DULL = 40, 150
 _SKIN, _STRONG = 0.25, 0.15
 # Standard deviations from the middle of a crop to its edge.
@@ -24,7 +23,7 @@ _DEVIATIONS = 2.5
 
 
 def focus_of(picture: Image.Image) -> Point:
-    """Return where an upright RGB or RGBa picture draws most attention; its centre if nowhere."""
+    """Return the focal point of an upright RGB or RGBa picture, or its centre if nothing stands out."""
     small = picture.copy()
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     attention = _attention(_on_grey(small))
@@ -34,7 +33,7 @@ def focus_of(picture: Image.Image) -> Point:
 
 
 def _on_grey(picture: Image.Image) -> Image.Image:
-    """Return the picture as RGB; what is clear becomes plain, for nobody sees an edge in it."""
+    """Return the picture as RGB; transparent parts become plain, because their edges are invisible."""
     return picture if picture.mode == "RGB" else flattened(ready(picture), "#808080")
 
 
@@ -49,7 +48,7 @@ def _attention(picture: Image.Image) -> Image.Image:
 
 
 def _edges(light: Image.Image) -> Image.Image:
-    """Return how much each pixel differs from its neighbours; those at the border have too few."""
+    """Return how much each pixel differs from its neighbours; border pixels have too few and count as 0."""
     inside = (1, 1, light.width - 1, light.height - 1)
     edges = Image.new("L", light.size)
     if min(light.size) > 2:
@@ -67,14 +66,14 @@ def _times(channel: Image.Image, weight: float) -> Image.Image:
 
 
 def _blurred(attention: Image.Image, deviation: float) -> Image.Image:
-    """Return what a crop around each pixel sees; beyond the picture there is nothing."""
+    """Return the attention within a crop around each pixel; outside the picture it is zero."""
     margin = round(deviation * _DEVIATIONS)
     canvas = ImageOps.expand(attention, margin, 0).filter(ImageFilter.GaussianBlur(deviation))
     return canvas.crop((margin, margin, margin + attention.width, margin + attention.height))
 
 
 def _highest(attention: Image.Image) -> Point:
-    """Return the highest place, or the one nearest to the centre where several are."""
+    """Return the position of the maximum, or of the maximum nearest to the centre."""
     width, height = attention.size
     values = attention.tobytes()
     highest = max(values)

@@ -1,4 +1,4 @@
-"""The cascade: every size is made from the smallest picture that is still large enough."""
+"""The cascade: make every size from the smallest picture that is still large enough."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from PIL import Image
 from processing.images.geometry.reduction import View
 from processing.presets import Point, Preset, Size, scaled
 
-# A picture this many times as large as the next size serves as its source. Measured on the SSIM
-# of what is delivered (WebP, quality 80): 1.4 takes away 0.004 at the most, 1.5 no more than
-# 0.002, and sizes in common use are 1.5 or 2 times one another.
+# A picture must be this many times as large as the next size to be its source. Measured on the SSIM of the
+# delivered picture (WebP, quality 80): 1.4 costs at most 0.004, 1.5 at most 0.002. Sizes in common use are
+# 1.5 or 2 times one another.
 _SPARE = 1.4
-# Where no rendition is wanted, a placeholder still is.
+# Without renditions, a placeholder is still needed.
 _SMALLEST = 64
 
 
@@ -20,9 +20,9 @@ _SMALLEST = 64
 class Cascade:
     """The reductions of one upright original of `size`, largest first.
 
-    `ladder` has the sizes of the whole picture that are still to be gone through. All are,
-    whichever is asked for and in whatever order, so that a rendition's pixels depend on the
-    original and the presets alone.
+    `ladder` holds the sizes of the whole picture that are still to be made. All of them are made, regardless
+    of which are asked for and in what order. So a rendition's pixels depend on the original and the presets
+    alone.
     """
 
     size: Size
@@ -30,7 +30,7 @@ class Cascade:
     ladder: list[Size]
 
     def picture(self, preset: Preset, focus: Point) -> Image.Image:
-        """Return the picture as `preset` wants it, cropped around `focus`."""
+        """Return the picture for `preset`, cropped around `focus`."""
         target, box = preset.output_size(self.size), preset.crop(self.size, focus)
         view = self._view_for(scaled(self.size, preset.scale(self.size)))
         factor_x, factor_y = view.size[0] / self.size[0], view.size[1] / self.size[1]
@@ -67,10 +67,10 @@ def ladder(size: Size, presets: Sequence[Preset]) -> list[Size]:
 
 
 def first_size(size: Size, presets: Sequence[Preset]) -> tuple[Size, bool]:
-    """Return how large the first picture has to be, and whether it is to be exactly that large.
+    """Return the size of the first picture, and whether that size is exact or a minimum.
 
-    It is where the largest size shows the whole picture. A crop is better cut out of something
-    larger than resized twice.
+    It is exact if the largest preset shows the whole picture. A crop is better cut from a larger picture than
+    resized twice.
     """
     if not presets:
         return scaled(size, min(1.0, _SMALLEST / min(size))), False
@@ -84,7 +84,7 @@ def first_size(size: Size, presets: Sequence[Preset]) -> tuple[Size, bool]:
 def _filter(base: View, size: Size) -> Image.Resampling:
     """Return the filter for one step of the cascade.
 
-    For a short step the shorter one serves: it takes three quarters of the time, and 0.003 from SSIM.
+    A short step uses the shorter filter: it takes three quarters of the time, and costs 0.003 of SSIM.
     """
     return Image.Resampling.BICUBIC if base.size[0] < 2 * size[0] else Image.Resampling.LANCZOS
 

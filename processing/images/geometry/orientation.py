@@ -7,7 +7,7 @@ from PIL import Image
 from processing.presets import Box, Size
 
 _TAG = 0x0112
-# What brings a picture of each EXIF orientation upright (CIPA DC-008, Orientation); 1 is upright.
+# The transposition that turns each EXIF orientation upright (CIPA DC-008, Orientation); 1 is upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -21,31 +21,31 @@ _MIRRORED, _UPSIDE_DOWN, _ON_ITS_SIDE = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}
 
 
 def stored_orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; anything else in the tag counts as 1.
+    """Return the EXIF orientation, 1 to 8; any other value of the tag counts as 1.
 
-    The decoders of HEIC and TIFF turn the picture themselves, and leave a tag that must not be applied
-    again. A PNG may tell its orientation after its pixels, which have to be loaded for it.
+    The decoders of HEIC and TIFF turn the picture themselves, and leave a tag that must not be applied again.
+    A PNG may store its orientation after its pixels, which must then be loaded first.
     """
     if image.format in {"HEIF", "TIFF"}:
         return 1
     if image.format == "PNG" and "exif" not in image.info:
         image.load()
     value = 1
-    # Data that are no EXIF tell nothing; the picture is whole all the same.
+    # Invalid EXIF data say nothing about the picture itself, which may be intact.
     with suppress(Exception):
         value = image.getexif().get(_TAG, 1)
     return value if value in _TURNS else 1
 
 
 def told_orientation(image: Image.Image) -> int:
-    """Return the orientation as far as it is told without decoding a pixel."""
+    """Return the orientation as far as it is known without decoding a pixel."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     return stored_orientation(image)
 
 
 def swapped(size: Size, orientation: int) -> Size:
-    """Return the upright size of what is stored in `size`, or the other way round."""
+    """Return the upright size of a stored size, or the reverse."""
     return (size[1], size[0]) if orientation in _ON_ITS_SIDE else size
 
 
@@ -55,7 +55,7 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def turned_box(box: Box, size: Size, orientation: int) -> Box:
-    """Return where a part of a stored picture of `size` lies once it is upright."""
+    """Return the upright position of a part of a stored picture of `size`."""
     left, top, right, bottom = box
     if orientation in _MIRRORED:
         left, right = size[0] - right, size[0] - left

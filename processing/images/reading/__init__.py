@@ -1,1 +1,1 @@
-"""Reading finds out what a file is, and refuses what is not taken."""
+"""Reading identifies a file's format, and refuses files that are not accepted."""

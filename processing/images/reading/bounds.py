@@ -1,8 +1,7 @@
-"""Bounds: how much a file may hold beside its pixels, counted before a decoder takes any of it.
+"""Bounds: limit the data beside a file's pixels, before a decoder reads the file.
 
-Decoders keep every part that they meet before the pixels: of a file with millions of tiny ones they
-take gigabytes and half a minute. Here nothing is kept, and what is compressed is inflated no farther
-than it may be large.
+Decoders keep every part that precedes the pixels. A file with millions of tiny parts costs them gigabytes and
+half a minute. This module keeps nothing, and inflates compressed data only up to the limit.
 """
 
 import zlib
@@ -15,12 +14,12 @@ from typing import Any, BinaryIO
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
 
-# No honest file has nearly as many; what they cost a decoder was measured: a quarter of a second.
+# No honest file has nearly as many. Measured: they cost a decoder a quarter of a second.
 _MOST_PARTS = 50_000
-# A `meta` box holds the list of a picture's tiles too, which is smaller.
+# A `meta` box also holds the list of a picture's tiles, which is smaller.
 _LARGEST_LIST = 1 << 20
 _PIECE = 1 << 16
-# Text that is compressed counts so many times: it costs its sender next to nothing.
+# Compressed text counts this many times, because it costs its sender almost nothing.
 _INFLATED = 4
 
 _SCAN, _COMMENT, _APPLICATIONS, _WITH_PROFILE = 0xDA, 0xFE, range(0xE0, 0xF0), 0xE2
@@ -30,7 +29,7 @@ _ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
 
 @dataclass(slots=True)
 class _Tally:
-    """What has been counted of a file of `size` bytes; whatever is too much raises `TooMuchMetadata`."""
+    """The counts for a file of `size` bytes; exceeding a limit raises `TooMuchMetadata`."""
 
     limits: Limits
     name: str
@@ -69,9 +68,9 @@ class _Tally:
 
 
 def check_bounds(stream: BinaryIO, *, format: str, limits: Limits, name: str) -> None:
-    """Raise `TooMuchMetadata` or `TooManyPixels` where a file of that format has more than is taken.
+    """Raise `TooMuchMetadata` or `TooManyPixels` if a file of that format exceeds the limits.
 
-    What is broken ends the count: the decoder will say so.
+    Broken data end the count, because the decoder will report them.
     """
     count = _COUNTS.get(format)
     if count:
@@ -82,9 +81,9 @@ def check_bounds(stream: BinaryIO, *, format: str, limits: Limits, name: str) ->
 
 
 def check_told(told: Mapping[str | tuple[int, int], Any], *, limits: Limits, name: str) -> None:
-    """Raise `TooMuchMetadata` for what a decoder has found where nobody counts before it does.
+    """Raise `TooMuchMetadata` for what a decoder has read, for formats that are not counted beforehand.
 
-    That is a file's own size at the most: in AVIF, HEIC and TIFF nothing is compressed.
+    It can be no larger than the file: AVIF, HEIC and TIFF compress none of it.
     """
     tally = _Tally(limits, name)
     for key, value in told.items():
@@ -96,7 +95,7 @@ def check_told(told: Mapping[str | tuple[int, int], Any], *, limits: Limits, nam
 
 
 def _count_jpeg(stream: BinaryIO, tally: _Tally) -> None:
-    """Go through the segments as far as the first scan; between them there may be junk, as in Pillow."""
+    """Count the segments before the first scan; there may be junk between them, as Pillow allows."""
     stream.seek(2)
     while start := stream.read(1):
         tally.add_part()
@@ -124,7 +123,7 @@ def _count_segment(stream: BinaryIO, tally: _Tally, kind: int) -> None:
 
 
 def _count_png(stream: BinaryIO, tally: _Tally) -> None:
-    """Go through the chunks as far as the pixels."""
+    """Count the chunks before the pixels."""
     position = stream.seek(8)
     while len(head := stream.read(8)) == 8:
         tally.add_part()
@@ -142,7 +141,7 @@ def _count_png(stream: BinaryIO, tally: _Tally) -> None:
 
 
 def _compressed_text(kind: bytes, content: bytes) -> bytes:
-    """Return what is compressed in a zTXt or iTXt chunk, nothing where it is plain."""
+    """Return the compressed part of a zTXt or iTXt chunk, empty if the text is plain."""
     rest = _after_texts(content, 1)
     if kind == b"zTXt":
         return rest[1:]
@@ -150,12 +149,12 @@ def _compressed_text(kind: bytes, content: bytes) -> bytes:
 
 
 def _after_texts(content: bytes, count: int) -> bytes:
-    """Return what follows so many texts, each of which ends with a zero."""
+    """Return the bytes after that many zero-terminated texts."""
     return b"".join(content.split(b"\0", count)[count:])
 
 
 def _inflate(data: bytes, add: Callable[[int], None]) -> None:
-    """Tell how many bytes are in there, piece by piece, none of which is kept."""
+    """Report the inflated size piece by piece, keeping none of the data."""
     inflater = zlib.decompressobj()
     try:
         while data and not inflater.eof:
@@ -169,7 +168,7 @@ def _inflate(data: bytes, add: Callable[[int], None]) -> None:
 
 
 def _count_gif(stream: BinaryIO, tally: _Tally) -> None:
-    """Go through the blocks as far as the first picture; Pillow passes over junk between them."""
+    """Count the blocks before the first picture; Pillow skips junk between them."""
     start = stream.read(13)
     if len(start) < 13:
         return
@@ -188,7 +187,7 @@ def _count_gif(stream: BinaryIO, tally: _Tally) -> None:
 
 
 def _count_webp(stream: BinaryIO, tally: _Tally) -> None:
-    """Go through the chunks; libwebp makes a canvas before anybody can ask how large it is."""
+    """Count the chunks, and check the size: libwebp allocates a canvas before it can be asked for."""
     position = stream.seek(12)
     while len(head := stream.read(8)) == 8:
         tally.add_part()
@@ -226,7 +225,7 @@ _WEBP_SIZES = {b"VP8X": _size_of_canvas, b"VP8 ": _size_of_lossy, b"VP8L": _size
 
 
 def _count_boxes(stream: BinaryIO, tally: _Tally) -> None:
-    """Go through the boxes of the file; a profile lies in `meta`, texts lie among the pixels."""
+    """Count the boxes of the file; a profile is stored in `meta`, texts among the pixels."""
     position = 0
     while len(head := stream.read(8)) == 8:
         tally.add_part()

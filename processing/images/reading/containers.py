@@ -1,4 +1,4 @@
-"""Containers: where a file says by which standard its colours are coded (PNG's cICP, HEIF's colr)."""
+"""Containers: the colour coding that a file declares (PNG's cICP, HEIF's colr)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import islice
 from struct import error, unpack, unpack_from
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# No honest file has so many parts before it tells its colours; a hostile one could have millions.
+# No honest file has so many parts before its colours; a hostile one could have millions.
 _MOST_PARTS = 1000
 # A `meta` box lists the tiles of a picture, not their pixels.
 _LARGEST_META = 1 << 20
@@ -21,7 +21,7 @@ class CodePoints:
 
 
 def code_points(data: bytes) -> CodePoints | None:
-    """Return what a PNG's cICP chunk, or the colr box of an AVIF or HEIC, says; None where it is broken."""
+    """Return the code points of a PNG's cICP chunk or an AVIF's or HEIC's colr box, or None if broken."""
     try:
         return _of_png(data) if data.startswith(PNG_SIGNATURE) else _of_boxes(data)
     except (error, IndexError):
@@ -32,7 +32,7 @@ def code_points(data: bytes) -> CodePoints | None:
 
 
 def _of_png(data: bytes) -> CodePoints | None:
-    """Read the chunk cICP (PNG, third edition, 11.3.2.6); PNG knows only RGB in full range."""
+    """Read the chunk cICP (PNG, third edition, 11.3.2.6); PNG allows only RGB in full range."""
     for kind, content in islice(png_chunks(data), _MOST_PARTS):
         if kind == b"cICP":
             primaries, transfer, matrix, full_range = unpack("4B", content)
@@ -43,7 +43,7 @@ def _of_png(data: bytes) -> CodePoints | None:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield names and contents up to the end; a file cut short ends with what cannot be decoded."""
+    """Yield names and contents up to the end; a truncated file ends with an undecodable chunk."""
     view, position = memoryview(data), len(PNG_SIGNATURE)
     while position + 8 <= len(data):
         length, name = unpack_from(">I4s", data, position)
@@ -71,7 +71,7 @@ def _of_boxes(data: bytes) -> CodePoints | None:
 
 
 def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield type and content of the boxes that lie wholly within the data."""
+    """Yield type and content of the boxes that are wholly within the data."""
     position = 0
     for _ in range(_MOST_PARTS):
         if position + 8 > len(data):
@@ -92,7 +92,7 @@ def _first(boxes: Iterator[tuple[bytes, memoryview]], wanted: bytes) -> memoryvi
 
 
 def _of_primary_item(primary: memoryview, associations: memoryview) -> set[int]:
-    """Return the numbers of the properties of the picture that is shown (ISO/IEC 23008-12, 9.3)."""
+    """Return the numbers of the properties of the primary item (ISO/IEC 23008-12, 9.3)."""
     (item,) = unpack_from(">I" if primary[0] else ">H", primary, 4)
     version, wide = associations[0], associations[3] & 1
     (count,) = unpack_from(">I", associations, 4)
@@ -103,7 +103,7 @@ def _of_primary_item(primary: memoryview, associations: memoryview) -> set[int]:
         many = associations[position]
         numbers = unpack_from(f">{many}{'H' if wide else 'B'}", associations, position + 1)
         if found == item:
-            # The highest bit says that a reader must understand the property.
+            # The highest bit means that a reader must understand the property.
             return {number & (0x7FFF if wide else 0x7F) for number in numbers}
         position += 1 + many * (2 if wide else 1)
     return set()

@@ -1,4 +1,4 @@
-"""Formats: which are taken, and which can be written here."""
+"""Formats: which are accepted, and which this installation can write."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
 from processing.presets import Format
 
 pillow_heif.register_heif_opener(thumbnails=False)
-# Pillow refuses more than twice this many. It stands behind our own limits, for what Pillow
-# allocates before anybody can ask: a GIF's frame can claim more than its canvas.
+# Pillow refuses more than twice this many. It backs up our own limits, because Pillow allocates memory before
+# we can check: a GIF's frame can claim more than its canvas.
 Image.MAX_IMAGE_PIXELS = 210_000_000
 
 _SPELLING = {"WEBP": "WebP", "HEIF": "HEIC"}
@@ -24,10 +24,10 @@ _SPELLING = {"WEBP": "WebP", "HEIF": "HEIC"}
 
 @contextmanager
 def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") -> Iterator[Image.Image]:
-    """Open a picture whose header is all that has been read, and whose size is within the limits.
+    """Open a picture, reading only its header; its size is within the limits.
 
-    Raises `UnsupportedFormat`, `UnreadableImage`, `TooManyPixels` or `TooMuchMetadata`, whatever is
-    thrown here or by a decoder inside the `with`; `name` is only for their text.
+    Raises `UnsupportedFormat`, `UnreadableImage`, `TooManyPixels` or `TooMuchMetadata` for any error here or
+    of a decoder inside the `with`. `name` is used only in their text.
     """
     stream = BytesIO(file) if isinstance(file, bytes) else file
     formats = _sniffed(stream, limits=limits, name=name)
@@ -40,7 +40,7 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
 
 
 def _let_pillow_take(limits: Limits) -> None:
-    """Raise Pillow's limits to ours; they are never lowered, for other threads may be decoding."""
+    """Raise Pillow's limits to ours; never lower them, because other threads may be decoding."""
     largest = max(limits.profile_bytes, limits.text_bytes)
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.pixels)
     PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, largest)
@@ -48,18 +48,18 @@ def _let_pillow_take(limits: Limits) -> None:
 
 
 def format_name(image: Image.Image) -> str:
-    """Return the format in small letters; an MPO is a JPEG with more behind it."""
+    """Return the format in small letters; an MPO is a JPEG followed by more pictures."""
     name = (image.format or "").lower()
     return {"mpo": "jpeg"}.get(name, name)
 
 
 def can_encode(format: Format) -> bool:
-    """Tell whether this installation has the encoder of `format`."""
+    """Return whether this installation has the encoder of `format`."""
     return format in {"jpeg", "png"} or bool(features.check(format))
 
 
 def _sniffed(stream: BinaryIO, *, limits: Limits, name: str) -> tuple[str, ...]:
-    """Return the formats whose decoders are to look at the file: those that its first bytes name."""
+    """Return the formats whose decoders may open the file, by its first bytes."""
     beginning = stream.read(BEGINNING)
     stream.seek(0)
     found = tuple(format for format in formats_of(beginning) if format in limits.formats)

@@ -1,4 +1,4 @@
-"""Headers: what a file says of itself before any pixel is decoded."""
+"""Headers: a file's properties that are known before any pixel is decoded."""
 
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -19,9 +19,9 @@ class Header:
 
 
 def read_header(file: BinaryIO, *, name: str, limits: Limits) -> Header:
-    """Return what the file's first bytes say, without decoding a pixel.
+    """Return the file's header, without decoding a pixel.
 
-    Raises `UnsupportedFormat`, `UnreadableImage` or `TooManyPixels`; `name` is only for their text.
+    Raises `UnsupportedFormat`, `UnreadableImage` or `TooManyPixels`; `name` is used only in their text.
     """
     with opened(file, limits=limits, name=name) as image:
         width, height = swapped(image.size, told_orientation(image))

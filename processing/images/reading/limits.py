@@ -1,4 +1,4 @@
-"""Limits: what is taken, and how much of it."""
+"""Limits: the formats that are accepted, and how large a file's parts may be."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ from processing.images.reading.refusals import TooManyPixels
 from processing.presets import Size
 
 INPUT_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
-# Rare in browsers, and their decoders are broad: they are taken only where a setting says so.
+# Rare in browsers, with large decoders: accepted only if a setting names them.
 EXTRA_FORMATS = ("TIFF", "BMP")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is taken: formats, by Pillow's names, how many pixels, and how much beside them.
+    """The accepted formats, by Pillow's names, and the limits of pixels and of other data.
 
-    `pixels` are those of one frame, `side` its longer side, `animation_pixels` those of all frames
-    together. `profile_bytes` and `text_bytes` are meant uncompressed; texts are all that is neither
-    pixels nor profile.
+    `pixels` limits one frame, `side` its longer side, and `animation_pixels` all frames together.
+    `profile_bytes` and `text_bytes` count uncompressed bytes. Text is everything that is neither pixels nor
+    profile.
     """
 
     pixels: int

@@ -1,7 +1,7 @@
-"""Metadata: what a file tells of itself beside its pixels, as far as it is worth showing.
+"""Metadata: what a file states beside its pixels, if it is worth showing.
 
-All of it was written by somebody else: it is cut to a length, cleaned of what is no text, and
-whatever a parser throws means that nothing is known.
+Senders control all of it. Values are shortened and cleaned of unprintable characters, and any error of a
+parser means that the value is unknown.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from typing import TypeVar
 from PIL import ExifTags, Image, ImageCms
 
 _LENGTH = 100
-# More than that is not even looked at.
+# Longer values are cut to this length before they are cleaned.
 _LONGEST = 10_000
 _POSITION = {ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude}
-# In XMP a position is an attribute or an element; either bears this name.
+# In XMP a position is an attribute or an element; both have this name.
 _POSITION_IN_XMP = b"GPSLatitude"
 
 T = TypeVar("T")
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What was found; "" is unknown.
+    """A file's metadata; "" is unknown.
 
-    `camera` is its make and model, `profile` the description of the embedded ICC profile, `gps`
-    whether a position is told (which one is nobody's business), `taken_at` the camera's own clock as
-    ISO 8601 without a zone.
+    `camera` is the make and model. `profile` is the description of the embedded ICC profile. `gps` is whether
+    the file states a position, which itself is private. `taken_at` is the camera's own clock as ISO 8601
+    without a zone.
     """
 
     camera: str
@@ -40,7 +40,7 @@ class Metadata:
 
 
 def read_metadata(image: Image.Image, *, frames: int) -> Metadata:
-    """Return what the original `image` tells, of which no more is read or decoded than has been."""
+    """Return the metadata of the original `image`, without reading or decoding more of it."""
     exif = _known(lambda: _exif(image), Image.Exif())
     return Metadata(
         camera=_known(lambda: _camera(exif), ""),
@@ -52,21 +52,21 @@ def read_metadata(image: Image.Image, *, frames: int) -> Metadata:
 
 
 def _known(read: Callable[[], T], unknown: T) -> T:
-    """Return what is read, or that it is unknown, whatever is thrown."""
+    """Return the result of `read`, or `unknown` after any error."""
     with suppress(Exception):
         return read()
     return unknown
 
 
 def _exif(image: Image.Image) -> Image.Exif:
-    # A PNG whose EXIF data have not passed yet would be decoded for them.
+    # Reading EXIF that follows a PNG's pixels would decode them.
     if image.format == "PNG" and "exif" not in image.info:
         return Image.Exif()
     return image.getexif()
 
 
 def _camera(exif: Image.Exif) -> str:
-    """Return make and model; most makers repeat the one in the other."""
+    """Return make and model; most makers repeat the make in the model."""
     make, model = _cleaned(exif.get(ExifTags.Base.Make)), _cleaned(exif.get(ExifTags.Base.Model))
     first, _, _ = make.partition(" ")
     if model.lower().startswith(first.lower()):
@@ -76,7 +76,7 @@ def _camera(exif: Image.Exif) -> str:
 
 def _profile(image: Image.Image) -> str:
     data = image.info.get("icc_profile")
-    # A PNG's text can bear the name of what Pillow keeps.
+    # A PNG's text can have the name of one of Pillow's `info` keys.
     if not isinstance(data, bytes):
         return ""
     return _cleaned(ImageCms.ImageCmsProfile(BytesIO(data)).profile.profile_description)
@@ -93,12 +93,12 @@ def _has_position_in_xmp(image: Image.Image) -> bool:
 
 def _taken_at(exif: Image.Exif) -> str | None:
     told = _cleaned(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal))
-    # The camera's clock, of which nobody knows the zone.
+    # The zone of the camera's clock is unknown.
     return datetime.strptime(told, "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007
 
 
 def _cleaned(value: object) -> str:
-    """Return a text's first characters on one line, without what cannot be printed; "" for no text."""
+    """Return a text's first characters on one line, without unprintable ones; "" if it is no text."""
     if not isinstance(value, str):
         return ""
     words = " ".join(value[:_LONGEST].split())

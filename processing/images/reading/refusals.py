@@ -1,4 +1,4 @@
-"""What is said of a file that cannot be taken, and the one place where decoders' errors end."""
+"""The refusals of a file, and the one place that handles decoders' errors."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from processing.errors import Refusal
 
 
 class UnsupportedFormat(Refusal):
-    """The bytes are no picture of a format that is taken."""
+    """The bytes are no picture of an accepted format."""
 
     code = "unsupported_format"
     title = "This kind of file is not supported"
@@ -27,7 +27,7 @@ class UnreadableImage(Refusal):
 
 
 class TooManyPixels(Refusal):
-    """The picture is larger than the limit."""
+    """The picture exceeds the pixel limit."""
 
     code = "too_many_pixels"
     title = "The image has too many pixels"
@@ -35,7 +35,7 @@ class TooManyPixels(Refusal):
 
 
 class TooMuchMetadata(Refusal):
-    """The file holds more beside its pixels than is taken."""
+    """The file holds too much data beside its pixels."""
 
     code = "too_much_metadata"
     title = "The file holds too much beside the picture"
@@ -44,9 +44,9 @@ class TooMuchMetadata(Refusal):
 
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
-    """Turn whatever a decoder throws into the one error that is final."""
+    """Turn any error of a decoder into a refusal."""
     with warnings.catch_warnings():
-        # A decoder's warnings are about the file, which is somebody else's.
+        # A decoder's warnings concern the sender's file, not our code.
         warnings.simplefilter("ignore")
         try:
             yield

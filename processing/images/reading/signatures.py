@@ -1,11 +1,11 @@
-"""Signatures: what a file's first bytes say that it is, whatever its name or its sender claim."""
+"""Signatures: identify a file by its first bytes, regardless of its name and its sender's claims."""
 
 import re
 from codecs import getincrementaldecoder
 
 from processing.errors import Phrase
 
-# So many bytes are looked at: an SVG may begin with a long comment.
+# The number of bytes to examine: an SVG may begin with a long comment.
 BEGINNING = 4096
 
 # The brands that Pillow and libheif know, beside those of both.
@@ -22,11 +22,11 @@ _TAKEN = {
     "WEBP": rb"RIFF.{4}WEBP",
     "AVIF": rb".{4}ftyp(?:avi[fs]|" + _EITHER + rb")",
     "HEIF": rb".{4}ftyp(?:" + _HEIC + rb"|" + _EITHER + rb")",
-    # Canon's raw files are TIFF with a mark; what one would see there is a preview.
+    # Canon's raw files are TIFF with a mark; they would show only a preview.
     "TIFF": rb"II\*\0(?!.{4}CR)|MM\0\*",
     "BMP": rb"BM",
 }
-# What a person may take for a picture, or may choose by mistake. The first that fits counts.
+# Files that a person may think are pictures, or may choose by mistake. The first match counts.
 _OTHERS = (
     (Phrase("a Photoshop file"), rb"8BPS"),
     (Phrase("a GIMP file"), rb"gimp xcf"),
@@ -37,7 +37,7 @@ _OTHERS = (
         rb"II\*\0.{4}CR\x02|.{4}ftypcrx |FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb",
     ),
     (Phrase("a TIFF picture"), rb"II[*+]\0|MM\0[*+]"),
-    # The bytes after the length are zero: without them a text could begin like this.
+    # The bytes after the length are zero; without this check a text could match.
     (Phrase("a BMP picture"), rb"BM.{4}\0{4}"),
     (Phrase("an icon"), rb"icns|\0\0[\x01\x02]\0[^\0]\0.{3}\0"),
     (Phrase("a JPEG XL picture"), rb"\xff\x0a|\0\0\0\x0cJXL \r\n"),
@@ -62,12 +62,12 @@ _NOT_IN_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def formats_of(beginning: bytes) -> tuple[str, ...]:
-    """Return the formats, by Pillow's names, of which a file may be that begins so."""
+    """Return the formats, by Pillow's names, that a file with this beginning may have."""
     return tuple(format for format, pattern in _TAKEN.items() if _begins(beginning, pattern))
 
 
 def kind_of(beginning: bytes) -> Phrase | None:
-    """Return what a file is called that begins so and is no picture that is taken; None if unknown."""
+    """Return the kind of an unaccepted file with this beginning, or None if it is unknown."""
     found = (kind for kind, pattern in _OTHERS if _begins(beginning, pattern))
     return next(found, Phrase("a text file") if _is_text(beginning) else None)
 
@@ -77,11 +77,11 @@ def _begins(beginning: bytes, pattern: bytes) -> bool:
 
 
 def _is_text(beginning: bytes) -> bool:
-    """Tell whether these are words: UTF-8, or what says that it is UTF-16."""
+    """Return whether these are text: UTF-8, or UTF-16 with a byte order mark."""
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     try:
-        # The last letter may be cut in two, for which an incremental decoder waits.
+        # The last character may be cut in two; an incremental decoder allows that.
         getincrementaldecoder("utf-8")().decode(beginning)
     except UnicodeDecodeError:
         return False
