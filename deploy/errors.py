@@ -1,5 +1,5 @@
-"""What keeps the local system from starting."""
+"""Errors that keep the local system from starting."""
 
 
 class CannotStart(Exception):
-    """Say in a sentence or two why `make run` stops before it serves, and what to do about it."""
+    """State in one or two sentences why `make run` stops before it serves, and what to do about it."""

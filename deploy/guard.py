@@ -1,8 +1,8 @@
-"""End what the supervisor started, should the supervisor itself be killed.
+"""Kill the supervisor's processes if the supervisor itself is killed.
 
-A guard is a process of its own that holds one end of a pipe. However the supervisor ends, the
-system closes the other end, and the guard then kills every process group it was told of. Unlike
-a parent-death signal this also reaches the pool processes of a Celery worker, on every system.
+A guard is a separate process that holds one end of a pipe. When the supervisor ends for any reason, the
+system closes the other end, and the guard kills every process group that it watches. Unlike a parent-death
+signal, this works on every system, and also reaches the pool processes of a Celery worker.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Self
 
 
 class Guard:
-    """Tell a guard process which process groups to kill if this process ends without its help."""
+    """Run a guard process that kills the watched process groups if this process dies."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -35,11 +35,11 @@ class Guard:
         self._tell(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        """Leave this process group alone: it has ended, and its number may come to mean another one."""
+        """Stop watching a process group that has ended, because its number may be reused."""
         self._tell(f"-{group}\n")
 
     def _tell(self, line: str) -> None:
-        # A guard that somebody killed takes nothing away from those who run.
+        # The system keeps running if its guard was killed.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._stdin(), line.encode())
 
@@ -49,7 +49,7 @@ class Guard:
 
 
 def kill_group(group: int) -> None:
-    """Kill every process of the group that is still there."""
+    """Kill every remaining process of the group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Install into .venv exactly what a lock file names: install.sh LOCK [options that pip and uv share].
-# uv does in seconds what takes pip minutes; where uv finds no package (a mirror may be known to
-# pip alone) pip does it. Packages are compiled here: where PYTHONDONTWRITEBYTECODE is set, each process
-# would compile them again, which takes several seconds.
+# Install exactly the packages of a lock file into .venv: install.sh LOCK [options that pip and uv share]. uv
+# takes seconds and pip takes minutes. pip is the fallback, because a mirror may be configured for pip only.
+# Packages are compiled here: with PYTHONDONTWRITEBYTECODE each process would otherwise compile them again,
+# which takes several seconds.
 set -eu
 
 lock=$1

@@ -1,7 +1,7 @@
 """Run the whole system on this machine: `make run`.
 
-Database, Redis, web, workers, beat and Flower are started in order, kept running, and stopped in
-the opposite order by Ctrl-C.
+Database, Redis, web, workers, beat and Flower are started in order and kept running. Ctrl-C stops them in
+reverse order.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from deploy.ports import HOST, claimed_clone, free_port, read_port, require_free
 from deploy.processes import KeptProcess, Launcher, Program
 
 READY_WITHIN = 60.0
-# Flower listens this far above the web server: far enough for a second clone on the next port.
+# Offset of Flower's port from the web server's; a second clone can use the next port.
 FLOWER_OFFSET = 555
 
 
 class LocalSystem:
-    """Start everything, say when it is ready, and stop everything."""
+    """Start everything, announce when it is ready, and stop everything."""
 
     def __init__(self, *, port: int, flower_port: int, launcher: Launcher) -> None:
         self._port = port
         self._flower_port = flower_port
         self._launcher = launcher
         self._log = launcher.log
-        # In the order of their start: each may need those before it.
+        # In start order: each group may need the groups before it.
         self._kept: list[list[KeptProcess]] = []
         self._stop_requested = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
-        """Serve until SIGINT, SIGTERM or SIGHUP; a second SIGINT ends everything at once."""
+        """Serve until SIGINT, SIGTERM or SIGHUP; a second SIGINT kills everything at once."""
         self._listen_for_signals()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stop_requested.wait())
@@ -131,23 +131,23 @@ class LocalSystem:
 
 
 def uses_embedded_redis() -> bool:
-    """Tell whether the settings name the embedded Redis, as they do unless REDIS_URL is set."""
+    """Return whether the settings name the embedded Redis, as they do unless REDIS_URL is set."""
     return str(settings.REDIS_URL) == f"unix://{settings.REDIS_SOCKET}"
 
 
 def where_mail_goes() -> str:
-    """Say how people get their mail."""
+    """Return how people get their mail."""
     return "is sent by EMAIL_URL" if settings.EMAIL_URL else f"is written to {settings.EMAIL_FILE_PATH}"
 
 
 def log_level() -> str:
-    """Return the level of the log lines that the settings ask for."""
+    """Return the log level of the settings."""
     logs: dict[str, Any] = settings.LOGGING
     return str(logs["root"]["level"])
 
 
 def flower_password() -> str:
-    """Return this clone's password for Flower, made on first use."""
+    """Return this clone's password for Flower; create it on first use."""
     path = Path(settings.VAR_DIR) / "flower_password"
     if not path.exists():
         path.touch(mode=0o600)
@@ -156,7 +156,7 @@ def flower_password() -> str:
 
 
 def readiness_problem(port: int) -> str:
-    """Return what keeps the web server from being ready, "" when nothing does."""
+    """Return the reason that the web server is not ready, or "" if it is."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/readyz")
@@ -170,7 +170,7 @@ def readiness_problem(port: int) -> str:
 
 
 def wanted_flower_port(port: int) -> int:
-    """Return the port for Flower that FLOWER_PORT names, else the one that goes with the web server's."""
+    """Return FLOWER_PORT, or the default for the web server's port."""
     text = os.environ.get("FLOWER_PORT")
     return read_port(text, name="FLOWER_PORT") if text else port + FLOWER_OFFSET
 
@@ -190,7 +190,7 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
     try:
         read_port(os.environ.get("PORT", "8000"), name="PORT")
-        # Reading the settings also reads `.env`, which may name another port.
+        # Reading the settings also reads `.env`, which may set another port.
         lock_path = Path(settings.VAR_DIR) / "run.lock"
         port = read_port(os.environ.get("PORT", "8000"), name="PORT")
         with claimed_clone(lock_path=lock_path, address=settings.SITE_URL):

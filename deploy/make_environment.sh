@@ -1,10 +1,10 @@
 #!/bin/sh
-# Make the virtual environment in the folder $1, with the first Python of $PYTHON and the usual
-# names that is new enough. Each is tried by running it: a name on the PATH may be a stand-in that fails.
+# Make the virtual environment in the folder $1. Use the first Python of $PYTHON and the usual names that is
+# new enough. Each name is tried by running it, because a command on the PATH may be a stand-in that fails.
 set -eu
 
 folder=$1
-# ensurepip is what Debian leaves out of its `python3` package.
+# Debian's `python3` package lacks ensurepip.
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
 complete='import ensurepip, venv'
 incomplete=

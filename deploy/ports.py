@@ -1,4 +1,4 @@
-"""What one running system has to itself: its clone, and its ports."""
+"""The clone and the ports that one running system claims."""
 
 import contextlib
 import fcntl
@@ -22,9 +22,9 @@ def read_port(text: str, *, name: str) -> int:
 
 @contextlib.contextmanager
 def claimed_clone(*, lock_path: Path, address: str) -> Iterator[None]:
-    """Hold this clone's lock, which the system lets go of however this process ends.
+    """Hold this clone's lock; the system releases it when this process ends for any reason.
 
-    Raises CannotStart, with the address of who holds it, if somebody does.
+    Raises CannotStart, with the holder's address, if another system holds it.
     """
     with lock_path.open("a+") as lock:
         try:
@@ -39,7 +39,7 @@ def claimed_clone(*, lock_path: Path, address: str) -> Iterator[None]:
 
 
 def require_free(port: int) -> None:
-    """Raise CannotStart unless the port can be listened on."""
+    """Raise CannotStart unless the port is free."""
     if not is_free(port):
         raise CannotStart(
             f"Port {port} is taken by another program. Choose another one:  PORT={port + 1000} make run"
@@ -53,9 +53,9 @@ def free_port(preferred: int) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether the port can be listened on."""
+    """Return whether the port is free."""
     with socket.socket() as listener:
-        # As the servers themselves do: connections that were just closed don't count.
+        # As the servers do: connections that were just closed do not block the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -65,7 +65,7 @@ def is_free(port: int) -> bool:
 
 
 def any_free_port() -> int:
-    """Return a port that the system chooses."""
+    """Return a free port that the operating system chooses."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]

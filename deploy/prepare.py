@@ -1,6 +1,6 @@
-"""Bring database, static files and the demo person up to date, then print the demo person's link.
+"""Update database, static files and the demo person, then print the demo person's link.
 
-One process does it all: starting Django is what takes the time.
+One process does all of it, because starting Django takes most of the time.
 """
 
 import os
@@ -12,7 +12,7 @@ from deploy import static_files
 
 
 def main() -> None:
-    """Do what must be done before anything serves."""
+    """Prepare everything that the servers need."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
     django.setup()
     call_command("check")

@@ -1,4 +1,4 @@
-"""Start processes, copy what they print, start them again when they die, stop them."""
+"""Start processes, copy their output, restart them when they die, and stop them."""
 
 import asyncio
 import contextlib
@@ -12,27 +12,27 @@ from deploy.errors import CannotStart
 from deploy.guard import Guard, kill_group
 from deploy.log import Log
 
-# Seconds before a process that died is started again: the first time, and at most.
+# Back-off in seconds before a dead process is restarted: the first, and the maximum.
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
-# A process that ran this many seconds was well: its next death counts as a first one.
+# After a process has run this many seconds, its next death resets the back-off.
 STEADY_AFTER = 30.0
 LONGEST_LINE = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """Name a command, with what its environment has beyond that of the supervisor."""
+    """A command, with the variables that its environment has beyond the supervisor's."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    # Seconds between the polite signal and the final one.
+    # Seconds between SIGTERM and SIGKILL.
     stop_seconds: float = 15
 
 
 class Running:
-    """Hold a started program and the copying of its output."""
+    """A started program, and the task that copies its output."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, copying: asyncio.Task[None], guard: Guard
@@ -43,7 +43,7 @@ class Running:
         guard.watch(process.pid)
 
     async def wait(self) -> int:
-        """Wait for the end of the process, end what it left behind, and return its exit status."""
+        """Wait for the end of the process, kill the rest of its group, and return its exit status."""
         status = await self._process.wait()
         kill_group(self._process.pid)
         self._guard.forget(self._process.pid)
@@ -51,18 +51,18 @@ class Running:
         return status
 
     def terminate(self) -> None:
-        """Ask the process to finish; what it started itself is its own business."""
+        """Ask the process to finish; it is responsible for its own child processes."""
         if self._process.returncode is None:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End the process and everything it started, at once."""
+        """Kill the process and everything it started."""
         if self._process.returncode is None:
             kill_group(self._process.pid)
 
 
 class Launcher:
-    """Start programs in sessions of their own, so that Ctrl-C reaches the supervisor alone."""
+    """Start programs in separate sessions, so that Ctrl-C reaches only the supervisor."""
 
     def __init__(self, *, folder: Path, log: Log, guard: Guard) -> None:
         self.log = log
@@ -70,9 +70,9 @@ class Launcher:
         self._guard = guard
 
     async def start(self, program: Program, on_line: Callable[[str], None]) -> Running:
-        """Start a program whose every line of output goes to `on_line`."""
-        # A pipe of our own: waiting for a process would otherwise mean waiting for the pipe,
-        # which orphans of the process can hold open.
+        """Start a program and pass each line of its output to `on_line`."""
+        # With asyncio's own pipe, waiting for the process would mean waiting for the pipe, which orphans of
+        # the process can hold open.
         reading_end, writing_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -93,9 +93,9 @@ class Launcher:
         return Running(process=process, copying=copying, guard=self._guard)
 
     async def run(self, program: Program) -> str:
-        """Run a program to its end and return what it printed.
+        """Run a program to its end and return its output.
 
-        Raises CannotStart, with all that was printed, where it fails.
+        Raises CannotStart, with the whole output, if it fails.
         """
         lines: list[str] = []
         running = await self.start(program, lines.append)
@@ -112,7 +112,7 @@ class Launcher:
 
 
 class KeptProcess:
-    """Keep a program running: whenever it ends unasked, it is started again after a pause."""
+    """Keep a program running: restart it after a pause when it ends unexpectedly."""
 
     def __init__(self, *, program: Program, launcher: Launcher) -> None:
         self._program = program
@@ -126,7 +126,7 @@ class KeptProcess:
         self._keeping = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
-        """Stop the program politely within its time, then by force."""
+        """Terminate the program, and kill it after `stop_seconds`."""
         self._stopping.set()
         if self._keeping is None:
             return
@@ -141,7 +141,7 @@ class KeptProcess:
             await self._keeping
 
     def kill(self) -> None:
-        """End the program at once, for good."""
+        """Kill the program, without restarting it."""
         self._stopping.set()
         if self._running is not None:
             self._running.kill()
@@ -160,7 +160,7 @@ class KeptProcess:
 
     async def _run_once(self) -> int:
         self._running = await self._launcher.start(self._program, self._copy_line)
-        if self._stopping.is_set():  # it was asked to stop while it was being started
+        if self._stopping.is_set():  # `stop` was called while it was starting
             self._running.terminate()
         return await self._running.wait()
 
@@ -177,7 +177,7 @@ class KeptProcess:
 
 
 async def copy_lines(reading_end: int, on_line: Callable[[str], None]) -> None:
-    """Hand on every line that comes through the pipe, until its writers have closed it."""
+    """Pass on every line from the pipe until its writers have closed it."""
     reader = asyncio.StreamReader(limit=LONGEST_LINE)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading_end, "rb")
@@ -188,7 +188,7 @@ async def copy_lines(reading_end: int, on_line: Callable[[str], None]) -> None:
 
 
 async def read_line(reader: asyncio.StreamReader) -> bytes:
-    """Return the next line, in pieces where it is longer than the buffer; b"" at the end."""
+    """Return the next line, in pieces if it is longer than the buffer; b"" at the end."""
     try:
         return await reader.readuntil()
     except asyncio.IncompleteReadError as error:
@@ -198,5 +198,5 @@ async def read_line(reader: asyncio.StreamReader) -> bytes:
 
 
 def describe_status(status: int) -> str:
-    """Say how a process ended."""
+    """Describe how a process ended."""
     return f"signal {-status}" if status < 0 else f"status {status}"

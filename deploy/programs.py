@@ -6,23 +6,23 @@ from deploy.ports import HOST
 from deploy.processes import Program
 from processing.conf import darkroom
 
-# `deploy.prepare` has checked the settings: the check imports every view, and no worker needs these to start.
+# `deploy.prepare` has run the system checks. They import every view, which no worker needs.
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "myproject")
 
-# Options of each queue's own worker. Without `--concurrency` a worker has a process for each core.
-# Bulk reprocessing gives way to whatever a person waits for.
+# Options of each queue's worker. Without `--concurrency` a worker has a process for each core. Bulk
+# reprocessing runs at a lower priority than the work that people wait for.
 WORKER_OPTIONS = {
     "thumbnails": (),
     "renditions": (),
     "notifications": ("--pool", "threads", "--concurrency", "8"),
     "bulk": ("--concurrency", "1"),
 }
-# Seconds beyond `STOP_TIME` within which a worker has handed back what it was at, and has ended.
+# Seconds after `STOP_TIME` within which a worker releases its leases and ends.
 STOP_MARGIN = 10
-# What beat starts is quick, and needs no worker of its own.
+# Periodic tasks are quick and need no separate worker.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 GIVE_WAY = {"bulk": ("nice", "-n", "10")}
-# As root every worker would print this warning, seven lines long. In production Celery prints it.
+# As root every worker would print this warning of seven lines. In production Celery prints it.
 WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 
 
@@ -38,7 +38,7 @@ def web(*, port: int, log_level: str) -> Program:
             *("--host", HOST, "--port", str(port)),
             *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off"),
             *("--no-access-log", "--log-level", log_level.lower()),
-            # An open event stream never ends by itself.
+            # An open event stream never ends on the server's side.
             *("--timeout-graceful-shutdown", "3"),
         ),
     )
@@ -60,12 +60,12 @@ def worker(*, queue: str, log_level: str) -> Program:
 
 
 def beat(*, log_level: str) -> Program:
-    """Return the clock that starts what recurs."""
+    """Return beat, which starts the periodic tasks."""
     return Program(name="beat", command=(*CELERY, "beat", "--loglevel", log_level, "--pidfile="))
 
 
 def flower(*, port: int, password: str) -> Program:
-    """Return Flower, which shows what the workers do; its password stays off the command line."""
+    """Return Flower, which monitors the workers; its password stays off the command line."""
     return Program(
         name="flower",
         command=(*CELERY, "flower"),

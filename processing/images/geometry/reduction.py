@@ -1,8 +1,8 @@
 """The one decode, and the first reduction: from the file to a picture that is cheap to work on.
 
-A decoder that scales (JPEG's, by halves) does most of it while it decodes. What is left of a whole
-factor is averaged away, strip by strip, so that a picture with transparency or a palette is
-never held twice in full size.
+A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. The rest of a whole
+factor is averaged, strip by strip. So a picture with transparency or a palette is never held twice in full
+size.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from PIL import Image
 
 from processing.presets import Box, Size
 
-# Pixels worked on at once: they stay in the processor's cache.
+# Pixels processed at once: they fit the processor's cache.
 _STRIP_PIXELS = 256 * 1024
 _DIRECT_MODES = {"L", "RGB", "CMYK", "LAB"}
 
@@ -21,8 +21,8 @@ _DIRECT_MODES = {"L", "RGB", "CMYK", "LAB"}
 class View:
     """A picture, and the part of it that is the whole original.
 
-    That part ends between two pixels where a side is no multiple of what it was divided by:
-    the last column and row then stand for less than the others.
+    The part ends between two pixels if a side is not divisible by the reduction factor. The last column and
+    row then cover less than the others.
     """
 
     picture: Image.Image
@@ -35,7 +35,7 @@ class View:
         return right - left, bottom - top
 
     def factor(self, at_least: Size) -> int:
-        """Return by how much it can be divided and still be as large as `at_least`."""
+        """Return the largest whole factor that leaves the original at least as large as `at_least`."""
         return max(1, min(int(have / want) for have, want in zip(self.size, at_least, strict=True)))
 
     def reduced(self, at_least: Size) -> "View":
@@ -84,7 +84,7 @@ def _converted(full: View, mode: str, at_least: Size) -> View:
 
 
 def _mode_for(image: Image.Image) -> str:
-    """Return the mode that the picture is to be resized in."""
+    """Return the mode in which the picture is resized."""
     _scale_transparent_value(image)
     if image.has_transparency_data and _is_transparent(image):
         return "RGBa"
@@ -94,9 +94,9 @@ def _mode_for(image: Image.Image) -> str:
 
 
 def _scale_transparent_value(image: Image.Image) -> None:
-    """Bring the one transparent value of a PNG to 8 bits, as Pillow brings the pixels, and only these.
+    """Scale the transparent value of a PNG to 8 bits, in the cases in which Pillow scales the pixels.
 
-    How many bits they had is no longer known: grey of 2 or 4 bits is found by its levels.
+    Pillow does not keep the original bit depth: grey of 2 or 4 bits is recognised by its levels.
     """
     value = image.info.get("transparency")
     if image.format != "PNG":
@@ -111,17 +111,17 @@ def _scale_transparent_value(image: Image.Image) -> None:
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    """Tell whether any pixel is less than opaque."""
+    """Return whether any pixel is less than opaque."""
     return any(with_alpha(strip).getchannel("A").getextrema()[0] != 255 for _, strip in strips(image))
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Tell whether the picture is grey of more than 8 bits."""
+    """Return whether the picture is grey of more than 8 bits."""
     return image.mode in {"I", "F"} or image.mode.startswith("I;16")
 
 
 def strips(image: Image.Image, factor: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """Yield the picture in strips, each with where it begins; their height is a multiple of `factor`."""
+    """Yield the picture in strips, each with its top; their height is a multiple of `factor`."""
     height = factor * max(1, _STRIP_PIXELS // (image.width * factor))
     for top in range(0, image.height, height):
         yield top, image.crop((0, top, image.width, min(top + height, image.height)))

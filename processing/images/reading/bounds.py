@@ -14,12 +14,12 @@ from typing import Any, BinaryIO
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
 
-# No honest file has nearly as many. Measured: they cost a decoder a quarter of a second.
+# No honest file comes near this number. Measured: so many parts cost a decoder a quarter of a second.
 _MOST_PARTS = 50_000
 # A `meta` box also holds the list of a picture's tiles, which is smaller.
 _LARGEST_LIST = 1 << 20
 _PIECE = 1 << 16
-# Compressed text counts this many times, because it costs its sender almost nothing.
+# Inflated text counts this many times, because it costs its sender almost nothing.
 _INFLATED = 4
 
 _SCAN, _COMMENT, _APPLICATIONS, _WITH_PROFILE = 0xDA, 0xFE, range(0xE0, 0xF0), 0xE2
@@ -187,7 +187,7 @@ def _count_gif(stream: BinaryIO, tally: _Tally) -> None:
 
 
 def _count_webp(stream: BinaryIO, tally: _Tally) -> None:
-    """Count the chunks, and check the size: libwebp allocates a canvas before it can be asked for."""
+    """Count the chunks and check the size: libwebp allocates the canvas before it reports its size."""
     position = stream.seek(12)
     while len(head := stream.read(8)) == 8:
         tally.add_part()
