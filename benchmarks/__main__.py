@@ -22,7 +22,7 @@ from benchmarks.study import Study, run_study
 from benchmarks.versions import machine
 
 BEGAN_AT = time.monotonic()
-# The smallest there is; every contender's process begins with it.
+# The smallest picture; every contender's process begins with it.
 WARM_UP = GROWTH[0]
 GROWING = ("darkroom", "sharp-best", "pyvips-best")
 STEPS_OF = {"jpeg-12.jpg", "p3-48.jpg", "rgba-12.png"}
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _extent() -> Extent:
-    """Return how much the command line asks for."""
+    """Return the extent that the command line asks for."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     sizes = parser.add_mutually_exclusive_group()
     sizes.set_defaults(extent=THOROUGH)
@@ -60,7 +60,7 @@ def _extent() -> Extent:
 
 
 def _measured(extent: Extent, *, load: str) -> Run:
-    """Return everything that a run of this extent finds."""
+    """Return all results of a run of this extent."""
     results, versions = _compare(extent.pictures, CONTENDERS, extent.plan, judged=True)
     growing = [one for one in CONTENDERS if one.key in GROWING]
     grown, _ = _compare(extent.growth, growing, extent.growth_plan, judged=False)
@@ -78,7 +78,7 @@ def _measured(extent: Extent, *, load: str) -> Run:
 
 
 def _studies(name: Study, extent: Extent, pictures: set[str]) -> dict[str, Any]:
-    """Return what the study found in those of the named pictures that belong to the extent."""
+    """Return the study's results for the named pictures that belong to the extent."""
     found = {}
     for one in extent.pictures:
         if one.name in pictures:
@@ -105,7 +105,7 @@ def _compare(
 
 
 def _publish(run: Run) -> None:
-    """Print the report, and write it with all that it was made from; only a thorough one is published."""
+    """Print the report, and save its data; only a thorough run also replaces the published page."""
     report = write_report(run)
     print(report)
     if not run.quick:

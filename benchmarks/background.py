@@ -1,4 +1,4 @@
-"""White: what a transparent picture is seen on where a format has no transparency."""
+"""The white background of transparent pictures in formats without transparency."""
 
 from PIL import Image
 

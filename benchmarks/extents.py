@@ -1,4 +1,4 @@
-"""How much a run measures: everything, a quick look, or the smallest start of every contender."""
+"""The extent of a run: everything, a quick look, or the smallest run of every contender."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,5 +27,5 @@ QUICK = Extent(
     pictures=[picture for picture in PICTURES if picture.name in _QUICK_PICTURES],
     growth=GROWTH[:4],
 )
-# The second picture of the growth is the smallest one wider than every rendition: its files can be judged.
+# The second growth picture is the smallest one wider than every rendition, so its files can be judged.
 SMALLEST = Extent(plan=Plan(budget=0, most=1), pictures=GROWTH[1:2], growth=[])

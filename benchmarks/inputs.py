@@ -1,7 +1,7 @@
-"""The pictures that are measured, made from a photo of the corpus and kept in `var/benchmarks`.
+"""The pictures to measure, made from a photo of the corpus and kept in `var/benchmarks`.
 
-A photo of 16 megapixels is scaled down to 12, so that every pixel has a camera's detail. What is
-larger than the photo gets a little noise, without which it would be a smooth enlargement.
+A photo of 16 megapixels is scaled down to 12, so that every pixel has a camera's detail. Larger pictures get
+a little noise, because a mere enlargement would be smooth.
 """
 
 import os
@@ -34,7 +34,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One input: its file's name, what it is called in tables, and how it is made."""
+    """One input: its file name, its label in tables, and the function that makes it."""
 
     name: str
     label: str
@@ -42,19 +42,19 @@ class Picture:
 
     @property
     def path(self) -> Path:
-        """Return where the picture lies."""
+        """Return the path of the picture."""
         return INPUTS / self.name
 
 
 def make_all(pictures: list[Picture]) -> None:
-    """Make the pictures that are not there yet, on every core."""
+    """Make the pictures that do not exist yet, on every core."""
     INPUTS.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(_make, [picture for picture in pictures if not picture.path.exists()]))
 
 
 def _make(picture: Picture) -> None:
-    """Write the picture under another name first, so that it is whole once it has its own."""
+    """Write the picture under a temporary name first, so that an existing file is always complete."""
     part = picture.path.with_stem(f"{picture.path.stem}-part")
     picture.make(part)
     part.replace(picture.path)
@@ -69,7 +69,7 @@ def _jpeg(path: Path, *, size: Size, profile: bool = False, soft: bool = False) 
 
 
 def _png(path: Path, *, size: Size) -> None:
-    """Write a PNG whose left is transparent, its right opaque, and all between."""
+    """Write a PNG that is transparent at the left and opaque at the right, with a gradient between."""
     picture = _scene(size).convert("RGBA")
     picture.putalpha(Image.linear_gradient("L").rotate(90).resize(size))
     picture.save(path, compress_level=6)
@@ -91,7 +91,7 @@ def _scene(size: Size) -> Image.Image:
 
 
 def _noisy(picture: Image.Image) -> Image.Image:
-    """Return the picture with seeded noise, strip by strip, for it may have 200 megapixels."""
+    """Return the picture with seeded noise, strip by strip because it may have 200 megapixels."""
     generator = np.random.default_rng(seed=1)
     for top in range(0, picture.height, STRIP_ROWS):
         box = (0, top, picture.width, min(top + STRIP_ROWS, picture.height))

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install what only the benchmark needs: install.sh STAMP. Darkroom and its peers go into
-# var/benchmarks, sharp into benchmarks/node_modules. A peer that cannot be installed is left
-# out: the benchmark tells that it is missing, and the stamp is not written, so that the next run tries again.
+# Install the packages that only the benchmark needs: install.sh STAMP. Darkroom and its peers are installed
+# into var/benchmarks, sharp into benchmarks/node_modules. A peer that cannot be installed is left out. The
+# benchmark then reports it as missing, and the stamp is not written, so that the next run tries again.
 set -eu
 
 stamp=$1
@@ -19,14 +19,14 @@ make_environment() {
     "$folder/$1/bin/python" -c "" 2>/dev/null || .venv/bin/python -m venv --clear "$folder/$1"
 }
 
-# install PYTHON LOCK: uv takes seconds; a mirror may be known to pip alone.
+# install PYTHON LOCK: uv takes seconds; pip is the fallback, because a mirror may be configured for pip only.
 install() {
     echo "Installing $2 ..."
     .venv/bin/python -m uv pip install --quiet --python "$1" --no-deps --require-hashes -r "$2" ||
         "$1" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$2"
 }
 
-# install_each PYTHON LOCK: one package after the other, as many as there are.
+# install_each PYTHON LOCK: install the packages one by one, as many as possible.
 install_each() {
     single=$folder/single.txt
     sed -n 's/^\([a-z0-9].*==[^ ]*\).*/\1/p' "$2" | while read -r package; do

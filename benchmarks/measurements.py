@@ -1,4 +1,4 @@
-"""What was measured, and the arithmetic on it; no module of a peer is imported here."""
+"""Measurements and the arithmetic on them; this module imports no peer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Figure = Literal["cpu", "wall", "peak"]
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What one file is like: its size, SSIM, colour error (of 255) and whether metadata is left."""
+    """Properties of one file: its size, SSIM, colour error (of 255) and whether it contains metadata."""
 
     byte_size: int
     ssim: float
@@ -20,7 +20,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one contender took for one picture: medians in seconds, bytes of memory, its files."""
+    """One contender's cost for one picture: medians in seconds, bytes of memory, and its files."""
 
     contender: str
     picture: str
@@ -40,7 +40,7 @@ class Measurement:
 
 
 class Results:
-    """All measurements of a run, found by contender and picture."""
+    """All measurements of a run, by contender and picture."""
 
     def __init__(self, measurements: Iterable[Measurement]) -> None:
         self.measurements = list(measurements)
@@ -49,11 +49,11 @@ class Results:
         self.contenders = list(dict.fromkeys(one.contender for one in self.measurements))
 
     def get(self, contender: str, picture: str) -> Measurement | None:
-        """Return the measurement, or None where the contender failed."""
+        """Return the measurement, or None if the contender failed."""
         return self._found.get((contender, picture))
 
     def failures(self) -> dict[str, str]:
-        """Return what was said by each contender that failed at any picture."""
+        """Return the error of each contender that failed at any picture."""
         return {one.contender: one.error for one in self.measurements if one.error}
 
     def ratios(self, *, contender: str, other: str, figure: Figure) -> dict[str, float]:
@@ -88,19 +88,19 @@ class Results:
 
 
 def geometric_mean(values: Iterable[float]) -> float | None:
-    """Return the geometric mean, or None of nothing."""
+    """Return the geometric mean, or None without values."""
     logarithms = [log(value) for value in values]
     return exp(sum(logarithms) / len(logarithms)) if logarithms else None
 
 
 def rounds_for(*, seconds: float, budget: float, most: int) -> int:
-    """Return how often work that takes so long is measured: the shorter, the more often."""
+    """Return how many rounds to measure: the shorter the work, the more rounds."""
     return max(1, min(most, round(budget / seconds))) if seconds > 0 else most
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be reached: at most the limit."""
+    """A target: a figure that must not exceed its limit."""
 
     text: str
     reached: float | None
@@ -108,7 +108,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Tell whether it was reached."""
+        """Return whether it was reached."""
         return self.reached is not None and self.reached <= self.limit
 
 
@@ -130,7 +130,7 @@ _MEMORY_TARGETS = {"jpeg-48.jpg": ("48 MP JPEG", 140), "rgba-12.png": ("12 MP RG
 
 
 def targets(results: Results) -> list[Target]:
-    """Return what Darkroom is held to, and what it reached."""
+    """Return Darkroom's targets with the values that it reached."""
     return [*_speed_targets(results), *_memory_targets(results), *_output_targets(results)]
 
 
@@ -169,7 +169,7 @@ def _output_targets(results: Results) -> list[Target]:
 
 
 def mean_ratios(results: Results) -> dict[str, dict[Figure, float | None]]:
-    """Return the geometric means of Darkroom's figures divided by everybody else's."""
+    """Return the geometric means of Darkroom's figures divided by each contender's."""
     figures: tuple[Figure, ...] = get_args(Figure)
     return {
         other: {figure: _mean_ratio(results, other, figure) for figure in figures}

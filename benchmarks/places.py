@@ -1,4 +1,4 @@
-"""Where things lie: all of it in `var/benchmarks`, which git ignores."""
+"""Paths of the benchmark's files, which are stored in `var`, except for the report."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The contenders' processes, seen from outside: start one, ask it to do the work, stop it."""
+"""The contenders' processes: start one, have it do the work, stop it."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ class ContenderFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one round took: seconds, bytes of memory, and the files that it left."""
+    """The cost of one round: seconds, bytes of memory, and the files that it left."""
 
     cpu: float
     wall: float
@@ -33,7 +33,7 @@ class Cost:
 
 
 class Process:
-    """A contender's process, in a folder of its own; use it in a `with` statement."""
+    """A contender's process with a separate folder; use it in a `with` statement."""
 
     def __init__(self, *, contender: Contender, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -56,7 +56,7 @@ class Process:
         self._process.communicate()
 
     def work(self, source: Path) -> Cost:
-        """Let it do the work and return what that cost.
+        """Have it do the work, and return the cost.
 
         Raises `ContenderFailed`.
         """
@@ -67,7 +67,7 @@ class Process:
         return Cost(**self._read(WORK_SECONDS))
 
     def _read(self, seconds: float) -> dict[str, Any]:
-        """Return its next answer; it is killed if that takes too long."""
+        """Return its next answer; kill it if that takes too long."""
         timer = threading.Timer(seconds, self._process.kill)
         timer.start()
         assert self._process.stdout is not None
@@ -103,11 +103,11 @@ def _derived(rendition: Rendition) -> dict[str, Any]:
 
 
 def _reason(log: Path) -> str:
-    """Return the last line of the log that tells of an error."""
+    """Return the last line of the log that mentions an error."""
     lines = [line.strip() for line in log.read_text().splitlines() if "rror" in line]
     return _without_folder(lines[-1]) if lines else ""
 
 
 def _without_folder(text: str) -> str:
-    """Return the text without the name of this folder, for it may be published."""
+    """Return the text without the path of this folder, because it may be published."""
     return text.replace(f"{ROOT}/", "")

@@ -1,8 +1,8 @@
-"""Quality: how much a rendition looks like its reference (SSIM), and how far its colours are off.
+"""Quality: a rendition's similarity to its reference (SSIM), and the error of its colours.
 
-SSIM by Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from
-error visibility to structural similarity", IEEE Transactions on Image Processing 13 (4), 2004: on
-luminance, with their Gaussian window of 11 pixels and σ = 1.5, K₁ = 0.01 and K₂ = 0.03.
+SSIM by Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
+visibility to structural similarity", IEEE Transactions on Image Processing 13 (4), 2004: on luminance, with
+their Gaussian window of 11 pixels and σ = 1.5, K₁ = 0.01 and K₂ = 0.03.
 """
 
 from io import BytesIO
@@ -28,16 +28,16 @@ _WEIGHTS = (_WINDOW / _WINDOW.sum()).astype(np.float32)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 # ITU-R BT.601.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-# Rows worked on at once, so that they stay in the processor's cache.
+# Rows processed at once, so that they stay in the processor's cache.
 _STRIP_ROWS = 48
 
 
 def judge(*, source: Path, rendition: Rendition, path: Path) -> Quality:
     """Return the quality of the file, seen on white.
 
-    Raises `ValueError` if it is not of the reference's size. The variant that it is most like
-    counts. The colour error is the difference
-    of the mean colours, out of 255, in the worst channel; a profile in the file is honoured.
+    The most similar variant of the reference counts. The colour error is the difference of the mean colours,
+    out of 255, in the worst channel. A profile in the file is honoured. Raises `ValueError` if the file's
+    size differs from the reference's.
     """
     references = [
         _on_white(Image.fromarray(one)) for one in load_references(source=source, rendition=rendition)
@@ -95,7 +95,7 @@ def _blurred(maps: Pixels) -> Pixels:
 
 
 def _as_displayed(image: Image.Image) -> Image.Image:
-    """Return the picture in sRGB, by the profile that the file carries, as a browser shows it."""
+    """Return the picture in sRGB, converted by the file's profile, as a browser shows it."""
     profile = image.info.get("icc_profile")
     if not profile or image.mode != "RGB":
         return image

@@ -1,8 +1,8 @@
-"""References: what each rendition would look like if neither speed nor encoding took anything away.
+"""References: each rendition as it would look without losses to speed or encoding.
 
-Decoded in full, turned upright, brought to sRGB, resized once with Lanczos, not encoded. They are
-kept beside their pictures as arrays of 8-bit RGB or straight RGBA, and the thumbnail's has
-variants: who crops whole pixels is up to half a pixel off, which is no loss but would count as one.
+A reference is decoded in full, turned upright, converted to sRGB, resized once with Lanczos, and not encoded.
+References are stored beside their pictures as arrays of 8-bit RGB or straight RGBA. The thumbnail's reference
+has variants: a contender that crops whole pixels is up to half a pixel off, which must not count as a loss.
 """
 
 import os
@@ -29,12 +29,12 @@ def load_references(*, source: Path, rendition: Rendition) -> Sequence[Pixels]:
 
 
 def reference_path(*, source: Path, rendition: Rendition) -> Path:
-    """Return where the reference of a rendition lies; its format makes no difference."""
+    """Return the path of a rendition's reference; its format makes no difference."""
     return source.parent / "references" / f"{source.stem}-{rendition.width}.npy"
 
 
 def make_references(sources: list[Path]) -> None:
-    """Make the references of the pictures that have none yet, on every core."""
+    """Make the missing references of the pictures, on every core."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(_make, sources))
 
@@ -61,7 +61,7 @@ def _upright_srgb(source: Path) -> Image.Image:
 
 
 def _variants(picture: Image.Image, rendition: Rendition) -> Iterator[Image.Image]:
-    """Yield the rendition's pixels; alpha is premultiplied while they are resized."""
+    """Yield the rendition's pixels; alpha is premultiplied during the resize."""
     width, height = picture.size
     if rendition.height is None:
         yield _resized(picture, (rendition.width, round(rendition.width * height / width)))

@@ -17,7 +17,7 @@ NONE = "–"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything that one run found."""
+    """All results of one run."""
 
     contenders: Sequence[Contender]
     labels: Mapping[str, str]
@@ -30,12 +30,12 @@ class Run:
     quick: bool = False
 
     def label(self, contender: str) -> str:
-        """Return what the contender is called in tables."""
+        """Return the contender's label in tables."""
         return next(one.label for one in self.contenders if one.key == contender)
 
     @property
     def peers(self) -> list[str]:
-        """Return everybody but Darkroom itself."""
+        """Return every contender except Darkroom."""
         return [one.key for one in self.contenders if one.key != DARKROOM]
 
 
@@ -288,7 +288,7 @@ def _number(value: float | None, *, digits: int = 2) -> str:
 
 
 def _table(header: Sequence[str], rows: Rows, *, words: int = 1) -> str:
-    """Return a Markdown table, aligned in the text too; the first columns have words, the others figures."""
+    """Return a table, aligned in the source too; the first `words` columns hold words, the rest figures."""
     cells = [list(header), *[list(row) for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     rule = ["-" * (width + 1) + ("-" if column < words else ":") for column, width in enumerate(widths)]

@@ -1,8 +1,8 @@
-"""The measuring itself: one picture, every contender, round by round.
+"""The measurement itself: one picture, every contender, round by round.
 
-Each contender's process first does the work unmeasured with a small picture, which warms it up. Then
-all take turns, so that whatever else the machine does hits them alike; medians count. The
-memory is that of the first turn: the peak of a process that has done the work once.
+Each contender's process first does the work unmeasured with a small picture, to warm up. Then all take turns,
+so that other load on the machine affects them equally. The results are medians. The memory is that of the
+first turn: the peak of a process that has done the work once.
 """
 
 import os
@@ -24,7 +24,7 @@ from benchmarks.work import RENDITIONS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long one contender is measured with one picture, in seconds, and how often at most."""
+    """How long one contender is measured with one picture, in seconds, and the most rounds."""
 
     budget: float
     most: int
@@ -32,7 +32,7 @@ class Plan:
 
 @dataclass(slots=True)
 class _Turn:
-    """One contender's part in the measuring of a picture."""
+    """One contender's part in the measurement of a picture."""
 
     contender: Contender
     process: Process | None = None
@@ -41,7 +41,7 @@ class _Turn:
     error: str = ""
 
     def is_due(self, number: int, plan: Plan) -> bool:
-        """Tell whether it takes part in the round of that number, the first being 0."""
+        """Return whether it takes part in the round of that number, counted from 0."""
         if self.error or not self.costs:
             return not self.error
         return number < rounds_for(seconds=self.costs[0].cpu, budget=plan.budget, most=plan.most)
@@ -56,7 +56,7 @@ def measure(
         for turn in turns:
             _start(turn, picture, warm_up, stack)
         for number in range(plan.most):
-            # Every other round goes backwards, so that nobody is always the one after somebody.
+            # Every other round is reversed, so that no contender always follows the same one.
             for turn in turns if number % 2 == 0 else reversed(turns):
                 if turn.is_due(number, plan):
                     _work(turn, picture)

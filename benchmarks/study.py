@@ -1,6 +1,6 @@
-"""A look into Darkroom alone, in a process of its own: `python -m benchmarks.study NAME PICTURE FOLDER`.
+"""A study of Darkroom alone, in a separate process: `python -m benchmarks.study NAME PICTURE FOLDER`.
 
-It prints what the study of that name in `benchmarks.studies` found, as JSON.
+It prints the results of the named study of `benchmarks.studies` as JSON.
 """
 
 import importlib
@@ -19,7 +19,7 @@ Study = Literal["steps", "avif"]
 
 
 def run_study(*, name: Study, source: Path) -> Any:
-    """Run a study and return what it found."""
+    """Run a study and return its results."""
     contender = next(one for one in CONTENDERS if one.key == "darkroom")
     folder = FOLDER / "work" / name
     folder.mkdir(parents=True, exist_ok=True)

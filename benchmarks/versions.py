@@ -1,11 +1,11 @@
-"""Versions of what runs here; every contender tells its own."""
+"""Versions of the software of this process; every contender reports its own."""
 
 import os
 import platform
 
 from PIL import features
 
-# As Pillow's own list names them.
+# Keyed by Pillow's names.
 _CODECS = {
     "libjpeg_turbo": "libjpeg-turbo",
     "webp": "libwebp",
@@ -22,7 +22,7 @@ def pillow_codecs() -> str:
 
 
 def machine() -> dict[str, str]:
-    """Return what may be told of the machine: nothing that names it."""
+    """Return the properties of the machine that do not identify it."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -1,6 +1,6 @@
 """The work that every contender does: nine renditions of one picture.
 
-Only the standard library is imported here: contenders have environments of their own.
+This module imports only the standard library, because contenders have separate environments.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ Format = Literal["webp", "jpeg"]
 QUALITY: dict[Format, int] = {"webp": 80, "jpeg": 82}
 WIDTHS = (1920, 1280, 640, 320)
 THUMBNAIL_SIDE = 256
-# WebP's effort in the best recipes, which is that of Darkroom's default presets.
+# WebP's effort in the best recipes, the same as in Darkroom's default presets.
 EFFORT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
-    """One output: the whole picture `width` wide, or its middle where a height is given too."""
+    """One output: the whole picture `width` wide, or its middle if a height is given too."""
 
     width: int
     height: int | None = None
@@ -25,7 +25,7 @@ class Rendition:
 
     @property
     def name(self) -> str:
-        """Return what the rendition is called everywhere: its file's name."""
+        """Return the rendition's name, which is also its file name."""
         return f"{self.width}.{self.format}"
 
     @property

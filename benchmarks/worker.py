@@ -1,9 +1,9 @@
-"""A process that does the work when it is asked to, and tells what that cost.
+"""A process that does the work on request, and reports the cost.
 
     python -m benchmarks.worker MODULE FOLDER [PACKAGE ...]
 
-It answers with lines of JSON: first the versions of the packages, then, for each line with the
-path of a picture, the costs of its nine renditions. Only the standard library is imported here.
+It answers with lines of JSON: first the versions of the packages, then the costs of the nine renditions for
+each input line with the path of a picture. This module imports only the standard library.
 """
 
 import importlib
@@ -23,10 +23,10 @@ class Contender(Protocol):
     """A module that can do the work; `prepare` is not measured."""
 
     def prepare(self, *, source: Path, folder: Path) -> None:
-        """Do what is no part of the work, in the empty folder."""
+        """Prepare the empty folder, outside the measurement."""
 
     def render(self, *, source: Path, folder: Path) -> dict[str, Path]:
-        """Write the nine renditions and return where each is, by its name."""
+        """Write the nine renditions and return their paths by name."""
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _take_standard_output() -> TextIO:
-    """Return the standard output, and let whatever else is printed go to the standard error."""
+    """Return the standard output, and redirect other output to the standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
@@ -97,9 +97,9 @@ def cpu_seconds() -> float:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has ever held.
+    """Return the peak memory of this process.
 
-    Linux tells it in `/proc` (VmHWM); `ru_maxrss` there counts what a parent held before.
+    Linux reports it in `/proc` (VmHWM). `ru_maxrss` on Linux also counts the memory of the parent process.
     """
     status = Path("/proc/self/status")
     if not status.exists():

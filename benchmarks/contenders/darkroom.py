@@ -20,7 +20,7 @@ FORMATS: tuple[Format, ...] = ("webp", "jpeg")
 THUMBNAIL = Preset(name="thumb", width=THUMBNAIL_SIDE, height=THUMBNAIL_SIDE, mode="fill", formats=("webp",))
 SIZES = [Preset(name=f"size-{width}", width=width, formats=FORMATS) for width in WIDTHS]
 
-# As a worker's process does when it begins.
+# As a worker's process does at its start.
 memory.keep()
 settings.DARKROOM = {
     **settings.DARKROOM,
@@ -35,14 +35,14 @@ conf.forget(setting="DARKROOM")
 
 
 def prepare(*, source: Path, folder: Path) -> None:
-    """Store the original, as the upload has done."""
+    """Store the original, as the upload would have done."""
     target = folder / original_key(_content_hash(source))
     target.parent.mkdir(parents=True)
     shutil.copyfile(source, target)
 
 
 def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Do what the two tasks do, one after the other."""
+    """Do the work of the two tasks, one after the other."""
     original = unsaved_original(source)
     first = steps.open_source(original=original, step="generate_thumbnails")
     describe(first)
@@ -55,7 +55,7 @@ def render(*, source: Path, folder: Path) -> dict[str, Path]:
 
 
 def unsaved_original(source: Path) -> Original:
-    """Return the row of the picture, which no database knows."""
+    """Return an unsaved row for the picture."""
     content_hash = _content_hash(source)
     with source.open("rb") as file:
         header = read_header(file, name=source.name, limits=conf.limits())
@@ -69,9 +69,9 @@ def unsaved_original(source: Path) -> Original:
 
 
 def describe(source: Source) -> None:
-    """Do what the first step does before its thumbnail: placeholder, dominant colour and focus.
+    """Do what the first step does before its thumbnail: placeholder, dominant colour and focal point.
 
-    The thumbnail is cut from the middle all the same, for that is what is compared.
+    The thumbnail is still cut from the middle, because the comparison asks for that.
     """
     source.focus()
     placeholder = source.placeholder()
@@ -79,7 +79,7 @@ def describe(source: Source) -> None:
 
 
 def _write(original: Original, source: Source, presets: list[Preset]) -> dict[str, Path]:
-    # Unlike in a site, JPEG stays JPEG where there is transparency.
+    # Unlike a site, the benchmark keeps JPEG for transparent pictures.
     recipes = [Recipe(preset, format) for preset in presets for format in preset.formats]
     rows = renditions.render(original, source, recipes)
     return {
@@ -89,5 +89,5 @@ def _write(original: Original, source: Source, presets: list[Preset]) -> dict[st
 
 
 def _content_hash(source: Path) -> str:
-    """Return what stands for the content hash: the upload has computed that, not the steps."""
+    """Return a substitute for the content hash: the upload computes the real one, not the steps."""
     return hashlib.sha256(str(source).encode()).hexdigest()

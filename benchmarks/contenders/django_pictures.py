@@ -1,6 +1,6 @@
 """django-pictures at its own defaults; it has no setting for quality, so it saves with Pillow's.
 
-Its task sends itself to a queue where Celery is installed, so what that does is done here.
+If Celery is installed, its task queues itself. So this module does the task's work directly.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from benchmarks.work import RENDITIONS, Rendition
 
 
 def prepare(*, source: Path, folder: Path) -> None:
-    """Put the picture into the storage."""
+    """Copy the picture to the storage."""
     shutil.copyfile(source, folder / source.name)
 
 

@@ -1,4 +1,4 @@
-"""easy-thumbnails at its own defaults, one thumbnail for each rendition; its tables are left out."""
+"""easy-thumbnails at its own defaults, one thumbnail for each rendition, without its tables."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""What cannot be avoided: one decode, and nine encodes of pixels that are ready.
+"""The unavoidable work: one decode, and nine encodes of pixels that are ready.
 
-The pixels are those of the reference, so its files are also what the reference recipe gives.
+The pixels are the reference's, so these files are also the results of the reference recipe.
 """
 
 from io import BytesIO
@@ -29,7 +29,7 @@ def render(*, source: Path, folder: Path) -> dict[str, Path]:
 
 
 def decode(data: bytes, *, width: int = WIDTHS[0]) -> Image.Image:
-    """Return the picture, scaled down by the decoder where it can, at least `width` wide."""
+    """Return the picture, scaled down by the decoder if it can, at least `width` wide."""
     with Image.open(BytesIO(data)) as image:
         image.draft(None, (width, round(width * image.height / image.width)))
         image.load()

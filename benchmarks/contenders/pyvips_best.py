@@ -1,4 +1,4 @@
-"""pyvips in the best recipe we know: one decode, a cascade, effort 2, one thread."""
+"""pyvips with the best recipe we know: one decode, a cascade, effort 2, one thread."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ import pyvips
 
 from benchmarks.work import EFFORT, RENDITIONS, THUMBNAIL, WIDTHS, Rendition
 
-# More than any picture is high: only the width bounds it.
+# Higher than any picture, so that only the width limits it.
 UNBOUNDED = 10_000_000
-# A picture this many times as wide as the next loses nothing as its source.
+# A picture this many times as wide as the next can be its source without loss.
 CASCADE_RATIO = 1.5
 
 pyvips.cache_set_max(0)

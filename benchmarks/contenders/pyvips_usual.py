@@ -1,4 +1,4 @@
-"""pyvips as usually used: one `thumbnail` of the file for each rendition, defaults otherwise."""
+"""pyvips as usually used: one `thumbnail` of the file for each rendition, with defaults otherwise."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from pyvips.voperation import cache_get_max, cache_set_max
 
 from benchmarks.work import RENDITIONS, Rendition
 
-# More than any picture is high: only the width bounds it.
+# Higher than any picture, so that only the width limits it.
 UNBOUNDED = 10_000_000
 
 
 def prepare(*, source: Path, folder: Path) -> None:
-    """Forget the operations of the round before, which libvips keeps."""
+    """Clear libvips' cache of the previous round's operations."""
     kept = cache_get_max()
     cache_set_max(0)
     cache_set_max(kept)
@@ -24,7 +24,7 @@ def render(*, source: Path, folder: Path) -> dict[str, Path]:
 
 
 def _profile(source: Path) -> dict[str, str]:
-    """Return the option that brings a picture with a profile to sRGB; without one it only costs."""
+    """Return the option that converts a picture with a profile to sRGB; without one it only costs time."""
     header = pyvips.Image.new_from_file(str(source), access="sequential")
     return {"export_profile": "srgb"} if header.get_typeof("icc-profile-data") else {}
 

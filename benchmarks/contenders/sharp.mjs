@@ -1,8 +1,8 @@
-// sharp, with the same lines of JSON as worker.py: node sharp.mjs RECIPE FOLDER
+// sharp, which speaks the same lines of JSON as worker.py: node sharp.mjs RECIPE FOLDER
 //
-// usual: one pipeline for each rendition, all at once, every default left alone
-// best: one decode, a cascade, effort 2, one libvips thread; the encodes all at once
-// best-serial: the same, with one encode after the other
+//   usual: one pipeline for each rendition, all at once, with every default
+//   best: one decode, a cascade, effort 2, one libvips thread; the encodes all at once
+//   best-serial: the same, with one encode after the other
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -73,7 +73,7 @@ async function best(source, renditions) {
   }
 }
 
-// The most memory that this process has ever held, where Linux tells it.
+// The peak memory of this process; Linux reports it as VmHWM.
 function peak() {
   try {
     const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"));

@@ -9,7 +9,7 @@ from benchmarks.work import RENDITIONS, Rendition
 
 
 def prepare(*, source: Path, folder: Path) -> None:
-    """Put the picture into the storage."""
+    """Copy the picture to the storage."""
     shutil.copyfile(source, folder / source.name)
 
 

@@ -1,4 +1,4 @@
-"""What AVIF costs and saves beside WebP and JPEG: one picture, 1280 wide, at each format's defaults."""
+"""The costs and savings of AVIF against WebP and JPEG: one picture, 1280 wide, at each format's defaults."""
 
 from pathlib import Path
 from statistics import median
@@ -31,6 +31,6 @@ def _encode(picture: Source, preset: Preset, format: Format, source: Path, folde
         encoded = picture.render(Recipe(preset, format))
         seconds.append(cpu_seconds() - before)
         path.write_bytes(encoded.data)
-    # Any rendition of this width has the reference that is meant.
+    # The reference depends only on the width.
     quality = judge(source=source, rendition=Rendition(width=WIDTH, format="webp"), path=path)
     return {"cpu": median(seconds), "byte_size": quality.byte_size, "ssim": quality.ssim}

@@ -1,4 +1,4 @@
-"""Where Darkroom's CPU goes, step by step: each part is timed without those that it calls."""
+"""Darkroom's CPU time, step by step: each part is timed without the parts that it calls."""
 
 import shutil
 from collections import defaultdict
@@ -16,7 +16,7 @@ from processing.images import source as sources
 from processing.images.geometry.cascade import Cascade
 from processing.images.geometry.reduction import View
 
-# By what was done.
+# By part.
 Seconds = dict[str, float]
 
 ROUNDS = 5
@@ -26,7 +26,7 @@ def _format_of(*arguments: Any) -> str:
     return f"encode {arguments[1].format.upper().replace('WEBP', 'WebP')}"
 
 
-# Where each part is found, its name there, and what it is called.
+# The object that holds each part, its name there, and its label.
 PARTS: list[tuple[Any, str, str | Callable[..., str]]] = [
     (originals, "read", "read the original, twice"),
     (sources, "decoded_view", "decode"),
@@ -71,7 +71,7 @@ class Stopwatch:
 
 
 def study(*, source: Path, folder: Path) -> dict[str, float]:
-    """Return the median seconds of CPU by step; one thread encodes, so that each step is seen alone."""
+    """Return the median seconds of CPU by step, with one encoder thread to separate the steps."""
     settings.DARKROOM = {**settings.DARKROOM, "ENCODER_THREADS": 1}
     conf.forget(setting="DARKROOM")
     stopwatch = Stopwatch()
