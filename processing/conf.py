@@ -1,4 +1,4 @@
-"""The settings of Darkroom: the only reader of `DARKROOM` in Django's settings."""
+"""The settings of Darkroom, from `DARKROOM` in Django's settings; other modules read them here."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ class Settings:
     `DARKROOM` spells the names in capital letters. `docs/settings.md` describes each of them.
     """
 
-    # Bytes of an original, and pixels of a still picture; a 200-megapixel phone's picture fits.
+    # Bytes of an original, and pixels of one frame; a 200-megapixel phone's picture fits.
     max_upload_bytes: int = 50 * 1024**2
     max_pixels: int = 210_000_000
     # Pixels of the longer side; the default is a JPEG's maximum.
@@ -41,7 +41,7 @@ class Settings:
     # Bytes of the colour profile, and of all other data beside the pixels, uncompressed.
     max_profile_bytes: int = 4 * 1024**2
     max_text_bytes: int = 16 * 1024**2
-    # Formats to accept in addition, of "tiff" and "bmp".
+    # Formats to accept beside the usual ones: "tiff" and "bmp".
     extra_formats: tuple[str, ...] = ()
     # Threads that encode the renditions of one original; they help while a core is idle.
     encoder_threads: int = 2
@@ -64,7 +64,7 @@ class Settings:
     # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
-    # Quota of images and of bytes of originals a person; 0 is no limit.
+    # Quota per person, in images and in bytes of originals; 0 is no limit.
     quota_images: int = 100_000
     quota_bytes: int = 100 * 1024**3
     # Seconds that a worker may go on with its current step after it is told to stop.

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
     """Return the recipes by which the original is to be rendered.
 
-    A cropping preset is wanted once more for each focal point that an owner has set.
+    A cropping preset is wanted again for each focal point that an owner has set.
     """
     transparent = bool(original.transparent)
     points = [AUTOMATIC, *sorted(focus.point for focus in original.focuses.all())]

@@ -115,7 +115,7 @@ def _draw(patch: Patch, picture: Image.Image, box: tuple[int, int, int, int]) ->
         return
     with Image.open(BytesIO(patch.file()), formats=("GIF", "PNG")) as image:
         image.load()
-        # Cut first, because most of a hostile frame may lie outside.
+        # Crop first, because most of a hostile frame may be outside the canvas.
         part = with_alpha(image if image.size == (width, height) else image.crop((0, 0, width, height)))
     if patch.over:
         picture.alpha_composite(part, box[:2])

@@ -36,7 +36,7 @@ def _frames(data: bytes, format: str, count: int) -> Iterator[Timed]:
 
 
 def _without_drift(image: Image.Image, shown: float) -> float:
-    """Return a frame's duration; the milliseconds that Pillow rounds would drift when added up."""
+    """Return a frame's duration, corrected because Pillow's rounded milliseconds drift when added up."""
     rounded: int = image.info["duration"]
     until_end = image.info["timestamp"] + rounded - shown
     return float(min(max(until_end, rounded - 0.5), rounded + 0.5))

@@ -31,7 +31,7 @@ def stored_orientation(image: Image.Image) -> int:
     if image.format == "PNG" and "exif" not in image.info:
         image.load()
     value = 1
-    # Invalid EXIF data say nothing about the picture itself, which may be intact.
+    # Ignore invalid EXIF data, because the picture can still be decoded.
     with suppress(Exception):
         value = image.getexif().get(_TAG, 1)
     return value if value in _TURNS else 1

@@ -1,8 +1,8 @@
 """The one decode, and the first reduction: from the file to a picture that is cheap to work on.
 
-A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. The rest of a whole
-factor is averaged, strip by strip. So a picture with transparency or a palette is never held twice in full
-size.
+A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. The remaining whole
+factor is averaged away, strip by strip. So a picture with transparency or a palette is never held twice in
+full size.
 """
 
 from collections.abc import Iterator

@@ -6,7 +6,7 @@ from processing.images.reading.refusals import TooManyPixels
 from processing.presets import Size
 
 INPUT_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
-# Rare in browsers, with large decoders: accepted only if a setting names them.
+# Rare in browsers, and their decoders have a large attack surface: accepted only if a setting names them.
 EXTRA_FORMATS = ("TIFF", "BMP")
 
 

@@ -28,8 +28,8 @@ class Metadata:
     """A file's metadata; "" is unknown.
 
     `camera` is the make and model. `profile` is the description of the embedded ICC profile. `gps` is whether
-    the file states a position, which itself is private. `taken_at` is the camera's own clock as ISO 8601
-    without a zone.
+    the file states a position. The position itself is private and not kept. `taken_at` is the camera's own
+    clock as ISO 8601 without a zone.
     """
 
     camera: str
