@@ -27,7 +27,7 @@ def _default_presets() -> Mapping[str, Mapping[str, Any]]:
 class Settings:
     """Every setting with its default: `DARKROOM = {}` is enough.
 
-    `DARKROOM` spells the names in capital letters. `docs/settings.md` describes each of them.
+    `DARKROOM` spells the names in upper case. `docs/settings.md` describes each of them.
     """
 
     # Bytes of an original, and pixels of one frame; a 200-megapixel phone's picture fits.
@@ -73,7 +73,7 @@ class Settings:
     delete_grace: int = 30
     # Seconds for which a signed link opens a private picture.
     signed_link_max_age: int = 7 * 24 * 3600
-    # Whether webhooks may go to loopback, private and other addresses of the own network.
+    # Whether webhooks may go to loopback, private and other addresses of the local network.
     webhook_private_addresses: bool = False
     # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"

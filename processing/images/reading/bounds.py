@@ -23,7 +23,7 @@ _PIECE = 1 << 16
 _INFLATED = 4
 
 _SCAN, _COMMENT, _APPLICATIONS, _WITH_PROFILE = 0xDA, 0xFE, range(0xE0, 0xF0), 0xE2
-# Markers of a JPEG that no length follows.
+# JPEG markers without a length.
 _ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
 
 

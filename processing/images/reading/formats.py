@@ -48,7 +48,7 @@ def _let_pillow_take(limits: Limits) -> None:
 
 
 def format_name(image: Image.Image) -> str:
-    """Return the format in small letters; an MPO is a JPEG followed by more pictures."""
+    """Return the format in lower case; an MPO is a JPEG followed by more pictures."""
     name = (image.format or "").lower()
     return {"mpo": "jpeg"}.get(name, name)
 

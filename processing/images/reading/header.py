@@ -10,7 +10,7 @@ from processing.images.reading.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A picture's format, in small letters, its upright size, and whether it may be transparent."""
+    """A picture's format in lower case, its upright size, and whether it may be transparent."""
 
     format: str
     width: int

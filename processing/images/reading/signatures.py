@@ -8,10 +8,10 @@ from processing.errors import Phrase
 # The number of bytes to examine: an SVG may begin with a long comment.
 BEGINNING = 4096
 
-# The brands that Pillow and libheif know, beside those of both.
+# The brands that Pillow and libheif accept: those of both formats, and those of HEIC alone.
 _EITHER = rb"mif1|msf1"
 _HEIC = rb"hei[csxm]|hev[csxm]"
-# Space, comments and processing instructions; atomic, so that no text makes the search slow.
+# Space, comments and processing instructions; atomic, so that no input makes the search slow.
 _PROLOGUE = rb"(?:\xef\xbb\xbf)?(?>\s++|<!--.*?-->|<\?.*?\?>)*+"
 _DOCTYPE_OF_SVG = rb"(?>(?i:<!doctype)\s+svg(?>[^>\[]*)(?>\[.*?\]\s*)?>)?+"
 
