@@ -131,6 +131,12 @@ class Upload(models.Model):
         """Return the reason for the failure in the active language, or "" if it has not failed."""
         return stored_sentence(code=self.error_code, detail=self.error_detail)
 
+    @property
+    def status_in_words(self) -> str:
+        """Return the status in the active language, with the reason if the upload has failed."""
+        status = self.get_status_display()
+        return f"{status}: {self.failure}" if self.error_detail else status
+
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that the owner has been notified of, smallest first.
 

@@ -91,6 +91,28 @@ class Card:
         return "eager" if self.is_first else "lazy"
 
     @property
+    def color(self) -> str:
+        """Return the colour behind the picture, or "" before its thumbnails are ready."""
+        return self.upload.original.color if self.upload.thumbnails_ready_at else ""
+
+    @property
+    def thumbhash(self) -> str:
+        """Return the ThumbHash of the picture, or "" before its thumbnails are ready."""
+        return self.upload.original.thumbhash if self.upload.thumbnails_ready_at else ""
+
+    @property
+    def news(self) -> str:
+        """Return the announcement of the finished upload, or "" while it is unfinished."""
+        if self.upload.is_unfinished:
+            return ""
+        return f"{self.upload.filename}: {self.upload.get_status_display()}"
+
+    @property
+    def reason(self) -> str:
+        """Return the reason for the failure, or "" if the upload has not failed."""
+        return self.upload.failure if self.upload.error_detail else ""
+
+    @property
     def position(self) -> listing.Position:
         """Return where it stands among the others."""
         return listing.Position.of(self.upload)

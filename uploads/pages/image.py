@@ -26,7 +26,7 @@ from uploads.events import history
 from uploads.models import Event, Upload
 from uploads.pages import gallery, listing
 from uploads.pages.people import person_of
-from uploads.serving import links, responsive
+from uploads.serving import links, picture_tag, responsive
 
 
 class FocusForm(forms.Form):
@@ -43,6 +43,15 @@ class RenditionLine:
     rendition: Rendition
     address: str
     saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A text that embeds the image in another page, with its label and the height of its field in rows."""
+
+    label: str
+    text: str
+    rows: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +183,8 @@ def _focus(upload: Upload) -> Point:
     return 100 * x, 100 * y
 
 
-def _snippets(request: HttpRequest, upload: Upload) -> list[tuple[str, str]]:
-    """Return what shows the image elsewhere, each with its name: an address, HTML and Markdown."""
+def _snippets(request: HttpRequest, upload: Upload) -> list[Snippet]:
+    """Return the snippets that embed the image in another page: an address, HTML and Markdown."""
     preset = conf.preset_named(links.main_preset())
     if preset is None or not upload.ready_at:
         return []
@@ -184,7 +193,12 @@ def _snippets(request: HttpRequest, upload: Upload) -> list[tuple[str, str]]:
         upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row))
     )
     alt = upload.filename.rpartition(".")[0] or upload.filename
-    context = {"picture": picture, "sizes": "100vw", "alt": alt, "loading": "lazy", "upload": upload}
+    attributes = picture_tag.attributes_of(picture, upload, sizes="100vw", alt=alt)
+    context = {"picture": picture, "sizes": "100vw", "attributes": attributes}
     html = render_to_string("uploads/picture.html", context).strip()
     label = sub(r"([\\\[\]])", r"\\\1", " ".join(alt.split()))
-    return [("URL", address), ("HTML", html), ("Markdown", f"![{label}]({address})")]
+    return [
+        Snippet("URL", address),
+        Snippet("HTML", html, rows=5),
+        Snippet("Markdown", f"![{label}]({address})"),
+    ]

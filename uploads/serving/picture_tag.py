@@ -1,4 +1,4 @@
-"""What the template tag `picture` shows of an upload."""
+"""The contexts of the template tags `picture` and `own_picture`."""
 
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from processing import conf
 from processing.presets import Preset
 from uploads.models import Upload
 from uploads.serving import links
-from uploads.serving.responsive import blurred, picture_of
+from uploads.serving.responsive import Picture, blurred, picture_of
 
 PLACEHOLDERS = ("color", "thumbhash", "none")
 
@@ -37,18 +37,72 @@ def picture(
         )
     if not upload or upload.deleted_at:
         return {}
-    return {
-        "upload": upload,
-        "picture": picture_of(
-            upload, recipe, partial(links.file_path if signed else links.rendition_path, upload)
-        ),
-        "sizes": sizes,
+    found = picture_of(upload, recipe, partial(links.file_path if signed else links.rendition_path, upload))
+    attributes = attributes_of(
+        found,
+        upload,
+        sizes=sizes,
+        alt=alt,
+        css_class=css_class,
+        loading=loading,
+        fetchpriority=fetchpriority,
+        style=_style(upload, placeholder),
+    )
+    return {"picture": found, "sizes": sizes, "attributes": attributes}
+
+
+def own_picture(
+    upload: Upload,
+    *,
+    preset: str,
+    sizes: str,
+    alt: str = "",
+    loading: str = "lazy",
+    fetchpriority: str = "",
+) -> dict[str, Any]:
+    """Show an upload on a page of its owner, with permanent addresses and without a placeholder."""
+    return picture(
+        upload,
+        preset=preset,
+        sizes=sizes,
+        alt=alt,
+        placeholder="none",
+        signed=False,
+        loading=loading,
+        fetchpriority=fetchpriority,
+    )
+
+
+def attributes_of(
+    picture: Picture,
+    upload: Upload,
+    *,
+    sizes: str,
+    alt: str,
+    css_class: str = "",
+    loading: str = "lazy",
+    fetchpriority: str = "",
+    style: str = "",
+) -> dict[str, str]:
+    """Return the attributes of the `<img>` in order, without empty ones except `alt`."""
+    width, height = picture.size
+    waits = not picture.srcset
+    attributes = {
+        "src": picture.address,
+        "srcset": picture.srcset,
+        "sizes": sizes if picture.srcset else "",
+        "width": str(width),
+        "height": str(height),
         "alt": alt,
-        "style": _style(upload, placeholder),
+        "class": css_class,
         "loading": loading,
         "fetchpriority": fetchpriority,
-        "css_class": css_class,
+        "decoding": "async",
+        "style": style,
+        "data-upload": str(upload.pk) if waits else "",
+        "data-status": upload.status if waits else "",
     }
+    return {name: value for name, value in attributes.items() if value or name == "alt"}
 
 
 def _preset(name: str) -> Preset:

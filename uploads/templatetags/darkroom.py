@@ -6,7 +6,7 @@ from django import template
 
 from uploads.events import history
 from uploads.notices import inbox
-from uploads.serving.picture_tag import picture
+from uploads.serving.picture_tag import own_picture, picture
 
 register = template.Library()
 
@@ -33,6 +33,7 @@ def unread_count(context: dict[str, Any]) -> int:
 
 
 register.inclusion_tag("uploads/picture.html")(picture)
+register.inclusion_tag("uploads/picture.html")(own_picture)
 
 
 @register.filter

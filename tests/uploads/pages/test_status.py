@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from deploy.ports import any_free_port
 from tests.conftest import MakeImage, Send
+from tests.pages import in_one_line
 from uploads import broker, completion, pipeline, services
 from uploads.models import Heartbeat, Upload
 from uploads.monitoring import statistics
@@ -61,14 +62,14 @@ def broker_away(monkeypatch: pytest.MonkeyPatch) -> None:
 def page_of(client: Client) -> str:
     answer = client.get("/status/")
     assert answer.status_code == 200
-    return str(answer.content.decode())
+    return in_one_line(answer)
 
 
 def cells(page: str, row: str) -> list[str]:
     """Return what the row with this head shows."""
-    found = re.search(rf"<th[^>]*>(?:<code>)?{row}(?:</code>)?</th>(.*?)</tr>", page, re.DOTALL)
+    found = re.search(rf"<th[^>]*>(?:<code>)?{row}(?:</code>)?</th>(.*?)</tr>", page)
     assert found is not None
-    return [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", found[1], re.DOTALL)]
+    return [re.sub("<[^>]*>", "", cell).strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", found[1])]
 
 
 def told(answer: Any) -> list[str]:
@@ -154,9 +155,9 @@ class TestFigures:
         assert "Nothing has failed." in page
 
     def test_the_part_that_is_drawn_anew_is_that_of_the_page(self, admin_client: Client) -> None:
-        part = admin_client.get("/status/figures").content.decode()
-        assert part.strip().startswith('<section class="figures" id="figures"')
-        assert part.strip().endswith("</section>")
+        part = in_one_line(admin_client.get("/status/figures")).strip()
+        assert part.startswith('<section class="figures" id="figures"')
+        assert part.endswith("</section>")
         assert cells(part, "Ready") == cells(page_of(admin_client), "Ready")
         # What has the focus or is open would lose that every few seconds.
         assert not re.search("<(a|button|details|input)[ >]", part)
