@@ -1,4 +1,4 @@
-"""What the API answers where something is wrong: every exception as a problem."""
+"""Turn every exception of the API into a problem (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -25,7 +25,7 @@ from uploads.problems import (
     storage_unavailable,
 )
 
-# What programs may rely on, by Django REST framework's own exceptions.
+# The stable codes for Django REST framework's exceptions.
 _CODES: dict[type[Exception], str] = {
     exceptions.NotAuthenticated: "not_authenticated",
     exceptions.AuthenticationFailed: "authentication_failed",
@@ -41,7 +41,7 @@ _CODES: dict[type[Exception], str] = {
 
 @csrf_exempt
 def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
-    """Answer for an address of the API that does not exist."""
+    """Answer 404 for an unknown path below the API."""
     return problem_response(
         status=HTTPStatus.NOT_FOUND,
         code="not_found",
@@ -51,7 +51,10 @@ def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn what an API view raises into a problem; None leaves it to Django as a bug of ours."""
+    """Turn an exception of an API view into a problem, or return None for an unexpected error.
+
+    Django then treats the exception as a server error.
+    """
     if isinstance(error, StorageUnavailable):
         error = storage_unavailable()
     elif isinstance(error, OperationalError | InterfaceError):
@@ -62,7 +65,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, Http404 | FileMissing):
         error = exceptions.NotFound()
     elif isinstance(error, RecursionError):
-        # Nothing of ours nests: it is JSON with thousands of brackets.
+        # Thousands of nested JSON brackets exceed the recursion limit.
         error = exceptions.ParseError()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
@@ -74,7 +77,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a request without a valid CSRF token: a page for people, a problem for programs."""
+    """Answer a request without a valid CSRF token: a page for browsers, a problem for the API."""
     if request.path.startswith("/api/"):
         return problem_response(
             status=HTTPStatus.FORBIDDEN,

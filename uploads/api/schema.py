@@ -1,4 +1,4 @@
-"""What drf-spectacular cannot know of the API: that every refusal is a problem, and which there are."""
+"""Add the problem responses to the OpenAPI schema, which drf-spectacular cannot derive."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ _OF_WEBHOOKS = {"409": "There are too many webhooks, or this one is disabled."}
 
 
 def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
-    """Add every problem to each operation that may answer it."""
+    """Add to each operation the problems that it can return."""
     result["components"]["schemas"]["Problem"] = _PROBLEM
     for path, operations in result["paths"].items():
         for verb, operation in operations.items():

@@ -1,4 +1,4 @@
-"""Uploads as JSON."""
+"""Represent uploads, notices, preferences and quotas as JSON."""
 
 from math import isfinite
 from typing import Any, ClassVar
@@ -15,14 +15,14 @@ from uploads.serving import links
 
 
 class PlaceholderSerializer(serializers.Serializer[Any]):
-    """What can be shown before the thumbnail is there."""
+    """What a client can show until the thumbnail is ready."""
 
     thumbhash = serializers.CharField(help_text="ThumbHash, base64")
     color = serializers.CharField(help_text="dominant colour, #rrggbb")
 
 
 class PointSerializer(serializers.Serializer[Any]):
-    """A place in the upright picture."""
+    """A point in the upright picture."""
 
     x = serializers.FloatField(min_value=0, max_value=1, help_text="from the left")
     y = serializers.FloatField(min_value=0, max_value=1, help_text="from the top")
@@ -30,25 +30,25 @@ class PointSerializer(serializers.Serializer[Any]):
 
 @extend_schema_field(PointSerializer)
 class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
-    """Where the owner wants crops to look."""
+    """The focal point that the owner has set."""
 
     default_error_messages: ClassVar = {"invalid": "Give x and y, each 0 to 1, or null."}
 
     def to_internal_value(self, data: Any) -> Point:
         """Return the point."""
         point = PointSerializer(data=data)
-        # A number that is none lies nowhere, and no limit keeps it out.
+        # NaN passes the minimum and the maximum.
         if not point.is_valid() or not all(map(isfinite, point.validated_data.values())):
             self.fail("invalid")
         return point.validated_data["x"], point.validated_data["y"]
 
     def to_representation(self, focus: Focus) -> dict[str, float]:
-        """Return the point as it is kept, in thousandths."""
+        """Return the stored point, in steps of a thousandth."""
         return dict(zip(("x", "y"), focus.place, strict=True))
 
 
 class MetadataSerializer(serializers.Serializer[Any]):
-    """What was found in the file beside its pixels."""
+    """What the file says besides its pixels."""
 
     camera = serializers.CharField(help_text="make and model; empty where it is not told")
     profile = serializers.CharField(help_text="description of the embedded ICC profile; empty without one")
@@ -60,7 +60,7 @@ class MetadataSerializer(serializers.Serializer[Any]):
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
-    """Why an upload has failed."""
+    """The reason why an upload failed."""
 
     code = serializers.CharField()
     detail = serializers.CharField()
@@ -76,7 +76,7 @@ class StepSerializer(serializers.Serializer[Any]):
 
 
 class RenditionSerializer(serializers.ModelSerializer[Rendition]):
-    """A rendition with its permanent address."""
+    """A rendition with its permanent URL."""
 
     url = serializers.SerializerMethodField()
 
@@ -85,13 +85,13 @@ class RenditionSerializer(serializers.ModelSerializer[Rendition]):
         fields = ("preset", "format", "url", "width", "height", "byte_size")
 
     def get_url(self, rendition: Rendition) -> str:
-        """Return the absolute permanent address."""
+        """Return the absolute permanent URL."""
         path = links.rendition_path(self.context["upload"], rendition)
         return str(self.context["request"].build_absolute_uri(path))
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
-    """An upload as its owner sees it."""
+    """An upload, as its owner sees it."""
 
     content_hash = serializers.CharField(source="original.content_hash", read_only=True)
     format = serializers.CharField(source="original.format", read_only=True)
@@ -119,45 +119,45 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
     @extend_schema_field(ErrorSerializer(allow_null=True))
     def get_error(self, upload: Upload) -> dict[str, str] | None:
-        """Return why it has failed."""
+        """Return the reason if the upload failed."""
         if upload.status != Upload.Status.FAILED:
             return None
         return {"code": upload.error_code, "detail": upload.failure}
 
     @extend_schema_field(PlaceholderSerializer(allow_null=True))
     def get_placeholder(self, upload: Upload) -> dict[str, str] | None:
-        """Return the placeholder, once this upload's own first step has found it."""
+        """Return the placeholder if this upload's first step has finished."""
         if not upload.thumbnails_ready_at:
             return None
         return {"thumbhash": upload.original.thumbhash, "color": upload.original.color}
 
     @extend_schema_field(MetadataSerializer(allow_null=True))
     def get_metadata(self, upload: Upload) -> dict[str, Any] | None:
-        """Return what was found in the file, once this upload's own first step has looked."""
+        """Return the metadata if this upload's first step has finished."""
         return upload.original.metadata if upload.thumbnails_ready_at else None
 
     def get_duplicate(self, upload: Upload) -> bool:
-        """Tell whether this very request sent what was there already."""
+        """Return whether this request sent a duplicate."""
         return bool(self.context.get("duplicate", False))
 
     @extend_schema_field(StepSerializer(many=True))
     def get_steps(self, upload: Upload) -> list[dict[str, Any]]:
-        """Return the steps of the chain in their order."""
+        """Return the steps in the order of the chain."""
         rows = {step.name: step for step in upload.steps.all()}
         return [dict(StepSerializer(_step(upload, name, rows.get(name))).data) for name in Step.Name]
 
     @extend_schema_field(RenditionSerializer(many=True))
     def get_renditions(self, upload: Upload) -> Any:
-        """Return what is rendered so far, smallest first."""
+        """Return the renditions that are ready, smallest first."""
         context = {**self.context, "upload": upload}
         return RenditionSerializer(upload.shown_renditions(), many=True, context=context).data
 
     def get_url(self, upload: Upload) -> str:
-        """Return the absolute address of this JSON."""
+        """Return the absolute URL of this JSON."""
         return self._absolute(reverse("uploads:api:upload-detail", args=[upload.pk]))
 
     def get_image_url(self, upload: Upload) -> str:
-        """Return the absolute address of the picture, in a middling size."""
+        """Return the absolute URL of the picture, in a medium size."""
         return self._absolute(links.picture_path(upload, links.main_preset()))
 
     def _absolute(self, path: str) -> str:
@@ -165,7 +165,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
 
 class NewUploadSerializer(serializers.Serializer[Any]):
-    """What is sent to make an upload."""
+    """The body of a request that uploads an image."""
 
     file = serializers.FileField(allow_empty_file=True, max_length=None)
     visibility = serializers.ChoiceField(Upload.Visibility.choices, default=Upload.Visibility.UNLISTED)
@@ -183,7 +183,7 @@ def _step(upload: Upload, name: str, row: Step | None) -> dict[str, Any]:
 
 
 class NoticeSerializer(serializers.ModelSerializer[Delivery]):
-    """A notice as its owner sees it; the upload is null once it has been purged."""
+    """A notice, as its owner sees it. `upload` is null after the upload has been purged."""
 
     event = serializers.CharField(source="event.name", read_only=True)
     upload = serializers.UUIDField(source="event.upload_id", read_only=True, allow_null=True)
@@ -195,19 +195,19 @@ class NoticeSerializer(serializers.ModelSerializer[Delivery]):
 
 
 class ReadSerializer(serializers.Serializer[Any]):
-    """Which notices have been read: all of them where no ids are given."""
+    """The notices to mark as read. Without `ids`, all notices are marked."""
 
     ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
 
 
 class UnreadSerializer(serializers.Serializer[Any]):
-    """How many notices have not been read."""
+    """The number of unread notices."""
 
     unread = serializers.IntegerField()
 
 
 class PreferencesSerializer(serializers.ModelSerializer[Preferences]):
-    """What a person has chosen."""
+    """A person's preferences."""
 
     class Meta:
         model = Preferences
@@ -215,20 +215,20 @@ class PreferencesSerializer(serializers.ModelSerializer[Preferences]):
 
 
 class UsedSerializer(serializers.Serializer[Any]):
-    """How much is used of what may be."""
+    """The amount in use, and its limit."""
 
     used = serializers.IntegerField()
     limit = serializers.IntegerField(allow_null=True, help_text="null where there is none")
 
 
 class QuotaSerializer(serializers.Serializer[Any]):
-    """What a person keeps, and may keep."""
+    """The images and bytes that a person keeps, and the quota."""
 
     images = UsedSerializer()
     bytes = UsedSerializer()
 
     def to_representation(self, usage: Usage) -> dict[str, dict[str, int | None]]:
-        """Return both kinds."""
+        """Return the usage of images and of bytes."""
         return {
             "images": {"used": usage.images, "limit": usage.max_images},
             "bytes": {"used": usage.bytes, "limit": usage.max_bytes},

@@ -1,4 +1,4 @@
-"""Every address of the API."""
+"""The URLs of the API."""
 
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView

@@ -1,4 +1,4 @@
-"""The REST API; it translates between HTTP and the services."""
+"""Translate between the REST API and the services."""
 
 import re
 import uuid
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class SeveralFiles(Refusal):
-    """The request has several files, and its answer tells of one."""
+    """The request contains several files, but a response describes one upload."""
 
     code = "several_files"
     title = "Several files in one request"
@@ -52,7 +52,7 @@ class SeveralFiles(Refusal):
 
 
 class NewestFirst(CursorPagination):
-    """Pages that stay the same while new rows come."""
+    """Cursor pages that stay stable while new rows are added."""
 
     ordering = ("-created_at", "-id")
     page_size = 50
@@ -60,9 +60,10 @@ class NewestFirst(CursorPagination):
     max_page_size = 200
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        """Return one page; the place that a cursor names may be nonsense, which only the field notices.
+        """Return one page.
 
-        Raises `ValidationError` for a parameter that the list does not have.
+        Raises `ValidationError` for a query parameter that the list does not have, and `NotFound` for an
+        invalid cursor. A cursor may contain any value, so that only the model field detects an invalid one.
         """
         known = {self.cursor_query_param, self.page_size_query_param, *getattr(view, "filter_parameters", ())}
         unknown = [name for name in request.query_params if name not in known]
@@ -81,7 +82,7 @@ class UploadViewSet(
     mixins.DestroyModelMixin,
     viewsets.GenericViewSet[Upload],
 ):
-    """A person's own uploads; anybody else's are not found."""
+    """A person's own uploads. Other people's uploads are not found."""
 
     serializer_class = UploadSerializer
     pagination_class = NewestFirst
@@ -91,7 +92,7 @@ class UploadViewSet(
     filter_parameters = ("status",)
 
     def get_queryset(self) -> QuerySet[Upload]:
-        """Return what this person may see."""
+        """Return the person's uploads, filtered by status if a list asks for it."""
         uploads = Upload.objects.shown().filter(owner=cast("User", self.request.user))
         wanted = self.request.query_params.get("status") if self.action == "list" else None
         if wanted is None:
@@ -111,7 +112,10 @@ class UploadViewSet(
         responses={201: UploadSerializer, 200: UploadSerializer},
     )
     def create(self, request: Request) -> Response:
-        """Send an image: 201, or 200 where the same person had sent the same bytes before."""
+        """Upload an image.
+
+        The status is 201, or 200 if the person has sent the same bytes before.
+        """
         if len(request.FILES.getlist("file")) > 1:
             raise SeveralFiles("Send one file with each request; this one has several.")
         sent = NewUploadSerializer(data=request.data)
@@ -129,7 +133,7 @@ class UploadViewSet(
         return Response(body, status=answer, headers={"Location": body["url"]})
 
     def perform_update(self, serializer: Any) -> None:
-        """Change what may be changed."""
+        """Change the visibility and the focal point."""
         changes, upload = serializer.validated_data, serializer.instance
         if "visibility" in changes:
             services.update_upload(upload=upload, visibility=changes["visibility"])
@@ -152,20 +156,20 @@ class UploadViewSet(
     @extend_schema(request=None, responses=UploadSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: uuid.UUID) -> Response:
-        """Take a deletion back, as long as the upload has not been purged."""
+        """Restore a deleted upload, if it has not been purged yet."""
         if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
             raise NotFound
         return Response(self.get_serializer(self.get_object()).data)
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Let a client ask for a stream; what goes wrong before it begins is JSON, as everywhere."""
+    """Accept requests for an event stream, and render errors before the stream begins as JSON."""
 
     media_type = "text/event-stream"
 
 
 class EventStreamView(APIView):
-    """A person's events as they happen."""
+    """A person's events, as they happen."""
 
     renderer_classes = (EventStreamRenderer, JSONRenderer)
 
@@ -177,12 +181,12 @@ class EventStreamView(APIView):
         responses={(200, "text/event-stream"): str},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Stream events after the one that is named, or from now on."""
+        """Stream the events after the given event id, or only new events without an id."""
         owner = cast("User", request.user).pk
         newest = history.newest(owner_id=owner)
         last = _last_event_id(request)
         stream = follow(owner_id=owner, after=newest if last is None else min(last, newest))
-        # The stream asks over a connection of its own; this thread's would stay open as long as it.
+        # The stream uses another connection. This thread's would stay open as long as the stream.
         close_old_connections()
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingHttpResponse(stream, content_type="text/event-stream", headers=headers)
@@ -198,20 +202,20 @@ def _last_event_id(request: Request) -> int | None:
 
 
 class NewestNotices(NewestFirst):
-    """Pages of notices, with how many have not been read."""
+    """Pages of notices, with the number of unread ones."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        """Return one page, and count what is unread beside it."""
+        """Return one page, and count the unread notices."""
         self.unread = inbox.unread_count(cast("User", request.user))
         return super().paginate_queryset(queryset, request, view)
 
     def get_paginated_response(self, data: Any) -> Response:
-        """Return the page with the count."""
+        """Return the page with the unread count."""
         response = super().get_paginated_response(data)
         return Response({"unread": self.unread, **response.data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the page's schema with the count."""
+        """Return the page's schema with the unread count."""
         page: dict[str, Any] = super().get_paginated_response_schema(schema)
         page["properties"] = {"unread": {"type": "integer"}, **page["properties"]}
         return page
@@ -226,13 +230,13 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     http_method_names = ("get", "head", "options", "post")
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        """Return what this person was told."""
+        """Return the person's notices."""
         return inbox.inbox(cast("User", self.request.user))
 
     @extend_schema(request=ReadSerializer, responses=UnreadSerializer)
     @action(detail=False, methods=["post"])
     def read(self, request: Request) -> Response:
-        """Note that notices have been read, all of them or those that `ids` names."""
+        """Mark notices as read: those in `ids`, or all without `ids`."""
         wanted = ReadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         person = cast("User", request.user)
@@ -241,27 +245,27 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
 
 
 class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
-    """What a person has chosen."""
+    """A person's preferences."""
 
     serializer_class = PreferencesSerializer
     parser_classes = (JSONParser,)
     http_method_names = ("get", "head", "options", "patch")
 
     def get_object(self) -> Preferences:
-        """Return this person's choices, the defaults where nothing was chosen."""
+        """Return the person's preferences, or the defaults."""
         person = cast("User", self.request.user)
         return Preferences(owner=person, email=preferences.email_choice(person))
 
     def perform_update(self, serializer: Any) -> None:
-        """Note what was chosen."""
+        """Save the changed preferences."""
         serializer.instance.email = serializer.validated_data.get("email", serializer.instance.email)
         preferences.choose_email(person=serializer.instance.owner, choice=serializer.instance.email)
 
 
 class QuotaView(APIView):
-    """How much a person keeps."""
+    """A person's quota."""
 
     @extend_schema(responses=QuotaSerializer)
     def get(self, request: Request) -> Response:
-        """Return how many images and bytes are used, and of how many."""
+        """Return the images and bytes in use, and their limits."""
         return Response(QuotaSerializer(quotas.usage_of(cast("User", request.user))).data)

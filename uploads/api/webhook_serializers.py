@@ -1,4 +1,4 @@
-"""Webhooks as JSON."""
+"""Represent webhooks as JSON."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from uploads.notices.url_safety import InvalidAddress
 
 
 class SecretSerializer(serializers.ModelSerializer[Secret]):
-    """A secret that signs at present; null as its end: until it is rotated."""
+    """A secret that currently signs webhooks. `expires_at` is null until the secret is rotated."""
 
     secret = serializers.CharField(source="value")
 
@@ -21,7 +21,7 @@ class SecretSerializer(serializers.ModelSerializer[Secret]):
 
 
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
-    """An endpoint as its owner sees it."""
+    """An endpoint, as its owner sees it."""
 
     events = serializers.ListField(
         child=serializers.ChoiceField([(name.value, name.label) for name in Event.OF_UPLOADS]),
@@ -43,7 +43,7 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         read_only_fields = ("id", "created_at", "disabled_at", "disabled_reason", "failing_since")
 
     def validate_url(self, url: str) -> str:
-        """Refuse an address that nothing can be sent to."""
+        """Refuse a URL to which Darkroom cannot send."""
         try:
             endpoints.check_url(url)
         except InvalidAddress as error:
@@ -52,12 +52,12 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
 
     @extend_schema_field(SecretSerializer(many=True))
     def get_secrets(self, endpoint: Endpoint) -> Any:
-        """Return what signs at present, newest first."""
+        """Return the secrets that currently sign, newest first."""
         return SecretSerializer(webhooks.signing_secrets(endpoint), many=True).data
 
 
 class WebhookDeliverySerializer(serializers.ModelSerializer[Delivery]):
-    """An event on its way to an endpoint; the upload is null where there is none any more."""
+    """The delivery of an event to an endpoint. `upload` is null if the upload no longer exists."""
 
     event = serializers.CharField(source="event.name", read_only=True)
     upload = serializers.UUIDField(source="event.upload_id", read_only=True, allow_null=True)

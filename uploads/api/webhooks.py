@@ -1,4 +1,4 @@
-"""The REST API of webhooks; it translates between HTTP and the endpoints."""
+"""Translate between the REST API and the endpoints of webhooks."""
 
 import uuid
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
-    """A person's own endpoints; anybody else's are not found."""
+    """A person's own endpoints. Other people's endpoints are not found."""
 
     serializer_class = EndpointSerializer
     pagination_class = NewestFirst
@@ -31,38 +31,38 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Endpoint]:
-        """Return what this person may see."""
+        """Return the person's endpoints."""
         return endpoints.endpoints_of(cast("User", self.request.user))
 
     def perform_create(self, serializer: Any) -> None:
-        """Make the endpoint with its first secret."""
+        """Create the endpoint with its first secret."""
         fields = dict(serializer.validated_data)
         enabled = fields.pop("enabled", True)
         endpoint = endpoints.add(owner=cast("User", self.request.user), **fields)
         serializer.instance = endpoint if enabled else endpoints.change(endpoint=endpoint, enabled=False)
 
     def perform_update(self, serializer: Any) -> None:
-        """Change what may be changed."""
+        """Change the endpoint."""
         serializer.instance = endpoints.change(endpoint=serializer.instance, **serializer.validated_data)
 
     @extend_schema(request=None, responses={202: WebhookDeliverySerializer})
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: uuid.UUID) -> Response:
-        """Send an event that means nothing."""
+        """Send a test event."""
         delivery = endpoints.send_test(endpoint=self.get_object())
         return Response(WebhookDeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=None, responses=EndpointSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: uuid.UUID) -> Response:
-        """Give the endpoint a new secret; the former one signs beside it for a day."""
+        """Create a new secret. The previous secret also signs for one more day."""
         endpoint = self.get_object()
         endpoints.rotate(endpoint=endpoint)
         return Response(self.get_serializer(endpoint).data)
 
 
 class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
-    """What was sent to one of a person's own endpoints, and what is to be sent."""
+    """The deliveries to one of a person's own endpoints, sent and waiting."""
 
     serializer_class = WebhookDeliverySerializer
     pagination_class = NewestFirst
@@ -71,7 +71,7 @@ class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Deli
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        """Return the deliveries to the endpoint, if it is this person's."""
+        """Return the deliveries to the endpoint, if the person owns it."""
         if getattr(self, "swagger_fake_view", False):
             return Delivery.objects.none()
         own = endpoints.endpoints_of(cast("User", self.request.user))
@@ -81,6 +81,6 @@ class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Deli
     @extend_schema(request=None, responses={202: WebhookDeliverySerializer})
     @action(detail=True, methods=["post"])
     def resend(self, request: Request, webhook: uuid.UUID, pk: uuid.UUID) -> Response:
-        """Send an event again under the same id, with all attempts before it."""
+        """Send a webhook again under the same id, with a fresh number of attempts."""
         endpoints.send_again(delivery=self.get_object())
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)

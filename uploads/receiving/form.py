@@ -13,20 +13,20 @@ from django.http import multipartparser
 from processing.conf import darkroom
 from processing.errors import Refusal
 
-# Django accepts 1024 bytes of headers for each file, and a name of 300 emoji exceeds that. Django shortens
-# names over 255 characters and keeps the extension.
+# Django allows 1024 bytes of headers for each file. A name of 300 emoji exceeds that. Django shortens names
+# over 255 characters and keeps the extension.
 multipartparser.MAX_TOTAL_HEADER_SIZE = 32 * 1024  # type: ignore[attr-defined]
 _UNNAMED = "unnamed"
-# The marks and overrides of direction, which let a name read as another; and the mark of byte order.
+# Direction marks and overrides, which can disguise a name, and the byte order mark.
 _REMOVED = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 def clean_name(name: str) -> str | None:
-    """Return the name of a file as its sender gave it, without its path; None if nothing is left.
+    """Return the name that the sender gave to a file, without its path, or None if nothing is left.
 
-    Each kind of space becomes a space. Controls and overrides of direction are removed. Joiners stay, because
-    Persian words and many emoji consist of them. The result is in Unicode's normalization form C, in which
-    names are compared and searched.
+    Each kind of space becomes a plain space. Control characters and direction overrides are removed. Joiners
+    stay, because Persian words and many emoji need them. The result is in Unicode normalization form C, in
+    which names are compared and searched.
     """
     name = re.split(r"[/\\]", name)[-1]
     spaced = "".join(" " if category(one) in {"Zs", "Zl", "Zp"} else one for one in name)
@@ -35,7 +35,7 @@ def clean_name(name: str) -> str | None:
 
 
 def _sanitize_file_name(_parser: multipartparser.MultiPartParser, file_name: str) -> str | None:
-    """Stand for Django's method, which reads a name as HTML and drops joiners and most spaces."""
+    """Replace Django's method, which decodes a name as HTML and drops joiners and most spaces."""
     return clean_name(file_name)
 
 

@@ -1,1 +1,1 @@
-"""Serving gives pictures their addresses, and answers requests for them."""
+"""Serving builds the URLs of pictures and answers requests for them."""

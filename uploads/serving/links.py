@@ -1,4 +1,4 @@
-"""Addresses: of an upload's picture, of its renditions, and signed ones for what is private."""
+"""Build the URLs of pictures, permanent URLs of renditions, and signed links to private images."""
 
 import re
 from hashlib import sha256
@@ -19,12 +19,12 @@ _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-
 
 
 def signature(upload: Upload) -> str:
-    """Return what opens a private upload to whoever has it, for a limited time."""
+    """Return a signature that opens a private upload for a limited time."""
     return signing.dumps(str(upload.pk), salt=_SALT)
 
 
 def is_signed(upload: Upload, value: str) -> bool:
-    """Tell whether `value` is an unexpired signature of this upload."""
+    """Return whether `value` is an unexpired signature of this upload."""
     try:
         signed: Any = signing.loads(value, salt=_SALT, max_age=darkroom().signed_link_max_age)
     except signing.BadSignature:
@@ -33,7 +33,7 @@ def is_signed(upload: Upload, value: str) -> bool:
 
 
 def picture_path(upload: Upload, preset: str) -> str:
-    """Return the address of an upload's picture, signed where the upload is private."""
+    """Return the URL of an upload's picture, signed if the upload is private."""
     path = reverse("uploads:picture", args=[upload.pk, preset])
     if upload.visibility == Upload.Visibility.PRIVATE:
         return f"{path}?{urlencode({'signature': signature(upload)})}"
@@ -41,15 +41,15 @@ def picture_path(upload: Upload, preset: str) -> str:
 
 
 def main_preset() -> str:
-    """Return the preset that stands for the whole picture: the largest up to 1280 pixels wide."""
+    """Return the preset for the main picture: the largest up to 1280 pixels wide."""
     presets = [preset for preset in conf.presets() if not preset.is_thumbnail] or conf.presets()
     return next((preset for preset in presets if (preset.width or 0) <= 1280), presets[-1]).name
 
 
 def file_path(upload: Upload, rendition: Rendition) -> str:
-    """Return where whoever may see an upload finds a rendition of it.
+    """Return the URL of a rendition for anyone who may see the upload.
 
-    The permanent address of what is private answers its owner alone: that one is signed instead.
+    A private upload gets a signed link, because its permanent URL opens for its owner and staff alone.
     """
     if upload.visibility == Upload.Visibility.PRIVATE:
         extension = EXTENSIONS[cast("Format", rendition.format)]
@@ -58,20 +58,20 @@ def file_path(upload: Upload, rendition: Rendition) -> str:
 
 
 def rendition_path(upload: Upload, rendition: Rendition) -> str:
-    """Return a rendition's permanent address, which ends with this upload.
+    """Return a rendition's permanent URL, which works while the upload exists.
 
-    Its mark stands where the key has the shard: what others do with the same original does not show.
+    The mark replaces the shard, so the URL does not reveal that other people share this original.
     """
     return _permanent(_mark(upload), rendition)
 
 
 def staff_path(rendition: Rendition) -> str:
-    """Return a rendition's address that is nobody's, and shown to staff alone."""
+    """Return a rendition's URL that belongs to no upload and opens for staff alone."""
     return _permanent(rendition.key.split("/")[1], rendition)
 
 
 def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
-    """Return the rendition at a permanent address, and the live upload that shows it there."""
+    """Return the rendition at a permanent URL, and the live upload to which the URL belongs."""
     parts = _PERMANENT.fullmatch(path)
     row = parts and Rendition.objects.filter(key=f"renditions/{parts['shard']}/{parts['name']}").first()
     if not parts or not row:
@@ -85,5 +85,5 @@ def _permanent(mark: str, rendition: Rendition) -> str:
 
 
 def _mark(upload: Upload) -> str:
-    """Return 16 hexadecimal digits of an upload's random id: whoever has them has not the id."""
+    """Return the upload's mark: 16 hexadecimal digits that do not reveal its id."""
     return sha256(b"uploads.serving.links.mark:" + upload.pk.bytes).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Pictures by their addresses: an upload's by preset, a rendition's own, and the original."""
+"""Serve pictures: an upload's by preset, a rendition by its permanent URL, and the original."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from uploads.serving import links
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
-# What not every program can read is sent only to those that name it.
+# Not every client can read these formats, so a request must name them.
 _NAMED_FORMATS: tuple[Format, ...] = ("avif", "webp")
-# Of what a request likes equally the smallest is sent.
+# If a request accepts several formats equally, the smallest is sent.
 _BY_SIZE: tuple[Format, ...] = ("avif", "webp", "jpeg", "png")
 _FOREVER = "max-age=31536000, immutable"
 _RETRY_AFTER = 2
@@ -39,7 +39,7 @@ _RETRY_AFTER = 2
 
 @require_safe
 def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpResponse:
-    """Answer `/i/<id>/<preset>`, in the best format accepted, or `/i/<id>/<preset>.<ext>`."""
+    """Answer `/i/<id>/<preset>` with the best accepted format, or `/i/<id>/<preset>.<ext>`."""
     preset_name, _dot, extension = name.partition(".")
     preset = conf.preset_named(preset_name)
     upload = Upload.objects.shown().filter(pk=upload_id).first()
@@ -61,7 +61,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 @require_safe
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
-    """Answer a rendition's permanent address: the same bytes, as long as the upload is there."""
+    """Answer a rendition's permanent URL, whose bytes never change."""
     row, upload = links.find_rendition(path)
     if row and upload and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
@@ -72,7 +72,7 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
 
 @require_safe
 def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
-    """Send the original to its owner, as an attachment that no browser opens as a page."""
+    """Send the original to its owner as an attachment, so that no browser opens it as a page."""
     upload = Upload.objects.shown().filter(pk=upload_id, owner=_viewer(request)).first()
     if upload is None:
         return _not_found(_("There is no such image."))
@@ -84,14 +84,14 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
         return _storage_away()
     headers = _attachment_headers(upload, upload.original)
     if request.method == "HEAD":
-        # Nobody would read the stream, and so nobody close the file.
+        # The server does not read the stream of a HEAD request, so it would not close the file.
         file.close()
         return HttpResponse(headers=headers)
     return StreamingHttpResponse(_chunks(file), headers=headers)
 
 
 async def _chunks(file: File[Any]) -> AsyncIterator[bytes]:
-    """Yield the file piece by piece, reading in a thread so that other requests go on."""
+    """Yield the file in chunks. A thread reads them, so that other requests are not blocked."""
     try:
         while chunk := await sync_to_async(file.read)(1 << 18):
             yield chunk
@@ -110,7 +110,7 @@ def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
 
 
 def _viewer(request: HttpRequest) -> Any:
-    """Return the person who asks, by token or session, or None."""
+    """Return the user who is signed in by token or session, or None."""
     try:
         by_token = TokenAuthentication().authenticate(Request(request))
     except AuthenticationFailed:
@@ -124,9 +124,9 @@ def _is_private(upload: Upload) -> bool:
 
 
 def _may_see(request: HttpRequest, upload: Upload) -> bool:
-    """Tell who may see an upload; only for private ones is asked who it is.
+    """Return whether the request may see an upload. Only private uploads check the session.
 
-    Whoever asks for the session makes the answer vary by cookie, and no cache would keep it.
+    Access to the session makes the response vary by cookie, which prevents caching.
     """
     if not _is_private(upload):
         return True
@@ -135,7 +135,7 @@ def _may_see(request: HttpRequest, upload: Upload) -> bool:
 
 
 def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:
-    """Return the row that the request likes best; what not all can read counts only where it is named."""
+    """Return the row in the format that the request prefers. AVIF and WebP count only if it names them."""
     qualities = {f"{kind.main_type}/{kind.sub_type}": kind.quality for kind in request.accepted_types}
     anything = qualities.get("image/*", qualities.get("*/*", 0.0))
     likings = {
@@ -148,7 +148,7 @@ def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:
 
 
 def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
-    """Send a rendition's file, or 304 to whoever has it."""
+    """Send a rendition's file, or 304 if the client already has it."""
     headers = {"ETag": f'"{row.digest[:32]}"', "Cache-Control": freshness}
     unchanged = get_conditional_response(request, etag=headers["ETag"])
     if unchanged is not None:
@@ -168,7 +168,7 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
 
 
 def _not_ready(upload: Upload, preset: Preset) -> HttpResponse:
-    """Answer for a rendition that is not there: why it never will be, or a picture in its place."""
+    """Answer for a missing rendition: the failure of its upload, or a plain picture until it is ready."""
     if upload.status == Upload.Status.FAILED:
         return _not_found(upload.failure, code=upload.error_code)
     color = upload.original.color if upload.thumbnails_ready_at else ""
@@ -188,7 +188,10 @@ def _vary(response: HttpResponse, *, negotiated: bool) -> HttpResponse:
 
 
 def _nothing_to_see(detail: str) -> HttpResponse:
-    """Answer alike for what does not exist and for what is private, though only then is asked who it is."""
+    """Answer 404 for missing and private images alike.
+
+    Only private images check the session, so the response always varies by cookie.
+    """
     response = _not_found(detail)
     patch_vary_headers(response, ["Cookie"])
     return response

@@ -1,4 +1,4 @@
-"""Every address of a picture."""
+"""The URLs of pictures."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Template tags: of the pages, and `picture` for the pages of anybody who builds on Darkroom."""
+"""Template tags for Darkroom's pages, and `picture` for the pages of other projects."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ _FORMAT_NAMES = {"webp": "WebP"}
 
 @register.simple_tag(takes_context=True)
 def last_event(context: dict[str, Any]) -> int:
-    """Return the event after which a page follows its reader's: that from before it was drawn."""
+    """Return the id of the newest event before the page was drawn. The page follows later events."""
     known: int | None = context.get("last_event")
     return history.newest(owner_id=context["user"].pk) if known is None else known
 
 
 @register.simple_tag
 def event_names() -> str:
-    """Return the names of all events, with spaces between them."""
+    """Return the names of all events, separated by spaces."""
     return " ".join(history.NAMES)
 
 
 @register.simple_tag(takes_context=True)
 def unread_count(context: dict[str, Any]) -> int:
-    """Return how many notices the reader has not read."""
+    """Return the number of the reader's unread notices."""
     return inbox.unread_count(context["user"])
 
 
@@ -38,5 +38,5 @@ register.inclusion_tag("uploads/picture.html")(own_picture)
 
 @register.filter
 def format_name(format: str) -> str:
-    """Return a format's name as people write it."""
+    """Return the display name of a format."""
     return _FORMAT_NAMES.get(format, format.upper())
