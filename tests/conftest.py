@@ -1,4 +1,4 @@
-"""What all tests share: people, pictures, and a clean storage."""
+"""Shared fixtures: users, pictures, and a clean storage."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ from uploads import services
 from uploads.models import Upload
 from uploads.receiving.form import HashedFile
 
-# Says whether a missing part is an error: on a developer's machine it is a reason to skip.
+# If a required part is missing, CI fails. A developer's machine skips the test.
 IN_CI = os.environ.get("CI") == "true"
 
 MakeImage = Callable[..., bytes]
@@ -35,7 +35,7 @@ Send = Callable[..., Upload]
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """Return the folder of real images, which stands beside the repository."""
+    """Return the folder of real images, which is beside the repository."""
     if not CORPUS.is_dir():
         if IN_CI:
             pytest.fail(f"There is no {CORPUS}.")
@@ -45,7 +45,7 @@ def corpus() -> Path:
 
 @pytest.fixture(autouse=True)
 def _clean_media() -> Iterator[None]:
-    """Leave no file to the next test, and never touch a folder that is not the tests' own."""
+    """Remove all stored files after each test, and never touch a folder outside the tests' own."""
     assert FOLDER in Path(settings.MEDIA_ROOT).parents
     yield
     for name in ("originals", "renditions"):
@@ -55,14 +55,14 @@ def _clean_media() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
-    """Leave no language to the next test: a request's stays with its thread."""
+    """Reset the language after each test, because a request's language stays with its thread."""
     yield
     translation.deactivate()
 
 
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """Stop Django's clock, so that a delay is exact on a slow machine too; return the time it shows."""
+    """Stop Django's clock at the returned time, so that delays are exact on a slow machine too."""
     moment = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: moment)
     return moment
@@ -70,19 +70,19 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
 
 @pytest.fixture
 def owner(db: None) -> User:
-    """Return a person."""
+    """Return a user."""
     return User.objects.create_user("ada", "ada@example.com", "correct horse")
 
 
 @pytest.fixture
 def stranger(db: None) -> User:
-    """Return another person."""
+    """Return another user."""
     return User.objects.create_user("bob", "bob@example.com", "battery staple")
 
 
 @pytest.fixture
 def client_of() -> Callable[[User], APIClient]:
-    """Return a function that makes an API client signed in by token."""
+    """Return a function that makes an API client with the token of a user."""
 
     def make(user: User) -> APIClient:
         client = APIClient()
@@ -94,7 +94,7 @@ def client_of() -> Callable[[User], APIClient]:
 
 @pytest.fixture
 def redis_client() -> Iterator[Redis]:
-    """Return the tests' Redis, empty before and after."""
+    """Return the Redis of the tests, emptied before and after each test."""
     with Redis.from_url(settings.REDIS_URL) as client:
         client.flushdb()
         yield client
@@ -103,7 +103,7 @@ def redis_client() -> Iterator[Redis]:
 
 @pytest.fixture
 def make_image() -> MakeImage:
-    """Return a function that makes a picture's bytes: a gradient, so that every pixel tells its place."""
+    """Return a function that makes the bytes of a picture: a gradient, so that each pixel is different."""
 
     def make(
         *,
@@ -127,7 +127,7 @@ def make_image() -> MakeImage:
 
 @pytest.fixture
 def make_file() -> Iterator[MakeFile]:
-    """Return a function that makes a received file, as the upload handler does."""
+    """Return a function that makes a received file like the upload handler does."""
     files = []
 
     def make(data: bytes, *, name: str = "photo.jpg") -> HashedFile:
@@ -146,7 +146,7 @@ def make_file() -> Iterator[MakeFile]:
 
 @pytest.fixture
 def send(owner: User, make_image: MakeImage, make_file: MakeFile) -> Send:
-    """Return a function that uploads a picture, without a worker to process it."""
+    """Return a function that uploads a picture. No worker processes it."""
 
     def send(data: bytes | None = None, *, by: User | None = None, name: str = "photo.jpg") -> Upload:
         file = make_file(make_image() if data is None else data, name=name)
@@ -169,7 +169,7 @@ def stored_digest(key: str) -> str:
 
 
 def assert_storage_matches_rows() -> None:
-    """Assert that every row has its whole file, and that there is no other file."""
+    """Assert that every row has its complete file, and that there are no other files."""
     keys = set()
     for original in Original.objects.all():
         key = f"originals/{original.content_hash[:2]}/{original.content_hash}"

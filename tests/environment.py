@@ -1,6 +1,6 @@
-"""The surroundings of a test run: a folder of its own, a real Redis, and the database asked for.
+"""The environment of a test run: a temporary folder, a real Redis, and the selected database.
 
-pytest loads this plugin before Django's settings are read, for they come from the environment.
+pytest loads this plugin before Django reads its settings from the environment.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from django.conf import settings
 from deploy.embedded_redis import server_command, server_path, wait_until_it_answers
 from tests.postgresql import PostgreSQL
 
-# Whoever runs the tests may have these set; here every one of them is what it is when unset.
+# These variables may be set on the machine. The tests run as if they were unset.
 UNSET = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET")
-# By this variable the processes that share the tests out, each with a database of its own, find the server.
+# The pytest workers find the database server by this variable. Each worker has its own database on it.
 SHARED_DATABASE = "TEST_DATABASE_URL"
 FOLDER = Path(tempfile.mkdtemp(prefix="darkroom-tests-"))
 
 
 def start_redis(*, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a Redis on a socket in `folder`, wait until it answers, and return it with its URL."""
+    """Start a Redis on a socket in `folder`, wait until it answers, and return its process and URL."""
     socket = folder / "redis.sock"
     url = f"unix://{socket}"
     process = subprocess.Popen(server_command(socket_path=socket, folder=folder), stdout=subprocess.DEVNULL)
@@ -41,7 +41,7 @@ def start_postgresql(*, folder: Path) -> str:
     server = PostgreSQL(folder)
     process = server.start()
     atexit.register(process.wait)
-    # By this signal it does not wait for its clients.
+    # On SIGINT, PostgreSQL stops without waiting for its clients.
     atexit.register(process.send_signal, signal.SIGINT)
     while not server.answers():
         if process.poll() is not None:
@@ -57,7 +57,7 @@ def _prepare() -> None:
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
     )
-    # To collect static files takes seconds: one folder serves every system of this run.
+    # Collecting static files takes seconds, so that all systems of a run share one folder.
     os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))
     for name in UNSET:
         os.environ.pop(name, None)
@@ -84,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """Hash passwords fast, for what makes them safe makes tests slow, and name static files as they are."""
+    """Hash passwords fast, and serve static files under their plain names."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -92,7 +92,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that ask the database, and leave out on SQLite those that need PostgreSQL."""
+    """Mark the tests that use the database. On SQLite, deselect the tests that need PostgreSQL."""
     for item in items:
         if asks_the_database(item):
             item.add_marker("database")
@@ -103,11 +103,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def asks_the_database(item: pytest.Item) -> bool:
-    """Return whether pytest-django gives a test its database."""
+    """Return whether a test uses pytest-django's database."""
     fixtures: list[str] = getattr(item, "fixturenames", [])
     return bool(item.get_closest_marker("django_db")) or not {"db", "transactional_db"}.isdisjoint(fixtures)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what the tests run on."""
+    """Name the database and the Redis program."""
     return [f"database: {config.getoption('--database')}, redis: {server_path()}"]

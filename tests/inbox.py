@@ -1,4 +1,4 @@
-"""A real mail server that keeps what comes, or answers as it is told."""
+"""A real mail server that keeps incoming messages and gives the answer that a test sets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from deploy.ports import any_free_port
 
 
 class Inbox:
-    """A mail server's handler."""
+    """The handler of the mail server."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -30,7 +30,7 @@ class Inbox:
 
 @contextmanager
 def mail_server(settings: Any) -> Iterator[Inbox]:
-    """Start a mail server to which Django sends meanwhile; return its inbox."""
+    """Start a mail server, let Django send to it, and return its inbox."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", any_free_port()
     inbox = Inbox()

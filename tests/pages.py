@@ -1,4 +1,4 @@
-"""What the tests of pages share: rows as the pipeline leaves them, and what a person is told."""
+"""Helpers for tests of pages: rows as the pipeline creates them, and the messages of an answer."""
 
 import io
 import re
@@ -62,10 +62,10 @@ def make_rendition(
 
 
 def told(answer: Any) -> list[str]:
-    """Return the messages that an answer holds for the person."""
+    """Return the messages to the user in an answer."""
     return [str(message) for message in get_messages(answer.wsgi_request)]
 
 
 def in_one_line(answer: HttpResponseBase) -> str:
-    """Return a page as a browser reads it: tags on one line, with one space between their attributes."""
+    """Return a page with each tag on one line and single spaces between attributes."""
     return re.sub(r"\s+", " ", cast("HttpResponse", answer).content.decode()).replace(" >", ">")

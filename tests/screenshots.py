@@ -1,7 +1,7 @@
-"""Take a picture of each page and state of the site: `make screenshots`, or of some: `ARGS="--only sign_in"`.
+"""Take screenshots of all states of the site (`make screenshots`), or of some (`ARGS="--only sign_in"`).
 
-A system of its own is started for it in a folder of its own, and stopped at the end. All pictures go to
-`var/screenshots`, and the few that the README shows, made small, to `docs/screenshots`.
+A separate system is started in a temporary folder, and stopped at the end. All screenshots are written to
+`var/screenshots`. The few that the README shows are also written to `docs/screenshots`, compressed.
 """
 
 import argparse
@@ -27,28 +27,28 @@ from tests.system import System
 ROOT = Path(__file__).resolve().parents[1]
 ALL = ROOT / "var" / "screenshots"
 SHOWN = ROOT / "docs" / "screenshots"
-# What the README shows, by state, screen and scheme: the name of the file, and what is topmost on the screen.
+# The README's screenshots by state, screen and scheme: the file name, and the topmost element.
 README: dict[tuple[str, Screen, Scheme], tuple[str, str]] = {
     ("queue_sending", DESK, "light"): ("gallery", "body"),
     ("image_ready", DESK, "light"): ("image", "body"),
     ("gallery_full", PHONE, "dark"): ("phone", "#filters"),
 }
-# How many images Mira has, and the side of each in pixels: for the README, and for every state at least.
+# The number of Mira's images and their side in pixels: for the README, and the minimum for every state.
 LARGE_STAGE, SMALL_STAGE = (24, 1920), (4, 640)
-# How large such a file may be.
+# The maximum size of a screenshot in the README.
 MOST_BYTES = 60_000
-# What `.env` may name is not asked: everything is in the system's own folder.
+# Override the settings that `.env` may contain, because all files are in the system's own folder.
 OWN = {"DEBUG": "0", "EMAIL_URL": "", "S3_BUCKET": "", "WEBHOOK_PRIVATE_ADDRESSES": "1"}
-# The pictures are below the screen, too, and each comes only when it is about to be seen.
+# Pictures below the screen are loaded lazily.
 LOAD_ALL = "() => document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))"
 DRAWN = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
-# A line that is cut brings none.
+# A page without a connection loads no pictures.
 ALL_LOADED = """() => !navigator.onLine ||
   [...document.images].every((image) => image.complete && image.naturalWidth > 0)"""
 
 
 def main() -> int:
-    """Take the pictures, say where they are, and return the exit status."""
+    """Take the screenshots, print where they are, and return the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
     states = wanted_states()
     browser_path = chromium.path()
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def wanted_states() -> Collection[str]:
-    """Return the names of the states that the command line asks for."""
+    """Return the states that the command line selects."""
     parser = argparse.ArgumentParser(prog="make screenshots", description="Take a picture of each state.")
     parser.add_argument("--only", nargs="+", choices=STATES, default=STATES, metavar="STATE")
     only: Collection[str] = parser.parse_args().only
@@ -74,12 +74,12 @@ def wanted_states() -> Collection[str]:
 
 
 def pictures_of(states: Collection[str]) -> list[Path]:
-    """Return the pictures that were taken of these states."""
+    """Return the screenshots of these states."""
     return [path for path in ALL.glob("*.png") if path.name.split("-")[0] in states]
 
 
 def take_all(folder: Path, browser_path: str, states: Collection[str]) -> None:
-    """Start a system in a folder and take a picture of each state on each screen."""
+    """Start a system in `folder`, and take a screenshot of each state on each screen."""
     system = System(folder, **OWN, DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}")
     pictures = folder / "pictures"
     pictures.mkdir()
@@ -98,13 +98,13 @@ def take_all(folder: Path, browser_path: str, states: Collection[str]) -> None:
 
 
 def take(page: Page, name: str, screen: Screen) -> None:
-    """Take pictures of a state in light and dark."""
+    """Take a light and a dark screenshot of a state."""
     page.evaluate(LOAD_ALL)
     wait_for(page, ALL_LOADED)
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(DRAWN)
-        # The queue keeps its place on the screen, wherever the page is.
+        # The queue has a fixed place on the screen, so that a full-page screenshot would misplace it.
         whole = page.locator("#queue, #drop-target").locator("visible=true").count() == 0
         page.screenshot(path=ALL / f"{name}-{screen.width}-{scheme}.png", full_page=whole)
         if (name, screen, scheme) in README:
@@ -114,7 +114,7 @@ def take(page: Page, name: str, screen: Screen) -> None:
 
 
 def save_small(png: bytes, path: Path) -> None:
-    """Write a picture as WebP, as well as it fits."""
+    """Write a picture as WebP, in the best quality that fits."""
     picture = Image.open(BytesIO(png)).convert("RGB")
     for quality in range(90, 20, -5):
         picture.save(path, quality=quality, method=6)

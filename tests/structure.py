@@ -1,6 +1,6 @@
-"""The rooms of `uploads`: its packages, and the single modules directly below it; and who knows whom.
+"""The rooms of `uploads`, which are its packages and single modules, and the imports between them.
 
-`python -m tests.structure` prints each room with the rooms that it imports from, the number of these arrows,
+`python -m tests.structure` prints each room with the rooms from which it imports, the number of these arrows,
 and the largest folder of code.
 """
 
@@ -13,14 +13,14 @@ import grimp
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("myproject", "uploads", "processing")
-# Migrations are history: each stays where it was made.
+# Migrations are history, so that they cannot move to another room.
 LEFT_OUT = ("uploads.migrations", "processing.migrations")
 
 Arrow = tuple[str, str]
 
 
 def arrows(package: str = "uploads") -> set[Arrow]:
-    """Return which room of a package imports from which other one."""
+    """Return the imports between the rooms of a package: (importing room, imported room)."""
     graph = grimp.build_graph(package, cache_dir=None)
     return {
         (room(importer), room(imported))
@@ -31,12 +31,12 @@ def arrows(package: str = "uploads") -> set[Arrow]:
 
 
 def room(module: str) -> str:
-    """Return the room in which a module stands, such as `uploads.api` for `uploads.api.views`."""
+    """Return the room of a module, for example `uploads.api` for `uploads.api.views`."""
     return ".".join(module.split(".")[:2])
 
 
 def cycles(found: set[Arrow]) -> set[Arrow]:
-    """Return the arrows from which one comes back, by whatever way."""
+    """Return the arrows that are part of a cycle."""
     reached = set(found)
     while further := {(a, d) for a, b in reached for c, d in found if b == c} - reached:
         reached |= further
@@ -44,7 +44,7 @@ def cycles(found: set[Arrow]) -> set[Arrow]:
 
 
 def folders() -> Counter[str]:
-    """Return how many modules each folder of code has, without its `__init__`."""
+    """Return the number of modules in each folder of code, without `__init__.py`."""
     return Counter(str(path.parent.relative_to(ROOT)) for path in _modules())
 
 
@@ -56,7 +56,7 @@ def _modules() -> Iterator[Path]:
 
 
 def main() -> None:
-    """Print the picture."""
+    """Print the rooms and their imports."""
     found = arrows()
     for name in sorted({importer for importer, _ in found}):
         known = sorted(imported.partition(".")[2] for importer, imported in found if importer == name)

@@ -1,4 +1,4 @@
-"""The whole system as `make run` starts it, with all it keeps in a folder of its own."""
+"""The whole system, as `make run` starts it, with all its files in one folder."""
 
 import contextlib
 import http.client
@@ -16,12 +16,12 @@ from django.conf import settings
 
 from deploy.ports import HOST, any_free_port
 
-# Whoever runs the tests may have these set; here every one of them is what it is when unset.
+# These variables may be set on the machine. The system runs as if they were unset.
 UNSET = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "FLOWER_URL")
 
 
 class System:
-    """Run `python -m deploy.local` with all it keeps in a folder of its own."""
+    """Run `python -m deploy.local` with all its files in one folder."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.var = folder / "var"
@@ -51,13 +51,13 @@ class System:
             try:
                 yield process
             finally:
-                sys.stdout.write(self.output())  # pytest shows it when the test fails
+                sys.stdout.write(self.output())  # pytest shows this if the test fails
                 if process.poll() is None:
                     process.kill()
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
-        """Start it, wait until it is ready, and stop it as Ctrl-C does."""
+        """Start the system, wait until it is ready, and stop it at the end as Ctrl-C does."""
         with self.started() as process:
             wait_until(lambda: "Sign in" in self.output() or process.poll() is not None)
             yield
@@ -74,7 +74,7 @@ class System:
         return link[0]
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a management command on the same database and storage."""
+        """Run a management command on the system's database and storage."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=settings.BASE_DIR,
@@ -86,7 +86,7 @@ class System:
         )
 
     def violations(self, uploads: Iterable[Mapping[str, object]]) -> list[str]:
-        """Return what is broken of what was promised when these uploads were answered for."""
+        """Return how these uploads, which were answered with success, break the promise."""
         sent = {upload["id"]: upload["content_hash"] for upload in uploads}
         code = (
             "import json; from tests.faults.promise import violations; "
@@ -99,7 +99,7 @@ class System:
         return self.output_path.read_text()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Return the status and the headers of the answer."""
+        """Return the status and the headers of an answer."""
         with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=10)) as connection:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -112,16 +112,16 @@ class System:
         return False
 
     def processes(self) -> dict[int, str]:
-        """Return the command lines of everything that runs with this folder, by process number."""
+        """Return the command lines of the system's processes by process id."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+            with contextlib.suppress(OSError):  # the process has ended, or belongs to another user
                 if self.is_ours(folder):
                     found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
         return found
 
     def is_ours(self, folder: Path) -> bool:
-        """Tell by its environment, or by the folder it is in: Redis writes its title over the former."""
+        """Recognise a process by its environment or its folder, because Redis overwrites its environment."""
         mark = f"VAR_DIR={self.var}\0".encode()
         return mark in (folder / "environ").read_bytes() or (folder / "cwd").readlink() == self.var
 
@@ -129,12 +129,12 @@ class System:
         return next((pid for pid, line in self.processes().items() if "redis-server" in line), None)
 
     def worker(self, queue: str) -> list[int]:
-        """Return the processes of a queue's worker: the main one first, then those of its pool."""
+        """Return the process ids of a queue's worker, the main process first."""
         return sorted(pid for pid, line in self.processes().items() if f"--hostname {queue}@" in line)
 
     @contextlib.contextmanager
     def held(self, queue: str) -> Iterator[None]:
-        """Hold a queue's worker still, so that what comes to it stays there."""
+        """Freeze a queue's worker, so that its messages stay in the queue."""
         pids = self.worker(queue)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -146,7 +146,7 @@ class System:
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 180) -> None:
-    """Return once the condition holds; fail if it does not within many seconds: the machine may be busy."""
+    """Wait until the condition holds. Fail after a time that is long enough for a busy machine."""
     ends_at = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends_at, f"not within {seconds:g} s"

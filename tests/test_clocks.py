@@ -1,7 +1,7 @@
-"""No test compares a duration with the clock: a slow or busy machine would turn it red.
+"""No test compares a duration with the clock, because it would fail on a slow or busy machine.
 
-Benchmarks measure speed. The order of events shows fairness, and a condition with a generous bound shows that
-something happens at all: those that wait for one are listed here.
+Benchmarks measure speed. Tests of fairness check the order of events. Tests that wait for something to happen
+use a condition with a generous limit. Their functions are listed here.
 """
 
 import ast
@@ -12,7 +12,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "time"}
-# Functions that wait for a condition, or go on for a while.
+# Functions that wait for a condition, or that run for a given time.
 WAITING = {
     "faults/chaos.py::_repair",
     "faults/chaos.py::run",
@@ -24,7 +24,7 @@ WAITING = {
 
 
 def compared_with_a_clock(source: str) -> set[str]:
-    """Return the functions that compare by size what a clock says."""
+    """Return the functions that compare the time of a clock by size."""
     return {
         name for name, node in _functions(ast.parse(source)) if any(map(_reads_a_clock, _comparisons(node)))
     }

@@ -1,4 +1,4 @@
-"""The documentation names all there is to set, to call and to ask for, and its links lead somewhere."""
+"""The documentation names every setting, command, option, event and error code, and its links work."""
 
 import ast
 import dataclasses
@@ -22,14 +22,14 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OUR_APPS = ("uploads", "processing")
 OUR_CODE = [path for app in OUR_APPS for path in sorted((ROOT / app).rglob("*.py"))]
 COMMANDS = [name for name, app in get_commands().items() if app in OUR_APPS]
-# `tests/x.py::test_y`, or only `::test_y` of the file that was named before.
+# `tests/x.py::test_y`, or only `::test_y` for the file that was named last.
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)?((?:::\w+)+)?`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def undocumented(names: Iterable[str], *documents: str) -> list[str]:
-    """Return the names that none of the documents has, marked as code."""
+    """Return the names that appear as code in none of the documents."""
     text = "\n".join((ROOT / "docs" / document).read_text() for document in documents)
     marked = " ".join(re.findall(r"`([^`]+)`", text))
     return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", marked)]
@@ -40,7 +40,7 @@ def calls(path: Path) -> Iterator[ast.Call]:
 
 
 def is_read_of_environment(call: ast.Call) -> bool:
-    """Tell whether a call is `env.str("NAME")`, `env("NAME")` or `os.environ.get("NAME")`."""
+    """Return whether a call is `env.str("NAME")`, `env("NAME")` or `os.environ.get("NAME")`."""
     return re.fullmatch(r"env(\.\w+)?|os\.(environ\.get|getenv)", ast.unparse(call.func)) is not None
 
 
@@ -57,7 +57,7 @@ def environment_variables(*paths: Path) -> set[str]:
 
 
 def error_codes() -> set[str]:
-    """Return every `code` of a refusal or a problem in our code, given as a keyword, default or attribute."""
+    """Return every `code` of a refusal or a problem, given as a keyword, default or attribute."""
     text = "\n".join(path.read_text() for path in OUR_CODE)
     given = set(re.findall(r"""\bcode(?:: str)? ?= ?"(\w+)"|"code": "(\w+)\"""", text))
     by_exception = set(re.findall(r"exceptions\.\w+: \"(\w+)\"", text))
@@ -66,7 +66,7 @@ def error_codes() -> set[str]:
 
 
 def options_of(command: BaseCommand) -> list[str]:
-    """Return the options, and the metavars of what stands without one, that a command adds to Django's."""
+    """Return the options of a command, and the metavars of its positional arguments, without Django's own."""
     ours = command.create_parser("manage.py", "")._actions
     django = {action.dest for action in BaseCommand().create_parser("manage.py", "")._actions}
     return [name for action in ours if action.dest not in django for name in names_of(action)]
@@ -170,7 +170,7 @@ def links() -> Iterator[tuple[Path, str]]:
 
 
 def anchors(document: Path) -> set[str]:
-    """Return the anchors of a document's headings, as they are made from their words."""
+    """Return the anchors that are made from the headings of a document."""
     words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(document.read_text()))
     return {text.replace(" ", "-") for text in words}
 

@@ -1,7 +1,7 @@
-"""Every migration leaves a schema that the code before it works with, and locks no table for long.
+"""Every migration leaves a schema with which the previous code works, and locks no table for long.
 
-`django-migration-linter` judges the SQL instead: it needs a running PostgreSQL for that, and sees little in
-SQLite's, which makes most tables anew.
+`django-migration-linter` checks the SQL instead. It needs a running PostgreSQL for that, because SQLite
+recreates most tables.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-# The last ones before the first release: no code runs that could be harmed by them.
+# The last migrations before the first release. No running code can be harmed by them.
 BEFORE_THE_FIRST_RELEASE = {
     "processing": "0004_focuses",
     "uploads": "0005_restoration",
 }
-# What changes nothing that exists, or does so in no time; the rest is refused, or looked at below.
+# Operations that change nothing that exists, or that finish instantly. Others are refused, or checked below.
 HARMLESS = (
     operations.CreateModel,
     operations.AlterModelManagers,
@@ -35,7 +35,7 @@ HARMLESS = (
 
 
 def harms(state: ProjectState, app: str, operation: Operation) -> str:
-    """Tell what an operation does to code that runs while it is done, "" if nothing."""
+    """Return how an operation harms the code that runs meanwhile, or "" if it does not."""
     if isinstance(operation, HARMLESS):
         return ""
     if isinstance(operation, operations.AddField):
@@ -57,7 +57,7 @@ def harms_of_new(field: models.Field[Any, Any]) -> str:
 
 
 def has_index(field: models.Field[Any, Any]) -> bool:
-    # The stubs do not know of `db_index`.
+    # The type stubs do not declare `db_index`.
     return field.unique or bool(vars(field)["db_index"])
 
 
@@ -74,7 +74,7 @@ def harms_of_change(former: models.Field[Any, Any], field: models.Field[Any, Any
 
 
 def complaints(state: ProjectState, migration: Migration) -> Iterator[str]:
-    """Yield what is wrong with a migration, unless it says itself, in `online`, why it harms nobody."""
+    """Yield the harms of a migration, unless its attribute `online` explains why there are none."""
     if getattr(migration, "online", ""):
         return
     for operation in migration.operations:
@@ -102,7 +102,7 @@ def test_every_migration_can_be_made_while_the_code_before_it_runs() -> None:
     assert found == []
 
 
-# --- The judge itself -------------------------------------------------------------------------
+# --- Tests of the check ----------------------------------------------------------------------
 
 
 def add(field: models.Field[Any, Any]) -> Operation:

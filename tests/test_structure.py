@@ -1,4 +1,4 @@
-"""The rooms stay few, know little of each other, and are as small as a person can take in."""
+"""The rooms of `uploads` are few, import little from each other, and are small."""
 
 import ast
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_no_folder_is_too_large_to_take_in() -> None:
 
 
 def imported_at_run_time(path: Path) -> set[str]:
-    """Return the modules that the top level of a module imports, without what is for type checkers."""
+    """Return the modules that a module imports at its top level, without imports for type checkers."""
     body = ast.parse(path.read_text()).body
     return {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module}
 

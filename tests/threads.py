@@ -1,4 +1,4 @@
-"""Races: several calls at the same moment."""
+"""Race tests: run several calls at the same moment."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,12 +9,12 @@ from django.db import connections
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make all calls at the same moment, each in a thread of its own; return their answers."""
+    """Make all calls at the same moment, each in its own thread. Return their results."""
     return [future.result() for future in _futures(calls)]
 
 
 def run_at_once(*calls: Callable[[], object]) -> list[BaseException | None]:
-    """Make all calls at the same moment, each in a thread of its own; return what each raised."""
+    """Make all calls at the same moment, each in its own thread. Return the exception of each, or None."""
     return [future.exception() for future in _futures(calls)]
 
 

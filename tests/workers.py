@@ -1,4 +1,4 @@
-"""A worker of one's own, on the database, storage and broker of the tests."""
+"""A separate worker on the database, storage and broker of the tests."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ Worker = subprocess.Popen[bytes]
 def running_worker(
     log: Path, *options: str, queues: str = "thumbnails", **variables: str
 ) -> Iterator[Worker]:
-    """Run a worker with one hand, which finds its queues empty, and kill it in the end."""
+    """Run a worker with one process. Its queues are empty at the start, and it is killed at the end."""
     app.control.purge()
     command = ["celery", "--app=myproject", "worker", f"--queues={queues}", "--concurrency=1", *options]
     with (
