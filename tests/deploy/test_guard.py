@@ -1,4 +1,4 @@
-"""deploy.guard: however the supervisor ends, what it started ends with it."""
+"""deploy.guard: the supervisor's processes end with it, however it ends."""
 
 import signal
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from deploy.guard import watch
 
-# A supervisor in small: it starts a process, has it guarded, and waits to be killed.
+# A small supervisor: it starts a process, lets the guard watch it, and waits to be killed.
 SUPERVISOR = """
 import subprocess, time
 from deploy.guard import Guard
@@ -29,7 +29,7 @@ def test_a_killed_supervisor_takes_its_processes_with_it() -> None:
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "started\n"
         supervisor.kill()
-        # The pipe ends when the last of those who write to it, both sleepers among them, is gone.
+        # The pipe ends when the last writer has ended, including both sleepers.
         assert supervisor.communicate(timeout=10)[0] == ""
 
 

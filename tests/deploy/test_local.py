@@ -1,4 +1,4 @@
-"""deploy.local: `make run` from its start to its end, with real processes."""
+"""deploy.local: `make run` from start to end, with real processes."""
 
 import os
 import signal

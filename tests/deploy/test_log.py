@@ -1,4 +1,4 @@
-"""deploy.log: every line says who wrote it."""
+"""deploy.log: every line names its process."""
 
 import io
 

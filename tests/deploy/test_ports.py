@@ -1,4 +1,4 @@
-"""deploy.ports: one system a clone, one listener a port."""
+"""deploy.ports: one system for each clone, one listener for each port."""
 
 import socket
 from pathlib import Path

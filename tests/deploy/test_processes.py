@@ -1,4 +1,4 @@
-"""deploy.processes: what is started is kept running, and is gone after it was stopped."""
+"""deploy.processes: started processes are kept running, and are gone after they were stopped."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from deploy.errors import CannotStart
 from deploy.guard import Guard
 from deploy.processes import KeptProcess, Launcher, Program
 
-# Says its process number, then sleeps; with `stubborn`, it does not mind being asked to stop.
+# Prints its process id and sleeps. With `stubborn`, it ignores SIGTERM.
 SLEEPER = """
 import os, signal, subprocess, sys, time
 if "stubborn" in sys.argv:
@@ -26,7 +26,7 @@ time.sleep(60)
 
 
 class Lines:
-    """Stand in for the log."""
+    """Replace the log."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -64,14 +64,14 @@ def keep_sleeper(tmp_path: Path, act: Act, *words: str) -> Lines:
 
 
 async def wait_for_starts(lines: Lines, count: int) -> int:
-    """Return the process number of the start of this count."""
+    """Return the process id of the n-th start."""
     while len(lines.numbers_after("pid")) < count:
         await asyncio.sleep(0.01)
     return lines.numbers_after("pid")[count - 1]
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process is there and no zombie, which init may take its time to collect."""
+    """Return whether a process exists and is not a zombie. Init may take some time to reap zombies."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def test_stopping_does_not_wait_for_the_pause_before_a_restart(tmp_path: Path) -
 
 
 def run(tmp_path: Path, program: str) -> str:
-    """Run a Python program to its end."""
+    """Run a Python program to its end, and return its output."""
 
     async def scenario() -> str:
         with Guard() as guard:

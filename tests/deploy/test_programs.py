@@ -1,4 +1,4 @@
-"""deploy.programs: what `make run` starts."""
+"""deploy.programs: the programs that `make run` starts."""
 
 import pytest
 from django.conf import settings
@@ -8,7 +8,7 @@ from deploy.programs import WORKER_OPTIONS, worker
 
 @pytest.mark.parametrize("queue", ["thumbnails", "renditions", "bulk"])
 def test_whoever_decodes_is_a_process_that_limits_end(queue: str) -> None:
-    """Threads share their memory, and nobody can end one: only a process has the limits of a child."""
+    """Threads share memory and cannot be killed. Limits need a child process."""
     assert "--pool" not in worker(queue=queue, log_level="INFO").command
 
 

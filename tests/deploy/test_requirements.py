@@ -1,4 +1,4 @@
-"""The lock files: every package with its exact version and its hashes, from nowhere in particular."""
+"""The lock files: every package has an exact version and hashes, but no index."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 from tests.processing.processes import ROOT
 
 LOCKS = sorted([*(ROOT / "requirements").glob("*.txt"), *(ROOT / "benchmarks").glob("*.txt")])
-# A name, a version, perhaps where it is needed; then hashes and nothing else.
+# A name, a version, possibly a condition, and then only hashes.
 REQUIREMENT = re.compile(
     r"^[a-z0-9][a-z0-9.-]*(\[[a-z0-9,-]+\])?==[0-9][\w.+!-]*( ; [^\\\n]+)?"
     r"( \\\n    --hash=sha256:[0-9a-f]{64})+\n",

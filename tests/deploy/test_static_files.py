@@ -1,4 +1,4 @@
-"""deploy.static_files: collected where a source has changed, and only there."""
+"""deploy.static_files: files are collected only if a source has changed."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from deploy import static_files
 
 @pytest.fixture
 def source(settings: Any, tmp_path: Path) -> Path:
-    """Return the only source, and collect into a folder of the test's own."""
+    """Return the only source, and collect into a folder of the test."""
     path = tmp_path / "sources" / "site.css"
     path.parent.mkdir()
     path.write_text("a { color: red }")
@@ -29,7 +29,7 @@ def collected(settings: Any) -> Path:
 def test_a_source_that_has_changed_is_collected_again(settings: Any, source: Path) -> None:
     static_files.collect()
     source.write_text("a { color: green }")
-    # Django looks at whole seconds.
+    # Django compares whole seconds.
     os.utime(source, (time.time() + 60,) * 2)
     static_files.collect()
     assert collected(settings).read_text() == "a { color: green }"

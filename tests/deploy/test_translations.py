@@ -11,7 +11,7 @@ from deploy import translations
 from deploy.borrowed import BORROWED
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w*\}")
-# A percent sign that is no placeholder has a space behind it.
+# A percent sign that is not a placeholder is followed by a space.
 HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
 
 each_language = pytest.mark.parametrize("path", translations.CATALOGUES, ids=lambda path: path.parts[-3])
@@ -27,7 +27,7 @@ def ids(catalog: Catalog) -> set[object]:
 
 
 def forms(text: object) -> list[str]:
-    """Return a message's or a translation's forms: one, or one for each number."""
+    """Return the forms of a message or a translation: one, or one for each number."""
     return [str(form) for form in (text if isinstance(text, list | tuple) else [text])]
 
 
@@ -82,13 +82,13 @@ def test_what_django_reads_is_what_the_catalogue_says(path: Path) -> None:
 
 def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
     found = {message.id for message in texts}
-    assert "Sign out" in found  # a tag of a template
-    assert "Make private" in found  # an argument of one
+    assert "Sign out" in found  # a template tag
+    assert "Make private" in found  # an argument of a template tag
     assert ("%(number)s attempt", "%(number)s attempts") in found  # a block with a plural
     assert "%(filename)s is ready" in found  # a call in code
-    assert "anyone with the address" in found  # a lazy one
+    assert "anyone with the address" in found  # a lazy call
     assert "{name} is larger than {limit} MB; send a smaller file." in found  # a refusal
-    assert "a Photoshop file" in found  # a phrase inside one
+    assert "a Photoshop file" in found  # a phrase inside a refusal
 
 
 def test_what_is_borrowed_of_allauth_is_still_said_there() -> None:

@@ -1,4 +1,4 @@
-"""Faults at random: processes of a site are killed and frozen, and brought back a while later."""
+"""Random faults: processes of a site are killed or frozen, and restored some seconds later."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from random import Random
 
 from tests.faults.site import Site
 
-# What is done to which process, and how often beside the others.
+# The faults, the process that each one hits, and their relative frequency.
 FAULTS = {
     ("kill a process of", "worker"): 6,
     ("kill the main process of", "worker"): 2,
@@ -27,24 +27,24 @@ FAULTS = {
     ("freeze", "redis"): 2,
     ("kill", "database"): 2,
 }
-# Seconds between two faults, and until what was killed or frozen is brought back.
+# Seconds between two faults, and seconds until a process is restored.
 PAUSE, AWAY = (0.5, 4.0), (0.5, 12.0)
 
 
 @dataclass
 class Chaos:
-    """Do one fault after the other, by a seed."""
+    """Cause one fault after the other, chosen by a seeded generator."""
 
     site: Site
     random: Random
     done: Counter[str] = field(default_factory=Counter)
-    # The ends of the logs of what ended by itself.
+    # The ends of the logs of processes that ended although no fault had killed them.
     ended: list[str] = field(default_factory=list)
-    # What is to be brought back, and when.
+    # The pending repairs by process: when each is due, and what it does.
     repairs: dict[str, tuple[float, Callable[[], None]]] = field(default_factory=dict)
 
     def run(self, *, seconds: float) -> None:
-        """Break things for so long."""
+        """Cause faults for this time."""
         ends_at = time.monotonic() + seconds
         next_at = time.monotonic()
         while time.monotonic() < ends_at:
@@ -63,11 +63,11 @@ class Chaos:
     def _break_something(self) -> None:
         fault, name = self.random.choices(list(FAULTS), list(FAULTS.values()))[0]
         away = self.random.uniform(*AWAY)
-        # What is killed or frozen already gets its time to come back.
+        # A process that is killed or frozen already is left alone until it is restored.
         if name in self.repairs:
             return
         if not self.site.runs(name):
-            # It should not: only what kills it should end it.
+            # The process ended although no fault had killed it.
             fault = "find ended"
             self.ended.append(self.site.log(name).read_text()[-5000:])
         repair = self._break(fault, name)
@@ -76,7 +76,7 @@ class Chaos:
             self.repairs[name] = (time.monotonic() + away, repair)
 
     def _break(self, fault: str, name: str) -> Callable[[], None] | None:
-        """Break one thing; return what brings it back."""
+        """Cause a fault, and return the function that repairs it."""
         if fault == "kill a process of":
             self._kill_child(name)
             return None
@@ -87,7 +87,7 @@ class Chaos:
         return lambda: self.site.start(name)
 
     def _kill_child(self, name: str) -> None:
-        """Kill one of the processes that a worker has started; it starts another one itself."""
+        """Kill one of a worker's child processes, which the worker replaces."""
         children = [pid for pid in self.site.group(name) if pid != self.site.pid(name)]
         if children:
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The commands of a site's processes: those of `make run`, made mortal."""
+"""The commands of a site's processes: those of `make run`, with fault injection."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ QUEUES = "thumbnails,renditions,notifications,bulk,maintenance"
 
 @dataclass(frozen=True)
 class Commands:
-    """What runs under a name: database, redis, web, beat, and a worker of all queues under any other."""
+    """The commands by name: database, redis, web, beat. Any other name is a worker of all queues."""
 
     folder: Path
     port: int
     database: PostgreSQL | SQLite
 
     def of(self, name: str) -> tuple[str, ...]:
-        """Return a command; an empty one where nothing runs under that name."""
+        """Return the command of a process, or an empty one if the site has no such process."""
         if name == "database":
             return self.database.command
         if name == "redis":
@@ -32,7 +32,7 @@ class Commands:
         return self._worker(name)
 
     def user_of(self, name: str) -> str | None:
-        """Return the user that a command is to be run by, if it is another one."""
+        """Return the user that runs a process, or None for the current user."""
         return self.database.user if name == "database" else None
 
     def _web(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class Commands:
         return tuple(mortal.get(word, word) for word in command)
 
     def _worker(self, name: str) -> tuple[str, ...]:
-        """Return a worker of processes, or of threads where its name begins so."""
+        """Return a worker with a pool of processes, or of threads if its name starts with "threads"."""
         return (
             *(*programs.CELERY, "worker", "--include", "tests.faults.mortal", "--queues", QUEUES),
             *("--hostname", f"{name}@%h", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),

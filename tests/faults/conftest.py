@@ -1,4 +1,4 @@
-"""A site that runs, for the tests of faults."""
+"""A running site for the tests of faults."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ from tests.rabbitmq import RabbitMQ
 
 @pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Return the settings of the broker: a running node of RabbitMQ, or nothing for the site's Redis."""
+    """Return the broker's settings: those of a running RabbitMQ node, or none for the site's Redis."""
     if request.config.getoption("--broker") == "redis":
         yield {}
         return
@@ -24,7 +24,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def _sites(request: pytest.FixtureRequest, broker: dict[str, str]) -> Iterator[Callable[[], Site]]:
-    """Return a function that returns the site of this run, or a new one where that was closed."""
+    """Return a function that returns the site of this run, or a new one if it was closed."""
     running: list[Site] = []
 
     def get() -> Site:
@@ -41,11 +41,11 @@ def _sites(request: pytest.FixtureRequest, broker: dict[str, str]) -> Iterator[C
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, _sites: Callable[[], Site]) -> Iterator[Site]:
-    """Return the site with everything running, whatever the last test has done to it."""
+    """Return the site with all its processes running, whatever the previous test did to it."""
     site, failed = _sites(), request.session.testsfailed
     site.make_whole()
     yield site
     if request.session.testsfailed > failed:
         sys.stdout.write(site.log_ends())
-        # What is broken is not for the next test.
+        # The next test gets a new site.
         site.close()

@@ -1,4 +1,4 @@
-"""The databases of a site: a PostgreSQL server of its own, which can be killed, or a SQLite file."""
+"""The databases of a site: a PostgreSQL server that tests can kill, or a SQLite file."""
 
 import sqlite3
 from contextlib import closing
@@ -8,7 +8,7 @@ from tests.postgresql import PostgreSQL, Row
 
 
 class SQLite:
-    """A file in the folder; no process runs that could be killed."""
+    """A SQLite file in the folder. It has no process to kill."""
 
     command = ()
     user = None

@@ -1,8 +1,8 @@
-"""Processes that die or freeze on purpose, once they reach a boundary for which an order lies ready.
+"""Fault injection: a process kills or freezes itself at a boundary that an order names.
 
-Workers get it by `--include tests.faults.mortal`, the web process by `tests.faults.mortal_web`. An order
-is a file in the folder that MORTAL_DIR names, called after the boundary and what is in work there:
-`resize_image.after_the_first_file.<content hash>`. Without orders the process is the real one.
+Workers load this module by `--include tests.faults.mortal`, the web process by `tests.faults.mortal_web`. An
+order is a file in the folder MORTAL_DIR. Its name consists of the boundary and the item in work:
+`resize_image.after_the_first_file.<content hash>`. Without orders, the processes behave normally.
 """
 
 import os
@@ -18,19 +18,19 @@ from tests.processing.mortal import BOUNDARIES
 from uploads import pipeline, tasks
 
 ORDERS = Path(os.environ["MORTAL_DIR"])
-# Each happens once; "kill always" and the like each time.
+# An order is carried out once, or each time if it ends with "always".
 SIGNALS = {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "stop": signal.SIGSTOP}
-# The step and the content hash that are in work, as `step.%s.hash`.
+# The current step and content hash, as `step.%s.hash`.
 _work: ContextVar[str] = ContextVar("work", default="no_step.%s")
 
 
 def reach(name: str) -> None:
-    """Carry out the order for this boundary, if there is one, and leave a note of it."""
+    """Carry out the order for this boundary, if there is one, and record it."""
     order = ORDERS / name
     with suppress(FileNotFoundError):
         action, _, always = order.read_text().partition(" ")
         if not always:
-            # Of several processes that come here, the one that takes the order carries it out.
+            # If several processes arrive together, only the one that renames the file continues.
             order.rename(ORDERS / f"taken.{os.getpid()}.{name}")
         with (ORDERS / f"reached.{name}").open("a") as note:
             note.write(f"{os.getpid()}\n")
@@ -44,7 +44,7 @@ def _arm(
     before: Callable[..., str] | None = None,
     after: Callable[..., str] | None = None,
 ) -> None:
-    """Have a call announced before or after it is made, by the name that is made of its arguments."""
+    """Call `reach` before or after a function, with a name that is made from its arguments."""
     call = getattr(owner, name)
 
     def announced(*arguments: Any, **options: Any) -> Any:
@@ -70,7 +70,7 @@ def _arm_steps() -> None:
     def run_named(*, step: Any, content_hash: str) -> None:
         _work.set(f"{step}.%s.{content_hash}")
         run(step=step, content_hash=content_hash)
-        # The task is done, and the next one of its chain is not published yet.
+        # The task is done, but the next one of its chain is not published yet.
         reach(f"{step}.before_the_next.{content_hash}")
 
     steps.run = run_named

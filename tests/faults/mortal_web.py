@@ -1,4 +1,4 @@
-"""The web process, mortal: `uvicorn tests.faults.mortal_web:application`."""
+"""The web process with fault injection: `uvicorn tests.faults.mortal_web:application`."""
 
 from myproject.asgi import application
 from tests.faults import mortal

@@ -1,4 +1,4 @@
-"""A person who uses a site over HTTP, as a program does: by token, and as a browser does: by cookie."""
+"""A user of a site over HTTP: with a token like a program, or with a cookie like a browser."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ from deploy.ports import HOST
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a site."""
+    """A response of the site."""
 
     status: int
     body: bytes
@@ -23,7 +23,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Person:
-    """One person, with what the site has answered for: the SHA-256 of each upload by its id."""
+    """One user, and the uploads that the site has accepted: the SHA-256 of each by its id."""
 
     name: str
     token: str
@@ -33,7 +33,7 @@ class Person:
     deleted: set[str] = field(default_factory=set)
 
     def send(self, data: bytes, *, name: str = "photo.jpg") -> Answer:
-        """Upload a file, and remember it if it was taken."""
+        """Upload a file, and remember it if it was accepted."""
         answer = self.request("POST", "/api/uploads/", *multipart(data, name=name))
         if answer.status in {200, 201}:
             upload = answer.json()
@@ -65,7 +65,7 @@ class Person:
         return self.request("GET", f"/api/uploads/{upload_id}/").json()
 
     def page(self) -> Answer:
-        """Open the upload page in a browser."""
+        """Open the upload page as a browser does."""
         return self.request("GET", "/", headers={"Cookie": f"sessionid={self.session}"})
 
     def request(

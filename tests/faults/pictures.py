@@ -1,4 +1,4 @@
-"""Pictures that are small, quick to render, and never the same twice."""
+"""Pictures that are small, quick to render, and all different."""
 
 import io
 import itertools
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 class Pictures:
-    """Make JPEGs: a comment tells each from the others."""
+    """Make JPEGs that differ by a comment."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()

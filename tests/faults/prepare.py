@@ -1,6 +1,6 @@
-"""Make a site's database, its static files and its people, and print who they are.
+"""Prepare a site's database, static files and users, and print the users as JSON.
 
-It runs in the site's environment, and reads from its standard input how many people there are to be.
+It runs in the site's environment, and reads the number of users from standard input.
 """
 
 import json
@@ -16,7 +16,7 @@ from deploy import static_files
 
 
 def main() -> None:
-    """Do what a deployment does before anything serves."""
+    """Do what a deployment does before any process serves requests."""
     call_command("migrate", interactive=False, verbosity=0)
     static_files.collect()
     sys.stdout.write(json.dumps([_person(number) for number in range(int(sys.stdin.read()))]))

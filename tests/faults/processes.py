@@ -1,6 +1,6 @@
-"""Real processes by name, each of which can be killed, frozen, continued and started.
+"""Real processes by name, each of which can be started, frozen, continued and killed.
 
-Nothing is started again by itself: what runs is for the test to say.
+No process is restarted automatically, so that the test decides what runs.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Processes:
-    """Run commands by name in one environment, each as the leader of a group of its own."""
+    """Run commands by name in one environment. Each command leads a separate process group."""
 
     def __init__(self, *, folder: Path, commands: Commands, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -26,7 +26,7 @@ class Processes:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def launch(self, name: str) -> None:
-        """Start a process, unless it runs or there is no such thing here."""
+        """Start a process, unless it runs already or the site has no such process."""
         command = self._commands.of(name)
         if self.runs(name) or not command:
             return
@@ -45,19 +45,19 @@ class Processes:
         self._processes[name] = process
 
     def runs(self, name: str) -> bool:
-        """Tell whether a process was started and has not ended; a frozen one has not."""
+        """Return whether a process was started and has not ended. A frozen process still runs."""
         process = self._processes.get(name)
         return process is not None and process.poll() is None
 
     def running(self) -> list[str]:
-        """Return the names of what runs."""
+        """Return the names of the running processes."""
         return [name for name in self._processes if self.runs(name)]
 
     def pid(self, name: str) -> int:
         return self._processes[name].pid
 
     def kill(self, name: str, *, alone: bool = False) -> None:
-        """Kill a process and its children, or it `alone`."""
+        """Kill a process and its children, or only the process if `alone`."""
         if self.runs(name):
             process = self._processes[name]
             if alone:
@@ -68,12 +68,12 @@ class Processes:
             process.wait(timeout=120)
 
     def end(self, name: str) -> None:
-        """End a process as a deployment does."""
+        """Terminate a process, as a deployment does."""
         self._processes[name].terminate()
         self._processes[name].wait(timeout=120)
 
     def end_database(self) -> None:
-        """Let the database, if it runs, remove what a kill would leave: memory that processes share."""
+        """Shut down the database if it runs. A kill would leave shared memory behind."""
         if self.runs("database"):
             self.go_on("database")
             self._signal("database", signal.SIGINT)
@@ -93,7 +93,7 @@ class Processes:
         os.killpg(self.pid(name), number)
 
     def group(self, name: str) -> list[int]:
-        """Return the processes that a process has started, itself included, as long as they run."""
+        """Return the process ids of a process group, without processes that have ended."""
         leader, found = self.pid(name), []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -106,6 +106,6 @@ class Processes:
         return self.folder / f"{name}.log"
 
     def log_ends(self) -> str:
-        """Return the ends of all logs, for whoever looks into a failure."""
+        """Return the ends of all logs, to explain a failure."""
         logs = [self.log(name) for name in self._processes]
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs)

@@ -1,7 +1,7 @@
-"""The whole promise, checked on a site's database and storage.
+"""Check the whole promise on a site's database and storage.
 
-Run as a module in the environment of a site, it reads line by line what the site has answered for, and prints
-for each line a JSON list of what is broken.
+Run as a module in the environment of a site, it reads lines of JSON that describe what the site has accepted.
+It prints a JSON list of violations for each line.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ from uploads.models import Delivery, Event, Upload
 
 
 class Answered(TypedDict):
-    """What a site has answered for: the SHA-256 of each upload by its id, and which stay deleted."""
+    """What a site has accepted: the SHA-256 of each upload by its id, and the ids of deleted uploads."""
 
     sent: dict[str, str]
     deleted: list[str]
 
 
 def violations(answered: Answered) -> list[str]:
-    """Return a sentence for everything that is not as promised; a site at rest has none."""
+    """Return a sentence for each violation of the promise. A site at rest has none."""
     return [
         *_lost(answered),
         *_unfinished(),
@@ -47,7 +47,7 @@ def violations(answered: Answered) -> list[str]:
 
 
 def _lost(answered: Answered) -> Iterator[str]:
-    """Every upload that was answered for is there with its bytes, unless it was deleted."""
+    """Every accepted upload still exists with its bytes, unless it was deleted."""
     rows = Upload.objects.filter(deleted_at=None).values_list("pk", "original__content_hash")
     there = {str(pk): content_hash for pk, content_hash in rows}
     deleted = set(answered["deleted"])
@@ -60,7 +60,7 @@ def _lost(answered: Answered) -> Iterator[str]:
 
 
 def _unfinished() -> Iterator[str]:
-    """Every upload is ready, or failed for a reason."""
+    """Every upload is ready, or has failed with a reason."""
     for upload in Upload.objects.filter(deleted_at=None):
         if upload.is_unfinished:
             yield f"upload {upload.pk} is still {upload.status}"
@@ -69,7 +69,7 @@ def _unfinished() -> Iterator[str]:
 
 
 def _expected_files() -> dict[str, str]:
-    """Return the SHA-256 that each file should have, by its key."""
+    """Return the SHA-256 that each file must have, by key."""
     hashes = Original.objects.values_list("content_hash", flat=True)
     return {original_key(content_hash): content_hash for content_hash in hashes} | dict(
         Rendition.objects.values_list("key", "digest")
@@ -77,7 +77,7 @@ def _expected_files() -> dict[str, str]:
 
 
 def _broken_files() -> Iterator[str]:
-    """Every row has its whole file."""
+    """Every row has its complete file."""
     for key, digest in _expected_files().items():
         try:
             with call_storage(lambda key=key: default_storage.open(key)) as file:  # type: ignore[misc]
@@ -90,13 +90,13 @@ def _broken_files() -> Iterator[str]:
 
 
 def _strays() -> Iterator[str]:
-    """No other file exists, unfinished ones included."""
+    """There are no other files, not even partial ones."""
     expected = _expected_files()
     return (f"file {key} belongs to nothing" for key in sorted(stored_keys()) if key not in expected)
 
 
 def stored_keys() -> set[str]:
-    """Return the names of all files in the storage."""
+    """Return the keys of all files in the storage."""
     if isinstance(default_storage, S3Storage):
         return {item.key for item in default_storage.bucket.objects.all()}
     assert isinstance(default_storage, LocalStorage)
@@ -105,7 +105,7 @@ def stored_keys() -> set[str]:
 
 
 def _broken_renditions() -> Iterator[str]:
-    """Each (original, preset, format, focus) of what is ready has one row, and none is stale or too many."""
+    """Ready originals have one row for each (preset, format, focus). None is stale or superfluous."""
     for original in Original.objects.filter(uploads__status=Upload.Status.READY).distinct():
         for recipe in renditions.missing(original, conf.presets()):
             yield f"original {original} lacks {recipe.preset.name} as {recipe.format} {recipe.focus}".strip()
@@ -116,7 +116,7 @@ def _broken_renditions() -> Iterator[str]:
 
 
 def _broken_histories() -> Iterator[str]:
-    """Each upload has each event once, in order, and those that go with its status; it was restored last."""
+    """Each upload has each event once, in order, and matching its status. It was not deleted last."""
     for upload in Upload.objects.filter(deleted_at=None).prefetch_related("events"):
         names = [event.name for event in sorted(upload.events.all(), key=lambda event: event.pk)]
         if not _is_history(names, upload):
@@ -124,7 +124,7 @@ def _broken_histories() -> Iterator[str]:
 
 
 def _is_history(names: list[str], upload: Upload) -> bool:
-    """Tell whether events can have come like this; what failed may have become ready later."""
+    """Return whether the order of events is possible. A failed upload may have become ready later."""
     moves = [name for name in names if name in (Event.Name.DELETED, Event.Name.RESTORED)]
     if moves != [Event.Name.DELETED, Event.Name.RESTORED] * (len(moves) // 2):
         return False
@@ -140,7 +140,7 @@ def _is_history(names: list[str], upload: Upload) -> bool:
 
 
 def _broken_notices() -> Iterator[str]:
-    """Each (event, channel) is told of once, in the app at least, and no later than it is due."""
+    """Each (event, channel) has one delivery, in-app exists for each end, and none is overdue."""
     people = [Delivery.Channel.IN_APP, Delivery.Channel.EMAIL]
     rows = Delivery.objects.filter(channel__in=people).values_list("event", "channel")
     yield from (f"delivery {row} is there twice" for row in _repeated(rows))
@@ -152,7 +152,7 @@ def _broken_notices() -> Iterator[str]:
 
 
 def _leftover_rows() -> Iterator[str]:
-    """Nothing is left of what was deleted, and nobody works on anything."""
+    """Deleted uploads leave nothing behind, and no lease is held."""
     yield from (f"upload {upload.pk} was not purged" for upload in Upload.objects.exclude(deleted_at=None))
     yield from (f"original {original} is nobody's" for original in Original.objects.filter(uploads=None))
     yield from (f"the focus {focus} is nobody's" for focus in Focus.objects.filter(uploads=None))
@@ -166,5 +166,5 @@ def _repeated(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 if __name__ == "__main__":
     for line in sys.stdin:
         print(json.dumps(violations(json.loads(line))), flush=True)
-        # The database may be killed before the next question.
+        # The database may be killed before the next line.
         connections.close_all()

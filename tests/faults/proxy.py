@@ -1,4 +1,4 @@
-"""A way to a server on this machine that can be cut off, broken and slowed down while it is in use."""
+"""A proxy to a local server that can interrupt, break and slow down connections."""
 
 import contextlib
 import re
@@ -13,20 +13,20 @@ from typing import Literal
 
 from deploy.ports import HOST
 
-# What becomes of a PUT: handed on, answered with 500, cut off in its middle, handed on with its answer
-# lost, or handed on slowly. Everything else is handed on, but for 500 and a way that is closed.
+# What happens to a PUT: it is forwarded, answered with 500, interrupted halfway, forwarded without returning
+# the answer, or forwarded slowly. Other requests are forwarded, except in the modes "error" and "closed".
 Mode = Literal["well", "error", "reset", "answer_lost", "slow", "closed"]
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
 class Proxy:
-    """Hand on what comes, in the way that `mode` says at the time; each connection serves one request."""
+    """Forward requests according to the current `mode`. Each connection serves one request."""
 
     upstream: int
     listener: socket.socket
     mode: Mode = "well"
-    # How many requests each mode has had its way with.
+    # The number of requests that each mode has handled.
     served: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -34,7 +34,7 @@ class Proxy:
         return f"http://{HOST}:{self.listener.getsockname()[1]}"
 
     def serve(self) -> None:
-        with contextlib.suppress(OSError):  # the listener is closed: the end
+        with contextlib.suppress(OSError):  # the listener was closed
             while True:
                 client, _ = self.listener.accept()
                 Thread(target=self._serve_one, args=(client,), daemon=True).start()
@@ -79,7 +79,7 @@ class Proxy:
 
 
 def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
-    """Return a request's head, and what has come of its body; whoever asks first is told to go on."""
+    """Return a request's head and the received part of its body. Answer `Expect: 100-continue`."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = client.recv(65536)
@@ -101,13 +101,13 @@ def _content_length(head: bytes) -> int:
 
 
 def _closing(head: bytes) -> bytes:
-    """Return the head of a request after which the server hangs up."""
+    """Return a request's head with `Connection: close`, so that the server closes the connection."""
     head = re.sub(rb"(?i)\r\nconnection: [^\r]+", b"", head)
     return head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
 
 def _reset(end: socket.socket) -> None:
-    """Hang up as a machine does that was switched off."""
+    """Reset a connection, as a machine that was switched off."""
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     end.close()
 

@@ -1,4 +1,4 @@
-"""A whole site of real processes, with the people who use it, and the promise it has to keep."""
+"""A whole site of real processes, with its users, and the promise that it has to keep."""
 
 import contextlib
 import json
@@ -25,13 +25,13 @@ from tests.postgresql import Row
 from tests.system import wait_until
 
 RUN_MODULE = "import django, runpy; django.setup(); runpy.run_module('{name}', run_name='__main__')"
-# Seconds that a step may take: what was killed in it goes on ten seconds later.
+# Seconds that a step may take. After a kill, another worker may continue ten seconds after this time.
 STEP_TIME_LIMIT = 3
 LEASE = STEP_TIME_LIMIT + 10
 PEOPLE = 90
-# What makes a site, in the order of its start.
+# The processes of a site, in the order in which they start.
 PROGRAMS = ("database", "redis", "web", "worker", "beat")
-# What takes its settings from the environment.
+# Variables of the environment that the site does not inherit.
 SETTINGS = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "EMAIL_URL", "HTTPS", "S3_BUCKET", "PORT")
 UNFINISHED = """
     SELECT 'unfinished', count(*) FROM uploads_upload WHERE status IN ('pending', 'processing')
@@ -47,7 +47,7 @@ UNFINISHED = """
 
 
 class Site(Processes):
-    """Run web, worker, beat, Redis and a database with all they keep in a folder of their own."""
+    """Run web, worker, beat, Redis and a database with all their files in one folder."""
 
     def __init__(self, folder: Path, *, database: str = "postgresql", **environment: str) -> None:
         self.pictures = Pictures()
@@ -91,7 +91,7 @@ class Site(Processes):
         self.close()
 
     def open(self) -> None:
-        """Start the database, and make what a site has before anything serves."""
+        """Start the database, and prepare it, the static files and the users."""
         self._guard.__enter__()
         try:
             self.start("database")
@@ -102,7 +102,7 @@ class Site(Processes):
             raise
 
     def close(self) -> None:
-        """End everything, and remove what it kept."""
+        """End all processes, and remove the folder."""
         if self.is_closed:
             return
         if self._inspecting is not None:
@@ -119,7 +119,7 @@ class Site(Processes):
         return not self.folder.exists()
 
     def start(self, *names: str) -> None:
-        """Start what is named and does not run, and wait for those that say when they serve."""
+        """Start the named processes that do not run, and wait until Redis, the database and web answer."""
         for name in names:
             self.launch(name)
         ready: dict[str, Callable[[], bool]] = {
@@ -132,7 +132,7 @@ class Site(Processes):
                 wait_until(ready[name])
 
     def make_whole(self) -> None:
-        """Have everything run that belongs to a site, and nothing else."""
+        """Let all processes of a site run, and no others."""
         for name in self.running():
             if name in PROGRAMS:
                 self.go_on(name)
@@ -156,18 +156,20 @@ class Site(Processes):
         return False
 
     def person(self) -> Person:
-        """Return somebody who has not used the site yet."""
+        """Return a user who has not used the site yet."""
         self._taken += 1
         return self._people[self._taken - 1]
 
     def order(self, boundary: str, action: str) -> None:
-        """Have the next process that reaches the boundary do this, such as "kill"; with "always" each one."""
+        """Order the next process at this boundary to do something, such as "kill". "kill always" applies to
+        all.
+        """
         draft = self.orders / f"draft.{boundary}"
         draft.write_text(action)
         draft.rename(self.orders / boundary)
 
     def reached(self, boundary: str) -> list[int]:
-        """Return the processes that have carried out the order, in turn."""
+        """Return the process ids that have carried out the order, in order."""
         note = self.orders / f"reached.{boundary}"
         return [int(line) for line in note.read_text().split()] if note.exists() else []
 
@@ -182,7 +184,7 @@ class Site(Processes):
         return Redis.from_url(self.redis_url, socket_timeout=2, socket_connect_timeout=2)
 
     def python(self, *arguments: str, stdin: str = "") -> str:
-        """Run Python in the site's environment, and return what it prints."""
+        """Run Python in the site's environment, and return its output."""
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
@@ -198,31 +200,31 @@ class Site(Processes):
 
     @contextlib.contextmanager
     def background(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run Python in the site's environment beside the test."""
+        """Run Python in the site's environment in the background."""
         with subprocess.Popen(
             [sys.executable, *arguments], cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL
         ) as process:
             yield process
 
     def module(self, name: str, *, stdin: str) -> str:
-        """Run a module of ours in the site's environment, with Django set up."""
+        """Run a module in the site's environment, with Django set up."""
         return self.python("-c", RUN_MODULE.format(name=name), stdin=stdin)
 
     def manage(self, *arguments: str) -> str:
         return self.python("manage.py", *arguments)
 
     def remove_strays(self) -> None:
-        """Remove the files that have no row, as happens every night once they are old."""
+        """Remove the orphaned files, as the nightly task does when they are old."""
         self.manage("audit", "--fix")
-        # An original is given a row first, with which the collector removes it.
+        # An orphaned original gets a row first. The collector then removes both.
         self.wait_until_at_rest()
 
     def unfinished(self) -> dict[str, int]:
-        """Return how much is still to be done, by what it is; empty when the site is at rest."""
+        """Return the number of unfinished items by kind. It is empty if the site is at rest."""
         return {name: count for name, count in self.rows(UNFINISHED) if count}
 
     def wait_until_at_rest(self, *, seconds: float = 180) -> float:
-        """Wait until nothing is to be done, and return how long that took."""
+        """Wait until nothing is unfinished, and return the seconds that this took."""
         started_at = time.monotonic()
         ends_at = started_at + seconds
         while unfinished := self.unfinished():
@@ -231,7 +233,7 @@ class Site(Processes):
         return time.monotonic() - started_at
 
     def violations(self) -> list[str]:
-        """Return what is broken of the promise."""
+        """Return the violations of the promise."""
         sent = {upload: digest for person in self._people for upload, digest in person.sent.items()}
         deleted = [upload for person in self._people for upload in person.deleted]
         inspector = self._inspector()
@@ -243,7 +245,7 @@ class Site(Processes):
         return found
 
     def _inspector(self) -> subprocess.Popen[str]:
-        """Return the process that checks the promise; it goes on, for Django takes seconds to start."""
+        """Return the process that checks the promise. It is reused, because Django takes seconds to start."""
         if self._inspecting is None:
             self._inspecting = subprocess.Popen(
                 [sys.executable, "-c", RUN_MODULE.format(name="tests.faults.promise")],
@@ -260,7 +262,7 @@ class Site(Processes):
         assert not found, "\n".join(found)
 
     def lasting_violations(self) -> list[str]:
-        """Return what is broken of the promise, and stays so: a batch of mail may just have become due."""
+        """Return the violations that persist, because a batch of mail may just have become due."""
         lasting = self.violations()
         for _ in range(3):
             if lasting:

@@ -1,4 +1,4 @@
-"""The soak: people use a site while its processes are killed and frozen; then the promise is checked.
+"""The soak test: users work on a site while its processes are killed and frozen. Then the promise is checked.
 
 `make soak ARGS="--seconds 600 --seed 1"`. The exit status is 0 only if the promise was kept.
 """
@@ -22,32 +22,32 @@ from tests.faults.processes import ROOT
 from tests.faults.site import PROGRAMS, Site
 
 CORPUS = Path(os.environ.get("CORPUS", ROOT.parent / "shared" / "corpus"))
-# Files above this size are left out: the more uploads, the more there is to go wrong.
+# Larger files are left out, because more uploads find more faults.
 LARGEST = 150_000
-# To the files of these kinds bytes can be added without a change to the picture.
+# Bytes appended to these files do not change the picture.
 EXTENSIBLE = {".jpg", ".png"}
 ACTIONS = {"send": 14, "delete": 4, "restore": 2, "reprocess": 2, "aim": 2, "look": 1}
 PEOPLE = 6
 LIMITS = {"STEP_TIME_LIMIT": "20", "DELETE_GRACE": "5"}
-# Seconds within which all that was begun is to be done once everything runs again.
+# Seconds in which all work must be finished once everything runs again.
 REST = 600
 
 
 class Actor:
-    """One person who does this and that, by a seed."""
+    """A user who acts at random, by a seeded generator."""
 
     def __init__(self, *, person: Person, files: list[tuple[Path, str]], random: Random) -> None:
         self.person = person
         self.counts: Counter[str] = Counter()
-        # What each upload that was taken should become, as the corpus says.
+        # The expected outcome of each accepted upload, as the corpus states it.
         self.expected: dict[str, str] = {}
-        # Deletions, and restorations, without an answer.
+        # Uploads whose deletion or restoration got no response.
         self.unsure: set[str] = set()
         self._files = files
         self._random = random
 
     def act_until(self, stopped: Event) -> None:
-        """Do one thing after the other."""
+        """Do one action after the other."""
         while not stopped.is_set():
             action = self._random.choices(list(ACTIONS), list(ACTIONS.values()))[0]
             try:
@@ -92,7 +92,7 @@ class Actor:
         upload = self._one_of_mine()
         if upload is None:
             return "nothing there"
-        # Few points, so that people who share an original share some of them.
+        # There are few points, so that users who share an original also share some points.
         x, y = (self._random.choice((0.2, 0.8)) for _ in range(2))
         return str(self.person.look_at(upload, x=x, y=y).status)
 
@@ -108,21 +108,21 @@ class Actor:
         return self._random.choice(mine) if mine else None
 
     def finish(self) -> None:
-        """Delete what was to be deleted, once there are answers again."""
+        """Delete the uploads whose deletion or restoration got no response."""
         for upload in sorted(self.unsure):
             assert self.person.delete(upload).status in {204, 404}
             self.person.deleted.add(upload)
 
 
 class Watch:
-    """See for how long nothing was finished although something was to be done."""
+    """Measure the longest time in which nothing was finished although work was waiting."""
 
     def __init__(self, site: Site) -> None:
         self.longest = 0.0
         self._site = site
 
     def watch_until(self, stopped: Event) -> None:
-        """Ask the database again and again; while it is away nothing moves either."""
+        """Poll the database. While it is unavailable, nothing counts as finished."""
         moved_at, finished = time.monotonic(), -1
         while not stopped.wait(0.25):
             with contextlib.suppress(Exception):
@@ -140,7 +140,7 @@ OUTCOMES = "SELECT cast(id AS text), status, error_code FROM uploads_upload WHER
 
 
 def main() -> int:
-    """Soak a site, say what came of it, and return the exit status."""
+    """Run a soak test, print its result, and return the exit status."""
     parser = argparse.ArgumentParser(prog="make soak", description="Break a site while people use it.")
     parser.add_argument("--seconds", type=float, default=60, help="how long things are broken")
     parser.add_argument("--seed", type=int, default=1, help="the same seed does the same")
@@ -159,7 +159,7 @@ def main() -> int:
 
 
 def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], list[str]]:
-    """Return the figures of a soak, and what was broken of the promise."""
+    """Return the figures of a soak test, and the violations of the promise."""
     actors = [
         Actor(person=site.person(), files=corpus_files(), random=Random(f"{seed} {number}"))
         for number in range(PEOPLE)
@@ -196,9 +196,9 @@ def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], l
 
 
 def come_to_rest(site: Site) -> float:
-    """Keep everything running until nothing is to be done, and return how many seconds that took.
+    """Keep all processes running until nothing is unfinished, and return the seconds that this took.
 
-    A worker ends by itself when one of its processes is killed just while it starts.
+    A worker exits if one of its child processes is killed while it starts.
     """
     began_at = time.monotonic()
     while unfinished := site.unfinished():
@@ -209,15 +209,15 @@ def come_to_rest(site: Site) -> float:
 
 
 def corpus_files() -> list[tuple[Path, str]]:
-    """Return the small files of the corpus, and whether each is to be accepted."""
+    """Return the small files of the corpus, and the expected outcome of each."""
     entries = json.loads((CORPUS / "manifest.json").read_text())
     return [(CORPUS / entry["file"], entry["expect"]) for entry in entries if entry["bytes"] <= LARGEST]
 
 
 def unexpected(actors: list[Actor], outcomes: list[tuple[str, str, str]]) -> list[str]:
-    """Return every upload that became what its file should not become.
+    """Return every upload with another outcome than its file's.
 
-    A good one may have failed if it was in work whenever a worker was killed; a bad one never succeeds.
+    A good file may have failed if its workers were killed repeatedly. A bad file never succeeds.
     """
     expected = {upload.replace("-", ""): what for actor in actors for upload, what in actor.expected.items()}
     found = []

@@ -1,4 +1,4 @@
-"""A long queue: the sweeper publishes each upload about once, however long the workers take."""
+"""A long queue: the sweeper publishes each upload about once, however slow the workers are."""
 
 import base64
 import json
@@ -25,14 +25,14 @@ PACE = 30
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """Return the time it is, as a list of one."""
+    """Return the current time as a list of one, which the test can change."""
     moments = [timezone.now()]
     monkeypatch.setattr(timezone, "now", lambda: moments[0])
     return moments
 
 
 def make_uploads(count: int) -> None:
-    """Make uploads of so many people that nobody's are held back."""
+    """Make uploads for so many owners that none is held back."""
     people = User.objects.bulk_create(User(username=f"person {number}") for number in range(400))
     keys = [uuid.uuid4().hex for _ in range(count)]
     originals = Original.objects.bulk_create(
@@ -46,7 +46,7 @@ def make_uploads(count: int) -> None:
 
 
 def finish(redis: Redis, count: int) -> int:
-    """Take messages from the queue, and note in the database what a worker makes of them; return how many."""
+    """Take messages from the queue, mark their uploads as ready, and return the number of messages."""
     taken = cast("list[bytes] | None", redis.rpop("thumbnails", count)) or []
     hashes = [content_hash(message) for message in taken]
     Upload.objects.filter(original__content_hash__in=hashes).update(status=Upload.Status.READY)
@@ -54,7 +54,7 @@ def finish(redis: Redis, count: int) -> int:
 
 
 def content_hash(message: bytes) -> str:
-    """Return the content hash in a message, as kombu lays it into Redis."""
+    """Return the content hash in a message, in the format in which kombu stores it in Redis."""
     _arguments, options, _chain = json.loads(base64.b64decode(json.loads(message)["body"]))
     return str(options["content_hash"])
 

@@ -1,4 +1,4 @@
-"""Bodies that cannot be taken: many at once take neither memory nor room on the disk, and slow ones end."""
+"""Rejected request bodies: many at once take neither memory nor disk space, and slow ones time out."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ AT_ONCE = 50
 
 @pytest.fixture
 def strict_site(site: Site) -> Iterator[Site]:
-    """Return a site whose web process takes little, and waits a second."""
+    """Return a site whose web process has a small size limit and a body time-out of a second."""
     strict = {"MAX_UPLOAD_BYTES": str(LIMIT), "BODY_TIMEOUT": "1"}
     former = {name: site.environment.get(name) for name in strict}
     restart_web(site, **strict)
@@ -40,7 +40,7 @@ def restart_web(site: Site, **settings: str | None) -> None:
 
 
 class Watch:
-    """Looks at a process all the time: what it has in memory, and in files that it has open."""
+    """Measures a process all the time: its memory, and the size of its open files."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path("/proc") / str(pid)
@@ -69,7 +69,7 @@ class Watch:
     def _disk(self) -> int:
         total = 0
         for descriptor in (self._folder / "fd").iterdir():
-            with contextlib.suppress(OSError):  # closed meanwhile, or no file
+            with contextlib.suppress(OSError):  # closed meanwhile, or not a file
                 if descriptor.is_file() or "(deleted)" in str(descriptor.readlink()):
                     total += descriptor.stat().st_size
         return total
@@ -99,7 +99,7 @@ def parts(body: bytes) -> Iterator[bytes]:
 
 
 def status_of(person: Person, pieces: Iterator[bytes]) -> int:
-    """Send all pieces, and return the status of the answer."""
+    """Send all pieces, and return the status of the response."""
     with contextlib.closing(socket.create_connection((HOST, person.port), timeout=120)) as connection:
         for piece in pieces:
             connection.sendall(piece)

@@ -1,4 +1,4 @@
-"""Redis that is killed, emptied, away and stalled: it only carries hints."""
+"""Redis that is killed, emptied, unavailable or stalled: it carries only messages, and nothing is lost."""
 
 import time
 from typing import cast
@@ -11,9 +11,9 @@ from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
 
-# Uploads in a queue that is full.
+# The number of uploads in a full queue.
 FULL = 80
-# Seconds: the longest time-out of a connection to Redis is five.
+# Seconds. The longest time-out of a connection to Redis is five.
 LONGER = 8
 READY = "SELECT count(*) FROM uploads_upload WHERE status = 'ready'"
 
@@ -25,13 +25,13 @@ def count_ready(site: Site) -> int:
 
 @pytest.mark.redis
 def test_redis_killed_and_emptied_with_a_full_queue(site: Site) -> None:
-    # So many people that nobody's uploads are held back.
+    # There are so many owners that no upload is held back.
     people = [site.person() for _ in range(20)]
     site.stop("worker")
     for number in range(FULL):
         assert people[number % 20].send(site.pictures.next()).status == 201
     with site.redis() as redis:
-        # The frozen worker may have one of them in its hands already.
+        # The frozen worker may already have taken one message.
         assert cast("int", redis.llen("thumbnails")) >= FULL - 1
     before = count_ready(site)
     site.kill("redis")
@@ -64,14 +64,14 @@ def test_a_stalled_redis(site: Site) -> None:
     for _ in range(3):
         answers += [person.send(site.pictures.next()), person.page(), person.request("GET", "/healthz")]
     assert {answer.status for answer in answers} == {200, 201}
-    # All of them came before Redis went on.
+    # All responses came before Redis continued.
     site.go_on("redis")
     site.wait_until_at_rest()
     site.assert_promise()
 
 
 def test_redis_stalled_for_longer_than_any_time_out(site: Site) -> None:
-    """Workers and beat connect again by themselves, and what they held is done."""
+    """Workers and beat reconnect automatically, and their unfinished work is done."""
     person = site.person()
     for _ in range(20):
         person.send(site.pictures.next())

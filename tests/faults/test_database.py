@@ -1,4 +1,4 @@
-"""PostgreSQL that is killed under load: what was answered for is kept, and all go on by themselves."""
+"""PostgreSQL is killed under load: accepted uploads are kept, and all processes recover."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.fault
 
 @contextmanager
 def sending(site: Site, person: Person) -> Iterator[list[Answer]]:
-    """Upload one picture after the other; return the answers."""
+    """Upload pictures one after the other, and return the responses."""
     answers: list[Answer] = []
     stopped = Event()
 
@@ -51,6 +51,6 @@ def test_killed_and_started_under_load(site: Site) -> None:
     problems = {(answer.status, answer.json()["code"]) for answer in answers if answer.status != 201}
     assert problems == {(503, "database_unavailable")}
     site.wait_until_at_rest()
-    # Of those that were not answered for a file may be left.
+    # Uploads that were not accepted may have left a file behind.
     site.remove_strays()
     site.assert_promise()

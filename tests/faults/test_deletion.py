@@ -1,4 +1,4 @@
-"""Deletions that race with processing: nothing is left over, and nobody else loses anything."""
+"""Deletions that race with processing: nothing is left behind, and other owners lose nothing."""
 
 import random
 import time
@@ -33,12 +33,12 @@ def test_deleting_while_it_is_processed(site: Site) -> None:
 
 
 def send_and_delete(site: Site, person: Person, shared: list[bytes]) -> None:
-    """Send what somebody else has, too, and what nobody else has; delete each at another moment."""
+    """Send pictures that another owner has sent too, and others. Delete each at a random moment."""
     chance = random.Random(len(person.sent))
     for data in shared:
         for one in (data, site.pictures.next()):
             upload = person.send(one).json()["id"]
-            # Anything from before the first step to after the last one.
+            # The moment is between the time before the first step and the time after the last one.
             for _ in range(chance.randrange(12)):
                 person.upload(upload)
             person.delete(upload)
@@ -49,7 +49,7 @@ def count_errors(site: Site) -> int:
 
 
 def test_a_collector_killed_with_half_of_an_original_removed(site: Site) -> None:
-    """Whoever sends the same bytes before the next one comes gets all of it again."""
+    """If the same bytes are sent before the next collection, the original is stored again completely."""
     ada, data = site.person(), site.pictures.next()
     first = ada.send(data).json()
     site.wait_until_at_rest()
@@ -65,7 +65,10 @@ def test_a_collector_killed_with_half_of_an_original_removed(site: Site) -> None
 
 
 def test_deletions_taken_back_at_any_moment(site: Site) -> None:
-    """Before the grace is over, after it, and just when the collector comes: whole, or gone."""
+    """A deletion is undone during the grace period, after it, or while the collector runs.
+
+    The upload is then either complete or gone.
+    """
     people = [site.person() for _ in range(3)]
     shared = [site.pictures.next() for _ in range(3)]
     threads = [
@@ -85,7 +88,7 @@ def test_deletions_taken_back_at_any_moment(site: Site) -> None:
 
 
 def delete_and_restore(site: Site, person: Person, shared: list[bytes], wait: float) -> None:
-    """Send what somebody else has, too, and what nobody else has; take each deletion back a while later."""
+    """Send pictures that another owner has sent too, and others. Restore each after a while."""
     chance = random.Random(wait)
     uploads = [
         person.send(data).json()["id"] for data in (*shared, *(site.pictures.next() for _ in range(3)))

@@ -1,4 +1,4 @@
-"""Workers are told to stop and replaced, as a deployment does, while there is work in their hands."""
+"""Workers that have work in progress are stopped and replaced, as in a deployment."""
 
 import io
 import os
@@ -22,7 +22,7 @@ ROUNDS = 2
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Return a running system whose workers have a second to finish what they are at."""
+    """Return a running system whose workers have one second to finish their work."""
     running = System(tmp_path_factory.mktemp("system"), STOP_TIME="1")
     with running.ready():
         yield running
@@ -40,7 +40,7 @@ def send(system: System, token: str, data: bytes, name: str = "photo.jpg") -> di
 
 
 def replace(system: System, queue: str) -> None:
-    """Tell a worker to stop, and wait until it has and another one has taken its place."""
+    """Stop a worker, and wait until another one has replaced it."""
     former, *_ = system.worker(queue)
     os.kill(former, signal.SIGTERM)
     wait_until(lambda: former not in system.worker(queue) and system.worker(queue))
@@ -59,7 +59,7 @@ def test_a_rolling_restart_under_load_loses_nothing(
     sent = sending.result()
     wait_until(lambda: all(status_of(upload["url"], token) == "ready" for upload in sent))
     assert "is killed" not in system.output()
-    # A lease that is not returned is held for more than two minutes, so no worker was taken for dead either.
+    # A lost lease lasts more than two minutes, so that this also shows that no worker was seen as dead.
     assert system.violations(sent) == []
 
 

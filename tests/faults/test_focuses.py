@@ -1,4 +1,4 @@
-"""Focal points that are set while pictures are processed, and whatever dies then."""
+"""Focal points that are set during processing, while processes are killed."""
 
 import random
 from http.client import HTTPException
@@ -17,18 +17,18 @@ PLACES = (0.0, 0.25, 1.0)
 
 
 def thumbnails(upload: Any) -> set[str]:
-    """Return how the addresses of an upload's thumbnails end, without their formats."""
+    """Return the last part of the names in an upload's thumbnail URLs, without their formats."""
     urls = [row["url"] for row in upload["renditions"] if row["preset"] == "thumb"]
     return {url.rpartition(".")[0].rpartition("-")[2] for url in urls}
 
 
 def point_of(upload: Any) -> str:
-    """Return the focus of an upload as it stands in an address."""
+    """Return an upload's focal point as it appears in a URL."""
     return ".".join(str(round(upload["focus"][side] * 1000)) for side in ("x", "y"))
 
 
 def look_here_and_there(person: Person, data: bytes) -> None:
-    """Send a picture, and change its focus at moments from before the first step to after the last one."""
+    """Send a picture, and change its focal point at random moments before, during and after processing."""
     chance = random.Random(len(person.sent) + len(person.name))
     upload = person.send(data).json()["id"]
     for _ in range(6):
@@ -46,7 +46,7 @@ def test_focuses_of_two_people_while_their_pictures_are_processed(site: Site) ->
             thread.start()
         for thread in threads:
             thread.join(timeout=180)
-    # Nothing waits until the queues are empty and the sweeper comes by.
+    # No task waits for the queues to become empty, or for the sweeper.
     site.wait_until_at_rest()
     for person in people:
         for sent in person.sent:

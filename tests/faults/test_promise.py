@@ -1,4 +1,4 @@
-"""The check of the promise: it finds whatever is broken, and nothing where all is well."""
+"""The check of the promise: it finds every violation, and none in an intact site."""
 
 import uuid
 from collections.abc import Callable
@@ -24,7 +24,7 @@ ID = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def upload(send: Send) -> Upload:
-    """Return an upload that is ready, with nothing left to do."""
+    """Return a ready upload without pending work."""
     upload = send()
     completion.run_here(upload)
     Delivery.objects.update(delivered_at=timezone.now())
@@ -53,7 +53,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 def swap(event: Event.Name, other: Event.Name) -> None:
-    """Let two events have come in the other order."""
+    """Exchange the order of two events."""
     one, two = (Event.objects.get(name=name) for name in (event, other))
     Event.objects.filter(pk=one.pk).update(name="")
     Event.objects.filter(pk=two.pk).update(name=event)
@@ -189,10 +189,10 @@ def test_an_upload_that_was_deleted_may_be_gone(upload: Upload) -> None:
 )
 def test_what_is_there_twice(upload: Upload, model: type[Model], constraint: str) -> None:
     with connection.cursor() as cursor:
-        # Whoever waits for the end of the transaction to be checked would keep the table from changing.
+        # Deferred constraints would prevent the change of the table.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         if model is not Rendition:
-            # One with a condition is an index.
+            # A constraint with a condition is an index.
             cursor.execute(f"DROP INDEX {constraint}")
         else:
             cursor.execute(f"ALTER TABLE {model._meta.db_table} DROP CONSTRAINT {constraint}")
@@ -201,7 +201,7 @@ def test_what_is_there_twice(upload: Upload, model: type[Model], constraint: str
 
 
 def repeat(model: type[Model]) -> None:
-    """Store a row once more, under another key."""
+    """Store a copy of a row under another key."""
     row = model._default_manager.all()[0]
     row.pk = uuid.uuid4() if model is Delivery else None
     if isinstance(row, Rendition):

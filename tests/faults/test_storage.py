@@ -1,4 +1,4 @@
-"""Storage that breaks: S3 that fails, hangs up or is slow, and a disk that is full."""
+"""Storage faults: S3 that fails, resets connections or is slow, and a full disk."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
 
-# Seconds of the longest pause between two attempts at a step, by the schedule of the database.
+# Seconds of the longest pause between two attempts at a step, which the database schedules.
 LONGEST_PAUSE = 600
 FAILED_PUTS: list[Mode] = ["error", "reset", "answer_lost"]
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Return a folder with a short path, for the sockets in it."""
+    """Return a folder with a short path, because it contains sockets."""
     path = Path(tempfile.mkdtemp(prefix="darkroom-site-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -34,7 +34,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def s3(folder: Path) -> Iterator[Proxy]:
-    """Return the way to an S3 server with an empty bucket."""
+    """Return a proxy to an S3 server with an empty bucket."""
     (folder / "buckets" / "media").mkdir(parents=True)
     with rclone_server(folder / "buckets") as url, proxy_to(urlsplit(url).port or 0) as proxy:
         yield proxy
@@ -42,7 +42,7 @@ def s3(folder: Path) -> Iterator[Proxy]:
 
 @pytest.fixture
 def s3_site(request: pytest.FixtureRequest, folder: Path, s3: Proxy) -> Iterator[Site]:
-    """Return a site that keeps its files there."""
+    """Return a site that stores its files on that server."""
     environment = {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -68,7 +68,7 @@ def test_s3_that_fails_and_is_well_again(s3: Proxy, s3_site: Site) -> None:
     s3_site.go_on("worker")
     for mode in FAILED_PUTS:
         s3.mode, s3.served = mode, {}
-        # Each attempt of a worker is three of its client's.
+        # The S3 client tries three times for each attempt of a worker.
         wait_until(lambda mode=mode: s3.served.get(mode, 0) >= 3, seconds=LONGEST_PAUSE)  # type: ignore[misc]
     s3.mode = "slow"
     assert person.send(data).status == 201
@@ -79,13 +79,13 @@ def test_s3_that_fails_and_is_well_again(s3: Proxy, s3_site: Site) -> None:
 
 
 def is_to_be_tried_again(site: Site) -> bool:
-    """Tell whether an attempt has failed, and another is due some time."""
+    """Return whether an attempt has failed and another one is scheduled."""
     return bool(site.rows("SELECT 1 FROM processing_lease WHERE next_attempt_at IS NOT NULL"))
 
 
 @pytest.fixture
 def disk(folder: Path) -> Iterator[Path]:
-    """Return a file system of a megabyte."""
+    """Return a file system of one megabyte."""
     path = folder / "media"
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
@@ -99,7 +99,7 @@ def disk(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small_site(request: pytest.FixtureRequest, folder: Path, disk: Path) -> Iterator[Site]:
-    """Return a site whose files lie there."""
+    """Return a site that stores its files on that file system."""
     with Site(folder, database=request.config.getoption("--database"), MEDIA_ROOT=str(disk)) as site:
         site.make_whole()
         yield site
@@ -110,7 +110,7 @@ def test_a_full_disk(small_site: Site, disk: Path) -> None:
     assert person.send(small_site.pictures.next()).status == 201
     small_site.wait_until_at_rest()
     fill(filler)
-    # A new folder may still find its place, the picture does not.
+    # There may be room for a new folder, but not for the picture.
     data = small_site.pictures.next(width=400, height=300)
     assert_refused(person.send(data))
     assert not list(disk.rglob("*.part"))

@@ -1,4 +1,4 @@
-"""A web process that is killed: what it has answered for is done, and nothing else is left for good."""
+"""A killed web process: accepted uploads are finished, and no other files stay behind."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.fault
 
 
 def send_and_lose_the_answer(site: Site, person: Person, data: bytes) -> None:
-    """Upload a file to a web process that does not survive it."""
+    """Upload a file to a web process that is killed meanwhile."""
     with pytest.raises((http.client.HTTPException, OSError)):
         person.send(data)
     wait_until(lambda: not site.runs("web"))
@@ -31,7 +31,7 @@ def test_killed_between_the_commit_and_the_message(site: Site) -> None:
     send_and_lose_the_answer(site, person, data)
     site.wait_until_at_rest()
     site.start("web")
-    # Whoever had no answer sends it again, and learns that it is there.
+    # A sender without a response repeats the upload, and gets the existing one.
     assert (person.send(data).status, len(person.sent)) == (200, 1)
     assert person.upload(next(iter(person.sent)))["status"] == "ready"
     site.assert_promise()
@@ -66,7 +66,7 @@ def test_killed_in_the_middle_of_a_body(site: Site) -> None:
     assert person.request("GET", "/api/uploads/").json()["results"] == []
     for path in received.iterdir():
         os.utime(path, (0, 0))
-    # The collector removes what has been left there for a day.
+    # The collector removes incoming files after a day.
     wait_until(lambda: not any(received.iterdir()))
     site.assert_promise()
 

@@ -1,4 +1,4 @@
-"""Endpoints whose answers are lost, and that are down: every event comes, under one id."""
+"""Endpoints whose responses are lost or that are down: every event arrives, always under the same id."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ from tests.system import wait_until
 pytestmark = pytest.mark.fault
 
 CHAIN = ["upload.received", "upload.thumbnails_ready", "upload.ready"]
-# Makes everything that waits for an endpoint an hour older.
+# Moves everything that waits for an endpoint back by an hour.
 AN_HOUR_LATER = """
 from datetime import timedelta
 from django.db.models import F
@@ -34,7 +34,7 @@ WAITING = "SELECT count(*) FROM uploads_delivery WHERE channel = 'webhook' AND d
 
 
 def subscribe(person: Person, url: str) -> str:
-    """Have a person's events sent to an address, and return the secret."""
+    """Register an endpoint for a user, and return its secret."""
     body = json.dumps({"url": url}).encode()
     answer = person.request("POST", "/api/webhooks/", body, {"Content-Type": "application/json"})
     assert answer.status == 201, answer.body
@@ -42,7 +42,7 @@ def subscribe(person: Person, url: str) -> str:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """Reset a connection, as a process does that dies with what it has read."""
+    """Reset a connection, as a process that dies before it has handled the request."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -55,7 +55,7 @@ def by_id(requests: list[Received]) -> dict[str, list[Received]]:
 
 
 def assert_each_event_under_one_id(person: Person, receiver: Receiver, secret: str) -> None:
-    """Assert that every event came, signed, and that what came twice was the same under the same id."""
+    """Assert that every event arrived signed, and that repeats have the same id and body."""
     events = []
     for repeats in by_id(receiver.requests).values():
         assert len({request.body for request in repeats}) == 1

@@ -1,4 +1,4 @@
-"""Workers that are killed and frozen at every boundary of every step: all that was taken is finished."""
+"""Workers that are killed and frozen at every boundary of every step: all accepted uploads are finished."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -16,7 +16,7 @@ STEPS = ("generate_thumbnails", "resize_image")
 
 
 def send(site: Site, person: Person, count: int = 1) -> list[str]:
-    """Upload pictures that nobody has sent yet, and return their content hashes."""
+    """Upload new pictures, and return their content hashes."""
     answers = [person.send(site.pictures.next()) for _ in range(count)]
     assert {answer.status for answer in answers} == {201}
     return [answer.json()["content_hash"] for answer in answers]
@@ -49,7 +49,7 @@ def test_the_main_process_killed_in_the_middle_of_a_step(site: Site) -> None:
     site.go_on("worker")
     site.wait_until_reached(boundary)
     site.kill("worker", alone=True)
-    # Nobody lives on who would need to be killed: its children go with it.
+    # The child processes end together with the main process.
     wait_until(lambda: not site.group("worker"))
     site.start("worker")
     site.wait_until_at_rest()
@@ -57,7 +57,7 @@ def test_the_main_process_killed_in_the_middle_of_a_step(site: Site) -> None:
 
 
 def test_a_frozen_worker_that_wakes_up_after_its_lease(site: Site) -> None:
-    """It is one of threads, which nobody ends in time."""
+    """The worker uses threads, which no time limit ends."""
     person = site.person()
     site.end("worker")
     site.start("threads")
@@ -77,7 +77,7 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease(site: Site) -> None:
 def test_a_picture_that_kills_its_workers(site: Site) -> None:
     person = site.person()
     site.stop("worker")
-    # The kernel where memory runs out, a decoder's bug, and what never ends until the time limit does it.
+    # Memory that runs out, a bug in a decoder, and an endless loop that the time limit ends.
     poisons = dict(zip(send(site, person, 10), ("kill", "crash", "stop"), strict=False))
     boundaries = [f"generate_thumbnails.after_the_lease.{content_hash}" for content_hash in poisons]
     for boundary, how in zip(boundaries, poisons.values(), strict=True):
@@ -99,7 +99,7 @@ def test_every_message_comes_five_times(site: Site) -> None:
     site.stop("worker")
     send(site, person, 15)
     with site.redis() as redis:
-        # The frozen worker may have one of them in its hands already.
+        # The frozen worker may already have taken one message.
         messages = cast("list[bytes]", redis.lrange("thumbnails", 0, -1))
         assert len(messages) >= 14
         redis.lpush("thumbnails", *4 * messages)
@@ -125,7 +125,7 @@ def test_everything_rendered_again_twice_at_once(site: Site) -> None:
     send(site, person, 10)
     site.wait_until_at_rest()
     files, told = fingerprints(site), notices(site)
-    # The second one starts as soon as the first has queued something.
+    # The second command starts while the first one still queues.
     with site.background("manage.py", "reprocess", "--all", "--owner", person.name, "--force") as first:
         site.manage("reprocess", "--all", "--owner", person.name, "--force")
         assert first.wait(timeout=180) == 0
@@ -136,7 +136,7 @@ def test_everything_rendered_again_twice_at_once(site: Site) -> None:
 
 
 def fingerprints(site: Site) -> Sequence[tuple[object, ...]]:
-    """Return the digest of every rendition's file."""
+    """Return the key and the digest of every rendition."""
     return sorted(site.rows("SELECT key, digest FROM processing_rendition"))
 
 
@@ -151,7 +151,7 @@ def notices(site: Site) -> Sequence[tuple[object, ...]]:
 
 
 def remove_unfinished_files(site: Site) -> None:
-    """Remove what was killed before it had its name, as `audit --fix` does."""
+    """Remove partial files of killed processes, as `audit --fix` does."""
     unfinished = [path for path in site.media.rglob("*") if path.name.endswith(".part")]
     assert unfinished
     site.remove_strays()

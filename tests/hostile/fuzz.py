@@ -1,8 +1,8 @@
-"""Fuzz the decoders: mutated files of the corpus, each read and rendered as an upload would be.
+"""Fuzz the decoders: read and render mutated files of the corpus as uploads.
 
-`python -m tests.hostile.fuzz --count 20000 --seed 1` prints how they ended; its exit status is 1 where
-one crashed or hung its process, threw what is no refusal, or took the web process too long.
-`--only N` does a single one again.
+`python -m tests.hostile.fuzz --count 20000 --seed 1` prints the outcomes. The exit status is 1 if a file
+crashed or hung its process, raised an exception that is not a refusal, or took the web process too long.
+`--only N` repeats a single file.
 """
 
 import argparse
@@ -31,14 +31,15 @@ from tests.processing.processes import ROOT
 
 LANES = 2
 LARGEST_SEED = 200_000
-# As by default, but for the frames of animations, of which fewer find the same.
+# The default limits, except for fewer frames of animations, which find the same bugs.
 LIMITS = Limits(pixels=210_000_000, animation_pixels=15_000_000)
-# How both halves may end; "memory" is where that ran out, and is told as too many pixels.
+# The allowed outcomes of both halves. "memory" means that memory ran out, which people see as too many
+# pixels.
 HANDLED = {f"{half}: {how}" for half in ("header", "rendering") for how in REFUSED | {"done", "memory"}}
 
 
 def main() -> int:
-    """Do what the command line asks for; return the exit status."""
+    """Carry out the command line, and return the exit status."""
     parser = argparse.ArgumentParser(description="Fuzz the decoders.")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -56,7 +57,7 @@ def main() -> int:
 
 
 def fuzz(*, seed: int, first: int, count: int) -> dict[int, list[str]]:
-    """Return how each file ended, by its number from `first` on: its header and its rendering."""
+    """Return the outcomes of each file by its number: of its header and of its rendering."""
     lanes = [(seed, first + lane, count) for lane in range(LANES)]
     with ThreadPoolExecutor(LANES) as threads:
         ended = dict(chain.from_iterable(threads.map(lambda lane: follow(*lane), lanes)))
@@ -65,7 +66,7 @@ def fuzz(*, seed: int, first: int, count: int) -> dict[int, list[str]]:
 
 
 def follow(seed: int, start: int, count: int) -> list[tuple[int, list[str]]]:
-    """Return how every so many files ended; what ends the process is noted, and another one goes on."""
+    """Return the outcomes of every LANES-th file. If a file ends the process, record it and start another."""
     ended: list[tuple[int, list[str]]] = []
     while (next_one := start + LANES * len(ended)) < count:
         command = [sys.executable, "-m", "tests.hostile.fuzz", "--seed", str(seed), "--count", str(count)]
@@ -80,18 +81,18 @@ def follow(seed: int, start: int, count: int) -> list[tuple[int, list[str]]]:
 
 
 def ending(status: int) -> str:
-    """Return what ended a process; SIGPROF is a hang."""
+    """Return the signal or the status that ended a process. SIGPROF is a hang."""
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
 def read_all(*, seed: int, numbers: Sequence[int]) -> None:
-    """Read and render the files of these numbers, with the limits of a worker."""
+    """Read and render the files with these numbers, with the limits of a worker."""
     memory.limit(MEMORY)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seeds = list(small_files(CORPUS))
     for number in numbers:
         data = mutated(seeds, seed=seed, number=number)
-        # A half without end ends the process by SIGPROF, even in the midst of a C library.
+        # SIGPROF ends the process if a half does not finish, even inside a C library.
         signal.setitimer(signal.ITIMER_PROF, HEADER_SECONDS)
         header = header_end(data)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -99,14 +100,14 @@ def read_all(*, seed: int, numbers: Sequence[int]) -> None:
 
 
 def small_files(corpus: Path) -> Iterator[bytes]:
-    """Yield the files to start from, in the order of their names."""
+    """Yield the small files of the corpus, in the order of their paths."""
     for path in sorted(corpus.rglob("*.*")):
         if path.suffix not in {".json", ".md", ".LICENSE"} and path.stat().st_size <= LARGEST_SEED:
             yield path.read_bytes()
 
 
 def header_end(data: bytes) -> str:
-    """Return how the half that the web process does ends."""
+    """Return the outcome of the web process's half."""
     try:
         read_header(BytesIO(data), name="file", limits=LIMITS)
     except Refusal as refusal:
@@ -117,7 +118,7 @@ def header_end(data: bytes) -> str:
 
 
 def rendering_end(data: bytes) -> str:
-    """Return how the half that a worker does ends."""
+    """Return the outcome of the worker's half."""
     try:
         source = decode(data, presets=[THUMB], limits=LIMITS)
         for format in THUMB.formats_for(transparent=source.transparent):
@@ -132,7 +133,7 @@ def rendering_end(data: bytes) -> str:
 
 
 def tell(ended: dict[int, list[str]], *, seed: int) -> None:
-    """Print how many files ended how, and each that did not end as it may."""
+    """Print the number of files for each outcome, and each file with an outcome that is not allowed."""
     for how, count in sorted(Counter(how for hows in ended.values() for how in hows).items()):
         sys.stdout.write(f"{count:7} {how}\n")
     for number, hows in ended.items():

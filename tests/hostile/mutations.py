@@ -1,16 +1,16 @@
-"""Mutations: files that nobody has made, each the same whenever its seed and number are."""
+"""Mutations: random broken files, which are reproducible by seed and number."""
 
 from collections.abc import Callable, Sequence
 from random import Random
 
-# Most of what a parser trusts stands at the beginning.
+# Most lengths and offsets that a parser trusts are at the beginning.
 _BEGINNING = 2048
 _LONGEST_PIECE = 4096
 _EXTREMES = [bytes(4), b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\xff\xff", b"\0\1"]
 
 
 def mutated(seeds: Sequence[bytes], *, seed: int, number: int) -> bytes:
-    """Return the file of that number: one of the seeds after one to four mutations."""
+    """Return the file with this number: one of the seeds with one to four mutations."""
     random = Random(f"{seed}/{number}")
     data = bytearray(random.choice(seeds))
     for _ in range(random.randint(1, 4)):
@@ -21,7 +21,7 @@ def mutated(seeds: Sequence[bytes], *, seed: int, number: int) -> bytes:
 
 
 def _place(random: Random, data: bytearray) -> int:
-    """Return a place in the file, every other time one near its beginning."""
+    """Return a position in the file. Every other one is near the beginning."""
     return random.randrange(max(1, min(len(data), random.choice([_BEGINNING, len(data)]))))
 
 
@@ -37,7 +37,7 @@ def _set_bytes(random: Random, data: bytearray) -> None:
 
 
 def _tamper_length(random: Random, data: bytearray) -> None:
-    """Write what overflows where a length may stand."""
+    """Write an extreme value where a length may be."""
     place, extreme = _place(random, data), random.choice(_EXTREMES)
     data[place : place + len(extreme)] = extreme
 
@@ -62,7 +62,7 @@ def _append_junk(random: Random, data: bytearray) -> None:
 
 
 def _spliced(random: Random, data: bytearray, other: bytes) -> bytearray:
-    """Return the beginning of one file with the end of another."""
+    """Return the beginning of one file and the end of another."""
     return data[: _place(random, data)] + other[random.randint(0, len(other)) :]
 
 

@@ -1,4 +1,4 @@
-"""The fuzz target itself, and a small run of it; `make fuzz` is the large one."""
+"""The fuzzer itself, and a small run of it. `make fuzz` is the large run."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def test_no_mutation_ends_otherwise_than_it_may(corpus: Path) -> None:
     ended = fuzz.fuzz(seed=7, first=0, count=150)
     assert {number: hows for number, hows in ended.items() if not fuzz.HANDLED.issuperset(hows)} == {}
-    # Some are still pictures, and most are not.
+    # Some files are still pictures, but most are not.
     assert 10 < sum("rendering: done" in hows for hows in ended.values()) < 140
 
 

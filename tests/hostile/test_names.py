@@ -1,4 +1,4 @@
-"""File names are display text: kept where they are harmless, escaped everywhere, never part of a key."""
+"""File names are display text: kept if harmless, escaped everywhere, and never part of a key."""
 
 import html
 import logging
@@ -20,7 +20,7 @@ from uploads.notices import preferences
 from uploads.tasks import deliver
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
-# What is sent, and what is kept of it.
+# The name that is sent, and the name that is kept.
 NAMES = {
     "path": (b"../../etc/passwd", "passwd"),
     "windows path": (b"..\\\\..\\\\x.jpg", "x.jpg"),
@@ -60,7 +60,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def _few_presets(settings: Any) -> None:
-    """Render little: this is about names."""
+    """Render little, because these tests are about names."""
     presets = {"thumb": {"width": 32, "height": 32, "mode": "fill"}, "small": {"width": 20}}
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
 
@@ -71,7 +71,7 @@ def api(client_of: Callable[[User], APIClient], owner: User) -> APIClient:
 
 
 def post(client: APIClient, name: bytes, data: bytes) -> Any:
-    """Send a picture, with its name byte for byte."""
+    """Send a picture with a file name that is given in bytes."""
     start = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="' + name
     body = start + b'"\r\nContent-Type: image/jpeg\r\n\r\n' + data + b"\r\n--limit--\r\n"
     return client.post("/api/uploads/", body, content_type="multipart/form-data; boundary=limit")
@@ -84,7 +84,7 @@ def sent(client: APIClient, kind: str, data: bytes) -> Upload:
 
 
 def words_of(page: str) -> str:
-    """Return the words of a page, as they are read."""
+    """Return the text of a page without tags."""
     return html.unescape(re.sub(r"<[^>]*>", "", page))
 
 
@@ -130,7 +130,7 @@ def test_names_are_escaped_on_every_page_and_reorder_nothing(
     gallery, notices = (client.get(page).content.decode() for page in ("/", "/notices/"))
     for name in map(html.escape, names):
         assert f'<bdi class="name">{name}</bdi>' in gallery
-        # A notice's subject is one line, with single spaces.
+        # The subject of a notice is one line with single spaces.
         assert f"<bdi>{' '.join(name.split())} is ready</bdi>" in notices
 
 
@@ -173,7 +173,7 @@ def test_a_mail_has_the_name_on_one_line(
         for delivery in Delivery.objects.filter(channel="email"):
             deliver(delivery_id=str(delivery.pk))
         (message,) = inbox.messages
-    # A word that is longer than a line begins on a line of its own.
+    # A word that exceeds the line length starts on a new line.
     assert message["Subject"].strip() == " ".join(NAMES[kind][1].split()) + " is ready"
     assert message["To"] == owner.email
     assert set(message.keys()) >= {"Subject", "From", "To", "Message-ID"}
@@ -193,7 +193,7 @@ def test_a_refusal_names_the_file_and_no_log_does(
     assert "\r" not in lines
 
 
-# The last two are no UTF-8: no browser sends them, and Django understands nothing of such a header.
+# The last two are not UTF-8. Browsers never send them, and Django ignores such a header.
 NAMELESS = [b"", b".", b"..", b"../", b"\0", "\u200f".encode(), b"caf\xe9.jpg", b"a\xed\xa0\x80b.jpg"]
 
 

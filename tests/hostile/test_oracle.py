@@ -1,4 +1,4 @@
-"""No answer tells whether somebody else has sent the same bytes."""
+"""No response reveals whether another owner has sent the same bytes."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ THEIRS, NEW = 3, 4
 
 @pytest.fixture
 def theirs(send: Send, make_image: MakeImage) -> Upload:
-    """Return what the owner has sent, and what is rendered already."""
+    """Return an upload of the owner that is rendered already."""
     upload = send(make_image(seed=THEIRS))
     completion.run_here(upload)
     return upload
@@ -39,7 +39,7 @@ def send_to(api: APIClient, data: bytes, **fields: str) -> Any:
 
 
 def shape(value: Any) -> Any:
-    """Return a value with its ids, digests and points in time taken out."""
+    """Return a value without its ids, digests and points in time."""
     if isinstance(value, dict):
         return {key: shape(content) for key, content in value.items() if key not in DIFFERENT}
     if isinstance(value, list):
@@ -49,7 +49,7 @@ def shape(value: Any) -> Any:
     )
 
 
-# What tells of the pixels, which differ in the two pictures.
+# Fields that depend on the pixels, which differ between the two pictures.
 DIFFERENT = {"byte_size", "content_hash", "placeholder", "Content-Length"}
 
 
@@ -79,7 +79,7 @@ def test_bytes_that_are_here_answer_as_new_ones_until_the_end(
 def test_knowing_the_tag_of_a_picture_gets_no_304_before_ones_own_is_ready(
     api: APIClient, make_image: MakeImage
 ) -> None:
-    """Whoever has the bytes can render them elsewhere, and so know the digest of the rendition."""
+    """A person who has the bytes can render them elsewhere, and so knows the digest of the rendition."""
     digest = Rendition.objects.filter(preset="small", format="jpeg").get().digest
     upload = send_to(api, make_image(seed=THEIRS)).json()
     for value in (f'"{digest[:32]}"', "*"):
@@ -92,7 +92,7 @@ def test_knowing_the_tag_of_a_picture_gets_no_304_before_ones_own_is_ready(
 def test_a_permanent_address_ends_with_the_upload_whoever_else_has_the_bytes(
     api: APIClient, make_image: MakeImage, visibility: str, seed: int
 ) -> None:
-    """To send a file, to delete it and to ask for its renditions would else tell whether others have it."""
+    """Otherwise a person could send a file, delete it and request its renditions to see if others have it."""
     upload = Upload.objects.get(pk=send_to(api, make_image(seed=seed), visibility=visibility).json()["id"])
     completion.run_here(upload)
     addresses = [row["url"] for row in api.get(f"/api/uploads/{upload.pk}/").json()["renditions"]]

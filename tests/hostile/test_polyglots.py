@@ -1,4 +1,4 @@
-"""Polyglots: pictures that are scripts or pages too. Nothing beside the pixels reaches a rendition."""
+"""Polyglots: pictures that are also scripts or pages. Only pixels reach a rendition."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -24,11 +24,11 @@ pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 SCRIPT = b"<script>alert('darkroom')</script>"
 MARKS = [b"<script", b"alert(", b"darkroom", b"*/=1"]
 PRESETS = [THUMB, Preset(name="fit", width=40), Preset(name="whole", width=5000, background="#123456")]
-# What an encoder needs for pixels, and nothing else may be there.
+# The parts that an encoder needs for pixels. No others are allowed.
 NEEDED: dict[str, set[bytes | int]] = {
     "png": {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"},
     "webp": {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"},
-    # APP0 (JFIF) and the tables and scans.
+    # APP0 (JFIF), tables and scans.
     "jpeg": {0xE0, 0xDB, 0xC0, 0xC2, 0xC4, 0xDA},
 }
 
@@ -49,7 +49,7 @@ def animated(format: str) -> bytes:
 
 
 def script_in_gif() -> bytes:
-    """Return a GIF whose width opens a comment of JavaScript, which closes behind the picture."""
+    """Return a GIF whose width starts a JavaScript comment, which ends after the picture."""
     output = BytesIO()
     Image.new("P", (int.from_bytes(b"/*", "little"), 10)).save(output, "GIF")
     return output.getvalue() + b"*/=1;" + SCRIPT
@@ -90,7 +90,7 @@ POLYGLOTS: dict[str, Callable[[], bytes]] = {
 
 
 def parts_of(data: bytes, format: Format) -> set[bytes | int]:
-    """Return what a rendition consists of; each of its bytes belongs to a part."""
+    """Return the parts of a rendition, and assert that they cover all its bytes."""
     if format == "png":
         parts = list(png_chunks(data))
         assert len(data) == 8 + sum(12 + len(content) for _, content in parts)
@@ -111,7 +111,7 @@ def webp_parts(data: bytes) -> set[bytes | int]:
 
 
 def jpeg_parts(data: bytes) -> set[bytes | int]:
-    """Return the markers; behind one of a scan come its pixels, in which a zero follows each 0xFF."""
+    """Return the markers. In the pixels after the marker of a scan, a zero follows each 0xFF."""
     assert data.startswith(b"\xff\xd8")
     assert data.find(b"\xff\xd9") == len(data) - 2
     markers: set[bytes | int] = set()

@@ -1,4 +1,4 @@
-"""The API against its own description: whatever is sent, it answers as the schema says, and never 500."""
+"""The API matches its OpenAPI schema: every request gets a documented response, and never 500."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,7 +31,7 @@ from uploads.notices import endpoints, webhooks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
-# How often each operation is asked in each way; always the same requests.
+# The number of requests for each operation and mode. They are the same in each run.
 TIMES = 10
 CHECKED = [
     not_a_server_error,
@@ -39,7 +39,7 @@ CHECKED = [
     content_type_conformance,
     response_schema_conformance,
 ]
-# A stream has no end; tests/uploads/events/test_stream.py reads it.
+# A stream never ends. tests/uploads/events/test_stream.py reads it.
 ENDLESS = "/api/events/"
 HARMLESS = settings(
     max_examples=TIMES,
@@ -52,7 +52,7 @@ HARMLESS = settings(
 
 @pytest.fixture(autouse=True)
 def _one_connection() -> Iterator[None]:
-    """Keep the test's connection to the database from request to request, as Django's own client does."""
+    """Keep the database connection of the test between requests, as Django's test client does."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -62,7 +62,7 @@ def _one_connection() -> Iterator[None]:
 
 @pytest.fixture
 def ids(owner: User, send: Send, make_image: MakeImage) -> dict[str, dict[str, str]]:
-    """Return what stands in addresses of one's own, by the beginning of the address."""
+    """Return the ids of the user's own objects, by the beginning of the path."""
     upload, gone = send(), send(make_image(seed=1))
     services.delete_upload(upload=gone)
     endpoint = endpoints.add(owner=owner, url="https://example.com/")
@@ -77,7 +77,7 @@ def ids(owner: User, send: Send, make_image: MakeImage) -> dict[str, dict[str, s
 
 
 def operations() -> Iterator[Any]:
-    """Yield every operation, those that delete behind all others."""
+    """Yield every operation, the deletions last."""
     schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
     found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     assert len(found) > 20
@@ -92,12 +92,12 @@ def ask(strategy: Any, **headers: str) -> None:
         response = case.call(headers={**headers, "X-Forwarded-Proto": "https"})
         case.validate_response(response, checks=CHECKED)
 
-    # An operation without parameters cannot be asked wrongly.
+    # An operation without parameters has no invalid requests.
     with suppress(Unsatisfiable):
         each()
 
 
-# PostgreSQL refuses more than SQLite, such as a zero in a text.
+# PostgreSQL refuses more than SQLite, for example a NUL in a text.
 @pytest.mark.postgresql
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_operation_answers_as_it_is_described(
@@ -124,7 +124,7 @@ def described(text: str) -> str:
 
 
 JSON = {"content_type": "application/json"}
-# What no schema thinks of: what breaks parsers, databases and numbers.
+# Requests that a schema does not produce: they break parsers, databases and numbers.
 ODD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "NUL in a query": ("get", "/api/uploads/?status=%00&cursor=%00", {}),
     "NUL in a cursor": ("get", "/api/notices/?cursor=cD0wMDAw%00", {}),
@@ -167,5 +167,5 @@ def test_what_is_odd_is_refused_with_a_problem(client: Client, owner: User, name
         assert answer.json()["status"] == answer.status_code
 
 
-# A page size that is none is the usual one, and far away there is nothing.
+# An invalid page size means the default one, and a distant page is empty.
 TAKEN = {"a huge page", "a cursor far away"}

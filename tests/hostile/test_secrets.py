@@ -1,4 +1,4 @@
-"""Nothing that opens anything stands in the log, at its finest: passwords, tokens, links, addresses."""
+"""No log line contains a secret, even at the level DEBUG: passwords, tokens, links, URLs."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ SECRET = "hunter2-and-more"
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return all lines of this process, the finest ones too."""
+    """Return all log lines of this process, including those of the level DEBUG."""
     caplog.set_level(logging.DEBUG)
     return caplog
 

@@ -1,9 +1,9 @@
-"""Every address by every verb, asked by those whom it is not for.
+"""Every URL with every verb, requested by people without the right to it.
 
-The rule: what belongs to somebody else answers as what does not exist, to the byte. A stranger gets 404, and
-405 for a verb that its owner has not either; a visitor without an account gets 401 from the API, is sent to
-sign in by a page, and gets 404 for a file. Lists show one's own rows, and ids of others in a body name
-nothing. Pages for staff do not exist for anybody else.
+The rule: another person's object gets the same response as an unknown one, byte for byte. A stranger gets
+404, or 405 for a verb that the owner cannot use either. A visitor gets 401 from the API, a redirect to sign
+in from a page, and 404 for a file. Lists show a person's own rows, and other people's ids in a body have no
+effect. Pages for staff do not exist for others.
 """
 
 import re
@@ -39,20 +39,20 @@ from uploads.serving import links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
-# The addresses of the admin are many and alike.
+# The admin has many similar URLs, so that fewer verbs are tried.
 ADMIN_VERBS = ("GET", "POST", "DELETE")
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 READ, WRITE, ANY = ("GET", "HEAD"), ("POST",), VERBS
 ELSEWHERE = "192.0.2.7"
-# Stands in the names that the owner gives, so that an answer which holds one of them is noticed.
+# Part of the names that the owner gives, to detect a response that contains one.
 MARK = "c0ffee5ecret"
 
 
 @dataclass(frozen=True)
 class Route:
-    """Whom an address is for, by which verbs, and what fills it.
+    """The people who may use a URL, the verbs, and the values that fill it.
 
-    `whose` is "one": of one person, who is named by an id in it; "own": everybody's own; "staff"; or "open".
+    `whose` is "one" (an object of one person, named by an id), "own" (each person's own), "staff" or "open".
     """
 
     whose: str
@@ -111,12 +111,12 @@ ROUTES = {
         Route("open", ANY),
     ),
 }
-# These are Django's and allauth's own: they answer by who has signed in, or by a key in the address.
+# URLs of Django and allauth, which depend on the session, or on a key in the URL.
 KEYS = {
     "account_confirm_email": {"key": "a-key"},
     "account_reset_password_from_key": {"uidb36": "1", "key": "a-key"},
 }
-# What asks nobody to sign in: files, and what a script or a program fetches.
+# URLs that never redirect to sign in: files, and responses for scripts and programs.
 FILES = {f"uploads:{name}" for name in ("picture", "rendition", "original", "metrics", "status_figures")}
 
 
@@ -143,14 +143,14 @@ def test_every_address_is_walked() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test be refused for what others have tried, and keep its connection to the database."""
+    """Clear the rate limits of other tests, and keep the database connection of the test."""
     cache.clear()
     monkeypatch.setattr(views, "close_old_connections", lambda: None)
 
 
 @pytest.fixture
 def upload(owner: User, send: Send) -> Upload:
-    """Return the owner's private upload, which is ready and has told so."""
+    """Return the owner's private upload, which is ready and announced."""
     upload = send(name=f"{MARK}.jpg")
     now = timezone.now()
     Upload.objects.update(visibility="private", status="ready", thumbnails_ready_at=now, ready_at=now)
@@ -162,7 +162,7 @@ def upload(owner: User, send: Send) -> Upload:
 
 @pytest.fixture
 def things(owner: User, upload: Upload, send: Send, make_image: Any) -> dict[str, str]:
-    """Return the ids of all that the owner has, a thing of each kind."""
+    """Return the ids of the owner's objects, one of each kind."""
     deleted = send(make_image(seed=7), name=f"{MARK}-deleted.jpg")
     services.delete_upload(upload=deleted)
     endpoint = endpoints.add(owner=owner, url=f"https://example.com/{MARK}", description=MARK)
@@ -181,13 +181,13 @@ def things(owner: User, upload: Upload, send: Send, make_image: Any) -> dict[str
 
 
 def nothing_of(things: dict[str, str]) -> dict[str, str]:
-    """Return ids of the same kinds that nothing has."""
+    """Return unknown ids of the same kinds."""
     unknown = {name: str(uuid.uuid4()) for name in things}
     return {**unknown, "rendition": re.sub("[0-9a-f]{32}", uuid.uuid4().hex, things["rendition"])}
 
 
 def rows() -> dict[tuple[str, Any], dict[str, Any]]:
-    """Return all rows, but for sessions and what a person brings along by existing."""
+    """Return all rows, except sessions, users and tokens."""
     models = [model for model in apps.get_models() if model not in (Session, User, Token)]
     return {(model.__name__, row["pk"]): row for model in models for row in _values(model)}
 
@@ -209,7 +209,7 @@ def paths(name: str, ids: dict[str, str]) -> list[str]:
 
 
 def body(path: str, ids: dict[str, str]) -> dict[str, Any]:
-    """Return all that some address takes, each of it about what is not one's own."""
+    """Return all fields that any URL accepts, filled with another person's ids."""
     fields = {
         "id": ids["upload"],
         "ids": [ids["delivery"]],
@@ -242,7 +242,7 @@ def asking(client: Client) -> Ask:
 
 
 def by_session(user: User, **options: Any) -> Ask:
-    """Ask with a session of its own; a row is enough, and to sign in hundreds of times takes seconds."""
+    """Ask with a new session. A row is enough, because signing in hundreds of times takes seconds."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -263,7 +263,7 @@ def visitor() -> Ask:
 
 
 def text_of(answer: Any) -> str:
-    """Return what an answer says, but for the time, the token against forgery and the ids asked for."""
+    """Return a response without the time, the CSRF token and the requested ids."""
     content = "" if answer.streaming else answer.content.decode()
     said = "\n".join(
         [*(f"{name}: {value}" for name, value in sorted(answer.items()) if name != "Expires"), content]
@@ -278,7 +278,7 @@ def assert_nothing_shows(answer: Any, name: str, verb: str) -> None:
 
 
 def walk(*whose: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield each address with each verb, and the verbs that it has; see that no row has changed."""
+    """Yield each URL with each verb and its allowed verbs. Assert that no row has changed."""
     before = rows()
     for name in of(*whose):
         for verb in VERBS:
@@ -294,9 +294,9 @@ def test_a_stranger_learns_and_changes_nothing(
     unknown = nothing_of(things)
     for name, verb, verbs in walk("one", "own"):
         if sign_in is by_token and not (name.startswith("uploads:api:") or name in FILES):
-            continue  # pages know sessions alone
+            continue  # pages accept only sessions
         for path, other in zip(paths(name, things), paths(name, unknown), strict=True):
-            # Each in a session of its own, for messages wait in a session for the next page.
+            # Each request uses a new session, because messages wait in a session for the next page.
             answer, twin = sign_in(stranger)(verb, path, things), sign_in(stranger)(verb, other, unknown)
             assert_nothing_shows(answer, name, verb)
             if verb not in verbs:
@@ -320,14 +320,14 @@ def test_a_visitor_is_asked_who_it_is(things: dict[str, str]) -> None:
                 assert answer["Location"].startswith("/accounts/login/?next="), (name, verb)
 
 
-# Nobody reads the stream of this one to its end, and its file is not there, respectively.
+# The stream of the original is not read to its end. The files of the others are missing.
 UNREAD = {("uploads:original", "GET")}
 FILE_MISSING = {"uploads:picture", "uploads:rendition"}
 
 
 @pytest.mark.parametrize("name", of("one", "own"))
 def test_its_owner_is_answered(things: dict[str, str], owner: User, name: str) -> None:
-    """The addresses are right, and so are the verbs: else the walks would show nothing."""
+    """The URLs and verbs are correct. Otherwise the other walks would prove nothing."""
     for verb in ROUTES[name].verbs:
         for path in paths(name, things) if (name, verb) not in UNREAD else []:
             answer = by_session(owner)(verb, path, things)
@@ -341,7 +341,7 @@ MISSING = re.compile("rendition_missing|no_such_format")
 
 
 def test_another_site_changes_nothing_in_its_owners_name(things: dict[str, str], owner: User) -> None:
-    """A form elsewhere brings the cookie of the session along, and no token against forgery."""
+    """A form on another site sends the session cookie, but no CSRF token."""
     ask = by_session(owner, enforce_csrf_checks=True)
     for name, verb, _verbs in walk("one", "own"):
         for path in paths(name, things) if verb in ("POST", "PUT", "PATCH", "DELETE") else []:
@@ -379,7 +379,7 @@ def test_the_admin_is_for_staff(things: dict[str, str], stranger: User) -> None:
     assert rows() == before
 
 
-# Texts for scripts in the reader's language, and the way out, which is allauth's for all.
+# Texts for scripts in the user's language, and allauth's sign-out page for all users.
 PUBLIC_IN_ADMIN = {"admin:jsi18n", "admin:logout"}
 
 
@@ -404,7 +404,7 @@ def test_what_is_open_to_all_shows_and_changes_nothing_of_others(
     for name, verb in product([*OF_ACCOUNTS, *of("open")], VERBS):
         for ask in (visitor(), by_session(stranger)):
             answer = ask(verb, open_path(name), things)
-            # Without workers `/readyz` says so by 503.
+            # Without workers, `/readyz` returns 503.
             assert answer.status_code < 500 or name == "uploads:readyz", (name, verb)
             assert MARK not in text_of(answer), (name, verb)
     after = rows()
@@ -429,7 +429,7 @@ def test_an_endpoint_of_ones_own_opens_no_delivery_of_others(things: dict[str, s
 def test_what_is_unlisted_is_read_by_whoever_has_the_address_and_changed_by_nobody(
     things: dict[str, str], upload: Upload, stranger: User
 ) -> None:
-    """Its picture is open, that is what unlisted means; the page, the original and the JSON are not."""
+    """The picture of an unlisted upload is open. Its page, its original and its JSON are not."""
     Upload.objects.filter(pk=upload.pk).update(visibility="unlisted")
     Upload.objects.filter(pk=upload.pk).update(thumbnails_ready_at=None, ready_at=None, status="pending")
     for ask in (visitor(), by_session(stranger)):

@@ -18,13 +18,13 @@ from tests.processing.pictures import CORPUS
 from tests.processing.processes import ROOT
 from tests.system import wait_until
 
-# A command in the clone inherits these variables, and nothing else of the tests' own surroundings.
+# A command in the clone inherits only these variables from the environment of the tests.
 INHERITED = (
     *("PATH", "HOME", "USER", "LANG", "LC_*", "CI", "CHROMIUM", "PYTHON", "XDG_CACHE_HOME"),
     *("*_proxy", "*_PROXY", "PIP_*", "UV_*", "NPM_*", "npm_config_*"),
     *("SSL_*", "*_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
 )
-# Git reads no one's settings, and the commit is always the same.
+# Git ignores the settings of the user, and the author of the commit is fixed.
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -37,7 +37,7 @@ GIT = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A running command, and the file with all that it prints."""
+    """A running command, and the file with its output."""
 
     process: subprocess.Popen[bytes]
     output_path: Path
@@ -46,21 +46,21 @@ class Command:
         return self.output_path.read_text(errors="replace")
 
     def interrupt(self) -> int:
-        """Press Ctrl-C, which reaches the whole process group, and return the exit status."""
+        """Send SIGINT to the process group, as Ctrl-C does, and return the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=120)
 
 
 class Clone:
-    """A clone of what git would commit of the working tree; use it in a `with` statement."""
+    """A clone of the working tree, with the files that git would commit. Use it in a `with` statement."""
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="clone-")).resolve()
-        # The user that PostgreSQL runs as has to pass through it.
+        # PostgreSQL's user needs access to folders inside.
         self._folder.chmod(0o711)
         self.path = self._folder / "darkroom"
         self._numbers = count()
-        # Each process inherits this folder, and is recognised by it.
+        # Every process of the clone inherits this variable, which identifies it.
         temporary = self._folder / "tmp"
         temporary.mkdir()
         self._environment = inherited(os.environ) | {
@@ -76,11 +76,11 @@ class Clone:
         shutil.rmtree(self._folder)
 
     def make(self, target: str, arguments: str = "", *, seconds: float = 300) -> str:
-        """Run a target to its end and return its output; it has to succeed and to leave no process."""
+        """Run a target, and return its output. It must succeed and leave no process behind."""
         return self.run("make", target, *([f"ARGS={arguments}"] if arguments else []), seconds=seconds)
 
     def run(self, *command: str, seconds: float = 300) -> str:
-        """Run a command to its end and return its output; it has to succeed and to leave no process."""
+        """Run a command, and return its output. It must succeed and leave no process behind."""
         with self.started(*command) as running:
             status = running.process.wait(timeout=seconds)
             assert status == 0, f"`{' '.join(command)}` ended with status {status}"
@@ -88,14 +88,14 @@ class Clone:
             return running.output()
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command as the README does, also beside a running system."""
+        """Run a management command as the README does. The system may be running."""
         with self.started(".venv/bin/python", "manage.py", *arguments) as running:
             assert running.process.wait(timeout=300) == 0
             return running.output()
 
     @contextlib.contextmanager
     def started(self, *command: str, **environment: str) -> Iterator[Command]:
-        """Start a command in a process group of its own, and kill that group if something goes wrong."""
+        """Start a command in a separate process group. At the end, kill it if it still runs."""
         path = self._folder / f"output-{next(self._numbers)}.txt"
         with path.open("w") as output:
             process = subprocess.Popen(
@@ -111,38 +111,38 @@ class Clone:
         try:
             yield running
         finally:
-            sys.stdout.write(running.output())  # pytest shows it when the test fails
+            sys.stdout.write(running.output())  # pytest shows this if the test fails
             if process.poll() is None:
                 self._kill_all()
                 process.wait()
 
     def wait_until_nothing_runs(self) -> None:
-        """Wait until no process of the clone is left; the last ones may still be ending."""
+        """Wait until no process of the clone is left, because some may still be ending."""
         wait_until(lambda: not self.processes(), seconds=20)
 
     def processes(self) -> dict[int, str]:
-        """Return the command lines of every process that the clone has started, by process number."""
+        """Return the command lines of the clone's processes by process id."""
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # it has just ended
+            with contextlib.suppress(OSError):  # the process has ended
                 if self._has_started(process):
                     found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
         return found
 
     def _has_started(self, process: Path) -> bool:
-        """Look at the environment and at the working folder: Redis and PostgreSQL overwrite the former."""
+        """Check the environment and the working folder. Redis and PostgreSQL overwrite the environment."""
         mark = f"TMPDIR={self._environment['TMPDIR']}\0".encode()
         return mark in (process / "environ").read_bytes() or (
             (process / "cwd").readlink().is_relative_to(self._folder)
         )
 
     def changes(self) -> str:
-        """Return what git says has changed, or is new, since the clone was made."""
+        """Return what has changed since the clone was made, as git reports it."""
         return self._git("status", "--porcelain")
 
     def _commit(self) -> None:
         self._git("init", "--quiet")
-        # Nothing else is there yet: a tracked file may match a pattern of `.gitignore`.
+        # Force, because a tracked file may match `.gitignore`. The folder contains no other files yet.
         self._git("add", "--all", "--force")
         self._git("commit", "--quiet", "--message", "Everything.")
 
@@ -151,7 +151,7 @@ class Clone:
         return subprocess.check_output(["git", *arguments], cwd=self.path, env=environment, text=True)
 
     def _kill_all(self) -> None:
-        """Kill the clone's processes, and then those that were started meanwhile."""
+        """Kill the clone's processes, repeatedly, because they may start others meanwhile."""
         while found := self.processes():
             for process in found:
                 with contextlib.suppress(ProcessLookupError):
@@ -168,11 +168,11 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def copy_tracked(target: Path) -> None:
-    """Copy the files that git tracks, or would add, as they are in the working tree."""
+    """Copy the files that git tracks, or would add, from the working tree."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(command, cwd=ROOT, text=True).split("\0"):
         path, copy = ROOT / name, target / name
-        # A deleted file stays in the index until the deletion is added.
+        # A deleted file stays in git's index until the deletion is added.
         if path.is_symlink() or path.is_file():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""A fresh clone works as the documentation says: each target of make starts there at its smallest size."""
+"""A fresh clone works as documented: each make target runs there with its smallest workload."""
 
 import json
 import re
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.install
 
 Test = TypeVar("Test", bound=Callable[..., None])
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/commands.md")
-# A span of code, or a line of an indented block.
+# Inline code, or a line of an indented block.
 CODE = re.compile(r"`([^`]+)`|^    (.+)$", re.MULTILINE)
 STARTED: set[str] = set()
 NOT_STARTED = {
@@ -33,7 +33,7 @@ NOT_STARTED = {
 
 
 def starts(target: str) -> Callable[[Test], Test]:
-    """Note that a test starts this target."""
+    """Record that a test starts this target."""
 
     def note(test: Test) -> Test:
         STARTED.add(target)
@@ -44,13 +44,13 @@ def starts(target: str) -> Callable[[Test], Test]:
 
 @pytest.fixture(scope="module")
 def clone() -> Iterator[Clone]:
-    """Return the one clone of all tests here; the first command sets up its environment."""
+    """Return the clone that all tests share. The first command sets up its environment."""
     with Clone() as clone:
         yield clone
 
 
 def documented_targets() -> set[str]:
-    """Return every target that the documentation names."""
+    """Return every make target that the documentation names."""
     text = "\n".join((ROOT / document).read_text() for document in DOCUMENTS)
     code = "\n".join(span or line for span, line in CODE.findall(text))
     return set(re.findall(r"\bmake ([a-z][a-z-]*)", code))
@@ -79,21 +79,21 @@ def test_a_visitor_signs_in_and_a_program_uploads_a_picture(clone: Clone, make_i
         upload_and_look(program_of_the_demo_person(clone, port), make_image())
         assert "uploads: 0\n" in clone.manage("reprocess", "--stale", "--dry-run")
         assert clone.manage("reprocess", "--stale").startswith("0 selected")
-        # The system ends well, and make either says so or ends by the signal that it got, too.
+        # The system exits cleanly. `make` either reports that, or ends by the same signal.
         assert run.interrupt() in {0, -signal.SIGINT}
         clone.wait_until_nothing_runs()
     assert clone.changes() == ""
 
 
 def page_behind(link: str) -> str:
-    """Return the page to which a link leads a browser that keeps its cookies."""
+    """Return the page behind a link, as a browser with cookies gets it."""
     handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()
     with urllib.request.build_opener(*handlers).open(link, timeout=60) as answer:
         return str(answer.read().decode())
 
 
 def program_of_the_demo_person(clone: Clone, port: int) -> Person:
-    """Return a program with the token that the README's command makes."""
+    """Return a client with the token that the README's command prints."""
     token = re.search(r"\b[0-9a-f]{40}\b", clone.manage("drf_create_token", "demo"))
     assert token is not None
     return Person(name="demo", token=token[0], session="", port=port)

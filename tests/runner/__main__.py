@@ -1,7 +1,7 @@
-"""Run the tests in parts, and say at the end what came of all of them: `make test`, `make test-fast`.
+"""Run the tests in parts and report their combined result: `make test`, `make test-fast`.
 
-All parts run, even when one fails. A run has a folder of its own for temporary files and for what programs
-keep in the home folder. It fails if it leaves a file, a process or `/dev/null` other than it found them.
+All parts run, even if one fails. A run has a temporary folder for its files and as its home folder. It fails
+if it leaves a file or a process behind, or changes `/dev/null`.
 """
 
 import os
@@ -21,16 +21,16 @@ from tests.runner.parts import SELECTIONS, Part, Selection
 from tests.runner.results import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-# In memory, where that has room, every "on the disk now" costs next to nothing.
+# In memory, fsync costs almost nothing.
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 1024**3
 NO_TESTS = 5
-# Seconds between two looks at what runs.
+# Seconds between two checks whether a part has ended.
 LOOK = 0.1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what the first argument names, with the others for pytest; return the exit status."""
+    """Run the parts of the first argument, pass the others to pytest, and return the exit status."""
     name, *options = arguments
     selection = SELECTIONS[name]
     outcomes: list[Outcome] = []
@@ -55,10 +55,10 @@ def main(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """Yield a folder for all that a run writes, and remove it at the end."""
+    """Yield a folder for all files of a run, and remove it at the end."""
     has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
     folder = Path(tempfile.mkdtemp(prefix="darkroom-", dir=MEMORY if has_room else None))
-    # PostgreSQL's user has to pass through it.
+    # PostgreSQL's user needs access to folders inside.
     folder.chmod(0o711)
     try:
         yield folder
@@ -67,9 +67,9 @@ def own_folder() -> Iterator[Path]:
 
 
 def surroundings(folder: Path, *, keep_home: bool) -> dict[str, str]:
-    """Return the environment of the tests; those that install packages keep the home with its caches.
+    """Return the environment of the tests. Tests that install packages keep the home folder and its caches.
 
-    Hundreds of processes start, so Python keeps what it has compiled.
+    Hundreds of processes start, so that Python may write compiled modules.
     """
     found = {"TMPDIR": folder / "tmp"} if keep_home else {"TMPDIR": folder / "tmp", "HOME": folder / "home"}
     for path in found.values():
@@ -81,7 +81,7 @@ def surroundings(folder: Path, *, keep_home: bool) -> dict[str, str]:
 def watched(folder: Path) -> Places:
     """Return the places in which nothing may change.
 
-    On a developer's machine that leaves out what other programs, and the developer, change meanwhile.
+    On a developer's machine, places that other programs or the developer may change are left out.
     """
     always = (Path("/dev"), Path("/etc/passwd"), Path("/etc/group"), Path("/etc/hosts"))
     if os.environ.get("CI") != "true":
@@ -93,10 +93,10 @@ def watched(folder: Path) -> Places:
 def run_lanes(
     selection: Selection, options: Sequence[str], *, folder: Path, environment: dict[str, str]
 ) -> Iterator[tuple[list[Outcome], list[str]]]:
-    """Run the parts, and yield of each what came of its tests, and a sentence if pytest itself failed.
+    """Run the parts. Yield the outcomes of each, and a sentence if pytest itself failed.
 
-    What a part prints is seen while it runs where it is alone, and when it has ended where others run beside
-    it.
+    The output of a single lane is shown immediately. The output of parallel lanes is shown when each part
+    ends.
     """
     lanes = [list(lane) for lane in selection.lanes]
     running: list[tuple[Running, list[Part]]] = []
@@ -117,7 +117,7 @@ def run_lanes(
 
 
 class Running:
-    """One part of the tests while it runs."""
+    """A part of the tests while it runs."""
 
     def __init__(
         self, part: Part, options: Sequence[str], folder: Path, environment: dict[str, str], *, alone: bool
@@ -126,7 +126,7 @@ class Running:
         self._report_path = folder / f"{part.name}.xml"
         self._output_path = None if alone else folder / f"{part.name}.txt"
         self._began_at = time.monotonic()
-        # The path of a socket may have 107 bytes, and pytest's own folder begins with many.
+        # The path of a socket may have 107 bytes, and pytest's default folder is long.
         places = (f"--junitxml={self._report_path}", f"--basetemp={folder / part.name[:1]}")
         print(f"\n=== {part.name}: {part.selected} {' '.join(part.options)}", flush=True)
         command = [sys.executable, "-m", "pytest", "-q", *places, "-m", part.selected]
@@ -140,16 +140,16 @@ class Running:
             )
 
     def has_ended(self) -> bool:
-        """Tell whether all of its tests have been run."""
+        """Return whether all its tests have run."""
         return self._process.poll() is not None
 
     def interrupt(self) -> None:
-        """End it as Ctrl-C does, and wait for that."""
+        """Send SIGINT, as Ctrl-C does, and wait until the process ends."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
 
     def result(self) -> tuple[list[Outcome], list[str]]:
-        """Print what it has printed, and return what came of it."""
+        """Print the captured output, and return the outcomes and problems."""
         if self._output_path:
             print(self._output_path.read_text(errors="replace"), end="")
         seconds = time.monotonic() - self._began_at
@@ -161,7 +161,7 @@ class Running:
 
 
 def report(outcomes: Sequence[Outcome], problems: Sequence[str], *, left_out: str) -> None:
-    """Print the slowest tests, the failed ones, every problem, and the sum."""
+    """Print the slowest tests, the failed tests, every problem, and the total."""
     print("\nThe slowest tests:", *results.slowest(outcomes), sep="\n")
     failed = [outcome.name for outcome in outcomes if outcome.ended == "failed"]
     print(*(f"FAILED {name}" for name in failed), *(f"PROBLEM {text}" for text in problems), sep="\n")
@@ -170,6 +170,6 @@ def report(outcomes: Sequence[Outcome], problems: Sequence[str], *, left_out: st
 
 
 if __name__ == "__main__":
-    # A run that is told to end, ends what it has started.
+    # SIGTERM raises KeyboardInterrupt, so that the run ends the processes that it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Find the traces of a run: changed files, processes that live on, a `/dev/null` that is no device."""
+"""Find the traces of a run: changed files, leftover processes, and a `/dev/null` that is not a device."""
 
 import contextlib
 import os
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NULL = Path(os.devnull)
-# Marks the processes of a run: each hands its environment on to those that it starts.
+# Marks the processes of a run, because each process passes its environment to its children.
 MARK = "DARKROOM_TEST_RUN"
-# What Python, our tools and git write for themselves, and file systems of their own below `/dev`.
+# Files that Python, development tools and git write, and file systems below `/dev`.
 OWN = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".git", "pts", "shm"}
-# How the names begin that Darkroom, its tests and their programs give to temporary files: other programs of
-# the machine make temporary files too.
+# The beginnings of the names that Darkroom, its tests and their programs give to temporary files. Other
+# programs on the machine make temporary files too.
 TEMPORARY = (
     "darkroom",
     "pytest-",
@@ -35,7 +35,7 @@ Files = Mapping[Path, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Files and folders that are compared whole, and folders in which programs leave temporary files.
+    """The places to compare: complete files and folders, and folders of temporary files.
 
     `folder` belongs to the run.
     """
@@ -45,7 +45,7 @@ class Places:
     folder: Path
 
     def files(self) -> Files:
-        """Return the kind of each file, with its size and time or the number of its device."""
+        """Return the mode of each file, with its size and time, or its device number."""
         seen = {path: state for place in self.whole for path, state in self._files_in(place)}
         named = (path for place in self.temporary for path in place.glob("*"))
         return seen | {path: () for path in named if path.name.startswith(TEMPORARY) and path != self.folder}
@@ -68,7 +68,7 @@ def _seen(status: os.stat_result) -> tuple[int, ...]:
 
 
 def changes(before: Files, after: Files) -> list[str]:
-    """Return a sentence for each file that was left, changed or removed."""
+    """Return a sentence for each file that was left behind, changed or removed."""
     left = [f"{path} was left behind." for path in after if path not in before]
     removed = [f"{path} was removed." for path in before if path not in after]
     changed = [f"{path} was changed." for path in before if after.get(path, before[path]) != before[path]]
@@ -76,7 +76,7 @@ def changes(before: Files, after: Files) -> list[str]:
 
 
 def null_problem(path: Path = NULL) -> list[str]:
-    """Return a sentence where `/dev/null` is no device."""
+    """Return a sentence if `/dev/null` is not a device."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISCHR(path.stat().st_mode):
             return []
@@ -87,21 +87,21 @@ def leftover_processes(mark: str, folder: Path) -> dict[int, str]:
     """Return the command lines of the processes that carry the mark or work in the folder."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # It has ended, or belongs to another user.
+        with contextlib.suppress(OSError):  # The process has ended, or belongs to another user.
             if int(process.name) != os.getpid() and _belongs(process, mark, folder):
                 found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ").strip()
     return found
 
 
 def _belongs(process: Path, mark: str, folder: Path) -> bool:
-    """Look at the folder too: Redis writes its title over its environment."""
+    """Return whether a process belongs to the run. Redis overwrites its environment, but not its folder."""
     if f"{MARK}={mark}\0".encode() in (process / "environ").read_bytes():
         return True
     return folder in (process / "cwd").readlink().parents
 
 
 def end_leftovers(mark: str, folder: Path) -> list[str]:
-    """Wait for the last processes to end, kill those that do not, and return a sentence for each."""
+    """Wait for leftover processes to end, kill the rest, and return a sentence for each."""
     ends_at = time.monotonic() + PATIENCE
     while (left := leftover_processes(mark, folder)) and time.monotonic() < ends_at:
         time.sleep(0.1)

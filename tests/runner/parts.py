@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of the tests, selected by markers, in one run of pytest with these options."""
+    """Tests that are selected by markers and run in one call of pytest, with these options."""
 
     name: str
     selected: str
@@ -14,14 +14,14 @@ class Part:
 
 IN_PLACE = "not (journey or fault or install or postgresql)"
 
-# A test waits now and then, so that two cores have room for two of them in each of two lanes.
+# Tests wait sometimes, so that two cores can run two lanes of two processes.
 SQLITE = Part("sqlite", IN_PLACE, ("-n", "2", "--dist", "worksteal"))
 POSTGRESQL = Part(
     "postgresql",
     "database and not (any_database or fault)",
     ("-n", "2", "--dist", "worksteal", "--database=postgresql"),
 )
-# The journeys of a module share what is dear, such as a stage with people and pictures.
+# The journeys of a module share expensive fixtures, such as a stage with users and pictures.
 FAULTS = Part("faults", "fault", ("-n", "2", "--dist", "worksteal", "--database=postgresql", "--timeout=900"))
 JOURNEYS = Part("journeys", "journey", ("-n", "2", "--dist", "loadscope", "--timeout=900"))
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal"))
@@ -30,9 +30,9 @@ INSTALL = Part("install", "install", ("--timeout=2400",))
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The parts that one command runs, and its sentence about the rest.
+    """The parts that a command runs, and a sentence about the tests that it leaves out.
 
-    Lanes run side by side, the parts of one lane one after the other.
+    Lanes run in parallel. The parts of a lane run one after the other.
     """
 
     lanes: tuple[tuple[Part, ...], ...]

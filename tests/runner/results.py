@@ -1,4 +1,4 @@
-"""The outcomes of the tests, read from the reports that pytest writes in JUnit's format."""
+"""Read the outcomes of the tests from pytest's JUnit reports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ SLOWEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One test: its name, how it ended ("passed", "failed" or "skipped"), and the seconds it took."""
+    """The result of a test: its name, how it ended ("passed", "failed" or "skipped"), and its duration."""
 
     name: str
     ended: str
@@ -18,7 +18,7 @@ class Outcome:
 
 
 def read_report(path: Path) -> list[Outcome]:
-    """Return the outcome of every test of a report; none where pytest ended before it wrote one."""
+    """Return the outcome of each test in a report, or none if pytest ended before it wrote the report."""
     if not path.exists():
         return []
     return [_outcome(case) for case in ElementTree.parse(path).getroot().iter("testcase")]
@@ -35,13 +35,13 @@ def _outcome(case: ElementTree.Element) -> Outcome:
 
 
 def slowest(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return a line for each of the tests that took longest."""
+    """Return a line for each of the slowest tests."""
     ranked = sorted(outcomes, key=lambda outcome: -outcome.seconds)[:SLOWEST]
     return [f"{outcome.seconds:7.2f} s  {outcome.name}" for outcome in ranked]
 
 
 def total(outcomes: Iterable[Outcome], *, more_failures: int) -> str:
-    """Return the line that ends the run; `more_failures` are those that belong to no test."""
+    """Return the last line of a run. `more_failures` counts problems that belong to no test."""
     ends = [outcome.ended for outcome in outcomes]
     failed = ends.count("failed") + more_failures
     return f"total: {ends.count('passed')} passed, {failed} failed, {ends.count('skipped')} skipped"

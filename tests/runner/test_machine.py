@@ -1,4 +1,4 @@
-"""tests.runner.machine: a run that leaves something behind is found out."""
+"""tests.runner.machine: a run that leaves something behind is detected."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tests.runner.machine import MARK, Places
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with two files, and with a folder of the run's own in it."""
+    """Return a folder with two files and a folder that belongs to the run."""
     (tmp_path / "own").mkdir()
     for name in ("kept", "other"):
         (tmp_path / name).write_text("as it was")

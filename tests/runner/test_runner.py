@@ -1,4 +1,4 @@
-"""tests.runner: all parts run, and the last line and the exit status speak for all of them."""
+"""tests.runner: all parts run, and the last line and the exit status cover all of them."""
 
 from pathlib import Path
 
@@ -26,11 +26,11 @@ def test_fails(): assert False
 
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let the runner find two tests of its own: one passes, and the slow one fails."""
+    """Let the runner find two tests: one that passes, and a slow one that fails."""
     (tmp_path / "test_it.py").write_text(SUITE)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\naddopts = -p no:django\n")
     monkeypatch.setattr(runner, "ROOT", tmp_path)
-    # Other tests run meanwhile.
+    # Other tests may change files at the same time.
     monkeypatch.setattr(runner, "watched", lambda folder: Places((), (), folder))
     return tmp_path
 
