@@ -161,9 +161,7 @@ class Site(Processes):
         return self._people[self._taken - 1]
 
     def order(self, boundary: str, action: str) -> None:
-        """Order the next process at this boundary to do something, such as "kill". "kill always" applies to
-        all.
-        """
+        """Order the next process at this boundary to act, such as "kill", or each process: "kill always"."""
         draft = self.orders / f"draft.{boundary}"
         draft.write_text(action)
         draft.rename(self.orders / boundary)

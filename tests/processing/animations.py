@@ -1,4 +1,4 @@
-"""Animations made here, byte by byte: GIF and APNG as no encoder writes them."""
+"""GIF and APNG animations, built byte by byte, as no encoder writes them."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -22,7 +22,7 @@ def palette(*indexes: int) -> bytes:
 
 
 def gif(*blocks: bytes, screen: Size = SCREEN) -> bytes:
-    """Return a GIF whose four global colours are red, green, blue and yellow."""
+    """Return a GIF with four global colours: red, green, blue and yellow."""
     return (
         b"GIF89a"
         + pack("<HHBBB", *screen, 0x81, YELLOW, 0)
@@ -42,7 +42,7 @@ def loop(repeats: int, name: bytes = b"NETSCAPE2.0") -> bytes:
 
 
 def frame(color: int, size: Size = SCREEN, place: Place = (0, 0), colors: bytes = b"") -> bytes:
-    """Return a frame of one colour; `colors` are four of its own."""
+    """Return a frame of one colour. `colors` is an optional local palette of four."""
     flags = 0x81 if colors else 0
     return pack("<BHHHHB", 0x2C, *place, *size, flags) + colors + _compressed(color, size)
 
@@ -58,7 +58,7 @@ def _compressed(color: int, size: Size) -> bytes:
 
 
 class Part(NamedTuple):
-    """A frame of an APNG; disposal and blend are numbers of the specification."""
+    """A frame of an APNG. `disposal` and `blend` are numbers from the specification."""
 
     picture: Image.Image
     place: Place = (0, 0)
@@ -75,7 +75,7 @@ def apng(
     declared: int | None = None,
     shared: bytes = b"",
 ) -> bytes:
-    """Return an APNG; a `default` image is no part of the animation."""
+    """Return an APNG. A `default` image is not part of the animation."""
     parts = list(parts)
     first = default or parts[0].picture
     kind = {"RGB": 2, "RGBA": 6, "P": 3, "I;16": 0}[first.mode]

@@ -1,4 +1,4 @@
-"""What the tests of `processing` share: originals without people, and watchers."""
+"""Fixtures for the tests of `processing`: originals without uploads, and recorders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ StoreOriginal = Callable[..., Original]
 
 @pytest.fixture
 def store_original(db: None, make_image: MakeImage) -> StoreOriginal:
-    """Return a function that stores an original as an upload does, without one."""
+    """Return a function that stores an original as an upload does, but without an upload."""
 
     def store(data: bytes | None = None) -> Original:
         content = make_image() if data is None else data
@@ -39,7 +39,7 @@ def store_original(db: None, make_image: MakeImage) -> StoreOriginal:
 
 @pytest.fixture
 def saved_keys(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that grows by the key of every file that is written."""
+    """Return a list that records the key of every file that is written."""
     keys: list[str] = []
     save = LocalStorage._save
 
@@ -53,7 +53,7 @@ def saved_keys(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @dataclass
 class News:
-    """What the steps have told: names of steps, and with failures the reason."""
+    """The signals of the steps: the names of steps, and the refusals of failed ones."""
 
     started: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class News:
 
 @pytest.fixture
 def news() -> Iterator[News]:
-    """Return what the steps tell while the test runs."""
+    """Record the signals of the steps during the test."""
     told = News()
 
     def on_started(*, step: str, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
-"""Read files in a process that may take as much memory as a worker, and a minute of CPU for each file.
+"""Read files in a process with a worker's memory limit, and a minute of CPU time for each file.
 
-`python -m tests.processing.limited [--header] FILE...` prints a JSON list for each: the file's number
-when it begins, and with what became of it when it has ended. What is missing tells which file ended
-the process. With `--header` no more is done than in the web process.
+`python -m tests.processing.limited [--header] FILE...` prints two JSON lists for each file: its number when
+it begins, and its outcome when it has ended. If the second is missing, the file ended the process. `--header`
+does only the web process's half.
 """
 
 import json
@@ -23,20 +23,20 @@ from processing.presets import Recipe
 from tests.processing.pictures import LIMITS, THUMB, opened
 from tests.processing.processes import ROOT
 
-# Seconds of CPU after which a file has no end: several times what the slowest one takes, a HEIC of 200
-# megapixels with 8, and of the headers the largest that is read, with 0.2.
+# Seconds of CPU time after which a file counts as endless. The slowest file, a HEIC of 200 megapixels, takes
+# 8. The largest header takes 0.2.
 SECONDS, HEADER_SECONDS = 60, 10
 MEMORY = 4 << 30
 REFUSED = {"unsupported_format", "unreadable_image", "too_many_pixels", "too_much_metadata"}
-# What no rendition may hold: metadata of JPEG, PNG and WebP, and what is typical of their contents.
+# Bytes that no rendition may contain: metadata chunks of JPEG, PNG and WebP, and their typical contents.
 MARKS = [b"Exif", b"EXIF", b"eXIf", b"ICC_PROFILE", b"ICCP", b"iCCP", b"http://ns.adobe", b"<x:xmpmeta"]
 MARKS += [b"XMP ", b"tEXt", b"iTXt", b"zTXt", b"Photoshop", b"GPSLatitude"]
 
 
 class Ended(NamedTuple):
-    """The end of a file: how it ended, and the most memory in MiB meanwhile.
+    """The outcome of a file, and its peak memory in MiB.
 
-    `how` is "rendered", "read", the code of a refusal, "memory" where that ran out, or what went wrong.
+    `how` is "rendered", "read", the code of a refusal, "memory" if that ran out, or the error.
     """
 
     how: str
@@ -44,7 +44,7 @@ class Ended(NamedTuple):
 
 
 def ends(files: Sequence[Path], *, header_only: bool = False) -> dict[Path, Ended]:
-    """Return what becomes of each file; a crash counts for its file only."""
+    """Return the outcome of each file. A crash affects only its file."""
     ended: dict[Path, Ended] = {}
     options = ["--header"] if header_only else []
     while len(ended) < len(files):
@@ -54,21 +54,21 @@ def ends(files: Sequence[Path], *, header_only: bool = False) -> dict[Path, Ende
         reports = [json.loads(line) for line in process.stdout.splitlines()]
         ended |= {rest[number]: Ended(*end) for number, *end in reports if end}
         if len(reports) % 2 or not reports:
-            # A decoder may have said why on the error output.
+            # The decoder may have printed a reason.
             why = f"ended the process with {process.returncode}: {process.stderr[-300:]}"
             ended[files[len(ended)]] = Ended(why)
     return ended
 
 
 def main() -> None:
-    """Read the files that the command line names."""
+    """Read the files of the command line."""
     memory.limit(MEMORY)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     names = [name for name in sys.argv[1:] if name != "--header"]
     end_of = header_end if "--header" in sys.argv else outcome
     for number, name in enumerate(names):
-        # A file without end ends the process by SIGPROF, even in the midst of a C library: by its own CPU,
-        # so that a busy machine changes nothing.
+        # SIGPROF ends the process if a file does not finish, even inside a C library. It counts CPU time, so
+        # that a busy machine has no effect.
         signal.setitimer(signal.ITIMER_PROF, HEADER_SECONDS if end_of is header_end else SECONDS)
         report(number)
         forget_peak()
@@ -78,25 +78,25 @@ def main() -> None:
 
 
 def report(*values: object) -> None:
-    """Print a line that somebody reads at once."""
+    """Print a line, and flush it."""
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
 
 def forget_peak() -> None:
-    """Let the kernel's account of the most memory begin anew (proc(5), clear_refs)."""
+    """Reset the kernel's record of the peak memory (proc(5), clear_refs)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def memory_used(field: str) -> float:
-    """Return what the kernel says of this process's memory, in MiB: `VmRSS` now, `VmHWM` at the most."""
+    """Return this process's memory in MiB: the current one (`VmRSS`) or the peak (`VmHWM`)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (found,) = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
     return int(found) / 1024
 
 
 def header_end(path: Path) -> str:
-    """Return how reading the header ends, as in the web process: from a file, which is not read whole."""
+    """Return the outcome of reading a header from an open file, as in the web process."""
     try:
         with path.open("rb") as file:
             read_header(file, name="file", limits=LIMITS)
@@ -106,7 +106,7 @@ def header_end(path: Path) -> str:
 
 
 def outcome(path: Path) -> str:
-    """Return how decoding and rendering ends."""
+    """Return the outcome of decoding and rendering."""
     try:
         render_checked(path.read_bytes())
     except Refusal as refusal:
@@ -117,11 +117,11 @@ def outcome(path: Path) -> str:
 
 
 def render_checked(data: bytes) -> None:
-    """Render a file as a thumbnail in each format, and assert that nothing but pixels comes out."""
+    """Render a file as a thumbnail in each format, and assert that only pixels come out."""
     header = read_header(BytesIO(data), name="file", limits=LIMITS)
     source = decode(data, presets=[THUMB], limits=LIMITS)
     assert source.transparent <= header.has_alpha, "transparent against its header"
-    # A PNG can tell its orientation after its pixels.
+    # A PNG may contain its orientation after its pixels.
     assert header.format == "png" or source.size == (header.width, header.height), "another size"
     for format in THUMB.formats_for(transparent=source.transparent):
         output = source.render(Recipe(THUMB, format))

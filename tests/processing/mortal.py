@@ -1,8 +1,8 @@
-"""A worker that dies on purpose, at the boundary it is told.
+"""A worker that kills itself at a given boundary.
 
-It reads lines of "step content_hash boundary" and forks a child for each. The child runs the
-step and kills itself at the boundary, as the kernel does when memory is short: nothing is
-cleaned up. The answer is the child's exit status, -9 where it was killed.
+It reads lines of "step content_hash boundary" and forks a child for each. The child runs the step and kills
+itself at the boundary, without any clean-up, as if memory had run out. The worker prints the child's exit
+status, -9 if it was killed.
 """
 
 import os
@@ -15,7 +15,7 @@ from processing.storages.local import LocalStorage
 
 
 class Boundary(NamedTuple):
-    """A call of the step's, before or after which the worker dies."""
+    """A call of a step. The worker kills itself before or after it."""
 
     owner: Any
     name: str
@@ -34,7 +34,7 @@ BOUNDARIES = {
 
 
 def serve() -> None:
-    """Run what stands on the standard input, a line each, until it is closed."""
+    """Run the step of each line on standard input, until that is closed."""
     for line in sys.stdin:
         step, content_hash, boundary = line.split()
         child = os.fork()

@@ -1,4 +1,4 @@
-"""Pictures with parts that no encoder would write."""
+"""Pictures with parts that no encoder writes."""
 
 import struct
 import zlib
@@ -23,7 +23,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def png(*chunks: bytes) -> bytes:
-    """Return a PNG with these chunks behind its header."""
+    """Return a PNG with these chunks after its header."""
     data = saved("PNG")
     return data[:33] + b"".join(chunks) + data[33:]
 
@@ -39,14 +39,14 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 def gif(between: bytes) -> bytes:
-    """Return a GIF with these bytes behind its colours."""
+    """Return a GIF with these bytes after its palette."""
     data = saved("GIF")
     start = 13 + (3 << (data[10] & 7) + 1)
     return data[:start] + between + data[start:]
 
 
 def webp(*chunks: bytes, size: tuple[int, int] = (64, 64)) -> bytes:
-    """Return a WebP of the extended form with these chunks before its picture."""
+    """Return an extended WebP with these chunks before its picture."""
     canvas = b"".join((side - 1).to_bytes(3, "little") for side in size)
     body = b"WEBP" + part(b"VP8X", bytes(4) + canvas) + b"".join(chunks) + saved("WEBP")[12:]
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -63,7 +63,7 @@ def box(name: bytes, content: bytes = b"") -> bytes:
 
 
 def with_meta(data: bytes, more: bytes) -> bytes:
-    """Return an AVIF or HEIC whose list of contents has more in it."""
+    """Return an AVIF or HEIC with more bytes in its `meta` box."""
     at = data.index(b"meta") - 4
     size = int.from_bytes(data[at : at + 4])
     return data[:at] + box(b"meta", data[at + 8 : at + size] + more) + data[at + size :]

@@ -1,4 +1,4 @@
-"""Comparing pictures, and reading the manifest of the corpus."""
+"""Compare pictures, and read the manifest of the corpus."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from processing.images.reading.limits import Limits
 from processing.images.source import decode
 from processing.presets import Format, Preset, Recipe
 
-# The folder of real images, which stands beside the repository.
+# The folder of real images, which is beside the repository.
 CORPUS = Path(os.environ.get("CORPUS", Path(__file__).resolve().parents[3] / "shared" / "corpus"))
 LIMITS = Limits(pixels=210_000_000, animation_pixels=250_000_000)
 THUMB = Preset(name="thumb", width=256, height=256, mode="fill")
@@ -26,7 +26,7 @@ def render(data: bytes, preset: Preset = SMALL, format: Format = "png") -> Encod
 
 
 def rendered(data: bytes, preset: Preset = SMALL, format: Format = "png") -> Image.Image:
-    """Return one rendition as a picture; PNG shows what the encoders get."""
+    """Return one rendition, decoded. PNG is lossless, so it shows the input of the encoders."""
     return opened(render(data, preset, format).data)
 
 
@@ -38,7 +38,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def distance(one: Image.Image, other: Image.Image) -> float:
-    """Return the mean difference of the colour values of two pictures, 0 to 255."""
+    """Return the mean difference between the colour values of two pictures, 0 to 255."""
     assert one.size == other.size
     return average(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
 
@@ -54,7 +54,7 @@ def average(values: list[float]) -> float:
 
 
 def corpus_files(corpus: Path, *, folder: str = "", expect: str) -> list[Path]:
-    """Return the files of a folder of the corpus that are to end as `expect` says."""
+    """Return the files in a folder of the corpus with this expected outcome."""
     entries = json.loads((corpus / "manifest.json").read_text())
     found = [corpus / entry["file"] for entry in entries if entry["expect"] == expect]
     files = [path for path in found if path.relative_to(corpus).parts[0] == folder or not folder]
@@ -63,7 +63,7 @@ def corpus_files(corpus: Path, *, folder: str = "", expect: str) -> list[Path]:
 
 
 def timeline(image: Image.Image) -> list[tuple[int, tuple[int, ...]]]:
-    """Return the duration and the colour of the middle of every frame."""
+    """Return the duration and the centre colour of every frame."""
     frames = []
     for index in range(getattr(image, "n_frames", 1)):
         image.seek(index)
@@ -74,5 +74,5 @@ def timeline(image: Image.Image) -> list[tuple[int, tuple[int, ...]]]:
 
 
 def refuse_to_decode(*args: object, **kwargs: object) -> NoReturn:
-    """Stand in for Pillow's decoder where nothing may be decoded."""
+    """Replace Pillow's decoder in tests that must not decode."""
     raise AssertionError("the pixels were decoded")

@@ -1,4 +1,4 @@
-"""What another process needs to work on the database, storage and broker of the tests."""
+"""Helpers for processes that share the database, storage and broker of the tests."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
-# Code of another process: how many pages of memory five large pictures fetch, once one round has.
+# Code for another process. It counts the page faults of five large pictures, after a first round.
 COUNT_FAULTS = """
 import resource
 from PIL import Image
@@ -22,12 +22,12 @@ print(faults())
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a process that is to share this one's surroundings."""
+    """Return the environment for a process that shares this one's database, storage and broker."""
     return {**os.environ, "DATABASE_URL": _database_url(), "DJANGO_SETTINGS_MODULE": "myproject.settings"}
 
 
 def _database_url() -> str:
-    """Return the address of the database that the tests run on."""
+    """Return the URL of the test database."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"

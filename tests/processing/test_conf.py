@@ -1,4 +1,4 @@
-"""What the settings say, and what the system checks say of them."""
+"""The settings of Darkroom, and their system checks."""
 
 from dataclasses import FrozenInstanceError
 from typing import Any

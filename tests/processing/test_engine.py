@@ -1,8 +1,8 @@
-"""The engine: what its versions are known for.
+"""The renderer's output for each engine version.
 
-A failure means that an upgrade of Pillow or of a codec library, or a change of the renderer, changed
-what is put out. Look at the pictures; if they are right, raise the format's number in
-`processing.fingerprint.ENGINE_VERSIONS`, so that its renditions are stale, and put its new digest here.
+A failure means that an upgrade of Pillow or a codec library, or a change of the renderer, changed the output.
+Look at the pictures. If they are right, raise the format's number in
+`processing.fingerprint.ENGINE_VERSIONS`, so that its renditions become stale, and enter the new digest here.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-# By format and by whether the picture is transparent. Of PNG the pixels count: how they are
-# compressed may differ between processors, and nobody sees it.
+# By format and transparency. For PNG, the pixels count, because the compression may differ between
+# processors.
 KNOWN: dict[tuple[Format, bool], tuple[int, str]] = {
     ("webp", False): (1, "78fb2c21397e3f25"),
     ("webp", True): (1, "913e84d04178f446"),
@@ -42,7 +42,7 @@ PRESETS = [Preset(name=str(width), width=width) for width in (320, 160, 100)]
 
 
 def scene(*, transparent: bool) -> bytes:
-    """Return a PNG with edges, gradients and grain, the same on every machine."""
+    """Return a PNG with edges, gradients and grain that is the same on every machine."""
     grain = Image.frombytes("RGB", (64, 48), random.Random(1).randbytes(64 * 48 * 3))
     image = grain.resize((701, 523), Image.Resampling.BICUBIC).filter(ImageFilter.BoxBlur(2))
     image.paste((250, 240, 20), (300, 100, 420, 333))

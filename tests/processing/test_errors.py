@@ -13,7 +13,7 @@ REFUSALS = {kind.__name__ for kind in Refusal.__subclasses__()}
 
 
 def raised() -> list[ast.Call]:
-    """Return every call in our code that makes a refusal."""
+    """Return every call in the code that creates a refusal."""
     sources = [path.read_text() for app in ("uploads", "processing") for path in (ROOT / app).rglob("*.py")]
     nodes = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     return [node for node in nodes if isinstance(node.func, ast.Name) and node.func.id in REFUSALS]

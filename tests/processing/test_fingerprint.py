@@ -1,4 +1,4 @@
-"""Keys derived from content and recipe."""
+"""Keys that are derived from content and recipe."""
 
 import hmac
 from dataclasses import replace
@@ -72,7 +72,7 @@ def test_fields_do_not_run_into_each_other() -> None:
 
 
 def test_keys_stay_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Changing one of these makes every stored file unreachable: that must be meant.
+    # A changed value makes every stored file unreachable, so it must be intended.
     monkeypatch.setitem(module.ENGINE_VERSIONS, "jpeg", 1)
     key = public_key(content_hash=CONTENT_HASH, secret="secret")
     assert fingerprint(RECIPE) == "fea35dd10f353e7f"

@@ -1,4 +1,4 @@
-"""Leases: one worker at a time, and every attempt counted."""
+"""Leases: one worker at a time, and every attempt is counted."""
 
 from datetime import datetime, timedelta
 

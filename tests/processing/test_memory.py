@@ -1,4 +1,4 @@
-"""The memory of a process that decodes, seen in processes of their own."""
+"""The memory of a process that decodes, measured in separate processes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Originals: stored once under their content hash, and removed when nobody refers to them."""
+"""Originals are stored once under their content hash, and removed when no upload refers to them."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""What the first step leaves for the second: the same pixels, once, bounded, and never needed."""
+"""The pixel cache: the same pixels, used once, bounded, and never required."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def _few_presets(settings: Settings) -> None:
-    """Encode little: this is about decoding."""
+    """Encode little, because these tests are about decoding."""
     presets = {"thumb": {"width": 64, "height": 64, "mode": "fill"}, "large": {"width": 1280, "effort": 0}}
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
 
@@ -37,13 +37,13 @@ def folder() -> Path:
 
 @pytest.fixture
 def original(store_original: StoreOriginal, make_image: MakeImage) -> Original:
-    """Return an original that is large enough to be handed over."""
+    """Return an original that is large enough for the pixel cache."""
     return store_original(make_image(width=2600, height=1700, format="PNG", mode="RGBA"))
 
 
 @pytest.fixture
 def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Return a list that grows by the format of every file that is decoded."""
+    """Return a list that records the format of every decoded file."""
     formats: list[str | None] = []
     prepare = ImageFile.ImageFile.load_prepare
 

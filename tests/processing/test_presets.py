@@ -1,4 +1,4 @@
-"""The size arithmetic of recipes, and what is refused."""
+"""The sizes of recipes, and the refused presets."""
 
 from typing import Any
 

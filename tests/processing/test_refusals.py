@@ -5,7 +5,7 @@ from processing import refusals
 from processing.errors import Refusal
 from processing.images.reading.refusals import UnreadableImage
 
-# What is stored of an upload comes from where its bytes are worked on.
+# Only refusals of `processing` are stored with an upload.
 STORED = sorted(kind.code for kind in Refusal.__subclasses__() if kind.__module__.startswith("processing."))
 
 

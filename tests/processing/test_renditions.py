@@ -1,4 +1,4 @@
-"""Wanted minus stored is what is missing."""
+"""Wanted minus stored is missing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def original(store_original: StoreOriginal) -> Original:
 
 
 def row(original: Original, preset: Preset, format: Any = "webp", **fields: Any) -> Rendition:
-    """Return a row, not yet saved, of a file that is not there."""
+    """Return an unsaved row without a file."""
     recipe = Recipe(preset, format, fields.get("focus", ""))
     key = rendition_key(public_key=original.public_key, recipe=recipe)
     defaults = {"fingerprint": fingerprint(recipe), "key": key, "width": 1, "height": 1, "byte_size": 1}
@@ -69,7 +69,7 @@ def test_what_another_original_has_does_not_count(
     assert renditions.missing(original, [TINY]) == [Recipe(TINY, "webp")]
 
 
-# What an original can have, and whether it lacks something and has something stale then.
+# The rows of an original, and whether one of its renditions is stale.
 STATES: dict[str, tuple[Callable[[Original], Any], bool]] = {
     "nothing": (lambda original: [], False),
     "all": (lambda original: [row(original, LARGE), row(original, LARGE, "jpeg")], False),
@@ -172,7 +172,7 @@ def test_the_default_presets_want_ten_renditions(original: Original) -> None:
     assert len(renditions.missing(original, conf.presets())) == 10
 
 
-# --- Focuses ------------------------------------------------------------------------------
+# --- Focal points -------------------------------------------------------------------------
 
 
 def focus_on(original: Original, *points: str) -> None:
@@ -180,7 +180,7 @@ def focus_on(original: Original, *points: str) -> None:
 
 
 def set_presets(settings: Settings) -> None:
-    """Let there be a preset that fits and one that crops."""
+    """Configure one preset that fits and one that crops."""
     presets: dict[str, dict[str, Any]] = {
         "tiny": {"width": 9},
         "square": {"width": 9, "height": 9, "mode": "fill"},
@@ -212,8 +212,8 @@ def test_what_others_look_at_is_not_missing_for_oneself(original: Original, sett
     assert renditions.missing_for(original, "100.500") == [Recipe(SQUARE, "webp", "100.500")]
 
 
-# What an original has of two presets and two focuses, whether it lacks something, and has something stale
-# or unwanted.
+# The rows of an original with two presets and two focal points, and whether it lacks any, has stale ones, or
+# has unwanted ones.
 FOCUSED: dict[str, tuple[list[tuple[Preset, dict[str, Any]]], bool, bool, bool]] = {
     "all": (
         [(TINY, {}), (SQUARE, {}), (SQUARE, {"focus": "1.1"}), (SQUARE, {"focus": "2.2"})],
@@ -255,7 +255,7 @@ def test_what_is_wanted_of_focuses_is_missing_stale_or_unwanted(
     rows, lacks, is_stale, has_unwanted = FOCUSED[state]
     original, other = store_original(), store_original(make_image(seed=1))
     focus_on(original, "1.1", "2.2")
-    # What another original has, or is wanted of it, counts for neither.
+    # The rows and focal points of another original have no effect.
     focus_on(other, "1.1", "3.3")
     Rendition.objects.bulk_create([row(original, preset, **fields) for preset, fields in rows])
 

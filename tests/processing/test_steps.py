@@ -1,4 +1,4 @@
-"""Each step: once, twice, in a race, killed; and what it does when something is amiss."""
+"""Each step runs once, twice, in a race, and is killed. Errors are handled."""
 
 import errno
 import shutil
@@ -34,7 +34,7 @@ from tests.processing.processes import ROOT, environment
 from tests.threads import run_at_once
 
 STEPS: tuple[Step, ...] = get_args(Step)
-# Rows of each step with the default presets.
+# The number of rows from each step with the default presets.
 ROWS = {"generate_thumbnails": 2, "resize_image": 8}
 
 both_steps = pytest.mark.parametrize("step", STEPS)
@@ -72,12 +72,12 @@ def keys_of(*names: str) -> set[str]:
 
 
 def expire_leases() -> None:
-    """Let the time pass after which a worker is taken for dead."""
+    """Let all leases expire."""
     Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def set_presets(settings: Settings, **changes: dict[str, Any] | None) -> None:
-    """Change presets of the settings, or remove those that are None."""
+    """Change presets in the settings, or remove those that are None."""
     presets = {**darkroom().presets, **changes}
     kept = {name: fields for name, fields in presets.items() if fields is not None}
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": kept}
@@ -86,7 +86,7 @@ def set_presets(settings: Settings, **changes: dict[str, Any] | None) -> None:
 def before(
     monkeypatch: pytest.MonkeyPatch, owner: object, name: str, do: Callable[[], object], *, times: int = 1
 ) -> None:
-    """Have `do` done before a call of the step's, the first `times` times."""
+    """Call `do` before a function, the first `times` times."""
     call = getattr(owner, name)
     left = [do] * times
 
@@ -303,7 +303,7 @@ def test_a_worker_that_is_overtaken_and_fails_says_nothing(
 
 @pytest.fixture(scope="session")
 def mortal_worker(django_db_setup: None) -> Iterator[subprocess.Popen[str]]:
-    """Return a worker on the same database and storage that dies as it is told."""
+    """Return a worker on the same database and storage that kills itself on command."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -321,7 +321,7 @@ def mortal_worker(django_db_setup: None) -> Iterator[subprocess.Popen[str]]:
 
 
 def kill_at(worker: subprocess.Popen[str], *, step: Step, original: Original, boundary: str) -> None:
-    """Run the step in the worker, which is killed at the boundary."""
+    """Run the step in the worker, which kills itself at the boundary."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write(f"{step} {original.content_hash} {boundary}\n")
@@ -370,7 +370,7 @@ def test_a_killed_step_is_made_whole(
 
 
 def remove_parts(*, expected: int) -> None:
-    """Remove what a killed worker left of a file that it was writing, as `audit --fix` does."""
+    """Remove the partial files of a killed worker, as `audit --fix` does."""
     parts = [key for key in stored_keys() if key.endswith(".part")]
     assert len(parts) == expected
     for key in parts:
@@ -440,7 +440,7 @@ def test_one_crash_less_is_not_given_up(original: Original) -> None:
     assert Rendition.objects.count() == 2
 
 
-# --- Something is amiss -------------------------------------------------------------------
+# --- Errors -------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("stopped_clock")
@@ -536,7 +536,7 @@ def test_a_storage_that_is_gone_is_no_lost_original(step: Step, original: Origin
     assert Lease.objects.get().next_attempt_at is not None
 
 
-# --- Deleted in the middle ----------------------------------------------------------------
+# --- Deleted meanwhile --------------------------------------------------------------------
 
 
 @both_steps
@@ -601,7 +601,7 @@ def test_an_original_deleted_and_sent_again_keeps_its_new_files(
     assert_storage_matches_rows()
 
 
-# --- A focus comes and goes ---------------------------------------------------------------
+# --- A focal point is set and removed -----------------------------------------------------
 
 
 def focus_on(original: Original, point: str = "100.900") -> Focus:
@@ -654,7 +654,7 @@ def test_a_focus_that_goes_while_it_is_rendered_leaves_nothing(
 def test_a_focus_that_comes_back_before_its_files_go_keeps_them(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another worker renders it anew between the end of the rows and the end of the files."""
+    """Another worker renders it again after the rows were deleted, but before the files are."""
     focus_on(original)
     run_all(original)
     Focus.objects.all().delete()
@@ -673,7 +673,7 @@ def test_a_focus_that_comes_back_before_its_files_go_keeps_them(
 def test_a_focus_that_comes_back_keeps_what_a_worker_has_just_written(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is there, and its row is not yet, when the former one's files go."""
+    """The new file exists, but its row does not yet, when the old row's files are deleted."""
     focus_on(original)
     run_all(original)
     Focus.objects.all().delete()
@@ -703,7 +703,7 @@ def test_a_focus_is_rendered_whatever_was_killed(
     assert_storage_matches_rows()
 
 
-# --- What was found -----------------------------------------------------------------------
+# --- Metadata -----------------------------------------------------------------------------
 
 
 @both_steps
@@ -726,14 +726,14 @@ def test_an_original_from_before_is_described_when_it_is_rendered_again(original
     Original.objects.update(metadata=None, focus_x=0.123)
     rows = row_values()
     run_all(original)
-    # What is there is not rendered again for it.
+    # Existing renditions are not rendered again for the metadata.
     assert row_values() == rows
     assert Original.objects.get().metadata is None
     Rendition.objects.filter(preset="medium").update(redo=True)
     run_all(original)
     original.refresh_from_db()
     assert original.metadata == {"camera": "", "profile": "", "frames": 1, "gps": False, "taken_at": None}
-    # Where its crops look has made their bytes: it stays.
+    # The focal point stays, because the existing crops depend on it.
     assert original.focus_x == 0.123
 
 
@@ -871,7 +871,7 @@ def test_a_refusal_of_the_decoder_reaches_who_asked(
 
 
 def test_one_preset_alone_gives_the_same_bytes(original: Original) -> None:
-    """A rendition's bytes depend on the original and the presets, not on what else is missing."""
+    """A rendition's bytes depend on the original and the presets, not on other missing renditions."""
     steps.run(step="resize_image", content_hash=original.content_hash)
     before = dict(original.renditions.values_list("key", "digest"))
     original.renditions.filter(preset="small").update(redo=True)

@@ -1,4 +1,4 @@
-"""The tasks: what their messages hold, where they go, and what is tried again."""
+"""The tasks: their messages, queues and retries."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ from tests.system import wait_until
 
 pytestmark = pytest.mark.slow
 
-# celery-types does not know the attributes of retries.
+# celery-types does not declare the attributes of retries.
 TASKS: dict[str, Any] = {"thumbnails": generate_thumbnails, "renditions": resize_image}
 
 both_tasks = pytest.mark.parametrize("queue", TASKS)
@@ -34,7 +34,7 @@ both_tasks = pytest.mark.parametrize("queue", TASKS)
 
 @pytest.fixture
 def broker() -> Iterator[Any]:
-    """Return a connection to the broker, whose queues are empty before and after."""
+    """Return a connection to the broker, whose queues are emptied before and after the test."""
     app.control.purge()
     with app.connection_for_write() as connection:
         yield connection.default_channel
@@ -70,7 +70,7 @@ def test_a_message_holds_the_content_hash_and_nothing_else(queue: str, broker: A
 
 
 def attempts(task: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
-    """Return how often the task tries what raises `error`, and its last result."""
+    """Return how often the task is tried if it raises `error`, and its last result."""
     tries: list[dict[str, Any]] = []
 
     def fail(**kwargs: Any) -> None:
@@ -130,7 +130,7 @@ def test_a_task_runs_its_step(queue: str, store_original: StoreOriginal, news: N
 
 @pytest.fixture
 def worker(broker: Any, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Return a real worker of both queues, on the database, storage and broker of the tests."""
+    """Return a real worker for both queues, on the database, storage and broker of the tests."""
     command = ["celery", "--app=myproject", "worker", "--queues=thumbnails,renditions", "--concurrency=1"]
     options = ["--loglevel=warning", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     log = tmp_path / "worker.log"

@@ -1,4 +1,4 @@
-"""The storages under test: a local folder, moto, and a real server that speaks S3."""
+"""The storages under test: a local folder, moto, and rclone's S3 server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
 
 @pytest.fixture(params=S3_SERVERS)
 def s3(request: pytest.FixtureRequest) -> S3Storage:
-    """Return a storage on each server that speaks S3, with an empty bucket."""
+    """Return a storage with an empty bucket, on each S3 server."""
     storage: S3Storage = request.getfixturevalue(request.param)
     return with_empty_bucket(storage)
 
@@ -45,7 +45,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AnyStorage:
 
 
 def with_empty_bucket(storage: S3Storage) -> S3Storage:
-    """Make the storage's bucket, or empty it; return the storage."""
+    """Create the storage's bucket or empty it, and return the storage."""
     client = storage.connection.meta.client
     if storage.bucket_name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=storage.bucket_name)
@@ -55,7 +55,7 @@ def with_empty_bucket(storage: S3Storage) -> S3Storage:
 
 
 def keys_in(storage: AnyStorage) -> set[str]:
-    """Return the names of all files in the storage, unfinished ones too."""
+    """Return the keys of all files in the storage, including partial ones."""
     if isinstance(storage, S3Storage):
         return {item.key for item in storage.bucket.objects.all()}
     root = Path(storage.location)

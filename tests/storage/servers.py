@@ -1,4 +1,4 @@
-"""Servers that speak S3, on this machine, and one that does not answer."""
+"""Local S3 servers, a server that never answers, and one that breaks off."""
 
 import socket
 import subprocess
@@ -29,7 +29,7 @@ PATIENT = QUICK.merge(Config(connect_timeout=5, read_timeout=30))
 
 
 def storage_options(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> dict[str, Any]:
-    """Return the options of a storage at the endpoint, as the settings have them."""
+    """Return the options of a storage at this endpoint, as in the settings."""
     return {
         "bucket_name": bucket,
         "endpoint_url": endpoint,
@@ -42,7 +42,7 @@ def storage_options(endpoint: str, *, bucket: str = "media", config: Config = PA
 
 @contextmanager
 def s3_storage(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> Iterator[S3Storage]:
-    """Return a storage at the endpoint, whose connections are closed in the end."""
+    """Return a storage at this endpoint, and close its connections at the end."""
     storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config))
     try:
         yield storage
@@ -51,13 +51,13 @@ def s3_storage(endpoint: str, *, bucket: str = "media", config: Config = PATIENT
 
 
 def close(storage: S3Storage) -> None:
-    """Close the connections of a storage in this thread."""
+    """Close the connections that this thread has to a storage."""
     storage.connection.meta.client.close()
 
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Run moto, and return its address."""
+    """Run moto, and return its URL."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -69,7 +69,7 @@ def moto_server() -> Iterator[str]:
 
 @contextmanager
 def rclone_server(folder: Path) -> Iterator[str]:
-    """Run rclone's S3 server on the folder, whose folders are its buckets, and return its address."""
+    """Run rclone's S3 server, and return its URL. Each folder in `folder` is a bucket."""
     port = free_port()
     program = Path(sys.executable).parent / "rclone"
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
@@ -86,7 +86,7 @@ def rclone_server(folder: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens."""
+    """Return a free port."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -104,13 +104,13 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """Accept connections and never answer; return the address."""
+    """Accept connections and never answer. Return the URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 class _Breaking(BaseHTTPRequestHandler):
-    """Promise a thousand bytes, send half of them, and hang up."""
+    """Promise a thousand bytes, send half of them, and close the connection."""
 
     protocol_version = "HTTP/1.1"
 
@@ -126,12 +126,12 @@ class _Breaking(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def breaking_server() -> Iterator[str]:
-    """Run a server that hangs up in the middle of every file; return its address."""
+    """Run a server that closes the connection in the middle of every file. Return its URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Breaking) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -1,4 +1,4 @@
-"""What every storage keeps to, whichever it is."""
+"""The contract that every storage has to fulfil."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "renditions/ab/abcdef/thumb-0123456789abcdef.webp"
 
 
 class Source(io.RawIOBase):
-    """A large file that is made while it is read, and may break off."""
+    """A large file that is generated while it is read, and that may fail at a position."""
 
     def __init__(self, size: int, *, breaks_at: int | None = None) -> None:
         self.length, self.position, self.breaks_at = size, 0, breaks_at
@@ -57,7 +57,7 @@ class Source(io.RawIOBase):
 
 
 class TestContract:
-    """A key means its bytes: whole, or not there."""
+    """A key has its complete file, or none."""
 
     def test_what_is_saved_is_read(self, storage: AnyStorage) -> None:
         assert storage.save(KEY, ContentFile(b"pixels")) == KEY

@@ -1,4 +1,4 @@
-"""The local folder: files appear whole under their name, and survive a power cut."""
+"""The local folder: files appear complete under their names, and survive a power cut."""
 
 import errno
 import os
@@ -39,7 +39,7 @@ def test_a_folder_that_was_never_written_to_is_not_there(storage: LocalStorage, 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[str]:
-    """Return a list of what is asked of the file system, in its order."""
+    """Return a list that records the calls to the file system in order."""
     seen: list[str] = []
     sync, replace = os.fsync, Path.replace
 

@@ -1,4 +1,4 @@
-"""S3: what stands on the objects, what happens when it is away, and a whole upload through it."""
+"""S3: the headers of objects, an unavailable server, and a complete upload."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 RENDITION = "renditions/ab/abcdef/thumb-0123456789abcdef.webp"
 ORIGINAL = "originals/ab/abcdef"
-# Every way in which the rest of Darkroom uses a storage.
+# Every way in which Darkroom uses a storage.
 CALLS: dict[str, Callable[[S3Storage], object]] = {
     "save": lambda storage: storage.save(ORIGINAL, ContentFile(b"pixels")),
     "open": lambda storage: read(storage, ORIGINAL),
@@ -54,7 +54,7 @@ def head(storage: S3Storage, key: str) -> dict[str, Any]:
 
 @pytest.fixture
 def bucket(moto: S3Storage) -> S3Storage:
-    """Return a storage on moto, which keeps the headers of objects as S3 does, with an empty bucket."""
+    """Return a storage with an empty bucket on moto, which keeps the headers of objects as S3 does."""
     return with_empty_bucket(moto)
 
 
@@ -82,7 +82,7 @@ def test_no_object_is_public(bucket: S3Storage) -> None:
     assert [grant["Grantee"]["Type"] for grant in answer["Grants"]] == ["CanonicalUser"]
 
 
-# --- Away ---------------------------------------------------------------------------------
+# --- Unavailable --------------------------------------------------------------------------
 
 
 def assert_unavailable(storage: S3Storage, call: str) -> None:
@@ -92,14 +92,14 @@ def assert_unavailable(storage: S3Storage, call: str) -> None:
 
 @pytest.fixture(scope="module")
 def absent() -> Iterator[S3Storage]:
-    """Return a storage where nothing listens."""
+    """Return a storage at a port on which no server listens."""
     with s3_storage(f"http://127.0.0.1:{free_port()}", config=QUICK) as storage:
         yield storage
 
 
 @pytest.fixture(scope="module")
 def silent() -> Iterator[S3Storage]:
-    """Return a storage that takes connections and never answers."""
+    """Return a storage whose server accepts connections and never answers."""
     with silent_server() as endpoint, s3_storage(endpoint, config=QUICK) as storage:
         yield storage
 
@@ -145,12 +145,12 @@ def test_a_wrong_key_is_no_missing_file(rclone: S3Storage) -> None:
     close(storage)
 
 
-# --- A whole upload -----------------------------------------------------------------------
+# --- A complete upload --------------------------------------------------------------------
 
 
 @pytest.fixture
 def media(s3: S3Storage, settings: Settings) -> Iterator[S3Storage]:
-    """Have each server hold the media, as the settings do with `S3_BUCKET`."""
+    """Store the media on each server, as the settings do with `S3_BUCKET`."""
     backend = {"BACKEND": "processing.storages.s3.S3Storage", "OPTIONS": storage_options(s3.endpoint_url)}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
     assert isinstance(default_storage, S3Storage)
@@ -159,7 +159,7 @@ def media(s3: S3Storage, settings: Settings) -> Iterator[S3Storage]:
 
 
 def assert_objects_match_rows(storage: S3Storage) -> None:
-    """Assert that every row has its whole object, and that there is no other object."""
+    """Assert that every row has its complete object, and that there are no other objects."""
     expected = {
         original_key(original.content_hash): original.content_hash for original in Original.objects.all()
     }
