@@ -1,4 +1,4 @@
-"""benchmarks.extents: how much a run measures."""
+"""benchmarks.extents: the amount of measurements in a run."""
 
 from pathlib import Path
 

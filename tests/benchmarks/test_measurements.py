@@ -1,4 +1,4 @@
-"""The arithmetic on measurements."""
+"""The arithmetic of measurements."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The contenders' processes: they do the work, and who can't says so."""
+"""The processes of the contenders: they do the work, or report why they cannot."""
 
 from dataclasses import replace
 from pathlib import Path

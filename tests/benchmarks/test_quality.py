@@ -1,4 +1,4 @@
-"""SSIM: what is known of it without a second implementation."""
+"""SSIM: known properties, without a second implementation."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def noise(*, seed: int, height: int = 150, width: int = 90) -> Any:
 
 
 def direct(first: Any, second: Any) -> float:
-    """Return SSIM of two pictures of one window's size, straight from the paper's formula."""
+    """Return the SSIM of two pictures of the size of one window, by the formula in the paper."""
     offsets = numpy.arange(-5, 6)
     line = numpy.exp(-(offsets**2) / (2 * 1.5**2))
     window = numpy.outer(line, line) / line.sum() ** 2

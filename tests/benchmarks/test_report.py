@@ -1,4 +1,4 @@
-"""The report: every table from a run's figures, and what is missing said aloud."""
+"""The report: every table comes from the figures of a run, and missing figures are stated."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def run() -> Run:
 
 
 def cells(report: str, row: str, *, below: str) -> list[str]:
-    """Return the cells of the row of that name in the section of that title."""
+    """Return the cells of the row with this name, in the section with this title."""
     section = report.split(f"## {below}\n")[1].split("\n## ", maxsplit=1)[0]
     line = next(line for line in section.splitlines() if line.startswith(f"| {row} "))
     return [cell.strip() for cell in line.strip("|").split("|")]

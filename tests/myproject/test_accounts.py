@@ -1,4 +1,4 @@
-"""Accounts: sign up, sign in, sign out, a new password by mail, a link, a token."""
+"""Accounts: signing up, in and out, password reset by mail, sign-in links and tokens."""
 
 import re
 from pathlib import Path
@@ -24,14 +24,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 @pytest.fixture(autouse=True)
 def own_surroundings(settings: Any, tmp_path: Path) -> None:
-    """Keep attempts apart from other tests'."""
+    """Keep attempts separate from those of other tests."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
     settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture(autouse=True)
 def queued(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Collect the mail that is handed to a worker."""
+    """Record the mail that is passed to a worker."""
     messages: list[dict[str, Any]] = []
 
     def publish(_task: Task[Any, Any], _args: Any, kwargs: dict[str, Any], **_options: object) -> None:
@@ -43,7 +43,7 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def person() -> User:
-    """Return a person with a password."""
+    """Return a user with a password."""
     return User.objects.create_user("grace", "grace@example.org", PASSWORD)
 
 

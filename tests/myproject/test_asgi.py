@@ -1,4 +1,4 @@
-"""The web process takes bodies in chunks."""
+"""The web process accepts chunked bodies."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.any_database
 
 
 async def post(*, token: str, chunks: list[bytes]) -> tuple[int, dict[str, Any]]:
-    """Send a body piece by piece, without its length."""
+    """Send a body in pieces, without its length."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -69,7 +69,7 @@ def test_a_body_in_chunks_is_taken(make_image: MakeImage, client_of: Callable[[U
 
 @pytest.mark.django_db(transaction=True)
 def test_a_request_changes_threads_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django's own chain does for each part of it, which costs more than many a view."""
+    """Django's own middleware chain switches for each of its parts, which costs more than many views."""
     switches: list[object] = []
     call = SyncToAsync.__call__
 
@@ -80,5 +80,5 @@ def test_a_request_changes_threads_a_few_times_only(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(SyncToAsync, "__call__", count)
     status, _problem = asyncio.run(post(token="nobody's", chunks=[]))
     assert status == 401
-    # The guard asks once, and so the post is never made.
+    # The body guard authenticates the request and refuses it, so that the view never runs.
     assert len(switches) <= 8, switches

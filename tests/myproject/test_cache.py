@@ -1,4 +1,4 @@
-"""The cache answers as an empty one while Redis is away."""
+"""The cache behaves as if it were empty while Redis is unavailable."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from myproject.cache import ForgivingRedisCache
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ForgivingRedisCache:
-    """Return a cache whose Redis is not there."""
+    """Return a cache whose Redis does not exist."""
     return ForgivingRedisCache(f"unix://{tmp_path}/nobody.sock", {"OPTIONS": {"socket_connect_timeout": 0.2}})
 
 

@@ -1,4 +1,4 @@
-"""What a worker's process does before its first task, seen in a process of its own."""
+"""The start of a worker's process before its first task, tested in a separate process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""System checks of this site: what its secret key may be."""
+"""System checks of this site: the accepted values of its secret key."""
 
 import secrets
 from typing import Any

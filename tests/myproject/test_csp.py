@@ -1,4 +1,4 @@
-"""The content security policy: on every answer, with nothing inline, and not over a stricter one."""
+"""The content security policy: on every response, without inline code, and not over a stricter policy."""
 
 import pytest
 from django.test import Client

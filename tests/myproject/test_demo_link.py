@@ -1,4 +1,4 @@
-"""manage.py demo_link: one click signs the demo person in."""
+"""manage.py demo_link: one click signs the demo user in."""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""Mail goes to a worker on commit, and is sent on the spot while the broker is away."""
+"""Mail is queued for a worker on commit, or sent directly while the broker is unavailable."""
 
 import smtplib
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 @pytest.fixture
 def queued(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Collect what is published."""
+    """Record the published messages."""
     published: list[dict[str, Any]] = []
 
     def publish(_task: Task[Any, Any], _args: Any, kwargs: dict[str, Any], **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""The result backend: it serves whoever asks for a result, and the pipeline needs none."""
+"""The result backend returns results to callers, and the pipeline does not need it."""
 
 import subprocess
 import sys

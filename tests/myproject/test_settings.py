@@ -1,4 +1,4 @@
-"""The settings of a production site, as `make check` has them: what its answers say."""
+"""The settings of a production site, as in `make check`, and the responses that they cause."""
 
 import json
 import os
@@ -37,7 +37,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def production() -> dict[str, str]:
-    """Return the variables that the Makefile sets to check the settings of a production site."""
+    """Return the variables with which the Makefile checks the settings of a production site."""
     makefile = (ROOT / "Makefile").read_text()
     (text,) = re.findall(r"^PRODUCTION := (.*?[^\\])\n", makefile, re.DOTALL | re.MULTILINE)
     variables = dict(re.findall(r"(\w+)=([^\s$]+)", text))
@@ -47,7 +47,7 @@ def production() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def answers(production: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a production site answers; only the database is none, for nothing asks it."""
+    """Return the responses of a production site. Its database is an empty one in memory, which none uses."""
     folder: Path = tmp_path_factory.mktemp("production")
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ASK],

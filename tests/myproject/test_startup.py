@@ -1,4 +1,4 @@
-"""A server does not start with settings that make no sense."""
+"""A server does not start with invalid settings."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ COMMANDS = {
 
 
 def run(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a folder of the test's own."""
+    """Run code in a folder of the test."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=folder,
@@ -51,7 +51,7 @@ def test_bad_settings_stop_it_and_each_is_named(name: str, tmp_path: Path) -> No
 
 def test_flower_does_not_start_with_a_blank_password() -> None:
     code = "from myproject.celery import app; app.start(['flower'])"
-    # Flower reads its configuration from the folder it starts in.
+    # Flower reads its configuration from the working folder.
     process = run(code, ROOT, FLOWER_BASIC_AUTH="", FLOWER_PORT="0")
     assert process.returncode == 1
     assert "Flower needs a password" in process.stderr

@@ -1,4 +1,4 @@
-"""A worker that is told to stop: what it is at is finished or handed back, and it ends in time."""
+"""A worker that is stopped finishes its work or hands it back, and ends in time."""
 
 import atexit
 import os
@@ -26,7 +26,7 @@ from uploads import pipeline
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database, pytest.mark.slow]
 
 STOP_TIME = 1
-# Seconds after which a worker does not stop by itself: far more than STOP_TIME and the time to hand back in.
+# Seconds after which a worker counts as stuck. The bound is far above STOP_TIME and the time to hand back.
 BOUND = 120
 
 
@@ -43,7 +43,7 @@ def worker(request: pytest.FixtureRequest, log: Path) -> Iterator[Worker]:
 
 @pytest.fixture
 def stuck(send: Send, monkeypatch: pytest.MonkeyPatch) -> Original:
-    """Return an original whose bytes never come: whoever reads it waits for ever."""
+    """Return an original whose bytes never arrive, so that its reader waits forever."""
     monkeypatch.setattr(pipeline, "start", lambda _upload: True)
     original = send().original
     path = Path(default_storage.path(original_key(original.content_hash)))
@@ -53,13 +53,13 @@ def stuck(send: Send, monkeypatch: pytest.MonkeyPatch) -> Original:
 
 
 def begin(original: Original) -> None:
-    """Have the worker begin the step, and wait until it is at it."""
+    """Let the worker begin the step, and wait until it has."""
     generate_thumbnails.delay(content_hash=original.content_hash)
     wait_until(Lease.objects.exists, seconds=20)
 
 
 def stop(worker: Worker) -> int:
-    """Tell the worker to stop, and return its exit status: 0 if it finished or handed back what it had."""
+    """Stop the worker, and return its exit status: 0 if it finished its work or handed it back."""
     worker.terminate()
     return worker.wait(timeout=BOUND)
 
@@ -84,13 +84,13 @@ def test_a_step_that_takes_too_long_is_handed_back(worker: Worker, stuck: Origin
 
 
 def stall_child(worker: Worker) -> None:
-    """Let the child hear nothing, like one that is deep in a decoder."""
+    """Freeze the child, like one that is busy in a decoder."""
     (child,) = children(worker)
     os.kill(child, signal.SIGSTOP)
 
 
 def leave(_worker: Worker) -> None:
-    """Do nothing: a thread hears no signal."""
+    """Do nothing, because a thread receives no signals."""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_does_not_listen_is_ended(
     pool = children(worker)
     assert stop(worker) == os.EX_TEMPFAIL
     wait_until(lambda: not any(Path(f"/proc/{child}/exe").exists() for child in pool), seconds=5)
-    # Its lease runs out like that of any worker that dies.
+    # Its lease expires, as after any crash.
     assert Lease.objects.get().expires_at is not None
 
 
@@ -123,7 +123,7 @@ def test_a_signal_that_comes_again_moves_no_bound(
     assert alarms == [7]
 
 
-# The last object goes after Python has given up its handlers.
+# The last object is finalised after Python has removed its signal handlers.
 SLOW_END = """
 import time
 import django

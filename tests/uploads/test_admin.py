@@ -1,4 +1,4 @@
-"""The admin: every list and every row, with pictures, failures and actions; for staff alone."""
+"""The admin: every list and every row, with pictures, failures and actions, for staff only."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def ready(send: Send) -> Upload:
 
 
 def act(client: Client, action: str, *uploads: Upload) -> list[str]:
-    """Do an action on the list of uploads; return what is told."""
+    """Carry out an action on the list of uploads, and return the messages."""
     data = {"action": action, "_selected_action": [str(upload.pk) for upload in uploads]}
     answer = client.post("/admin/uploads/upload/", data)
     assert answer.status_code == 302

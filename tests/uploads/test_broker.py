@@ -1,4 +1,4 @@
-"""What the broker says of itself, and that it may be away."""
+"""The broker's queue depths and workers, and an unavailable broker."""
 
 import socket
 from typing import Any
@@ -16,7 +16,7 @@ QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 
 @pytest.fixture
 def refusing_broker(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name a port as the broker where nobody listens."""
+    """Configure a broker at a port on which no server listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"redis://127.0.0.1:{free.getsockname()[1]}/0"

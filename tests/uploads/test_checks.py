@@ -1,4 +1,4 @@
-"""System checks: what is warned of."""
+"""The system checks of uploads and their warnings."""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""The end of the chain: ready once, told once, and not before everything is there."""
+"""The end of the chain: an upload becomes ready once, is announced once, and not before it is complete."""
 
 import uuid
 from functools import partial
@@ -119,7 +119,7 @@ def test_five_at_once_tell_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_somebody_else_looks_at_holds_nobody_up(send: Send, stranger: User) -> None:
-    """Their chain is on its way; ours knows nothing of what they want."""
+    """The other owner's focal point starts a chain for that owner only. It does not delay this upload."""
     upload, theirs = send(), send(by=stranger)
     render(upload)
     services.set_focus(upload=theirs, point=(0.31, 0.4))
@@ -135,7 +135,7 @@ def test_steps_that_ran_while_it_was_deleted_do_not_count(send: Send, owner: Use
     steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash)
     services.restore_upload(owner=owner, upload_id=upload.pk)
     steps.run(step="resize_image", content_hash=upload.original.content_hash)
-    # The former chain comes to its end; the one that the restoration has started does not.
+    # The old chain ends here. The chain that the restoration started is still running.
     assert complete(upload.pk) is False
     render(upload)
     assert complete(upload.pk) is True

@@ -1,4 +1,4 @@
-"""Fair queues: of each person only so many uploads are under way; the rest waits in the database."""
+"""Fair queues: only some uploads of each owner are queued. The others wait in the database."""
 
 import uuid
 from typing import Any
@@ -23,7 +23,7 @@ def _few_at_once(settings: Any) -> None:
 
 
 def make_uploads(owner: User, count: int, **fields: Any) -> list[Upload]:
-    """Make rows alone: nobody renders them."""
+    """Make only rows, which no worker renders."""
     originals = Original.objects.bulk_create(
         Original(content_hash=key * 2, public_key=key, format="jpeg", width=9, height=9, byte_size=9)
         for key in (uuid.uuid4().hex for _ in range(count))

@@ -1,4 +1,4 @@
-"""Focuses: what people want crops to look at, alone, twice and at once."""
+"""Focal points that people set: once, twice and concurrently."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ LEFT, RIGHT = (0.1, 0.5), (0.9, 0.5)
 
 
 def look_at(upload: Upload, point: tuple[float, float] | None) -> Upload:
-    """Set a focus, and do what follows from it."""
+    """Set a focal point, and run the chain."""
     services.set_focus(upload=upload, point=point)
     completion.run_here(upload)
     upload.refresh_from_db()
@@ -113,7 +113,7 @@ class TestDrop:
         look_at(ready, LEFT)
         services.delete_upload(upload=ready)
         collector._drop_focuses()
-        # It may be restored.
+        # The upload may still be restored.
         assert (points(), focused()) == (["100.500"], {("thumb", "100.500")})
         ready.delete()
         collector._drop_focuses()
@@ -179,7 +179,7 @@ class TestRaces:
         other = look_at(send(by=stranger), None)
         for _ in range(5):
             look_at(other, RIGHT)
-            # As a process leaves it that is killed before the steps.
+            # This is the state after a process was killed before the steps.
             with transaction.atomic():
                 Upload.objects.filter(pk=other.pk).update(focus=None)
             at_once(collector._drop_focuses, partial(services.set_focus, upload=ready, point=RIGHT))

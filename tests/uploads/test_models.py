@@ -1,4 +1,4 @@
-"""What the database guarantees of uploads, whatever the code does."""
+"""The constraints on uploads, which the database enforces independently of the code."""
 
 from typing import Any
 

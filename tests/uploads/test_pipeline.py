@@ -1,4 +1,4 @@
-"""The chain: what its messages hold, which queues they go to, and what real workers make of it."""
+"""The chain: its messages, its queues, and its results with real workers."""
 
 import base64
 import json
@@ -41,12 +41,12 @@ from uploads.upkeep import recurring, sweeper
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 WORKER = "tests@localhost"
-# As the worker of the tests has it.
+# The same value as in the worker of the tests.
 AT_ONCE = 3
 
 
 def messages_in(client: Redis, queue: str) -> list[dict[str, Any]]:
-    """Return the messages of a queue, each with its body decoded."""
+    """Return the messages in a queue, with decoded bodies."""
     messages = [json.loads(raw) for raw in client.lrange(queue, 0, -1)]
     for message in messages:
         message["arguments"], message["keywords"], message["embedded"] = json.loads(
@@ -159,12 +159,12 @@ def test_the_work_can_be_done_here(send: Send) -> None:
     assert Event.objects.filter(name="upload.ready").count() == 1
 
 
-# Attempts to reach the broker for one message: a request waits for each of them.
+# The maximum number of attempts to reach the broker for one message. A request waits for each of them.
 MOST_ATTEMPTS = 2
 
 
 def refuse_connections(patch: pytest.MonkeyPatch) -> list[str]:
-    """Name a port as the broker where nothing listens; return a list that each attempt to connect adds to."""
+    """Configure a broker at a port on which no server listens. Return a list of the attempts to connect."""
     attempts: list[str] = []
     connect = RedisConnection._connect
 
@@ -183,7 +183,7 @@ def refuse_connections(patch: pytest.MonkeyPatch) -> list[str]:
 
 
 class Inbox:
-    """A mail server's handler that keeps what comes."""
+    """A mail server's handler that keeps the messages."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -213,7 +213,7 @@ def inbox(mail_server: Controller) -> list[Message]:
 
 
 def database_url_of_tests() -> str:
-    """Return the address of the database that the tests are run on."""
+    """Return the URL of the test database."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
@@ -224,7 +224,7 @@ def database_url_of_tests() -> str:
 def worker_log(
     django_db_setup: None, mail_server: Controller, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """Run a worker for all queues on the database of the tests; return the file of its log."""
+    """Run a worker for all queues on the test database, and return its log file."""
     log = tmp_path_factory.mktemp("worker") / "log"
     environment = {
         **os.environ,
@@ -264,7 +264,7 @@ def worker_log(
 
 @pytest.fixture
 def at_rest(worker_log: Path, redis_client: Redis) -> Iterator[Callable[[], None]]:
-    """Return a function that waits until no message is left, in a queue or in the worker's hands."""
+    """Return a function that waits until no message is in a queue or in the worker."""
     inspect: Any = current_app.control.inspect(destination=[WORKER])
 
     def counts() -> tuple[object, int]:
@@ -273,7 +273,7 @@ def at_rest(worker_log: Path, redis_client: Redis) -> Iterator[Callable[[], None
         return stats[WORKER]["total"], waiting + sum(len(tasks[WORKER]) for tasks in in_hand)
 
     def is_at_rest() -> bool:
-        # One look might fall between the end of a task and the start of the next.
+        # A single look could miss a message between the end of a task and the start of the next one.
         before, after = counts(), counts()
         return before == after and not after[1]
 
@@ -395,8 +395,8 @@ class TestWorkers:
         at_rest()
         single.refresh_from_db()
         later = Upload.objects.exclude(owner=stranger).filter(ready_at__gt=single.ready_at).count()
-        # Of the many, AT_ONCE were in the queues when the single one was sent. Each that became ready let in
-        # another one behind it, and the single one has three steps.
+        # When the single upload was sent, AT_ONCE of the others were queued. Each one that became ready
+        # admitted another one behind the single upload, which has three steps.
         assert later >= waiting - 3 * AT_ONCE
 
     def test_everything_answers(
@@ -417,7 +417,7 @@ class TestWorkers:
 
 STEP = "processing.tasks.generate_thumbnails"
 GONE = "ab" * 32
-# What an older or newer version may have sent, or what is of no use any more: a task and its keywords.
+# Messages that an older or newer version may have sent, or that are obsolete: a task and its keywords.
 ODD_TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "an unknown task": ("processing.tasks.sharpen_image", {"content_hash": GONE}),
     "an unknown keyword": (STEP, {"content_hash": GONE, "sharpness": 3}),

@@ -1,4 +1,4 @@
-"""Receiving, changing, processing again and deleting: alone, twice and at once."""
+"""Receiving, changing, reprocessing and deleting: once, twice and concurrently."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -109,7 +109,7 @@ class TestReceive:
     def test_an_original_that_was_half_removed_is_made_whole(self, send: Send) -> None:
         upload = send()
         completion.run_here(upload)
-        # As the collector leaves it that is killed just before it commits.
+        # This is the state after a collector was killed just before its commit.
         for key in stored_keys():
             default_storage.delete(key)
         Upload.objects.all().delete()
@@ -276,13 +276,13 @@ class TestFocus:
     def test_what_is_under_way_is_started_once_more(
         self, send: Send, started: list[Upload], status: str, django_capture_on_commit_callbacks: Any
     ) -> None:
-        """Its steps may know only what was wanted before."""
+        """The steps that are running may not know the new focal point."""
         upload = send()
         Upload.objects.update(status=status, queued_at=timezone.now(), bulk=True)
         upload.refresh_from_db()
         with django_capture_on_commit_callbacks(execute=True):
             services.set_focus(upload=upload, point=(0.31, 0.4))
-        # A process that is killed here leaves it to the sweeper, however long the queue is.
+        # If the process is killed here, the sweeper starts the upload, however long the queue is.
         assert list(pipeline.held_back()) == [upload]
         upload.refresh_from_db()
         assert (upload.status, upload.queued_at, upload.bulk) == (status, None, False)
@@ -479,7 +479,7 @@ def _multipart(data: bytes) -> tuple[bytes, str]:
 
 
 def _forget(upload: Upload) -> None:
-    """Delete an upload so long ago that it is past its grace."""
+    """Delete an upload, and move the deletion to before the grace period."""
     services.delete_upload(upload=upload)
     long_ago = timezone.now() - timedelta(days=1)
     Upload.objects.filter(pk=upload.pk).update(deleted_at=long_ago)

@@ -1,4 +1,4 @@
-"""uploads.signals: a project hears of the life of an upload, in the transaction that makes it true."""
+"""uploads.signals: a project receives signals about an upload, inside the transaction that changes it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 @contextmanager
 def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
-    """Yield what a signal was sent with, and whether that was in a transaction."""
+    """Yield the arguments of each signal, and assert that it was sent in a transaction."""
     calls: list[dict[str, Any]] = []
 
     def listen(*, signal: Signal, sender: type, **arguments: Any) -> None:
@@ -85,7 +85,7 @@ def test_the_documented_example_runs_its_task_on_commit(
     text = Path(settings.BASE_DIR, "docs", "signals.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(example, "signals.md", "exec"), names)  # the very text that people copy
+    exec(compile(example, "signals.md", "exec"), names)  # the example that readers copy
     current_app.conf.task_always_eager = True
     upload = send()
     try:

@@ -1,4 +1,4 @@
-"""The tasks that work for people: what they retry, and what is queued on commit."""
+"""The tasks for people: what they retry, and what is queued on commit."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each")]
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Collect the arguments of what is published."""
+    """Record the arguments of published messages."""
     messages: list[dict[str, Any]] = []
 
     def publish(message: Signature[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""`{% picture %}`: the files that there are, for every width and format, and what stands in for them."""
+"""`{% picture %}`: the existing files for every width and format, and the placeholder until then."""
 
 import re
 from html.parser import HTMLParser
@@ -24,7 +24,7 @@ Tags = list[tuple[str, dict[str, str]]]
 
 
 class Reader(HTMLParser):
-    """Collect the tags of a piece of HTML, with their attributes."""
+    """Collect the tags in HTML, with their attributes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def widths(srcset: str) -> list[int]:
 
 
 def seen(upload: Upload) -> Upload:
-    """Return the upload as a page fetches it."""
+    """Return the upload with the rows that a page fetches with it."""
     return Upload.objects.shown().get(pk=upload.pk)
 
 
@@ -69,7 +69,7 @@ def ready(send: Send, make_image: MakeImage) -> Upload:
 
 
 def with_rows(owner: User, *, seed: int = 0, width: int = 3000, height: int = 2000, **fields: Any) -> Upload:
-    """Return a ready upload with the rows of its renditions, of which no file is made."""
+    """Return a ready upload with the rows of its renditions, but without their files."""
     original = Original.objects.create(
         content_hash=f"{seed:064x}",
         public_key=f"{seed:040x}",

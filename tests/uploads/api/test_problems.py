@@ -1,4 +1,4 @@
-"""Errors as problem details: the members, the codes, and what stays ours."""
+"""Errors as problem details: the members, the codes, and the errors that stay server errors."""
 
 import json
 from http import HTTPStatus

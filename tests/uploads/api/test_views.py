@@ -1,4 +1,4 @@
-"""The REST API against its contract: each status, header and field."""
+"""The REST API and its contract: every status, header and field."""
 
 import json
 import uuid
@@ -355,7 +355,7 @@ class TestList:
         answer = api.get("/api/uploads/", {"page_size": 2}).json()
         assert set(answer) == {"next", "previous", "results"}
         assert set(answer["results"][0]) == FIELDS
-        send(make_image(seed=99))  # what comes meanwhile shifts nothing
+        send(make_image(seed=99))  # a new upload does not move the following pages
         ids = [result["id"] for result in answer["results"]]
         while answer["next"]:
             assert "cursor=" in answer["next"]
@@ -466,7 +466,7 @@ class TestOne:
         body = json.dumps({"focus": value, "visibility": "private"})
         response = api.patch(f"/api/uploads/{upload.pk}/", body, content_type="application/json")
         assert response.status_code == 400
-        if value != {"x": 0.3, "y": 1e999}:  # no JSON
+        if value != {"x": 0.3, "y": 1e999}:  # not valid JSON
             assert response.json()["detail"] == "focus: Give x and y, each 0 to 1, or null."
         upload.refresh_from_db()
         assert (upload.focus, upload.visibility) == (None, "unlisted")

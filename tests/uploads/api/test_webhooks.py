@@ -1,4 +1,4 @@
-"""Webhooks over the API: the owner's own, and nobody else's."""
+"""Webhooks over the API, for their owner only."""
 
 from collections.abc import Callable
 from pathlib import Path

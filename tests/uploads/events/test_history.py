@@ -1,4 +1,4 @@
-"""The upload's history: what the steps of its original mean for each upload of it."""
+"""The history of an upload: a step of an original is recorded for each of its uploads."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""The live stream: every event of the person once, in order, whatever is away meanwhile."""
+"""The live stream: every event of a person once and in order, even while Redis or the database fails."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 @pytest.fixture(autouse=True)
 def _no_messages(started: list[Upload], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish nothing: these tests have no worker."""
+    """Publish nothing, because these tests have no worker."""
     monkeypatch.setattr(broker, "publish", lambda _message: True)
 
 
@@ -44,7 +44,7 @@ def pictures(make_image: MakeImage) -> Callable[[int], bytes]:
 
 
 def ids(blocks: list[str]) -> list[int]:
-    """Return the ids of the blocks that are events."""
+    """Return the ids of the events among the blocks."""
     return [
         int(line[4:])
         for block in blocks
@@ -61,7 +61,7 @@ async def take(stream: AsyncIterator[Any], count: int) -> list[Any]:
 
 
 def run(test: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run a test, and close the connection of the thread in which Django's views run."""
+    """Run a test, and close the database connection of the thread that runs Django's views."""
 
     async def run_and_close() -> Answer:
         try:
@@ -228,7 +228,7 @@ def test_the_listener_goes_with_the_last_stream(owner: User) -> None:
 
 
 def test_ids_become_visible_in_their_order(send: Send, owner: User, pictures: Callable[[int], bytes]) -> None:
-    """One transaction records an event and takes its time; another of the same person has to wait."""
+    """While one transaction is recording an event, another one of the same person has to wait."""
     first, second = send(pictures(1)), send(pictures(2))
     recorded, watched = Signal(), Signal()
     seen: list[list[tuple[str]]] = []
@@ -237,7 +237,7 @@ def test_ids_become_visible_in_their_order(send: Send, owner: User, pictures: Ca
         with transaction.atomic():
             announce(first, Event.Name.DELETED)
             recorded.set()
-            watched.wait(1)  # as long as the other one may try to overtake
+            watched.wait(1)  # long enough for the other transaction to try to overtake
 
     def quick() -> None:
         recorded.wait(PATIENCE)
@@ -255,7 +255,7 @@ def test_ids_become_visible_in_their_order(send: Send, owner: User, pictures: Ca
 def test_two_originals_of_the_same_people_fail_at_once(
     send: Send, owner: User, stranger: User, pictures: Callable[[int], bytes]
 ) -> None:
-    """Uploads are locked by their own order, which is not that of their owners."""
+    """Uploads are locked in their own order, which differs from the order of their owners."""
     for number in range(6):
         for person in (owner, stranger) if number % 2 else (stranger, owner):
             send(pictures(number), by=person)
@@ -278,7 +278,7 @@ class TestOverHTTP:
     def read(self, answer: Coroutine[Any, Any, Any], count: int) -> tuple[Any, list[str]]:
         async def test() -> tuple[Any, list[str]]:
             response = await answer
-            # Closed as a connection that ends closes it.
+            # Close the stream, as the end of a connection does.
             async with aclosing(response._iterator) as stream:
                 return response, [block.decode() for block in await take(stream, count)]
 

@@ -1,4 +1,4 @@
-"""Wake-ups are sent over Redis, and nobody waits for them."""
+"""Wake-ups are sent over Redis, and no request waits for them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Alive, ready, and the figures: each part that is missing is named."""
+"""Health, readiness and metrics: each missing part is named."""
 
 import socket
 from datetime import timedelta
@@ -29,7 +29,7 @@ NAMES = {"database", "broker", "storage", "workers", "beat"}
 
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that all workers answer, and let beat have been heard of."""
+    """Pretend that all workers answer, and record a heartbeat of beat."""
     monkeypatch.setattr(broker, "workers", lambda: {"all@here": QUEUES})
     Heartbeat.objects.create(name="sweep", at=timezone.now())
 

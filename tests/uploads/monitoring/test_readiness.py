@@ -1,4 +1,4 @@
-"""Each part is asked, at the same time, and nothing that hangs holds up the answer."""
+"""All parts are checked at the same time, and a part that hangs does not delay the answer."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 
 @pytest.fixture
 def hanging_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the storage answer nobody until the test is over."""
+    """Let the storage hang until the test is over."""
     over = threading.Event()
     monkeypatch.setattr(default_storage, "check", over.wait)
     monkeypatch.setattr(readiness, "_PATIENCE", 1)
@@ -35,7 +35,7 @@ def hanging_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def stalled_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Name a server as the broker that takes connections and says nothing."""
+    """Configure a broker that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
         monkeypatch.setattr(current_app.conf, "broker_url", address)

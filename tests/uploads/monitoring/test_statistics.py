@@ -1,4 +1,4 @@
-"""The figures: how much there is, how long it takes, what waits, what was given up."""
+"""The statistics: amounts, durations, queues and failures."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Digests: one mail for a batch, the same at each attempt, made once."""
+"""Digests: one mail for a batch, which is made once and the same at each attempt."""
 
 from datetime import timedelta
 from functools import partial
@@ -27,7 +27,7 @@ def upload(send: Send) -> Upload:
 
 
 def finish(upload: Upload, *, name: str | None = None, error: str = "") -> Delivery:
-    """Let an upload be ready, or fail; return its mail."""
+    """Let an upload be ready, or fail, and return its mail."""
     upload.status, upload.filename = ("failed" if error else "ready"), name or upload.filename
     upload.save()
     if error:
@@ -39,8 +39,8 @@ def finish(upload: Upload, *, name: str | None = None, error: str = "") -> Deliv
 
 
 def make_batch(upload: Upload, count: int) -> list[Delivery]:
-    """Return the mails of so many uploads that are ready, of one person."""
-    # The same original may be an upload of the same person again once the one before is deleted.
+    """Return the mails for this number of ready uploads of one owner."""
+    # An owner may upload the same original again after deleting the previous upload.
     Upload.objects.filter(pk=upload.pk).update(deleted_at=timezone.now())
     uploads = [
         Upload(owner=upload.owner, original=upload.original, filename=f"{n}.jpg", deleted_at=timezone.now())
@@ -50,7 +50,7 @@ def make_batch(upload: Upload, count: int) -> list[Delivery]:
 
 
 def pass_time(seconds: float) -> None:
-    """Let all mails be older by so many seconds."""
+    """Move all mails back by some seconds."""
     for delivery in Delivery.objects.filter(channel="email"):
         delivery.created_at -= timedelta(seconds=seconds)
         delivery.save()
@@ -114,7 +114,7 @@ def test_a_mail_that_is_sent_again_is_the_same_mail(inbox: Inbox, upload: Upload
     Delivery.objects.filter(attempts=1).update(next_attempt_at=timezone.now())
     send_due()
     head = Delivery.objects.get(attempts=2)
-    # The server took the mail, but the worker died before it could write that down.
+    # The server accepted the mail, but the worker was killed before it recorded that.
     Delivery.objects.filter(digest=head).update(delivered_at=None)
     Delivery.objects.filter(pk=head.pk).update(next_attempt_at=timezone.now(), queued_at=None)
     send_due()
@@ -228,7 +228,7 @@ def test_a_digest_is_in_the_language_of_the_person(inbox: Inbox, send: Send, mak
     assert message["Subject"] == "1 Bild ist fertig, 1 Bild konnte nicht verarbeitet werden"
     text = body_of(message)
     assert "- photo.jpg ist fertig\n" in text
-    # What was noted of the failure is English; what its code means is told.
+    # The stored detail of the failure is English. The mail translates its code.
     assert "- sea.png konnte nicht verarbeitet werden\n  Die Datei ist beschädigt oder unvollständig;" in text
     assert "Mit allen Größen und Adressen ansehen:" in text
 

@@ -1,4 +1,4 @@
-"""Endpoints: made, changed, rotated, tested, disabled by themselves and by people."""
+"""Endpoints: created, changed, rotated, tested, and disabled automatically or by their owners."""
 
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def delivery(send: Send, endpoint: Endpoint) -> Delivery:
 
 
 def fail(delivery: Delivery) -> None:
-    """Attempt a delivery that is not taken, whether it is due or not."""
+    """Attempt a delivery that the receiver refuses, whether it is due or not."""
     Delivery.objects.filter(pk=delivery.pk).update(next_attempt_at=timezone.now())
     Endpoint.objects.update(resting_until=None)
     with pytest.raises(DeliveryFailed):
@@ -39,7 +39,7 @@ def fail(delivery: Delivery) -> None:
 
 
 def sent_by(delivery: Delivery) -> int:
-    """Attempt a delivery; return how often it has been tried by now."""
+    """Attempt a delivery, and return the number of attempts so far."""
     schedule.deliver(str(delivery.pk))
     delivery.refresh_from_db()
     return delivery.attempts

@@ -1,4 +1,4 @@
-"""Requests to the outside: bounded in time and size, and never into the own network."""
+"""Outgoing requests: limited in time and size, and never into the private network."""
 
 import datetime
 import gzip
@@ -33,7 +33,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let half a second be the limit."""
+    """Set the time limit to half a second."""
     monkeypatch.setattr(http_client, "TIME_LIMIT", 0.5)
 
 
@@ -43,7 +43,7 @@ def send(url: str, *, private_allowed: bool = True) -> Answer:
 
 
 def name_is(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
-    """Let every name have these addresses; collect the names that are looked up."""
+    """Resolve every name to these addresses, and record the resolved names."""
     asked: list[str] = []
 
     def look_up(host: str, _port: int) -> list[str]:
@@ -120,7 +120,7 @@ def silent(connection: socket.socket) -> None:
 
 
 def drip(connection: socket.socket, data: bytes = b"X-More: yes\r\n") -> None:
-    """Send something every tenth of a second, so that no single read takes long."""
+    """Send a few bytes every tenth of a second, so that no single read takes long."""
     for _ in range(100):
         connection.sendall(data)
         time.sleep(0.1)
@@ -170,7 +170,7 @@ def test_headers_without_end_are_left(receiver: Receiver) -> None:
 
 
 def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
-    """A kilobyte may unpack to a gigabyte: nothing of it is read as anything but bytes."""
+    """A kilobyte can decompress to a gigabyte, so the body is never decompressed."""
     receiver.status, receiver.headers = 500, {"Content-Encoding": "gzip"}
     receiver.body = gzip.compress(b"x" * 10_000_000)
     assert "xxx" not in send(receiver.url).excerpt
@@ -235,7 +235,7 @@ def test_a_name_that_stands_for_the_own_machine(receiver: Receiver, monkeypatch:
 def test_the_name_is_looked_up_once_and_the_checked_address_connected_to(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that has another address a moment later leads nowhere else."""
+    """DNS rebinding: a name that has another address a moment later does not change the connection."""
     asked = name_is(monkeypatch, "203.0.113.7", "127.0.0.1")
     monkeypatch.setattr(http_client, "is_public", lambda address: address == "127.0.0.1")
     assert send(f"http://hook.example:{port_of(receiver)}/", private_allowed=False).status == 200
@@ -251,7 +251,7 @@ def test_the_next_address_is_tried_where_one_does_not_answer(
 
 
 def make_certificate(folder: Path, *names: x509.GeneralName) -> Path:
-    """Write a certificate for these names that vouches for itself; return its file."""
+    """Write a self-signed certificate for these names, and return its file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -277,7 +277,7 @@ def make_certificate(folder: Path, *names: x509.GeneralName) -> Path:
 class TestTLS:
     @pytest.fixture
     def secure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-        """Serve as hook.example, with a certificate that is trusted."""
+        """Serve as hook.example with a trusted certificate."""
         loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.9"))
         file = make_certificate(tmp_path, x509.DNSName("hook.example"), loopback)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))

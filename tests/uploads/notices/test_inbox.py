@@ -1,4 +1,4 @@
-"""Notices: which events a person is told of, and how."""
+"""Notices: the events that have them, and their channels."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""The notices of a person, over the API: listed, counted, read."""
+"""A person's notices over the API: listed, counted and marked as read."""
 
 import uuid
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def api(owner: User, client_of: Callable[[User], APIClient]) -> APIClient:
 
 @pytest.fixture
 def ready(send: Send, make_image: Any) -> list[Upload]:
-    """Return three uploads of one person that are ready, each a second after the one before."""
+    """Return three ready uploads of one owner, whose notices are a second apart."""
     uploads = [send(make_image(seed=seed), name=f"{seed}.jpg") for seed in range(3)]
     for number, upload in enumerate(uploads):
         completion.run_here(upload)

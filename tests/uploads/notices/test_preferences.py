@@ -1,4 +1,4 @@
-"""What people have chosen."""
+"""The preferences of people."""
 
 from collections.abc import Callable
 

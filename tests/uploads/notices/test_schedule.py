@@ -1,4 +1,4 @@
-"""Deliveries: sent at least once, under a stable id, by whoever claims them first."""
+"""Deliveries: sent at least once under a stable id, by the first process that claims them."""
 
 import smtplib
 from dataclasses import replace
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each")]
 
 @pytest.fixture
 def email(send: Send) -> Delivery:
-    """Return an email that is to be sent."""
+    """Return an email that is due."""
     return make_email(send())
 
 
@@ -35,7 +35,7 @@ def make_email(upload: Upload, name: Event.Name = Event.Name.READY, **data: str)
 
 
 def break_mail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """Let every attempt at a mail end in an error."""
+    """Let every attempt to send a mail fail."""
 
     def break_off(_delivery: Delivery) -> NoReturn:
         raise error

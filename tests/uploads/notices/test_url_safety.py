@@ -1,4 +1,4 @@
-"""Addresses that people name: which are taken."""
+"""URLs that people enter, and which of them are accepted."""
 
 from ipaddress import ip_network
 
@@ -25,7 +25,7 @@ def test_what_is_not_of_the_public_internet(address: str) -> None:
         check_address(url, private_allowed=False)
 
 
-# IANA's registries of special-purpose addresses, without those that are reached from everywhere.
+# IANA's special-purpose addresses, without those that are globally reachable.
 SPECIAL = [
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
     "192.0.0.0/24",

@@ -1,4 +1,4 @@
-"""Webhooks: each event once under a stable id, signed, tried again, given up."""
+"""Webhooks: each event is sent once under a stable id, signed, retried, and finally given up."""
 
 import json
 import socket
@@ -29,14 +29,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 @pytest.fixture
 def upload(send: Send) -> Upload:
-    """Return an upload whose reception nobody was told of."""
+    """Return an upload without deliveries for its reception."""
     upload = send()
     Delivery.objects.all().delete()
     return upload
 
 
 def happen(upload: Upload, name: Event.Name = Event.Name.READY) -> Delivery:
-    """Let something happen to an upload; return its webhook."""
+    """Announce an event of an upload, and return its webhook."""
     event = announce(upload, name)
     assert event is not None
     return event.deliveries.get(channel="webhook")
@@ -47,14 +47,14 @@ def secret_of(endpoint: Endpoint) -> str:
 
 
 def deliver(delivery: Delivery) -> Delivery:
-    """Attempt a delivery; return it as it is afterwards."""
+    """Attempt a delivery, and return it with its new state."""
     schedule.deliver(str(delivery.pk))
     delivery.refresh_from_db()
     return delivery
 
 
 def fail(delivery: Delivery, match: str | None = None) -> Delivery:
-    """Attempt a delivery that is not taken; return it as it is afterwards."""
+    """Attempt a delivery that fails, and return it with its new state."""
     with pytest.raises(DeliveryFailed, match=match):
         schedule.deliver(str(delivery.pk))
     delivery.refresh_from_db()
@@ -62,7 +62,7 @@ def fail(delivery: Delivery, match: str | None = None) -> Delivery:
 
 
 def pass_time(span: timedelta) -> None:
-    """Let everything that is to come be nearer by so much."""
+    """Move all scheduled times closer."""
     for delivery in Delivery.objects.filter(next_attempt_at__isnull=False):
         assert delivery.next_attempt_at is not None
         Delivery.objects.filter(pk=delivery.pk).update(next_attempt_at=delivery.next_attempt_at - span)
@@ -75,7 +75,7 @@ def pass_time(span: timedelta) -> None:
 
 
 def drain() -> int:
-    """Deliver what is due as the sweep and the tasks do, one after the other; return how many were tried."""
+    """Attempt the due deliveries one after the other, like the sweeper and the tasks. Return their number."""
     count = 0
     for delivery in schedule.due():
         following: Delivery | None = delivery
@@ -96,7 +96,7 @@ def refuse(receiver: Receiver, status: int = 500, **headers: str) -> None:
 
 
 def happen_again(upload: Upload) -> Delivery:
-    """Let one more upload of the same person be ready; return its webhook."""
+    """Announce another ready upload of the same owner, and return its webhook."""
     event = Event.objects.create(owner=upload.owner, name=Event.Name.READY, data={"id": "1"})
     webhooks.create_deliveries(event)
     return event.deliveries.get(channel="webhook")
@@ -170,7 +170,7 @@ class TestSigning:
     def test_the_time_is_that_of_the_attempt(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Also where the clock has a fraction: the header and what is signed agree."""
+        """The header and the signed time agree, even if the clock has a fraction."""
         at = datetime.now(UTC).replace(microsecond=999_999)
         delivery = happen(upload)
         monkeypatch.setattr("uploads.notices.webhooks.timezone.now", lambda: at)
@@ -390,7 +390,7 @@ class TestOneBadEndpoint:
     def test_does_not_keep_another_persons_mail(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, send: Send, stranger: Any
     ) -> None:
-        """Of all that is due the sweep publishes the mail, and one delivery for the endpoint."""
+        """The sweeper publishes the mail, and one delivery for the endpoint."""
         refuse(receiver)
         for _ in range(50):
             happen_again(upload)
@@ -410,7 +410,7 @@ class TestOneBadEndpoint:
         others_came_back = Barrier(2 + 6)
 
         def hold(connection: socket.socket) -> None:
-            """Answer when the other six threads have come back."""
+            """Answer after the other six threads have returned."""
             others_came_back.wait(timeout=8)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 

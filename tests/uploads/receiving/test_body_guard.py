@@ -1,4 +1,4 @@
-"""The body guard: what is refused before Django has read it, and what is let through as it came."""
+"""The body guard refuses requests before Django reads them, and passes others on unchanged."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ MEGABYTE = 1 << 20
 
 
 class Client:
-    """Sends a request piece by piece, and notes how much of it was taken, and what came back."""
+    """Sends a request in pieces, and records how much of it was read, and the response."""
 
     def __init__(self, path: str = "/api/uploads/", *, token: str = "", **headers: str) -> None:
         fields = {"host": "localhost", **headers}
@@ -42,7 +42,7 @@ class Client:
         self.events: list[Mapping[str, Any]] = []
 
     def send(self, *pieces: bytes, then_wait: bool = False) -> int:
-        """Send the pieces, and return the status of the answer."""
+        """Send the pieces, and return the status of the response."""
         asyncio.run(self._send([*pieces], then_wait=then_wait))
         return int(self.events[0]["status"])
 
@@ -91,7 +91,7 @@ FORM = "multipart/form-data; boundary=edge"
 
 @pytest.fixture
 def small(settings: Any) -> None:
-    """Take a megabyte at most, and wait a moment only."""
+    """Accept a megabyte at most, and wait only briefly."""
     settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": MEGABYTE, "BODY_TIMEOUT": 0.2}
 
 
@@ -155,7 +155,7 @@ class TestPace:
 
 
 async def ignore(event: Mapping[str, Any]) -> None:
-    """Take an answer that nobody reads."""
+    """Ignore the response."""
 
 
 async def silent() -> Mapping[str, Any]:

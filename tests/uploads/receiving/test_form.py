@@ -1,4 +1,4 @@
-"""Receiving a file: hashed on its way to the disk, in constant memory, nothing left of what failed."""
+"""Received files are hashed while they are written, in constant memory. Failures leave no file behind."""
 
 import gc
 import hashlib
@@ -17,7 +17,7 @@ BOUNDARY = "boundary-of-the-test"
 
 
 class Body:
-    """A request's body made piece by piece, as a socket gives it; it counts what was read."""
+    """A request body that is generated in pieces, as from a socket. It counts the bytes that were read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.pieces = pieces
@@ -52,7 +52,7 @@ def whole(*parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def parse(body: Body) -> Any:
-    """Return the files of a body, as Django's parser makes them by our handler."""
+    """Return the files of a body, parsed by Django with our upload handler."""
     meta = {"CONTENT_TYPE": f"multipart/form-data; boundary={BOUNDARY}", "CONTENT_LENGTH": str(10**9)}
     return MultiPartParser(meta, cast("Any", body), [HashingUploadHandler()]).parse()[1]
 

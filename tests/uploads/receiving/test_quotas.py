@@ -1,4 +1,4 @@
-"""Quotas: who keeps as much as they may sends no more, however many requests come at once."""
+"""Quotas: an owner whose quota is used up cannot send more, however many requests arrive at once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

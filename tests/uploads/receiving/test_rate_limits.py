@@ -1,4 +1,4 @@
-"""Rates: who sends too often is told when to go on; everybody is counted by themselves."""
+"""Rate limits: a sender over the limit is told when to continue. Each sender is counted separately."""
 
 import socket
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("redis_client")
 
 @pytest.fixture(autouse=True)
 def _few(settings: Any) -> None:
-    """Let a person send three images an hour, and an address five."""
+    """Allow three images an hour for each person, and five for each address."""
     few = {"UPLOADS_PER_PERSON": "3/hour", "UPLOADS_PER_ADDRESS": "5/hour"}
     settings.DARKROOM = {**settings.DARKROOM, **few}
 

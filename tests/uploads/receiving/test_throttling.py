@@ -1,4 +1,4 @@
-"""Attempts to sign in, to sign up and to get a new password are counted: by address and by login."""
+"""Attempts to sign in, sign up or reset a password are counted by address and by login."""
 
 from typing import Any
 
@@ -33,13 +33,13 @@ def test_five_wrong_passwords_close_a_login_for_a_while(client: Client, owner: U
         assert sign_in(client).status_code == 200
     assert_refused(sign_in(client, password="correct horse"), seconds="300")
     assert "_auth_user_id" not in client.session
-    # From elsewhere as well: it is the login that somebody guesses at.
+    # From another address too, because an attacker is guessing the password of this login.
     elsewhere = sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.9")
     assert_refused(elsewhere, seconds="300")
 
 
 def test_ten_failures_close_an_address_whatever_it_says_of_itself(client: Client, owner: User) -> None:
-    """The web server has put the client's address where it belongs; the header is the client's own."""
+    """The web server sets the client's address. The client controls only the header."""
     for number in range(10):
         headers = {"x-forwarded-for": f"192.0.2.{number}"}
         assert sign_in(client, login=f"person-{number}", headers=headers).status_code == 200
@@ -79,7 +79,7 @@ def test_it_is_told_in_german(client: Client) -> None:
 
 
 def test_who_tries_all_at_once_is_counted_as_well() -> None:
-    """The count is in Redis, for all processes of all machines, and under a lock."""
+    """Concurrent attempts are counted too, because the count is in Redis under a lock."""
     request = RequestFactory().post("/")
 
     def attempt() -> bool:

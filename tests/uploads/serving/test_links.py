@@ -1,4 +1,4 @@
-"""Addresses: signed ones for what is private, permanent ones for renditions."""
+"""URLs: signed links to private images, and permanent URLs of renditions."""
 
 import re
 from typing import Any

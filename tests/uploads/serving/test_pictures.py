@@ -1,4 +1,4 @@
-"""Pictures by their addresses: which format, which headers, for whom."""
+"""Serving pictures: their formats, headers and access."""
 
 import io
 import uuid
@@ -342,7 +342,7 @@ class TestOriginal:
     def fetch(
         self, upload: Upload, *, by: User | None = None, method: str = "get", **headers: str
     ) -> tuple[Any, bytes]:
-        """Ask as an ASGI server does, for the answer is streamed."""
+        """Ask as an ASGI server does, because the response is streamed."""
 
         async def ask() -> tuple[HttpResponse | StreamingHttpResponse, bytes]:
             client = AsyncClient()
@@ -431,12 +431,12 @@ def test_an_upload_shows_its_own_focus(
     for upload, x in zip(uploads, (0.0, 1.0), strict=True):
         services.set_focus(upload=upload, point=(x, 0.5))
         completion.run_here(upload)
-    # The picture becomes lighter from the left to the right.
+    # The picture becomes brighter from left to right.
     levels = [level_of(client.get(f"/i/{upload.pk}/thumb")) for upload in uploads]
     assert levels[0] < 70
     assert levels[1] > 185
 
 
 def level_of(response: Any) -> float:
-    """Return how light a picture's red is, 0 to 255."""
+    """Return the mean red of a picture, 0 to 255."""
     return float(ImageStat.Stat(picture_of(response).convert("RGB")).mean[0])

@@ -1,4 +1,4 @@
-"""manage.py audit: what is missing, damaged or unreferenced is found and mended, on disk and on S3."""
+"""manage.py audit finds and repairs missing, damaged and unreferenced files, on disk and on S3."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ STRAYS = ("originals/ab/stray", "renditions/ab/nobody/thumb-0123456789abcdef.web
 
 @pytest.fixture(autouse=True)
 def _small_world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nobody wait: passwords are quick to make, presets are few, and no file is about to get its row."""
+    """Save time: fast password hashing, few presets, and no wait for new rows."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": PRESETS}
     monkeypatch.setattr(audit, "_SETTLE", 0)
@@ -53,7 +53,7 @@ def _small_world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    """Return a bucket of a server that speaks S3."""
+    """Return a bucket on an S3 server."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -72,7 +72,7 @@ def s3() -> Iterator[Any]:
 
 @pytest.fixture(params=["local"])
 def storage(request: pytest.FixtureRequest, settings: Settings) -> Iterator[str]:
-    """Keep the files in a folder or, where a test asks for it, in a bucket; return which."""
+    """Keep the files in a folder, or in a bucket if the test asks for one. Return which."""
     if request.param == "local":
         yield "local"
         return
@@ -95,7 +95,7 @@ def s3_media(address: str) -> dict[str, Any]:
 
 @pytest.fixture
 def ready(storage: str, send: Send, make_image: MakeImage) -> list[Upload]:
-    """Return three uploads that are ready."""
+    """Return three ready uploads."""
     uploads = [send(make_image(width=150, height=120, seed=seed)) for seed in range(3)]
     for upload in uploads:
         completion.run_here(upload)
@@ -103,14 +103,14 @@ def ready(storage: str, send: Send, make_image: MakeImage) -> list[Upload]:
 
 
 def run_audit(*options: str) -> str:
-    """Return what is printed of a storage in order, or mended."""
+    """Return the output of an audit without remaining problems."""
     output = StringIO()
     call_command("audit", *options, stdout=output)
     return output.getvalue()
 
 
 def failing_audit(*options: str) -> str:
-    """Return what is printed where something stays wrong."""
+    """Return the output of an audit with remaining problems."""
     output = StringIO()
     with pytest.raises(CommandError, match="files are not as they should be") as caught:
         call_command("audit", *options, stdout=output)
@@ -129,7 +129,7 @@ def write(key: str, data: bytes) -> None:
 
 
 def files() -> dict[str, bytes]:
-    """Return all that is stored, found without what is tested here."""
+    """Return all stored files, without the code under test."""
     return {key: read(key) for key in keys()}
 
 
@@ -157,7 +157,7 @@ def rendition_key(upload: Upload, preset: str = "small") -> str:
 
 
 def work_off() -> None:
-    """Do what workers would."""
+    """Do the work of the workers."""
     for upload in Upload.objects.filter(status__in=Upload.UNFINISHED):
         completion.run_here(upload)
 
@@ -264,7 +264,7 @@ def test_a_lost_original_that_is_sent_again_after_a_deletion_is_whole(
 
 @pytest.fixture
 def crumb(ready: list[Upload]) -> str:
-    """Return the key of a file without a row, as a killed worker leaves it."""
+    """Return the key of an orphaned file, as a killed worker leaves it."""
     original = ready[0].original
     key = f"renditions/{original.public_key[:2]}/{original.public_key}/small-0123456789abcdef.webp"
     write(key, b"written, its row not yet")
@@ -288,7 +288,7 @@ def test_files_of_a_leased_original_are_no_strays(ready: list[Upload], crumb: st
 
 @pytest.fixture
 def between_the_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Return a function that has something happen in the time between the two looks at strays."""
+    """Return a function that does something between the two searches for orphaned files."""
 
     def happen(action: Callable[[], object]) -> None:
         monkeypatch.setattr(time, "sleep", lambda _seconds: action())

@@ -1,4 +1,4 @@
-"""The collector: what nobody has any more goes, and nothing else."""
+"""The collector removes deleted uploads and unused originals, and nothing else."""
 
 import os
 import time
@@ -139,7 +139,7 @@ def test_what_a_killed_process_had_begun_to_receive_goes_after_a_day(incoming: P
 
 
 def test_a_file_that_vanishes_meanwhile_is_no_obstacle(incoming: Path, send: Send) -> None:
-    # As an upload that was received between the look at the folder and the look at the file.
+    # A broken link behaves like an upload that finished between listing the folder and reading the file.
     (incoming / "vanished.upload").symlink_to(incoming / "nowhere")
     send().delete()
     age(HOUR)

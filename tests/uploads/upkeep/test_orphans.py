@@ -1,4 +1,4 @@
-"""Strays: what a crash has left goes, what is in use or about to be stays."""
+"""Orphaned files: leftovers of a crash are removed, files that are or will be used are kept."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def ready(send: Send) -> Upload:
 
 
 def write(key: str, data: bytes = b"left over", *, hours: float = 2) -> str:
-    """Store a file that was last written to some hours ago; return its key."""
+    """Store a file that was last written some hours ago, and return its key."""
     default_storage.save(key, ContentFile(data))
     path = default_storage.path(key)
     written_at = time.time() - hours * 3600
@@ -51,14 +51,14 @@ def folder_of(original: Original) -> str:
 
 
 def age_everything() -> None:
-    """Let two hours go by for every file."""
+    """Make every file two hours old."""
     for key in stored_keys():
         path = default_storage.path(key)
         os.utime(path, (time.time() - 7200, time.time() - 7200))
 
 
 def collect() -> None:
-    """Do what the collector does once the grace is over."""
+    """Run the collector after the grace period."""
     Original.objects.update(created_at=timezone.now() - timedelta(hours=1))
     collector.collect()
 
@@ -168,7 +168,7 @@ services.receive_upload(owner=User.objects.get(), file=file)
 
 @pytest.fixture
 def orphan(ready: Upload, make_image: MakeImage, make_file: MakeFile) -> tuple[str, bytes]:
-    """Return content hash and bytes of an original that was stored two hours ago, and got no row."""
+    """Return the content hash and the bytes of an original that was stored two hours ago without a row."""
     data = make_image(seed=7)
     content_hash = make_file(data).content_hash
     write(original_key(content_hash), data)
@@ -219,7 +219,7 @@ def test_an_orphan_that_nobody_can_send_goes_at_once(ready: Upload) -> None:
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object]], None]:
-    """Return a function that has something happen right before or after the sender stores its bytes."""
+    """Return a function that does something just before or after the sender's bytes are stored."""
     store = originals.store
 
     def happen(when: str, action: Callable[[], object]) -> None:

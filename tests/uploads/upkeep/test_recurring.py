@@ -1,4 +1,4 @@
-"""What beat starts, and that it is really set to do so."""
+"""The recurring tasks, and beat's schedule for them."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""manage.py reprocess: every option, twice, at once, interrupted, and without a broker."""
+"""manage.py reprocess: every option, twice, concurrently, interrupted, and without a broker."""
 
 import contextlib
 import json
@@ -45,20 +45,20 @@ PRESETS: dict[str, Any] = {
     "thumb": {"width": 64, "height": 64, "mode": "fill", "formats": ["webp"]},
     "small": {"width": 100},
 }
-# Renditions of one original: a thumbnail in one format, and a size in two.
+# The renditions of one original: a thumbnail in one format, and a size in two.
 RENDITIONS, FORMATS = 3, 2
 SetPresets = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(settings: Settings) -> None:
-    """Nobody signs in here."""
+    """Hash passwords fast, because no test signs in."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
 def empty_broker() -> Iterator[Callable[[], object]]:
-    """Return a function that removes every message; there is none before a test and after it."""
+    """Return a function that removes every message. The queues are emptied before and after each test."""
     with contextlib.closing(Redis.from_url(django_settings.REDIS_URL)) as client:
         client.flushdb()
         yield client.flushdb
@@ -67,7 +67,7 @@ def empty_broker() -> Iterator[Callable[[], object]]:
 
 @pytest.fixture
 def set_presets(settings: Settings) -> SetPresets:
-    """Return a function that puts presets into the settings; a few small ones are there already."""
+    """Return a function that sets the presets. A few small ones are set already."""
 
     def set_presets(**presets: dict[str, Any]) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
@@ -78,19 +78,19 @@ def set_presets(settings: Settings) -> SetPresets:
 
 @pytest.fixture
 def images(set_presets: SetPresets, send: Send, make_image: MakeImage) -> list[Upload]:
-    """Return three uploads, the oldest first, none of them processed; the presets are few and small."""
+    """Return three unprocessed uploads, oldest first. The presets are few and small."""
     return [send(make_image(width=150, height=120, seed=seed), name=f"{seed}.jpg") for seed in range(3)]
 
 
 @pytest.fixture
 def photos(send: Send, make_image: MakeImage) -> list[Upload]:
-    """Return three uploads, none of them processed, for a process with settings of its own."""
+    """Return three unprocessed uploads for a process that has other settings."""
     return [send(make_image(width=150, height=120, seed=seed)) for seed in range(3)]
 
 
 @pytest.fixture
 def ready(images: list[Upload], empty_broker: Callable[[], object]) -> list[Upload]:
-    """Return three uploads that are ready, with no message left of their first processing."""
+    """Return three ready uploads, without messages from their first processing."""
     for upload in images:
         completion.run_here(upload)
     assert statuses() == {"ready"}
@@ -100,11 +100,11 @@ def ready(images: list[Upload], empty_broker: Callable[[], object]) -> list[Uplo
 
 @contextlib.contextmanager
 def broker_away() -> Iterator[None]:
-    """Name a port as the broker where nobody listens."""
+    """Configure a broker at a port on which no server listens."""
     with socket.socket() as free, pytest.MonkeyPatch.context() as patch:
         free.bind(("127.0.0.1", 0))
         patch.setattr(current_app.conf, "broker_url", f"redis://127.0.0.1:{free.getsockname()[1]}/0")
-        # The connections that are open already would go on.
+        # Existing connections would continue to work.
         patch.setattr(current_app, "_pool", None)
         patch.setattr(current_app.amqp, "_producer_pool", None)
         yield
@@ -128,7 +128,7 @@ def summary(**counts: Any) -> dict[str, Any]:
 
 
 def work_off() -> None:
-    """Do what workers would."""
+    """Do the work of the workers."""
     for upload in Upload.objects.filter(status__in=Upload.UNFINISHED):
         completion.run_here(upload)
 
@@ -138,7 +138,7 @@ def statuses() -> set[str]:
 
 
 def digests() -> dict[str, str]:
-    """Return what is stored, byte for byte."""
+    """Return the digest of every stored file."""
     return {key: stored_digest(key) for key in stored_keys()}
 
 
@@ -159,7 +159,7 @@ def notices() -> dict[str, set[Any]]:
 
 
 def everything() -> dict[str, Any]:
-    """Return all that a run could change."""
+    """Return all data that a run could change."""
     rows = {model: list(model.objects.order_by("pk").values()) for model in (Upload, Step, Rendition, Lease)}
     return {"rows": rows, "files": written_at(), "queues": broker.queue_depths(), **notices()}
 
@@ -327,7 +327,7 @@ def test_force_narrowed_to_a_preset_renders_only_that(ready: list[Upload]) -> No
 def test_two_runs_at_once_make_the_same_bytes_and_no_notice(ready: list[Upload]) -> None:
     stored, told = digests(), notices()
     outcomes = run_at_once(lambda: reprocess("--all", "--force", "--sync"), times=2)
-    # Where both come to one upload, one of them leaves it to the other and says so.
+    # If both runs reach the same upload, one of them skips it and reports that.
     assert {str(outcome) for outcome in outcomes if isinstance(outcome, CommandError)} <= {
         f"{count} of 3 did not go well." for count in (1, 2, 3)
     }
@@ -353,7 +353,7 @@ def test_two_runs_at_once_queue_each_upload_once(ready: list[Upload]) -> None:
 
 
 def run_at_once(action: Callable[[], str], *, times: int) -> list[str | CommandError]:
-    """Do it in several threads that start together; return what each returned or raised."""
+    """Run it in several threads that start together. Return what each returned or raised."""
     barrier, outcomes = threading.Barrier(times), list[str | CommandError]()
 
     def run() -> None:
@@ -423,7 +423,7 @@ def test_old_files_stay_where_the_new_rows_are_not_committed(
             reprocess(ready[0].pk, "--sync")
     assert digests().items() >= files.items()
     assert set(Rendition.objects.filter(preset="small").values_list("width", flat=True)) == {100}
-    Lease.objects.update(expires_at=timezone.now())  # its time is over
+    Lease.objects.update(expires_at=timezone.now())  # the lease has expired
     reprocess("--stale", "--sync")
     assert_no_more_to_do()
 
@@ -587,7 +587,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables with which a process of its own works on the tests' database."""
+    """Return the environment for a separate process on the test database."""
     name = connection.settings_dict["NAME"]
     url = f"sqlite:///{name}"
     if connection.vendor == "postgresql":
@@ -596,7 +596,7 @@ def environment() -> dict[str, str]:
 
 
 class Terminal:
-    """A pseudo-terminal that a process writes its errors to."""
+    """A pseudo-terminal to which a process writes its errors."""
 
     def __enter__(self) -> "Terminal":
         self._master, self.end = pty.openpty()
@@ -608,7 +608,7 @@ class Terminal:
         os.close(self.end)
 
     def read_until(self, *, condition: Callable[[], object]) -> None:
-        """Read on until the condition holds."""
+        """Read until the condition holds."""
 
         def read_and_look() -> object:
             if select.select([self._master], [], [], 0.1)[0]:
@@ -643,9 +643,9 @@ def test_a_terminal_shows_a_bar(photos: list[Upload]) -> None:
 
 @contextlib.contextmanager
 def stuck_original(upload: Upload) -> Iterator[Callable[[], int]]:
-    """Put a named pipe in the place of an original: who reads it waits.
+    """Replace an original by a named pipe, whose reader waits.
 
-    Yields a function that waits for the reader and returns the pipe's other end.
+    Yield a function that waits for the reader and returns the other end of the pipe.
     """
     path = Path(default_storage.path(original_key(upload.original.content_hash)))
     kept = path.rename(path.with_suffix(".kept"))
@@ -691,7 +691,7 @@ def test_an_interrupt_ends_the_run_after_the_upload_in_work(photos: list[Upload]
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert output == "3 selected: 0 queued, 2 processed, 0 had nothing to do, 0 failed.\n"
-    # Into a pipe no bar is drawn.
+    # No bar is drawn on a pipe.
     assert errors == "CommandError: Interrupted; run the same command again to go on.\n"
     assert [Upload.objects.get(pk=upload.pk).status for upload in photos] == ["ready", "ready", "pending"]
     assert not Lease.objects.exists()

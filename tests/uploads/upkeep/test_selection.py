@@ -1,4 +1,4 @@
-"""Which uploads are processed again, and what that will take."""
+"""The selection of uploads to reprocess, and the estimate of the work."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,13 +26,13 @@ SetPresets = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(settings: Settings) -> None:
-    """Nobody signs in here."""
+    """Hash passwords fast, because no test signs in."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
 def set_presets(settings: Settings) -> SetPresets:
-    """Return a function that puts presets into the settings; a few small ones are there already."""
+    """Return a function that sets the presets. A few small ones are set already."""
 
     def set_presets(**presets: dict[str, Any]) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
@@ -43,7 +43,7 @@ def set_presets(settings: Settings) -> SetPresets:
 
 @pytest.fixture
 def images(send: Send, make_image: MakeImage) -> list[Upload]:
-    """Return three uploads, the oldest first, none of them processed."""
+    """Return three unprocessed uploads, oldest first."""
     uploads = [send(make_image(width=150, height=120, seed=seed)) for seed in range(3)]
     for age, upload in enumerate(reversed(uploads), start=1):
         Upload.objects.filter(pk=upload.pk).update(created_at=timezone.now() - timedelta(days=age))
@@ -152,7 +152,7 @@ def test_stale_is_what_an_older_recipe_made(images: list[Upload], set_presets: S
     completion.run_here(images[1])
     assert chosen(stale=True) == []
     set_presets(**{**PRESETS, "small": {"width": 90}})
-    assert chosen(stale=True) == images[:2]  # the third has nothing that could be stale
+    assert chosen(stale=True) == images[:2]  # the third has no renditions, so none is stale
     assert chosen(stale=True, preset=preset_named("thumb")) == []
     assert chosen(stale=True, preset=preset_named("small"), limit=1) == images[:1]
 
@@ -180,7 +180,7 @@ def test_an_estimate_goes_by_what_is_stored_and_took_place_before(images: list[U
     sizes = Rendition.objects.values_list("byte_size", flat=True)
     assert (result.uploads, result.renditions) == (3, 4)
     assert result.bytes == pytest.approx(sum(sizes) / 2, abs=1)
-    assert result.seconds == 8.0  # two steps of four seconds make the four renditions of an upload
+    assert result.seconds == 8.0  # two steps of four seconds render the four renditions of an upload
 
 
 def test_a_step_that_rendered_nothing_tells_no_time(images: list[Upload]) -> None:
@@ -192,7 +192,7 @@ def test_a_step_that_rendered_nothing_tells_no_time(images: list[Upload]) -> Non
 
 
 def note_time(name: Step.Name, preset: str, *, seconds: int) -> None:
-    """Have a step that renders a preset taken so long, at a time of its own."""
+    """Set the duration of the step that renders a preset, at a different time for each step."""
     started_at = timezone.now() + timedelta(hours=list(Step.Name).index(name))
     Step.objects.filter(name=name).update(
         started_at=started_at, finished_at=started_at + timedelta(seconds=seconds)

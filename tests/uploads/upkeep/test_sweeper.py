@@ -1,4 +1,4 @@
-"""The sweeper: what stands still is started again, once, and a long queue is no standstill."""
+"""The sweeper restarts stalled uploads once, and a long queue does not count as stalled."""
 
 import uuid
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def upload(send: Send) -> Upload:
 
 
 def make_uploads(owner: User, count: int, **fields: Any) -> None:
-    """Make rows alone: the sweeper looks at nothing else."""
+    """Make only rows, because the sweeper reads nothing else."""
     originals = Original.objects.bulk_create(
         Original(content_hash=key * 2, public_key=key, format="jpeg", width=9, height=9, byte_size=9)
         for key in (uuid.uuid4().hex for _ in range(count))
@@ -242,7 +242,7 @@ def test_sweeps_at_once_publish_once(owner: User, redis_client: Redis) -> None:
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make all calls at the same moment, each in a thread of its own; return their answers."""
+    """Make all calls at the same moment, each in its own thread. Return their results."""
     barrier = Barrier(len(calls))
 
     def call_in_time(call: Callable[[], Any]) -> Any:
