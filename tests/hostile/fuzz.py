@@ -1,4 +1,4 @@
-"""Fuzz the decoders: read and render mutated files of the corpus as uploads.
+"""Fuzz the decoders: read and render mutated files of the corpus like uploads.
 
 `python -m tests.hostile.fuzz --count 20000 --seed 1` prints the outcomes. The exit status is 1 if a file
 crashed or hung its process, raised an exception that is not a refusal, or took the web process too long.

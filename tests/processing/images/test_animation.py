@@ -1,6 +1,6 @@
-"""Animations: every frame as browsers show it.
+"""Animations: every frame looks as in browsers.
 
-What is expected of the odd files made here is what Chromium 156 decodes from them.
+The expected frames of the unusual files made here are those that Chromium 156 decodes.
 """
 
 import json
@@ -80,12 +80,12 @@ def animation(data: bytes, **limits: int) -> Animation:
 
 
 def shown(data: bytes) -> list[Image.Image]:
-    """Return every frame as it is seen, before it is resized."""
+    """Return every frame as it is shown, before it is resized."""
     return [picture for picture, _ in animation(data).film.start()]
 
 
 def lengths(data: bytes) -> list[int]:
-    """Return how long each frame of the WebP that `data` becomes is shown."""
+    """Return the duration of each frame in the WebP that is made from `data`."""
     return [length for length, _ in timeline(Image.open(BytesIO(webp(data).data)))]
 
 
@@ -94,7 +94,7 @@ def webp(data: bytes, preset: Preset = SMALL, **limits: int) -> Encoded:
 
 
 def colors_at(data: bytes, *places: tuple[int, int]) -> list[list[object]]:
-    """Return the RGBA of some places, frame by frame."""
+    """Return the RGBA values at some places, frame by frame."""
     return [[picture.convert("RGBA").getpixel(place) for place in places] for picture in shown(data)]
 
 
@@ -110,7 +110,7 @@ def animated(format: str, **options: Any) -> bytes:
 
 
 def flickering(count: int, size: tuple[int, int] = SCREEN) -> bytes:
-    """Return a GIF no two neighbours of whose frames are alike."""
+    """Return a GIF in which consecutive frames always differ."""
     parts = [control() + frame(color, size) for color in range(4)]
     return gif(*(parts[index % 4] for index in range(count)), screen=size)
 
@@ -124,7 +124,7 @@ def names(corpus: Path) -> list[str]:
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
-    """Return how far two pictures differ in their worst band; where it is clear colours do not matter."""
+    """Return the difference of two pictures in their worst band. Colours under transparency do not count."""
     bands = [picture.convert("RGBA").convert("RGBa").split() for picture in (one, other)]
     return max(distance(*pair) for pair in zip(*bands, strict=True))
 
@@ -138,7 +138,7 @@ def test_every_frame_of_a_gif_looks_as_it_must(corpus: Path) -> None:
         assert output.frames == len(references), name
         delivered = Image.open(BytesIO(output.data))
         for index, (picture, reference) in enumerate(zip(shown(path.read_bytes()), references, strict=True)):
-            # One file's first frame enlarges its screen in Chromium, and not in the references.
+            # The first frame of one file enlarges its screen in Chromium, but not in the references.
             screen = (0, 0, *reference.size)
             assert difference(picture.crop(screen), reference) == 0, (name, index)
             delivered.seek(index)
@@ -181,12 +181,12 @@ def test_what_is_laid_over_half_clear_green_stays_green(corpus: Path) -> None:
     assert colors_at(data, (64, 32))[-1] == [(0, 255, 0, 255)]
 
 
-# --- How often and how long ---------------------------------------------------------------
+# --- Repetitions and durations ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("blocks", "plays"),
-    # A GIF counts repetitions. The last extension counts, wherever it stands.
+    # A GIF counts repetitions. The last extension counts, wherever it is.
     [
         ([], 1),
         ([loop(0)], 0),
@@ -211,7 +211,7 @@ def test_webp_and_png_count_plays(format: str, loop: int, plays: int) -> None:
 
 
 def edited(data: bytes, *, flags: int, edit: int, track: int) -> bytes:
-    """Return an AVIF sequence with another edit list; durations as in the file's time scale."""
+    """Return an AVIF sequence with another edit list. Durations are in the time scale of the file."""
     start = data.index(b"elst") + 4
     assert data[start] == 1
     data = (
@@ -241,7 +241,7 @@ def test_an_avif_plays_as_its_edit_list_says(
 @pytest.mark.parametrize(
     ("format", "given", "seen"),
     [
-        # Chromium was watched playing these: up to 10 ms are 100 ms, in every format.
+        # Measured in Chromium: up to 10 ms become 100 ms, in every format.
         ("GIF", [0, 10, 20], [100, 100, 20]),
         ("WEBP", [5, 10, 11], [100, 100, 11]),
         ("PNG", [5, 10, 11], [100, 100, 11]),
@@ -284,11 +284,11 @@ def test_no_delay_and_no_number_of_plays_is_too_large() -> None:
     output = webp(data)
     assert (output.frames, picture_in(output.data).info["loop"]) == (4, 65535)
     assert lengths(data) == [2**24 - 1] * 4
-    # Together these last longer than libwebp can count, which is 24 days.
+    # Together they exceed the longest duration that libwebp can count, which is 24 days.
     assert webp(apng([Part(picture, delay=(65535, 1)) for picture in pictures * 40])).frames > 100
 
 
-# --- Where a GIF's frames lie, and what becomes of them -----------------------------------
+# --- The places and disposal of a GIF's frames --------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_frame_is_cut_at_the_edges_of_the_screen() -> None:
     assert [picture.size for picture in shown(data)] == [SCREEN] * 3
     places = [(19, 19), (39, 39)]
     assert colors_at(data, *places)[1:] == [[COLOR_OF[RED], COLOR_OF[BLUE]]] * 2
-    # The last frame changes nothing that is seen.
+    # The last frame has no visible effect.
     assert lengths(data) == [100, 200]
 
 
@@ -522,7 +522,7 @@ def test_equal_frames_become_a_still_picture() -> None:
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[object]:
-    """Return a list that grows with every call."""
+    """Return a list that records every call."""
     calls: list[object] = []
     function: Callable[..., object] = getattr(owner, name)
 
@@ -579,7 +579,7 @@ def test_frames_of_a_webp_are_counted_in_the_file(make_image: MakeImage) -> None
     assert frame_count(animated("WEBP", duration=100)) == 3
 
 
-# --- As for stills ------------------------------------------------------------------------
+# --- The same as for still pictures -------------------------------------------------------
 
 
 @pytest.mark.parametrize("format", ["WEBP", "PNG"])
@@ -626,7 +626,7 @@ def test_frames_are_brought_to_srgb(format: str) -> None:
 
 
 def swapped_profile() -> bytes:
-    """Return sRGB with red and blue exchanged."""
+    """Return an sRGB profile with red and blue exchanged."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     red, blue = (data.index(name, 128) for name in (b"rXYZ", b"bXYZ"))
     data[red : red + 4], data[blue : blue + 4] = b"bXYZ", b"rXYZ"

@@ -1,4 +1,4 @@
-"""Where a crop looks by itself."""
+"""The automatic focal point."""
 
 import pytest
 from PIL import Image, ImageFilter

@@ -1,4 +1,4 @@
-"""What a file may hold beside its pixels, and what it costs to find that out."""
+"""The limits on metadata in a file, and the cost of checking them."""
 
 import struct
 import zlib
@@ -111,7 +111,7 @@ def test_the_longest_picture_that_is_taken_is_rendered(size: tuple[int, int], fo
     assert max(opened(encoded.data).size) == 16_383
 
 
-# Files of up to MAX_UPLOAD_BYTES that want as much time or memory of a decoder as they can.
+# Files of up to MAX_UPLOAD_BYTES that need as much time or memory of a decoder as possible.
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "iccp.png": lambda: png(chunk(b"iCCP", b"a\0\0" + inflating(1 << 30))),
     "ztxt.png": lambda: png(chunk(b"zTXt", b"a\0\0" + inflating(1 << 30))),
@@ -149,7 +149,7 @@ def test_no_header_costs_the_web_process_much(tmp_path: Path) -> None:
     ended = {path.name: end for path, end in ends(files, header_only=True).items()}
     assert {name: end for name, end in ended.items() if end.how not in REFUSED | {"read"}} == {}
     assert {name: end for name, end in ended.items() if end.memory > 40} == {}
-    # What is just within the limits is still cheap.
+    # A file just within the limits is cheap, too.
     assert {name for name, end in ended.items() if end.how == "read"} == {"8bim.jpg"}
 
 

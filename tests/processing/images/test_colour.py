@@ -1,4 +1,4 @@
-"""Colour: a rendition shows in sRGB what the original means, whichever way the original says it."""
+"""Colour: a rendition shows the colours of the original in sRGB, however the original encodes them."""
 
 import struct
 import zlib
@@ -25,7 +25,7 @@ CHRM_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 60
 
 
 def shown(data: bytes) -> Image.Image:
-    """Return the picture in `data`, whole and in sRGB."""
+    """Return the picture in `data` at full size in sRGB."""
     with Image.open(BytesIO(data)) as image:
         return in_srgb(decoded_view(image, image.size).picture, image, data)
 
@@ -51,7 +51,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(image: Image.Image, *chunks: tuple[bytes, bytes]) -> bytes:
-    """Return a PNG with those chunks behind its header."""
+    """Return a PNG with these chunks after its header."""
     data = saved(image, "PNG")
     return data[:33] + b"".join(chunk(*each) for each in chunks) + data[33:]
 
@@ -59,7 +59,7 @@ def png(image: Image.Image, *chunks: tuple[bytes, bytes]) -> bytes:
 def raw_png(
     depth: int, color_type: int, rows: list[bytes], width: int, *chunks: tuple[bytes, bytes]
 ) -> bytes:
-    """Return a PNG of samples that Pillow would not write."""
+    """Return a PNG with samples that Pillow does not write."""
     header = struct.pack(">IIBBBBB", width, len(rows), depth, color_type, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     parts = [(b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b"")]
@@ -75,14 +75,14 @@ def cicp(primaries: int, transfer: int, matrix: int = 0, full_range: int = 1) ->
 
 
 def avif(image: Image.Image, primaries: int, transfer: int, format: str = "AVIF") -> bytes:
-    """Return an AVIF or HEIC whose colr box holds those code points."""
+    """Return an AVIF or HEIC with these code points in its colr box."""
     data = saved(image, format, quality=100, subsampling="4:4:4")
     start = data.index(b"colrnclx") + 8
     return data[:start] + struct.pack(">HH", primaries, transfer) + data[start + 4 :]
 
 
 def grey_profile(exponent: float) -> bytes:
-    """Return an ICC profile for grey of that gamma."""
+    """Return an ICC profile for grey with this gamma."""
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
     curve = b"curv\0\0\0\0" + struct.pack(">IH2x", 1, round(exponent * 256))
     tags = struct.pack(">I4sII4sII", 2, b"wtpt", 156, len(white), b"kTRC", 156 + len(white), len(curve))
@@ -92,13 +92,13 @@ def grey_profile(exponent: float) -> bytes:
 
 
 def encoded(light: float) -> float:
-    """Return the number, 0 to 255, by which sRGB tells a light from 0 to 1."""
+    """Return the sRGB value, 0 to 255, of a light intensity from 0 to 1."""
     light = min(max(light, 0.0), 1.0)
     return 255 * (12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 # --- Against Chromium ---------------------------------------------------------------------
-# What Chromium 156 draws of ORANGE, coded so; measured on its canvas, as on its page.
+# The colour in which Chromium 156 draws ORANGE with this encoding, on its canvas and its page alike.
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ def test_one_gamma_looks_like_the_other(corpus: Path) -> None:
         assert max(distance(pictures[0], other) for other in pictures[1:]) < 8, kind
 
 
-# --- What counts --------------------------------------------------------------------------
+# --- Precedence ---------------------------------------------------------------------------
 
 
 def test_the_colours_of_display_p3_are_those_of_its_formula() -> None:
     light = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in ORANGE]
-    # From Display P3 to sRGB, as CSS Color 4 gives it.
+    # The matrix from Display P3 to sRGB, as in CSS Color 4.
     matrix = [(1.2249, -0.2247, 0.0), (-0.0421, 1.0421, 0.0), (-0.0196, -0.0786, 1.0979)]
     expected = [
         encoded(sum(share * value for share, value in zip(row, light, strict=True))) for row in matrix
@@ -388,7 +388,7 @@ def test_the_ground_of_these_pictures_is_clear(name: str, corpus: Path) -> None:
     picture = shown((corpus / "pngsuite" / f"{name}.png").read_bytes())
     assert picture.mode == "RGBa"
     clear = picture.getchannel("a").histogram()[0]
-    # The same cube, drawn several times, each with some pixels of its own.
+    # The pictures show the same cube, but each with some different pixels.
     assert clear == pytest.approx(456, abs=10)
 
 

@@ -1,4 +1,4 @@
-"""Real pictures: every file of the corpus ends as its manifest says."""
+"""Real pictures: every file of the corpus has the outcome in its manifest."""
 
 import json
 from io import BytesIO
@@ -39,7 +39,7 @@ FOLDERS = [
 ]
 PARTS = 6
 ENDS = {"accept": {"rendered"}, "reject": REFUSED, "bounded": REFUSED | {"rendered"}}
-# MiB for one file: a HEIC of 200 megapixels took 1343.
+# MiB for one file. A HEIC of 200 megapixels took 1343.
 MOST_MEMORY = 1600
 WIDE_COLOR = [
     "p3.png",
@@ -70,7 +70,7 @@ def test_headers_are_read_without_a_pixel(folder: str, corpus: Path, monkeypatch
 
 
 def entries(corpus: Path, part: int) -> list[tuple[Path, str]]:
-    """Return a part of the files, each with what the manifest expects of it."""
+    """Return a part of the files, each with its expected outcome."""
     manifest = json.loads((corpus / "manifest.json").read_text())
     files = [(corpus / entry["file"], entry["expect"]) for entry in manifest]
     return [(path, expect) for path, expect in files if expect != "licence"][part::PARTS]
@@ -78,7 +78,7 @@ def entries(corpus: Path, part: int) -> list[tuple[Path, str]]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_file_ends_as_its_manifest_says_within_its_bounds(part: int, corpus: Path) -> None:
-    """In a process that may take no more memory than a worker: a crash or a hang is a wrong end."""
+    """The process has the memory limit of a worker. A crash or a hang is a wrong outcome."""
     expected = entries(corpus, part)
     ended = ends([path for path, _ in expected])
     assert len(ended) == len(expected)
@@ -133,7 +133,7 @@ def test_every_orientation_of_a_small_picture(suffix: str, corpus: Path) -> None
 
 
 def test_rotations_and_mirrors_of_avif_are_applied(corpus: Path) -> None:
-    # The picture says how it is stored: a strip of its middle is left out of the comparison.
+    # The picture shows its orientation in text, so a strip in its middle is not compared.
     files = paths(corpus, "orientation/avif_rot*mir*.avif")
     pictures = [rendered(path.read_bytes()).crop((0, 0, 320, 50)) for path in files]
     assert len(files) == 8
@@ -146,7 +146,7 @@ def test_an_orientation_behind_the_pixels_of_a_png_is_applied(corpus: Path) -> N
     path = corpus / "orientation" / "exif_imagemagick_orientation.png"
     stored = opened(path.read_bytes()).resize((320, 320), Image.Resampling.LANCZOS)
     upright = rendered(path.read_bytes())
-    # Its gamma and primaries are not quite sRGB's.
+    # Its gamma and primaries differ slightly from those of sRGB.
     assert distance(upright, stored.transpose(Image.Transpose.ROTATE_180)) < 4
     assert distance(upright, stored) > 10
 
@@ -155,7 +155,7 @@ def test_an_orientation_behind_the_pixels_of_a_png_is_applied(corpus: Path) -> N
 
 
 def converted(data: bytes) -> Image.Image:
-    """Return the whole picture in sRGB, by LittleCMS on its full size."""
+    """Return the whole picture in sRGB, converted by LittleCMS at full size."""
     image = Image.open(BytesIO(data))
     image.load()
     profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))

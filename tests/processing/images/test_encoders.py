@@ -1,4 +1,4 @@
-"""Encoders in several threads: every result once, in order, and no more work than needed."""
+"""Encoding in several threads: every result comes once and in order, without unnecessary work."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Formats that are taken only where a setting says so, and the settings that say it."""
+"""Formats that are accepted only if a setting allows them, and these settings."""
 
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ PRESET = Preset(name="p", width=60)
 
 
 def with_orientation(orientation: int, format: str, compression: str | None) -> bytes:
-    """Return a picture that is red at its upper left as it is stored."""
+    """Return a picture whose upper left is red as stored."""
     image, exif = Image.new("RGB", (60, 40), "blue"), Image.Exif()
     image.paste("red", (0, 0, 20, 20))
     exif[0x0112] = orientation

@@ -1,4 +1,4 @@
-"""What files tell of themselves, kindly and not."""
+"""The metadata of files, both valid and hostile."""
 
 from contextlib import suppress
 from io import BytesIO
@@ -25,7 +25,7 @@ def told_by(data: bytes) -> Metadata:
 
 
 def exif(*, gps: dict[int, Any] | None = None, taken_at: str = "", **tags: object) -> Image.Exif:
-    """Return EXIF data with these tags of the first directory."""
+    """Return EXIF data with these tags in its first directory."""
     made = Image.Exif()
     for name, value in tags.items():
         made[ExifTags.Base[name]] = value
@@ -44,7 +44,7 @@ def exif(*, gps: dict[int, Any] | None = None, taken_at: str = "", **tags: objec
             Metadata(camera="Apple iPhone 6", profile="", frames=1, gps=True, taken_at="2014-09-16T14:05:12"),
         ),
         (
-            # Its directory of positions has a version and no position.
+            # Its GPS directory has a version, but no position.
             "photos/Nikon_D90.jpg",
             Metadata(camera="NIKON D90", profile="", frames=1, gps=False, taken_at="2011-04-25T01:55:30"),
         ),

@@ -1,4 +1,4 @@
-"""Turning pictures, and the parts of them."""
+"""Turning pictures and parts of them."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""The one decode: what it leaves lies exactly where the original has it."""
+"""The single decode: its reduced picture is aligned exactly with the original."""
 
 from io import BytesIO
 from math import sin
@@ -17,7 +17,7 @@ def wave(length: int) -> bytes:
 
 
 def waves(size: tuple[int, int], format: str, mode: str = "RGB") -> bytes:
-    """Return a picture of waves in both directions: half a pixel's shift shows, and the filter does not."""
+    """Return waves in both directions, which reveal a shift of half a pixel but not the filter."""
     across = Image.frombytes("L", (size[0], 1), wave(size[0]))
     down = Image.frombytes("L", (1, size[1]), wave(size[1]))
     bands = [across.resize(size), down.resize(size), Image.new("L", size, 90)]

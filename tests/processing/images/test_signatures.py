@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes."""
+"""Detecting the type of a file by its first bytes."""
 
 import zipfile
 from collections.abc import Callable
@@ -144,5 +144,5 @@ def test_every_picture_of_the_corpus_is_known_by_its_bytes(corpus: Path) -> None
     "data", [b"<!---->", b"<??>", b"<!-- ", b" ", b"<!DOCTYPE svg [", b"<!DOCTYPE svg [] "], ids=repr
 )
 def test_no_text_makes_the_search_slow(data: bytes) -> None:
-    """Search a megabyte, for which a search that goes back at each byte would take hours."""
+    """Search a megabyte. A search that backtracks at each byte would take hours."""
     assert kind_of((data * MUCH)[:MUCH]) == "a text file"

@@ -1,4 +1,4 @@
-"""Pixels: headers, decoding, rendering, on pictures made here."""
+"""Headers, decoding and rendering, on pictures that the tests make."""
 
 import hashlib
 import subprocess
@@ -115,7 +115,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 
 
 def test_the_limits_of_pillow_do_not_get_in_the_way() -> None:
-    # 180 megapixels, more than Pillow warns of: the limit is ours to set.
+    # These 180 megapixels exceed the limit of Pillow's warning. Darkroom sets its own limit.
     header = header_of(saved(Image.new("1", (18000, 10000))), max_pixels=210_000_000)
     assert header.width == 18000
 
@@ -191,7 +191,7 @@ def test_an_orientation_that_does_not_exist_is_none(orientation: int, make_image
 
 
 def half_clear() -> bytes:
-    """Return a picture whose left half is red; the right half is clear, over black."""
+    """Return a picture whose left half is red. The right half is transparent, over black."""
     image = Image.new("RGBA", (400, 200), (0, 0, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 201, 200))
     return saved(image)
@@ -214,7 +214,7 @@ def test_a_jpeg_is_flattened_on_white() -> None:
 
 
 def test_the_colour_of_clear_pixels_does_not_bleed() -> None:
-    # Resized without regard to alpha, the edge would be a dark red.
+    # Resizing without regard to alpha would make the edge dark red.
     picture = rendered(half_clear(), Preset(name="p", width=77))
     reds, alphas = (picture.getchannel(band).tobytes() for band in "RA")
     seen = [(red, alpha) for red, alpha in zip(reds, alphas, strict=True) if alpha > 20]
@@ -274,11 +274,11 @@ def test_a_broken_profile_is_left_aside() -> None:
     assert rendered(data).getpixel((25, 25)) == (200, 100, 50)
 
 
-# --- What is left of the original ---------------------------------------------------------
+# --- Metadata in renditions ---------------------------------------------------------------
 
 
 def chatty() -> bytes:
-    """Return a JPEG that says where and by whom it was taken, in every way it can."""
+    """Return a JPEG that contains the place and the photographer in every way it can."""
     exif = Image.Exif()
     exif[0x010F] = "Camera of Ada"
     exif.get_ifd(0x8825)[1] = "N"
@@ -417,7 +417,7 @@ def test_quality_and_effort_reach_the_encoders(make_image: MakeImage) -> None:
 
 
 def test_a_header_that_claims_gigabytes_is_refused_before_they_are_allocated() -> None:
-    # The first frame claims 65535 by 65535 pixels, and to be cleared after it is shown.
+    # The first frame claims 65535 × 65535 pixels, and is to be cleared after it is shown.
     control, place = b"!\xf9\x04\x08\0\0\0\0", b"," + bytes(4) + b"\xff" * 4 + b"\0"
     bomb = b"GIF89a\x0a\0\x0a\0\x80\0\0\0\0\0\xff\xff\xff" + control + place + b"\x02\x02\x4c\x01\0;"
     with pytest.raises(TooManyPixels) as refusal:

@@ -1,4 +1,4 @@
-"""ThumbHash against the published format: the reference's own answers, and a decoder of our own."""
+"""ThumbHash compared with the reference's output, and decoded by a separate decoder."""
 
 from collections.abc import Callable
 from math import cos, pi
@@ -19,7 +19,7 @@ class Case(NamedTuple):
     width: int
     height: int
     pixel: Callable[[int, int], Pixel]
-    # What the format's reference implementation (version 0.1.1) puts out for these pixels.
+    # The output of the reference implementation (version 0.1.1) for these pixels.
     reference: str
 
 
@@ -59,7 +59,7 @@ def encoded(case: Case) -> bytes:
 
 
 class Decoded(NamedTuple):
-    """The header of a ThumbHash, read bit by bit as the format is published."""
+    """The header of a ThumbHash, read bit by bit according to the published format."""
 
     red: float
     green: float
@@ -93,7 +93,7 @@ def read(data: bytes) -> Decoded:
 
 
 def luminances(data: bytes, width: int, height: int) -> list[float]:
-    """Return the luminance that a ThumbHash shows, 0 to 1, row by row, drawn at `width` by `height`."""
+    """Return the luminance in a ThumbHash, 0 to 1, row by row, drawn at `width` by `height`."""
     head, first = read(data), int.from_bytes(data[:3], "little")
     average, scale = (first & 63) / 63, (first >> 18 & 31) / 31
     across, down = max(3, head.across), max(3, head.down)
@@ -112,7 +112,7 @@ def luminances(data: bytes, width: int, height: int) -> list[float]:
 
 
 def nibbles_apart(one: bytes, other: bytes) -> int:
-    """Return the largest difference between two coefficients at the same place."""
+    """Return the largest difference between two coefficients at the same position."""
     return max(abs(int(a, 16) - int(b, 16)) for a, b in zip(one.hex(), other.hex(), strict=True))
 
 
@@ -120,7 +120,7 @@ def nibbles_apart(one: bytes, other: bytes) -> int:
 def test_it_puts_out_what_the_reference_does(name: str) -> None:
     ours, reference = encoded(CASES[name]), bytes.fromhex(CASES[name].reference)
     assert ours[:4] == reference[:4]
-    # A coefficient that lies exactly between two steps may fall to either side.
+    # A coefficient exactly between two steps may be rounded either way.
     assert nibbles_apart(ours, reference) <= 1
 
 
@@ -135,7 +135,7 @@ def test_the_header_holds_the_average_colour(name: str) -> None:
 
 
 def test_the_header_holds_the_average_alpha_and_the_colour_of_what_is_seen() -> None:
-    # The left half is clear black, the right half orange: black is nowhere to be seen.
+    # The left half is transparent black, the right half orange. Black is never visible.
     rgba = (bytes([0, 0, 0, 0]) * 8 + bytes([255, 128, 0, 255]) * 8) * 8
     head = read(thumbhash.encode(width=16, height=8, rgba=rgba))
     assert head.transparent
@@ -192,7 +192,7 @@ def test_a_real_picture_of_many_pixels_is_hashed_from_few(make_image: MakeImage)
 
 # --- Drawing ------------------------------------------------------------------------------------
 
-# Width, height, and the first, the middle and the last pixel, as the reference (version 0.1.1) draws them.
+# Width, height, and the first, middle and last pixel, as the reference (version 0.1.1) draws them.
 DRAWN = {
     "gradient": (32, 18, "0b008aff", "008780ff", "dbc667ff"),
     "tall": (14, 32, "00ff03ff", "1b9000ff", "9500c5ff"),
@@ -228,7 +228,7 @@ def test_what_is_encoded_and_drawn_looks_the_same(width: int, height: int, alpha
         for x in range(drawing.width):
             meant = 4 * (y * height // drawing.height * width + x * width // drawing.width)
             place = 4 * (y * drawing.width + x)
-            # Colours that change evenly are shown well but for the edges, where waves overshoot.
+            # Evenly changing colours are accurate, except at the edges, where the waves overshoot.
             assert list(drawing.rgba[place : place + 4]) == pytest.approx(
                 list(rgba[meant : meant + 4]), abs=60
             )

@@ -176,7 +176,7 @@ def restore_original(upload: Upload, data: bytes) -> None:
     default_storage.save(original_key(upload.original.content_hash), ContentFile(data))
 
 
-# --- What is refused ------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arguments", [(), ("--force",), ("--owner", "ada", "--limit", 3, "--sync")])
@@ -213,7 +213,7 @@ def test_what_is_unknown_is_refused(send: Send, arguments: list[str], message: s
     assert everything() == before
 
 
-# --- What is selected -----------------------------------------------------------------------
+# --- Selection ------------------------------------------------------------------------------
 
 
 def test_names_select_by_id_hash_and_its_beginning(images: list[Upload]) -> None:
@@ -250,7 +250,7 @@ def test_a_date_is_its_beginning_and_utc(images: list[Upload], since: str, selec
     assert reprocess_json("--all", "--since", since, "--dry-run")["uploads"] == selected
 
 
-# --- What is done ---------------------------------------------------------------------------
+# --- Processing -----------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
@@ -459,7 +459,7 @@ def test_a_format_that_was_removed_goes_with_its_files(ready: list[Upload], set_
     assert_no_more_to_do()
 
 
-# --- What fails -----------------------------------------------------------------------------
+# --- Failures -------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
@@ -540,7 +540,7 @@ def test_without_a_broker_the_rows_wait_for_the_sweeper(ready: list[Upload]) -> 
     assert_no_more_to_do()
 
 
-# --- What it says ---------------------------------------------------------------------------
+# --- Output ---------------------------------------------------------------------------------
 
 
 def test_a_dry_run_changes_nothing_and_estimates(ready: list[Upload]) -> None:
