@@ -103,7 +103,7 @@ def redis_client() -> Iterator[Redis]:
 
 @pytest.fixture
 def make_image() -> MakeImage:
-    """Return a function that makes the bytes of a picture: a gradient, so that each pixel is different."""
+    """Return a function that makes the bytes of a picture: a gradient, in which each pixel differs."""
 
     def make(
         *,

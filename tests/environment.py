@@ -57,7 +57,7 @@ def _prepare() -> None:
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
     )
-    # Collecting static files takes seconds, so that all systems of a run share one folder.
+    # Collecting static files takes seconds, so all systems of a run share one folder.
     os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))
     for name in UNSET:
         os.environ.pop(name, None)

@@ -104,7 +104,7 @@ def take(page: Page, name: str, screen: Screen) -> None:
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(DRAWN)
-        # The queue has a fixed place on the screen, so that a full-page screenshot would misplace it.
+        # The queue has a fixed position, so a full-page screenshot would misplace it.
         whole = page.locator("#queue, #drop-target").locator("visible=true").count() == 0
         page.screenshot(path=ALL / f"{name}-{screen.width}-{scheme}.png", full_page=whole)
         if (name, screen, scheme) in README:

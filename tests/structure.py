@@ -13,7 +13,7 @@ import grimp
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("myproject", "uploads", "processing")
-# Migrations are history, so that they cannot move to another room.
+# Migrations are history and cannot move to another room.
 LEFT_OUT = ("uploads.migrations", "processing.migrations")
 
 Arrow = tuple[str, str]

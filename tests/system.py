@@ -86,7 +86,7 @@ class System:
         )
 
     def violations(self, uploads: Iterable[Mapping[str, object]]) -> list[str]:
-        """Return how these uploads, which were answered with success, break the promise."""
+        """Return the violations of the promise for these accepted uploads."""
         sent = {upload["id"]: upload["content_hash"] for upload in uploads}
         code = (
             "import json; from tests.faults.promise import violations; "

@@ -24,7 +24,7 @@ WAITING = {
 
 
 def compared_with_a_clock(source: str) -> set[str]:
-    """Return the functions that compare the time of a clock by size."""
+    """Return the functions that compare a clock's time by <, <=, > or >=."""
     return {
         name for name, node in _functions(ast.parse(source)) if any(map(_reads_a_clock, _comparisons(node)))
     }

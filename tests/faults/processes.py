@@ -1,6 +1,6 @@
 """Real processes by name, each of which can be started, frozen, continued and killed.
 
-No process is restarted automatically, so that the test decides what runs.
+No process is restarted automatically. The test decides what runs.
 """
 
 import contextlib

@@ -92,7 +92,7 @@ class Actor:
         upload = self._one_of_mine()
         if upload is None:
             return "nothing there"
-        # There are few points, so that users who share an original also share some points.
+        # Few points make it likely that users who share an original also share a point.
         x, y = (self._random.choice((0.2, 0.8)) for _ in range(2))
         return str(self.person.look_at(upload, x=x, y=y).status)
 

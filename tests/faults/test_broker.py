@@ -1,4 +1,4 @@
-"""Redis that is killed, emptied, unavailable or stalled: it carries only messages, and nothing is lost."""
+"""Redis that is killed, emptied, unavailable or stalled: no upload is lost."""
 
 import time
 from typing import cast

@@ -59,7 +59,7 @@ def test_a_rolling_restart_under_load_loses_nothing(
     sent = sending.result()
     wait_until(lambda: all(status_of(upload["url"], token) == "ready" for upload in sent))
     assert "is killed" not in system.output()
-    # A lost lease lasts more than two minutes, so that this also shows that no worker was seen as dead.
+    # A lost lease lasts more than two minutes, so this also shows that no worker was considered dead.
     assert system.violations(sent) == []
 
 

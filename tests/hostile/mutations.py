@@ -21,7 +21,7 @@ def mutated(seeds: Sequence[bytes], *, seed: int, number: int) -> bytes:
 
 
 def _place(random: Random, data: bytearray) -> int:
-    """Return a position in the file. Every other one is near the beginning."""
+    """Return a random position in the file, half of the time near its beginning."""
     return random.randrange(max(1, min(len(data), random.choice([_BEGINNING, len(data)]))))
 
 

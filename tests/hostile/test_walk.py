@@ -39,7 +39,7 @@ from uploads.serving import links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
-# The admin has many similar URLs, so that fewer verbs are tried.
+# The admin has many similar URLs, so fewer verbs are tried.
 ADMIN_VERBS = ("GET", "POST", "DELETE")
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 READ, WRITE, ANY = ("GET", "HEAD"), ("POST",), VERBS

@@ -80,5 +80,5 @@ def test_a_request_changes_threads_a_few_times_only(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(SyncToAsync, "__call__", count)
     status, _problem = asyncio.run(post(token="nobody's", chunks=[]))
     assert status == 401
-    # The body guard authenticates the request and refuses it, so that the view never runs.
+    # The body guard authenticates the request and refuses it, so the view never runs.
     assert len(switches) <= 8, switches

@@ -69,7 +69,7 @@ def own_folder() -> Iterator[Path]:
 def surroundings(folder: Path, *, keep_home: bool) -> dict[str, str]:
     """Return the environment of the tests. Tests that install packages keep the home folder and its caches.
 
-    Hundreds of processes start, so that Python may write compiled modules.
+    Hundreds of processes start, so Python may cache compiled modules.
     """
     found = {"TMPDIR": folder / "tmp"} if keep_home else {"TMPDIR": folder / "tmp", "HOME": folder / "home"}
     for path in found.values():
@@ -170,6 +170,6 @@ def report(outcomes: Sequence[Outcome], problems: Sequence[str], *, left_out: st
 
 
 if __name__ == "__main__":
-    # SIGTERM raises KeyboardInterrupt, so that the run ends the processes that it has started.
+    # SIGTERM raises KeyboardInterrupt, so the run ends the processes that it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

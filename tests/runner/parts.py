@@ -14,7 +14,7 @@ class Part:
 
 IN_PLACE = "not (journey or fault or install or postgresql)"
 
-# Tests wait sometimes, so that two cores can run two lanes of two processes.
+# Tests often wait, so two cores can run two processes in each of two lanes.
 SQLITE = Part("sqlite", IN_PLACE, ("-n", "2", "--dist", "worksteal"))
 POSTGRESQL = Part(
     "postgresql",

@@ -63,7 +63,7 @@ class NewestFirst(CursorPagination):
         """Return one page.
 
         Raises `ValidationError` for a query parameter that the list does not have, and `NotFound` for an
-        invalid cursor. A cursor may contain any value, so that only the model field detects an invalid one.
+        invalid cursor. A cursor may contain any value, and only the model field detects an invalid one.
         """
         known = {self.cursor_query_param, self.page_size_query_param, *getattr(view, "filter_parameters", ())}
         unknown = [name for name in request.query_params if name not in known]

@@ -216,7 +216,7 @@ def test_fix_renders_again_and_removes_strays(ready: list[Upload]) -> None:
 
 
 def test_fix_mends_everything_that_was_rendered(ready: list[Upload], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "_BATCH", 2)  # so that there are several
+    monkeypatch.setattr(audit, "_BATCH", 2)  # for several batches
     before = files()
     rows = set(Rendition.objects.values_list("key", flat=True))
     for key in rows:
