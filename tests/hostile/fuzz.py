@@ -112,7 +112,7 @@ def header_end(data: bytes) -> str:
         read_header(BytesIO(data), name="file", limits=LIMITS)
     except Refusal as refusal:
         return refusal.code
-    except Exception as error:  # noqa: BLE001 - it is told with the number of the file
+    except Exception as error:  # noqa: BLE001 - it is reported with the number of the file
         return f"{type(error).__name__}: {error}"
     return "done"
 

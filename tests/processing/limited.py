@@ -111,7 +111,7 @@ def outcome(path: Path) -> str:
         render_checked(path.read_bytes())
     except Refusal as refusal:
         return "memory" if isinstance(refusal.__cause__, MemoryError) else refusal.code
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test says for which file
+    except Exception as error:  # noqa: BLE001 - the test reports it with its file
         return f"{type(error).__name__}: {error}"
     return "rendered"
 

@@ -148,7 +148,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
     @extend_schema_field(RenditionSerializer(many=True))
     def get_renditions(self, upload: Upload) -> Any:
-        """Return the renditions that are ready, smallest first."""
+        """Return the renditions so far, smallest first."""
         context = {**self.context, "upload": upload}
         return RenditionSerializer(upload.shown_renditions(), many=True, context=context).data
 

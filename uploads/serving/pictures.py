@@ -31,7 +31,7 @@ _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension 
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
 # Not every client can read these formats, so a request must name them.
 _NAMED_FORMATS: tuple[Format, ...] = ("avif", "webp")
-# If a request accepts several formats equally, the smallest is sent.
+# If a request accepts several formats equally, the first of these is sent. It is usually the smallest.
 _BY_SIZE: tuple[Format, ...] = ("avif", "webp", "jpeg", "png")
 _FOREVER = "max-age=31536000, immutable"
 _RETRY_AFTER = 2
@@ -124,9 +124,9 @@ def _is_private(upload: Upload) -> bool:
 
 
 def _may_see(request: HttpRequest, upload: Upload) -> bool:
-    """Return whether the request may see an upload. Only private uploads check the session.
+    """Return whether the request may see an upload. The session is read for private uploads only.
 
-    Access to the session makes the response vary by cookie, which prevents caching.
+    A response that depends on the session varies by cookie, and no shared cache keeps it.
     """
     if not _is_private(upload):
         return True
@@ -188,9 +188,9 @@ def _vary(response: HttpResponse, *, negotiated: bool) -> HttpResponse:
 
 
 def _nothing_to_see(detail: str) -> HttpResponse:
-    """Answer 404 for missing and private images alike.
+    """Answer 404 in the same way for missing and private images.
 
-    Only private images check the session, so the response always varies by cookie.
+    The session is read for private images only, so both responses are marked as varying by cookie.
     """
     response = _not_found(detail)
     patch_vary_headers(response, ["Cookie"])
