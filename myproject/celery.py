@@ -35,9 +35,11 @@ class QueuedTask(DjangoTask[Any, Any]):
     ) -> Signature[Any]:
         """Return the signature of the next attempt.
 
-        Celery keeps the queue only if there is no exchange; otherwise it uses the task's route.
+        Celery keeps the queue only of messages sent through the default exchange; others follow the task's
+        route.
         """
-        # A routing key that RabbitMQ has delayed carries the delay before the queue's name: `0.0.….1.bulk`.
+        # RabbitMQ's delayed delivery puts the delay before the queue's name in the routing key:
+        # `0.0.….1.bulk`.
         key = ((request or self.request).delivery_info or {}).get("routing_key") or ""
         queue = queue or key.rpartition(".")[2] or None
         return super().signature_from_request(request, args, kwargs, queue, **options)
@@ -76,7 +78,7 @@ def declare_queues(**_options: Any) -> None:
 
 @worker_process_init.connect
 def prepare_memory(**_options: Any) -> None:
-    """Limit a decoder's memory, and keep freed memory for the next image."""
+    """Limit the memory of a pool process, and keep freed memory for the next image."""
     memory.limit(darkroom().worker_memory)
     memory.keep()
 

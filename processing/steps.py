@@ -71,7 +71,7 @@ def _is_done(original: Original, step: Step) -> bool:
 
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
-        # The lock prevents changes to what is wanted.
+        # The lock keeps focal points from changing, and with them the wanted recipes.
         if not _locked(original):
             return
         _send(step_started, original, step)
@@ -202,7 +202,7 @@ def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:
 
 
 def _fail(original: Original, step: Step, lease: Lease, refusal: Refusal) -> None:
-    """Send the failure of the step, unless another worker has taken over the lease."""
+    """End the lease and send `step_failed`, unless another worker has taken over the lease."""
     with transaction.atomic():
         if leases.end(lease):
             step_failed.send(sender=Original, content_hash=original.content_hash, step=step, refusal=refusal)

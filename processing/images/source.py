@@ -8,7 +8,7 @@ A rendition is made in these steps:
 3. `in_srgb`: convert its colours to sRGB.
 4. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
 5. `Cascade`: make each smaller size from the smallest picture that is still large enough.
-6. `encode`: write the pixels, and nothing beside them.
+6. `encode`: write the pixels, and nothing else.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -43,7 +43,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the whole original's."""
+    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's."""
 
     size: Size
     metadata: Metadata
@@ -70,7 +70,7 @@ class Source:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
                 picture = ready(self.cascade.picture(*framing))
                 for recipe in group:
-                    # Pillow's JPEG encoder holds the interpreter's lock, which would stop the other threads.
+                    # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
                     here = recipe.format == "jpeg"
                     job = partial(self._still, picture, recipe, alone=here)
                     if recipe.format == "webp" and framing in animated:
@@ -121,11 +121,12 @@ def decode(
 ) -> Source:
     """Return the original in `data`, decoded once, ready to be rendered by `presets`.
 
-    Pass all presets that are ever rendered together: they determine the cascade, and so the bytes of each
-    rendition. `later` holds presets that will be rendered from these decoded pixels: `Source.decoded` is then
-    large enough for them too. `handed` is an earlier `Source.decoded`: only the header is then read again.
+    Pass all presets of a step, even if only some are rendered: together they determine the cascade, and so
+    the bytes of each rendition. `later` holds presets that will be rendered from these decoded pixels:
+    `Source.decoded` is then large enough for them too. `handed` is an earlier `Source.decoded`: only the
+    header is then read again.
 
-    Raises `UnreadableImage`, `UnsupportedFormat` or `TooManyPixels` for any error of the decoder.
+    Raises `UnreadableImage`, `UnsupportedFormat`, `TooManyPixels` or `TooMuchMetadata` for any error here.
     """
     with opened(data, limits=limits) as image:
         stored = image.size  # The decoder changes it when it scales.

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE = 15.0
 # Seconds after which a stream ends. The client reconnects, and must still be signed in.
 LIFETIME = 3600.0
-# Seconds between two queries while there are no wake-ups. A Redis that is silent for this long is pinged.
+# Seconds between two queries while Redis is unavailable. A silent Redis is pinged after this long.
 _LOOK = 2.0
 # Milliseconds after which a browser reconnects.
 _RECONNECT = 2000
@@ -50,7 +50,10 @@ class Bells:
 
     @contextmanager
     def hung_up(self, owner_id: int) -> Iterator[asyncio.Event]:
-        """Return a bell for this person; the listener runs as long as there is any bell."""
+        """Yield a bell: an `asyncio.Event` that is set when this person may have new events.
+
+        The listener runs as long as there is any bell.
+        """
         bell = asyncio.Event()
         with self._lock:
             self._bells[bell] = (owner_id, asyncio.get_running_loop())
@@ -108,7 +111,7 @@ _bells = Bells()
 
 
 async def follow(*, owner_id: int, after: int) -> AsyncGenerator[str]:
-    """Yield a person's events after this one, as text of the stream.
+    """Yield a person's events after the one with the id `after`, as text of the stream.
 
     The first block gives the browser the id to resume from, even before any event.
     """

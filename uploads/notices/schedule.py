@@ -19,15 +19,15 @@ from uploads.notices.endpoints import ATTEMPT_TIME
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
-# Seconds after which a published delivery that no worker started counts as lost: while its queue has
-# messages, and while it is empty.
+# Seconds after which a published delivery that no worker started counts as lost. The second number applies
+# while the queue is empty.
 _QUEUE_TIME, _DRAINED_TIME = 300, 5
 # The longest `Retry-After` that is honoured, in seconds.
 _LONGEST_WISH = 3600
 
 
 class DeliveryFailed(TransientError):
-    """The recipient did not accept the notice; it is retried unless it was given up."""
+    """The recipient did not accept the notice; the delivery is retried until it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def due(*, drained: bool = False) -> QuerySet[Delivery]:
     """Return the deliveries that are due and not queued yet, oldest first.
 
     `drained` means that the queue is empty. Each endpoint contributes one delivery at most, and none while it
-    rests or is disabled. Each accepted delivery queues the next, so a thousand for one endpoint never delay
-    an email.
+    backs off or is disabled. Each accepted delivery queues the next, so a thousand for one endpoint never
+    delay an email.
     """
     ready = _ready(drained=drained)
     first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]
@@ -83,7 +83,7 @@ def deliver(delivery_id: str) -> Delivery | None:
     delivery = _claim(delivery_id)
     if delivery is None:
         return None
-    # The owner reads the message and the recorded error.
+    # The message and the recorded error are in the owner's language.
     with override(language_of(delivery.event.owner)):
         _send(delivery)
     _finish(delivery)
@@ -101,7 +101,7 @@ def _send(delivery: Delivery) -> None:
 
 @transaction.atomic
 def _claim(delivery_id: str) -> Delivery | None:
-    """Return the delivery with its next attempt postponed, or None if it is not due."""
+    """Return the delivery with its next attempt postponed, or None if it must not be sent now."""
     delivery = (
         Delivery.objects.select_for_update(of=("self",))
         .select_related("event__owner", "endpoint")

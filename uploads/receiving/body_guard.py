@@ -4,8 +4,8 @@ Django's ASGI handler writes the whole body to disk before any middleware or vie
 it and checks the size, the speed and the headers. For requests that send images, it calls the admission
 function before the body passes.
 
-A refused request goes to Django without its body. `RefusalMiddleware` answers with the `refusal` in its
-scope.
+A refused request goes to Django without its body. `RefusalMiddleware` answers with the `refusal` in the
+request's scope.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Takes the request's scope and size; returns the reason for a refusal, or None.
 Admission = Callable[[Scope, int], Refusal | None]
 
-# The paths that receive images: from programs and scripts, and from the form without scripts.
+# The paths that receive images: from programs and JavaScript, and from the form without JavaScript.
 API, FORM = "/api/uploads/", "/"
 # Bytes that multipart adds around a file: boundaries, headers and short fields.
 _ENVELOPE = 64 * 1024
@@ -40,7 +40,8 @@ _ENVELOPE = 64 * 1024
 _FILES_OF_A_FORM = 10
 # Bodies of unknown length that are accepted at the same time from one address.
 _UNKNOWN_AT_ONCE = 4
-# The defaults of nginx. A client whose connection is cut while it sends would not see the response.
+# Seconds to discard the rest of a refused body, in total and without data: nginx's defaults. A client whose
+# connection is cut while it sends would not see the response.
 _LINGER, _LINGER_IDLE = 30.0, 5.0
 _OF_THE_BODY = (b"content-length", b"content-type", b"transfer-encoding", b"expect")
 _GONE: Message = {"type": "http.disconnect"}

@@ -25,7 +25,7 @@ _INCOMING_AGE = 24 * 3600
 
 
 def collect() -> int:
-    """Purge deleted uploads after the grace period and remove unused originals; return how many of these."""
+    """Purge deleted uploads after the grace period; remove unused originals and return their number."""
     _idle_leases().delete()
     grace = timezone.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
@@ -53,8 +53,8 @@ def _purge(grace: datetime) -> None:
 def _idle_leases() -> QuerySet[Lease]:
     """Return the unheld leases of originals without unfinished uploads.
 
-    Such a lease remains if a worker dies during a step that a slower worker, whose lease had expired,
-    finishes after all.
+    A slow worker can finish a step after its lease has expired. If the worker that took over then dies, its
+    lease remains.
     """
     waiting = Upload.objects.filter(
         original=OuterRef("original"), status__in=Upload.UNFINISHED, deleted_at=None
