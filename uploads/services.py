@@ -1,4 +1,4 @@
-"""What people can do: send, change, reprocess and delete images."""
+"""The actions of people on images: send, change, reprocess, delete and restore."""
 
 from __future__ import annotations
 

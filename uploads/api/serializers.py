@@ -15,7 +15,7 @@ from uploads.serving import links
 
 
 class PlaceholderSerializer(serializers.Serializer[Any]):
-    """What a client can show until the thumbnail is ready."""
+    """A placeholder that a client can show until the thumbnail is ready."""
 
     thumbhash = serializers.CharField(help_text="ThumbHash, base64")
     color = serializers.CharField(help_text="dominant colour, #rrggbb")
@@ -48,7 +48,7 @@ class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
 
 
 class MetadataSerializer(serializers.Serializer[Any]):
-    """What the file says besides its pixels."""
+    """The metadata of the file."""
 
     camera = serializers.CharField(help_text="make and model; empty where it is not told")
     profile = serializers.CharField(help_text="description of the embedded ICC profile; empty without one")

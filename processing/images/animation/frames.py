@@ -13,7 +13,7 @@ from processing.presets import Size
 
 # A picture of the whole canvas, RGB or RGBA, and its duration in milliseconds.
 Timed = tuple[Image.Image, float]
-# What happens to a patch's area before the next one is drawn.
+# The treatment of a patch's area before the next patch is drawn.
 Disposal = Literal["keep", "clear", "restore"]
 Part = TypeVar("Part")
 
