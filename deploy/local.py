@@ -1,7 +1,7 @@
 """Run the whole system on this machine: `make run`.
 
-Database, Redis, web, workers, beat and Flower are started in order and kept running. Ctrl-C stops them in
-reverse order.
+Redis (unless `REDIS_URL` is set), then workers, beat and Flower, then web are started and kept running.
+The database is migrated before the workers start. Ctrl-C stops the processes in reverse order.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Webhooks after Standard Webhooks 1.0: signed requests that carry events to endpoints."""
+"""Webhooks as in Standard Webhooks 1.0: signed requests that carry events to endpoints."""
 
 import json
 import secrets

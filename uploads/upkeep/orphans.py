@@ -30,9 +30,9 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def find(*, age: float = 0) -> Iterator[str]:
-    """Yield the keys of files without a row that are not in work and were not written for `age` seconds.
+    """Yield the keys of files without a row that were last written at least `age` seconds ago.
 
-    Reads no file. Raises `StorageUnavailable`.
+    Leaves out renditions of originals with unfinished work. Reads no file. Raises `StorageUnavailable`.
     """
     oldest = time() - age
     for folder in ("originals", "renditions"):

@@ -1,4 +1,4 @@
-"""Profiles: build ICC profiles for colours that a file declares otherwise; one engine converts all."""
+"""Profiles: build ICC profiles for colours that a file declares by other means; one engine converts all."""
 
 from functools import lru_cache
 from struct import error, pack
