@@ -22,7 +22,7 @@ def server_path() -> str:
     path = shutil.which("redis-server") or shutil.which(PACKAGED_SERVER)
     if path is None:
         raise CannotStart(
-            "There is no redis-server: install Redis, or name a running one, such as "
+            "redis-server is not installed. Install Redis, or use a running one: "
             "REDIS_URL=redis://127.0.0.1:6379/0 make run"
         )
     return path

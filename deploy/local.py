@@ -82,11 +82,11 @@ class LocalSystem:
         command = server_command(socket_path=settings.REDIS_SOCKET, folder=settings.VAR_DIR)
         self._keep([programs.redis(command=command)])
         await wait_until_it_answers(url=settings.REDIS_URL, seconds=10)
-        self._log.note("an embedded Redis answers")
+        self._log.note("the embedded Redis is running")
 
     async def _prepare(self) -> str:
         output = await self._launcher.run(programs.PREPARE)
-        self._log.note("the database is migrated, the static files are collected")
+        self._log.note("the database is migrated and the static files are collected")
         return output.splitlines()[-1]
 
     def _background_programs(self) -> list[Program]:
@@ -113,7 +113,7 @@ class LocalSystem:
     def _facts(self, link: str) -> dict[str, str]:
         return {
             "Darkroom": settings.SITE_URL,
-            "Sign in": f"{link}  (one click, the demo person)",
+            "Sign in": f"{link}  (one click signs in the demo person)",
             "Admin": f"{settings.SITE_URL}/admin/",
             "Flower": f"http://{HOST}:{self._flower_port}  (demo, {flower_password()})",
             "Mail": where_mail_goes(),
@@ -121,7 +121,7 @@ class LocalSystem:
         }
 
     async def _stop(self) -> None:
-        self._log.note("stopping (Ctrl-C again: at once)")
+        self._log.note("stopping (press Ctrl-C again to stop immediately)")
         for group in reversed(self._kept):
             await asyncio.gather(*(process.stop() for process in group))
         self._log.note("stopped")
@@ -137,7 +137,7 @@ def uses_embedded_redis() -> bool:
 
 def where_mail_goes() -> str:
     """Return how people get their mail."""
-    return "is sent by EMAIL_URL" if settings.EMAIL_URL else f"is written to {settings.EMAIL_FILE_PATH}"
+    return "is sent through EMAIL_URL" if settings.EMAIL_URL else f"is written to {settings.EMAIL_FILE_PATH}"
 
 
 def log_level() -> str:

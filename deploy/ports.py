@@ -31,7 +31,9 @@ def claimed_clone(*, lock_path: Path, address: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            raise CannotStart(f"Darkroom already runs from this folder: {lock.read().strip()}") from error
+            raise CannotStart(
+                f"Darkroom is already running from this folder: {lock.read().strip()}"
+            ) from error
         lock.truncate(0)
         lock.write(address)
         lock.flush()
@@ -42,7 +44,7 @@ def require_free(port: int) -> None:
     """Raise CannotStart unless the port is free."""
     if not is_free(port):
         raise CannotStart(
-            f"Port {port} is taken by another program. Choose another one:  PORT={port + 1000} make run"
+            f"Another program uses port {port}. Choose another port:  PORT={port + 1000} make run"
         )
 
 

@@ -136,7 +136,7 @@ class KeptProcess:
             async with asyncio.timeout(self._program.stop_seconds):
                 await asyncio.shield(self._keeping)
         except TimeoutError:
-            self._note(f"did not stop within {self._program.stop_seconds:g} s and is killed")
+            self._note(f"did not stop within {self._program.stop_seconds:g} s, so it is killed")
             self.kill()
             await self._keeping
 
@@ -154,7 +154,7 @@ class KeptProcess:
             if time.monotonic() - started_at > STEADY_AFTER:
                 pause = FIRST_PAUSE
             if not self._stopping.is_set():
-                self._note(f"ended ({describe_status(status)}) and starts again in {pause:g} s")
+                self._note(f"ended ({describe_status(status)}); restarting in {pause:g} s")
                 await self._pause(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 

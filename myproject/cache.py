@@ -23,7 +23,7 @@ class ForgivingClient(RedisCacheClient):
 
     def __init__(self, servers: list[str], **options: Any) -> None:
         super().__init__(servers, **options)
-        self._circuit = CircuitBreaker(PAUSE, complaint="The cache is away")
+        self._circuit = CircuitBreaker(PAUSE, complaint="The cache is unavailable")
 
     def add(self, key: Any, value: object, timeout: Any) -> bool:
         """Report the key as new while Redis is unavailable, because allauth acquires its locks with `add`."""

@@ -24,9 +24,9 @@ def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            "SECRET_KEY is a default, or too short to be secret: whoever guesses it signs in as anybody.",
-            hint="Set 64 random characters: "
-            'python -c "import secrets; print(secrets.token_urlsafe(64))"; or leave it unset on one machine.',
+            "SECRET_KEY is a default or too easy to guess. An attacker who knows it can sign in as any user.",
+            hint="Set it to 64 random characters: "
+            'python -c "import secrets; print(secrets.token_urlsafe(64))". A single machine needs none.',
             id="darkroom.E004",
         )
     ]
@@ -39,8 +39,8 @@ def check_shared_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            "SECRET_KEY is not set: this machine has made its own, and others know nothing of it.",
-            hint="Set the same one on every machine of the site, and back it up.",
+            "SECRET_KEY is not set. This machine generated its own key, which other machines do not have.",
+            hint="Set the same key on every machine of the site, and back it up.",
             id="darkroom.W003",
         )
     ]

@@ -27,7 +27,7 @@ def check_presets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     if not isinstance(presets, Mapping):
         return []
     if not presets:
-        return [checks.Error("DARKROOM['PRESETS'] is empty: name at least one preset.", id="darkroom.E001")]
+        return [checks.Error("DARKROOM['PRESETS'] is empty. Define at least one preset.", id="darkroom.E001")]
     return [error for name, fields in presets.items() for error in _check_preset(name, fields)]
 
 
@@ -37,7 +37,7 @@ def check_formats(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     known = [name.lower() for name in EXTRA_FORMATS]
     return [
         checks.Error(
-            f"DARKROOM['EXTRA_FORMATS']: unknown format {name!r}; known are {', '.join(known)}.",
+            f"DARKROOM['EXTRA_FORMATS']: unknown format {name!r}. Known formats: {', '.join(known)}.",
             id="darkroom.E003",
         )
         for name in darkroom().extra_formats
@@ -53,7 +53,7 @@ def _check_preset(name: str, fields: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(
             f"Preset {name!r}: this installation of Pillow cannot write {format}.",
-            hint="Install a Pillow with that codec, or leave the format out.",
+            hint="Install a Pillow build with that codec, or remove the format.",
             id="darkroom.E002",
         )
         for format in preset.formats

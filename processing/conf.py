@@ -104,7 +104,7 @@ def problems(given: Mapping[str, Any]) -> list[str]:
         for key in known
         if key in given and (wanted := _wanted(known[key], given[key]))
     ]
-    return [f"DARKROOM has no key {key!r}; docs/settings.md lists them." for key in unknown] + wrong
+    return [f"DARKROOM has no key {key!r}. docs/settings.md lists the keys." for key in unknown] + wrong
 
 
 def _wanted(default: Any, value: Any) -> str:
@@ -116,9 +116,9 @@ def _wanted(default: Any, value: Any) -> str:
             right = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
             return "" if right else "a number, 0 or more"
         case tuple():
-            return "" if isinstance(value, list | tuple) else "a list of texts"
+            return "" if isinstance(value, list | tuple) else "a list of strings"
         case str():
-            return "" if isinstance(value, str) else "a text"
+            return "" if isinstance(value, str) else "a string"
     return "" if isinstance(value, Mapping) else "a mapping from names to fields"
 
 

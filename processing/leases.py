@@ -31,7 +31,7 @@ def acquire(original: Original, step: str) -> Lease:
         now = timezone.now()
         if lease.expires_at is not None:
             if lease.expires_at > now:
-                raise LeaseHeld(f"{lease} is being done by another worker.")
+                raise LeaseHeld(f"Another worker is running {lease}.")
             lease.crashes += 1
         lease.attempts += 1
         lease.token = uuid.uuid4()

@@ -91,7 +91,9 @@ def read(original: Original) -> bytes:
             data: bytes = call_storage(file.read)
     except FileMissing as error:
         if not call_storage(media.is_there):
-            raise StorageUnavailable("The storage is gone: is its disk mounted, its bucket there?") from error
+            raise StorageUnavailable(
+                "The storage is missing. Check that its disk is mounted or that its bucket exists."
+            ) from error
         raise
     return data
 

@@ -136,7 +136,7 @@ def parse_preset(*, name: str, fields: Mapping[str, Any]) -> Preset:
     if unknown:
         raise InvalidPreset(f"Preset {name!r}: unknown field {min(unknown)!r}.")
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name != name.lower():
-        raise InvalidPreset(f"Preset {name!r}: a name has small letters, digits, - and _ only.")
+        raise InvalidPreset(f"Preset {name!r}: a name may contain only lower-case letters, digits, - and _.")
     preset = Preset(name=name, **{**fields, "formats": tuple(fields.get("formats", ("webp", "jpeg")))})
     _check_size(preset)
     _check_formats(preset)
@@ -153,7 +153,7 @@ def parse_presets(presets: Mapping[str, Mapping[str, Any]]) -> tuple[Preset, ...
 
 def _check_size(preset: Preset) -> None:
     if preset.width is None and preset.height is None:
-        raise InvalidPreset(f"Preset {preset.name!r}: give a width, a height or both.")
+        raise InvalidPreset(f"Preset {preset.name!r}: set a width, a height or both.")
     for field in ("width", "height"):
         value = getattr(preset, field)
         if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_RENDITION_SIDE):
@@ -170,11 +170,11 @@ def _check_size(preset: Preset) -> None:
 
 def _check_formats(preset: Preset) -> None:
     if not preset.formats:
-        raise InvalidPreset(f"Preset {preset.name!r}: name at least one format.")
+        raise InvalidPreset(f"Preset {preset.name!r}: list at least one format.")
     for name in preset.formats:
         if name not in FORMATS:
             raise InvalidPreset(
-                f"Preset {preset.name!r}: unknown format {name!r}; known are {', '.join(FORMATS)}."
+                f"Preset {preset.name!r}: unknown format {name!r}. Known formats: {', '.join(FORMATS)}."
             )
 
 

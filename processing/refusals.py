@@ -8,12 +8,16 @@ from processing.errors import Phrase, Refusal
 # Sentences for stored failures in other languages, because the values of the original sentence are not
 # stored.
 SENTENCES = {
-    "unsupported_format": _("The file is no picture of a kind we take; send it in another format."),
-    "unreadable_image": _("The file is damaged or incomplete; try to open and save it again."),
-    "too_many_pixels": _("The image has more pixels than are taken; send a smaller version."),
-    "too_much_metadata": _("The file holds too much beside the picture; save it without metadata."),
-    "original_missing": _("The original's file is missing from the storage; send it again."),
-    "processing_failed": _("Processing this image did not succeed; try again later."),
+    "unsupported_format": _("The file is not a supported image. Upload it in another format."),
+    "unreadable_image": _(
+        "The file is damaged or incomplete. Open it in an editor, save a new copy and upload that."
+    ),
+    "too_many_pixels": _("The image has too many pixels. Upload a smaller version."),
+    "too_much_metadata": _(
+        "The file contains too much metadata. Save a copy without metadata and upload that."
+    ),
+    "original_missing": _("The original file is missing. Upload it again to restore it."),
+    "processing_failed": _("Processing failed. Try again later."),
 }
 
 

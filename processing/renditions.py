@@ -144,7 +144,7 @@ def delete_files(keys: Iterable[str]) -> None:
         try:
             originals.delete_file(key)
         except StorageUnavailable as error:
-            logger.warning("Left %s behind: %s", key, error)
+            logger.warning("Could not delete %s: %s", key, error)
 
 
 def drop_unwanted(original: Original, presets: Iterable[Preset]) -> list[str]:

@@ -40,7 +40,7 @@ class GaveUp(Refusal):
     """The step has used up its attempts."""
 
     code = "processing_failed"
-    title = "Processing did not succeed"
+    title = "Processing failed"
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -57,7 +57,7 @@ def run(*, step: Step, content_hash: str) -> None:
     """
     original = Original.objects.filter(content_hash=content_hash).first()
     if original is None:
-        logger.info("%s: no original %s; it was deleted meanwhile.", step, content_hash[:12])
+        logger.info("%s: the original %s no longer exists.", step, content_hash[:12])
     elif _is_done(original, step):
         _report_done(original, step)
     else:
@@ -83,7 +83,7 @@ def _report_done(original: Original, step: Step) -> None:
 def _run_leased(original: Original, step: Step) -> None:
     lease = _begin(original, step)
     if lease is None:
-        logger.info("%s: the original %s was deleted just now.", step, original)
+        logger.info("%s: the original %s was deleted during the step.", step, original)
         return
     try:
         if leases.is_spent(lease):
@@ -114,8 +114,8 @@ def _begin(original: Original, step: Step) -> Lease | None:
 
 def _given_up(lease: Lease) -> GaveUp:
     if lease.last_error:
-        return GaveUp("The storage could not be reached for a long time; try again later.")
-    return GaveUp("Processing this image broke off several times; it may be damaged or too demanding.")
+        return GaveUp("The storage was unavailable for too long. Try again later.")
+    return GaveUp("Processing failed several times. The file may be damaged or too complex.")
 
 
 def open_source(*, original: Original, step: Step) -> Source:
@@ -127,7 +127,7 @@ def open_source(*, original: Original, step: Step) -> Source:
     try:
         data = originals.read(original)
     except FileMissing as error:
-        raise OriginalMissing("The original's file is missing from the storage; send it again.") from error
+        raise OriginalMissing("The original file is missing. Upload it again to restore it.") from error
     presets, limits, pays = presets_of(step), conf.limits(), pixel_cache.pays(original)
     if step == "generate_thumbnails":
         later = presets_of("resize_image") if pays else []

@@ -45,4 +45,6 @@ def _run(*, step: Step, content_hash: str) -> None:
     try:
         steps.run(step=step, content_hash=content_hash)
     except KeyboardInterrupt as stop:
-        raise HandedBack(f"{step} of {content_hash[:12]} is handed back: this worker stops.") from stop
+        raise HandedBack(
+            f"{step} of {content_hash[:12]} was handed back, because this worker is stopping."
+        ) from stop

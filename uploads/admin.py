@@ -90,7 +90,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
         return f"{upload.error_code}: {upload.error_detail}" if upload.error_code else ""
 
     @admin.action(
-        description=_("Reprocess: render what is missing, stale or failed"), permissions=["process"]
+        description=_("Reprocess: render only what is missing, stale or failed"), permissions=["process"]
     )
     def reprocess(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
         """Queue the selected uploads again."""

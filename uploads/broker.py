@@ -29,7 +29,7 @@ def publish(message: Signature) -> bool:
         message.apply_async()
     # RabbitMQ's refusals (wrong queue type, wrong password) are raised as the client's own errors.
     except (OperationalError, AMQPError) as error:
-        logger.warning("The broker is away, %s will be queued again: %s", message.task, error)
+        logger.warning("The broker is unavailable; %s will be queued later: %s", message.task, error)
         return False
     return True
 

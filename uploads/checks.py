@@ -17,8 +17,8 @@ def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            "The front end is not built: the pages lack their scripts.",
-            hint="Run deploy/npm.sh frontend; make does it by itself.",
+            "The front end is not built, so the pages have no scripts.",
+            hint="Run deploy/npm.sh frontend, or use make, which runs it automatically.",
             id="darkroom.W002",
         )
     ]
@@ -38,8 +38,8 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         except (ValueError, TypeError):
             found.append(
                 checks.Error(
-                    f"DARKROOM[{name!r}] makes no sense: {text!r}.",
-                    hint="Write it like 5000/hour, or 100/minute;5000/hour for both.",
+                    f"DARKROOM[{name!r}] is not a valid rate limit: {text!r}.",
+                    hint="Use a form such as 5000/hour, or 100/minute;5000/hour for two limits.",
                     id="darkroom.E006",
                 )
             )
@@ -53,8 +53,8 @@ def check_private_addresses(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            "WEBHOOK_PRIVATE_ADDRESSES is on: whoever has an account can send requests into this network.",
-            hint="Leave it off: it is for tests, and for an intranet whose people may all do that.",
+            "WEBHOOK_PRIVATE_ADDRESSES is on, so every user can send requests into this network.",
+            hint="Turn it off, except in tests or on an intranet that trusts all its users.",
             id="darkroom.E005",
         )
     ]

@@ -37,7 +37,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
             .first()
         )
         if upload is None or not _is_whole(upload):
-            logger.info("Nothing to tell of upload %s: gone, finished, or not whole yet.", upload_id)
+            logger.info("Upload %s was not completed: it is deleted, finished or incomplete.", upload_id)
             return False
         again = upload.ready_at is not None
         history.begin_step([upload], Step.Name.NOTIFY_OWNER)

@@ -33,12 +33,14 @@ class StorageAway(Refusal):
 
 def database_unavailable() -> DatabaseUnavailable:
     """Return the refusal for an unavailable database."""
-    return DatabaseUnavailable("The database did not answer just now; send the request again in a minute.")
+    return DatabaseUnavailable("The database is temporarily unavailable. Send the request again in a minute.")
 
 
 def storage_unavailable() -> StorageAway:
     """Return the refusal for an unavailable storage."""
-    return StorageAway("The file could not be stored just now and was not taken; send it again in a minute.")
+    return StorageAway(
+        "The storage is temporarily unavailable, so the file was not saved. Upload it again in a minute."
+    )
 
 
 def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class SentAgain(Refusal):
     """The same bytes were sent again after the deletion."""
 
     code = "sent_again"
-    title = "The image was sent again"
+    title = "The image was uploaded again"
     status = HTTPStatus.CONFLICT
 
 
@@ -183,7 +183,7 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             row.save(update_fields=["deleted_at"])
         except IntegrityError as error:
             raise SentAgain(
-                "You have sent {filename} again meanwhile; look for the new one.", filename=row.filename
+                "You have uploaded {filename} again since. Open the new upload.", filename=row.filename
             ) from error
         announce(row, Event.Name.RESTORED)
         if row.is_unfinished:

@@ -15,7 +15,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Darkroom",
-    "DESCRIPTION": "Upload images, fetch their renditions.",
+    "DESCRIPTION": "Upload images and fetch their renditions.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [

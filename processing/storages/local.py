@@ -31,7 +31,7 @@ class LocalStorage(FileSystemStorage):
         root = Path(self.location)
         root.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK):
-            raise PermissionError(f"{root} cannot be written to")
+            raise PermissionError(f"{root} is not writable")
 
     def is_there(self) -> bool:
         """Return whether the storage still holds its data: an unmounted disk leaves an empty folder."""

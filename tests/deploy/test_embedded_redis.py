@@ -36,5 +36,5 @@ def test_a_redis_that_never_answers_is_told(tmp_path: Path) -> None:
 def test_without_a_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(embedded_redis, "PACKAGED_SERVER", tmp_path / "redis-server")
-    with pytest.raises(CannotStart, match="install Redis"):
+    with pytest.raises(CannotStart, match="Install Redis"):
         embedded_redis.server_path()

@@ -41,7 +41,7 @@ def test_serves_recovers_and_stops(supervisor: System) -> None:
             check=False,
         )
         assert second.returncode == 1
-        assert f"already runs from this folder: http://127.0.0.1:{supervisor.port}" in second.stderr
+        assert f"is already running from this folder: http://127.0.0.1:{supervisor.port}" in second.stderr
 
         killed = supervisor.redis()
         assert killed is not None
@@ -61,7 +61,7 @@ def test_a_killed_supervisor_leaves_nothing_behind_and_starts_again(supervisor: 
         process.wait()
         wait_until(lambda: supervisor.processes() == {})
     with supervisor.started() as process:
-        wait_until(lambda: "an embedded Redis answers" in supervisor.output())
+        wait_until(lambda: "the embedded Redis is running" in supervisor.output())
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=120) == 0
     assert supervisor.processes() == {}

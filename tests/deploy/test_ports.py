@@ -13,7 +13,7 @@ def test_a_clone_is_claimed_once_and_says_by_whom(tmp_path: Path) -> None:
     lock_path = tmp_path / "run.lock"
     with (
         claimed_clone(lock_path=lock_path, address="http://127.0.0.1:8123"),
-        pytest.raises(CannotStart, match=r"already runs from this folder: http://127\.0\.0\.1:8123"),
+        pytest.raises(CannotStart, match=r"is already running from this folder: http://127\.0\.0\.1:8123"),
         claimed_clone(lock_path=lock_path, address="http://127.0.0.1:9"),
     ):
         pytest.fail("claimed twice")
@@ -30,7 +30,7 @@ def test_a_taken_port_is_refused_with_what_to_do() -> None:
         listener.bind((HOST, 0))
         listener.listen()
         port = listener.getsockname()[1]
-        with pytest.raises(CannotStart, match=rf"Port {port} is taken.*PORT=\d+ make run"):
+        with pytest.raises(CannotStart, match=rf"Another program uses port {port}\..*PORT=\d+ make run"):
             require_free(port)
 
 

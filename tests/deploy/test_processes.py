@@ -88,7 +88,7 @@ def test_what_dies_is_started_again_until_it_is_stopped(tmp_path: Path) -> None:
         assert not is_alive(second)
 
     lines = keep_sleeper(tmp_path, kill_then_stop)
-    assert "sleeper ended (signal 9) and starts again in 0.5 s" in lines.lines
+    assert "sleeper ended (signal 9); restarting in 0.5 s" in lines.lines
     assert len(lines.numbers_after("pid")) == 2
 
 
@@ -109,14 +109,14 @@ def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
         await kept.stop()
 
     lines = keep_sleeper(tmp_path, stop, "stubborn")
-    assert "sleeper did not stop within 0.5 s and is killed" in lines.lines
+    assert "sleeper did not stop within 0.5 s, so it is killed" in lines.lines
     assert not is_alive(lines.numbers_after("pid")[0])
 
 
 def test_stopping_does_not_wait_for_the_pause_before_a_restart(tmp_path: Path) -> None:
     async def stop_in_the_pause(kept: KeptProcess, lines: Lines) -> None:
         os.kill(await wait_for_starts(lines, 1), signal.SIGKILL)
-        while not any("starts again" in line for line in lines.lines):
+        while not any("restarting" in line for line in lines.lines):
             await asyncio.sleep(0.01)
         await kept.stop()
 

@@ -87,7 +87,7 @@ def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
     assert ("%(number)s attempt", "%(number)s attempts") in found  # a block with a plural
     assert "%(filename)s is ready" in found  # a call in code
     assert "anyone with the address" in found  # a lazy call
-    assert "{name} is larger than {limit} MB; send a smaller file." in found  # a refusal
+    assert "{name} is larger than {limit} MB. Upload a smaller file." in found  # a refusal
     assert "a Photoshop file" in found  # a phrase inside a refusal
 
 

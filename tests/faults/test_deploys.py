@@ -70,7 +70,7 @@ def test_a_long_step_is_handed_back_and_soon_started_again(system: System, token
     upload = send(system, token, picture.getvalue(), "large.png")
     wait_until(lambda: status_of(upload["url"], token) == "processing")
     replace(system, "thumbnails")
-    handed_back = re.findall(r"thumbnails .*generate_thumbnails of \w{12} is handed back", system.output())
+    handed_back = re.findall(r"thumbnails .*generate_thumbnails of \w{12} was handed back", system.output())
     assert len(handed_back) == 1
     wait_until(lambda: status_of(upload["url"], token) == "ready")
     assert system.violations([upload]) == []

@@ -28,4 +28,4 @@ def test_redis_is_not_asked_again_at_once(
 ) -> None:
     for _ in range(5):
         cache.get("key")
-    assert len([record for record in caplog.records if "is away" in record.message]) == 1
+    assert len([record for record in caplog.records if "is unavailable" in record.message]) == 1

@@ -45,7 +45,7 @@ def test_bad_settings_stop_it_and_each_is_named(name: str, tmp_path: Path) -> No
     assert process.returncode == 1
     assert "Preset 'large': width is 0; it must be 1 to 16383 pixels." in process.stderr
     assert "Preset 'odd': unknown format 'tiff'" in process.stderr
-    assert "SECRET_KEY is a default, or too short to be secret" in process.stderr
+    assert "SECRET_KEY is a default or too easy to guess" in process.stderr
     assert "changeme" not in process.stderr
 
 

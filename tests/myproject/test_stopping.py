@@ -79,7 +79,7 @@ def test_a_step_that_takes_too_long_is_handed_back(worker: Worker, stuck: Origin
     assert (lease.expires_at, lease.attempts, lease.crashes) == (None, 0, 0)
     assert lease.next_attempt_at is not None
     assert lease.next_attempt_at <= timezone.now()
-    assert "is handed back: this worker stops" in log.read_text()
+    assert "was handed back, because this worker is stopping" in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

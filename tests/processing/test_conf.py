@@ -55,7 +55,9 @@ def test_the_settings_cannot_be_changed_by_the_code() -> None:
 
 def test_a_key_that_is_unknown_is_an_error(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXEL": 5}
-    assert problems() == [("darkroom.E007", "DARKROOM has no key 'MAX_PIXEL'; docs/settings.md lists them.")]
+    assert problems() == [
+        ("darkroom.E007", "DARKROOM has no key 'MAX_PIXEL'. docs/settings.md lists the keys.")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +68,8 @@ def test_a_key_that_is_unknown_is_an_error(settings: Settings) -> None:
         ("MAX_FRAMES", True, "a number, 0 or more"),
         ("BODY_TIMEOUT", None, "a number, 0 or more"),
         ("WEBHOOK_PRIVATE_ADDRESSES", 1, "True or False"),
-        ("EXTRA_FORMATS", "tiff", "a list of texts"),
-        ("SITE_URL", None, "a text"),
+        ("EXTRA_FORMATS", "tiff", "a list of strings"),
+        ("SITE_URL", None, "a string"),
         ("PRESETS", [], "a mapping from names to fields"),
     ],
 )
@@ -88,7 +90,7 @@ def test_the_default_settings_have_no_problems() -> None:
 
 def test_no_preset_at_all_is_an_error(settings: Settings) -> None:
     set_presets(settings, {})
-    assert problems() == [("darkroom.E001", "DARKROOM['PRESETS'] is empty: name at least one preset.")]
+    assert problems() == [("darkroom.E001", "DARKROOM['PRESETS'] is empty. Define at least one preset.")]
 
 
 def test_every_bad_preset_is_named(settings: Settings) -> None:
@@ -115,7 +117,7 @@ def test_a_format_without_its_encoder_is_an_error(
 
 def test_an_unknown_format_is_an_error(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "EXTRA_FORMATS": ["tiff", "psd"]}
-    expected = "DARKROOM['EXTRA_FORMATS']: unknown format 'psd'; known are tiff, bmp."
+    expected = "DARKROOM['EXTRA_FORMATS']: unknown format 'psd'. Known formats: tiff, bmp."
     assert problems() == [("darkroom.E003", expected)]
 
 

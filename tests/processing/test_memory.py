@@ -51,7 +51,7 @@ try:
 except Exception as error:
     print(error.code, "-", error)
 """
-    sentence = "The file needs more memory than is given; send a smaller version."
+    sentence = "The file needs too much memory. Upload a smaller version."
     assert printed(code) == f"too_many_pixels - {sentence}"
 
 

@@ -38,9 +38,10 @@ def test_what_is_not_known_is_told_as_it_is() -> None:
 
 def test_a_refusal_at_hand_is_told_with_its_values() -> None:
     refusal = UnreadableImage(
-        "{name} is damaged or incomplete; try to open and save it again.", name="{cat}.jpg"
+        "{name} is damaged or incomplete. Open it in an editor, save a new copy and upload that.",
+        name="{cat}.jpg",
     )
     with override("de"):
-        assert refusals.sentence(refusal).startswith("{cat}.jpg ist beschädigt oder unvollständig;")
+        assert refusals.sentence(refusal).startswith("{cat}.jpg ist beschädigt oder unvollständig.")
     with override("en"):
         assert refusals.sentence(refusal) == str(refusal)

@@ -173,7 +173,7 @@ def test_the_check_finds_a_folder_that_cannot_be_written_to(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *args: False)
-    with pytest.raises(StorageUnavailable, match="cannot be written to"):
+    with pytest.raises(StorageUnavailable, match="is not writable"):
         call_storage(storage.check)
 
 

@@ -309,7 +309,10 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            ('preset="hugh"', "there is no preset 'hugh'; there are large, medium, small, thumb, xlarge"),
+            (
+                'preset="hugh"',
+                "there is no preset 'hugh'. Known presets: large, medium, small, thumb, xlarge",
+            ),
             ('placeholder="colour"', "placeholder is 'colour'; it must be one of color, thumbhash, none"),
         ],
     )

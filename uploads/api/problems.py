@@ -46,7 +46,7 @@ def not_found(request: HttpRequest, **kwargs: Any) -> JsonResponse:
         status=HTTPStatus.NOT_FOUND,
         code="not_found",
         title="Not Found",
-        detail=_("There is nothing at this address."),
+        detail=_("Nothing exists at this URL."),
     )
 
 
@@ -82,7 +82,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         return problem_response(
             status=HTTPStatus.FORBIDDEN,
             code="csrf_failed",
-            title="The request was not verified",
+            title="The request could not be verified",
             detail=_("Reload the page and try again, or send an API token."),
         )
     return html_csrf_failure(request, reason)

@@ -4,7 +4,7 @@ from typing import Any
 
 _PROBLEM = {
     "type": "object",
-    "description": "A problem as RFC 9457 has it. `code` is stable; `errors` tells of a body field by field.",
+    "description": "A problem as RFC 9457 defines it. `code` is stable. `errors` lists the errors by field.",
     "properties": {
         "type": {"type": "string", "format": "uri"},
         "title": {"type": "string"},
@@ -17,20 +17,20 @@ _PROBLEM = {
 }
 _ALWAYS = {
     "400": "The request is malformed or invalid.",
-    "401": "Nobody has signed in.",
-    "403": "The token against forgery is missing: send an API token, or the header of the session.",
-    "406": "None of the accepted types is offered.",
-    "429": "Too many requests; `Retry-After` tells how many seconds to wait.",
-    "503": "The database or the storage is away; `Retry-After` tells how many seconds to wait.",
+    "401": "The request is not authenticated.",
+    "403": "The CSRF token is missing. Send an API token, or the CSRF header of the session.",
+    "406": "The server offers none of the accepted types.",
+    "429": "Too many requests. `Retry-After` gives the seconds to wait.",
+    "503": "The database or the storage is unavailable. `Retry-After` gives the seconds to wait.",
 }
-_OF_THINGS = {"404": "There is no such thing, or it is somebody else's."}
+_OF_THINGS = {"404": "The resource does not exist or belongs to another owner."}
 _OF_BODIES = {
-    "408": "The body did not come in time.",
-    "413": "The body is too large.",
-    "415": "The type of the body, or of the file, is not taken.",
+    "408": "The request body did not arrive in time.",
+    "413": "The request body is too large.",
+    "415": "The type of the body or of the file is not supported.",
 }
-_OF_UPLOADS = {"422": "The image has too many pixels.", "507": "The person's space is used up."}
-_OF_WEBHOOKS = {"409": "There are too many webhooks, or this one is disabled."}
+_OF_UPLOADS = {"422": "The image has too many pixels.", "507": "The person's quota is used up."}
+_OF_WEBHOOKS = {"409": "The person has too many webhooks, or this webhook is disabled."}
 
 
 def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:

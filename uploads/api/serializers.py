@@ -24,15 +24,19 @@ class PlaceholderSerializer(serializers.Serializer[Any]):
 class PointSerializer(serializers.Serializer[Any]):
     """A point in the upright picture."""
 
-    x = serializers.FloatField(min_value=0, max_value=1, help_text="from the left")
-    y = serializers.FloatField(min_value=0, max_value=1, help_text="from the top")
+    x = serializers.FloatField(
+        min_value=0, max_value=1, help_text="distance from the left edge, as a fraction of the width"
+    )
+    y = serializers.FloatField(
+        min_value=0, max_value=1, help_text="distance from the top edge, as a fraction of the height"
+    )
 
 
 @extend_schema_field(PointSerializer)
 class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
     """The focal point that the owner has set."""
 
-    default_error_messages: ClassVar = {"invalid": "Give x and y, each 0 to 1, or null."}
+    default_error_messages: ClassVar = {"invalid": "Send x and y, each from 0 to 1, or null."}
 
     def to_internal_value(self, data: Any) -> Point:
         """Return the point."""
@@ -50,12 +54,15 @@ class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
 class MetadataSerializer(serializers.Serializer[Any]):
     """The metadata of the file."""
 
-    camera = serializers.CharField(help_text="make and model; empty where it is not told")
-    profile = serializers.CharField(help_text="description of the embedded ICC profile; empty without one")
-    frames = serializers.IntegerField(help_text="1 for a still picture")
-    gps = serializers.BooleanField(help_text="whether a position is told")
+    camera = serializers.CharField(help_text="make and model; empty if unknown")
+    profile = serializers.CharField(
+        help_text="description of the embedded ICC profile; empty if there is none"
+    )
+    frames = serializers.IntegerField(help_text="1 for a still image")
+    gps = serializers.BooleanField(help_text="whether the file contains a GPS position")
     taken_at = serializers.CharField(
-        allow_null=True, help_text="the camera's clock as ISO 8601, without a zone; null where it is not told"
+        allow_null=True,
+        help_text="capture time in ISO 8601, by the camera's clock and without a time zone; null if unknown",
     )
 
 
@@ -218,7 +225,7 @@ class UsedSerializer(serializers.Serializer[Any]):
     """The amount in use, and its limit."""
 
     used = serializers.IntegerField()
-    limit = serializers.IntegerField(allow_null=True, help_text="null where there is none")
+    limit = serializers.IntegerField(allow_null=True, help_text="null if there is no limit")
 
 
 class QuotaSerializer(serializers.Serializer[Any]):

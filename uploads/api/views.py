@@ -68,7 +68,9 @@ class NewestFirst(CursorPagination):
         known = {self.cursor_query_param, self.page_size_query_param, *getattr(view, "filter_parameters", ())}
         unknown = [name for name in request.query_params if name not in known]
         if unknown:
-            raise ValidationError({name: [_("This list has no such parameter.")] for name in unknown})
+            raise ValidationError(
+                {name: [_("This list does not support this parameter.")] for name in unknown}
+            )
         try:
             return super().paginate_queryset(queryset, request, view)
         except (InvalidValue, ValueError, OverflowError):
@@ -99,7 +101,7 @@ class UploadViewSet(
             return uploads
         if wanted not in Upload.Status.values:
             known = {"wanted": wanted, "known": ", ".join(Upload.Status.values)}
-            raise ValidationError({"status": [_("%(wanted)r is none of %(known)s.") % known]})
+            raise ValidationError({"status": [_("%(wanted)r is not one of %(known)s.") % known]})
         return uploads.filter(status=wanted)
 
     @extend_schema(parameters=[OpenApiParameter("status", enum=Upload.Status.values)])
@@ -117,7 +119,7 @@ class UploadViewSet(
         The status is 201, or 200 if the person has sent the same bytes before.
         """
         if len(request.FILES.getlist("file")) > 1:
-            raise SeveralFiles("Send one file with each request; this one has several.")
+            raise SeveralFiles("The request contains several files. Send one file per request.")
         sent = NewUploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if not is_admitted(request):
@@ -176,7 +178,11 @@ class EventStreamView(APIView):
     @extend_schema(
         parameters=[
             OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER),
-            OpenApiParameter("last_event_id", int, description="for a first connection, which has no header"),
+            OpenApiParameter(
+                "last_event_id",
+                int,
+                description="for the first connection, which has no `Last-Event-ID` header",
+            ),
         ],
         responses={(200, "text/event-stream"): str},
     )
@@ -197,7 +203,7 @@ def _last_event_id(request: Request) -> int | None:
     if not text:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise ValidationError({"last_event_id": [_("%r is no event's id.") % text]})
+        raise ValidationError({"last_event_id": [_("%r is not an event id.") % text]})
     return int(text)
 
 

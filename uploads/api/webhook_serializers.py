@@ -26,11 +26,14 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     events = serializers.ListField(
         child=serializers.ChoiceField([(name.value, name.label) for name in Event.OF_UPLOADS]),
         required=False,
-        help_text="the events that are sent; all where there is none",
+        help_text="the events to send; empty for all events",
     )
     enabled = serializers.BooleanField(required=False)
     disabled_reason = serializers.ChoiceField(
-        Endpoint.Reason.choices, allow_blank=True, read_only=True, help_text="empty while it is enabled"
+        Endpoint.Reason.choices,
+        allow_blank=True,
+        read_only=True,
+        help_text="why the webhook is disabled; empty while it is enabled",
     )
     secrets = serializers.SerializerMethodField()
 

@@ -73,7 +73,7 @@ class Bells:
             try:
                 self._hear()
             except (RedisError, OSError) as error:
-                logger.warning("There are no wake-ups for now: %s", error)
+                logger.warning("Wake-ups are unavailable: %s", error)
                 time.sleep(_LOOK)
             self._ring()
 
@@ -143,7 +143,7 @@ async def _later(owner_id: int, after: int) -> list[Event]:
     try:
         return await loop.run_in_executor(_asking, _query, owner_id, after)
     except DatabaseError as error:
-        logger.warning("A stream waits for the database: %s", error)
+        logger.warning("An event stream is waiting for the database: %s", error)
         return []
 
 

@@ -95,7 +95,7 @@ def _look_at_database() -> tuple[str, datetime | None, str]:
     except DatabaseError as error:
         return str(error), None, str(error)
     silent = beat_at is None or beat_at < timezone.now() - _BEAT_SILENCE
-    return "", beat_at, "beat has not been heard of for half a minute" if silent else ""
+    return "", beat_at, "beat has sent no heartbeat for 30 seconds" if silent else ""
 
 
 def _ask_storage() -> None:

@@ -71,7 +71,9 @@ def add(*, owner: User, url: str, description: str = "", events: Sequence[str] =
     """Create an endpoint with its first secret; raise `TooManyEndpoints`."""
     get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
     if endpoints_of(owner).count() >= LIMIT:
-        raise TooManyEndpoints("You have {limit} webhooks, which is the most; delete one first.", limit=LIMIT)
+        raise TooManyEndpoints(
+            "You have reached the limit of {limit} webhooks. Delete one first.", limit=LIMIT
+        )
     endpoint = Endpoint.objects.create(
         owner=owner, url=url, description=description, events=_in_order(events)
     )
@@ -171,14 +173,18 @@ def note_failure(endpoint_id: Any, error: NotTaken) -> None:
 def _wake(endpoint: Endpoint) -> None:
     """End an endpoint's rest, because a person asked for a delivery."""
     if not Endpoint.objects.filter(pk=endpoint.pk, disabled_at=None).update(resting_until=None):
-        raise EndpointDisabled("Enable the webhook first; nothing is sent to it while it is disabled.")
+        raise EndpointDisabled("The webhook is disabled. Enable it first.")
 
 
 def _give_up(endpoint: Endpoint, reason: Endpoint.Reason) -> None:
     endpoint.disabled_at, endpoint.disabled_reason = timezone.now(), reason
     details = {
-        Endpoint.Reason.GONE: gettext("It answered 410 Gone. Enable it again if that was a mistake."),
-        Endpoint.Reason.FAILING: gettext("It took nothing for five days. Repair it and enable it again."),
+        Endpoint.Reason.GONE: gettext(
+            "The endpoint answered 410 Gone. Enable the webhook again if that was a mistake."
+        ),
+        Endpoint.Reason.FAILING: gettext(
+            "The endpoint failed for five days. Repair it, then enable the webhook again."
+        ),
     }
     data = {**_told_of(endpoint), "reason": reason, "detail": details[reason]}
     announce_webhook(owner=endpoint.owner, name=Event.Name.WEBHOOK_DISABLED, data=data)

@@ -54,7 +54,7 @@ def post(*, url: str, headers: Mapping[str, str], body: bytes, private_allowed: 
         return _post(url, headers, body, ends_at, private_allowed=private_allowed)
     except (InvalidAddress, HTTPError, HTTPException, OSError, ValueError) as error:
         if isinstance(error, TimeoutError) or monotonic() >= ends_at:
-            words = _("There was no answer within %(seconds)s seconds.")
+            words = _("The endpoint did not answer within %(seconds)s seconds.")
             raise NoAnswer(words % {"seconds": f"{TIME_LIMIT:g}"}) from error
         raise NoAnswer(_reason(error)) from error
 
@@ -121,7 +121,7 @@ def _connect(parts: SplitResult, addresses: Sequence[str], ends_at: float) -> HT
                 raise
         else:
             return connection
-    raise InvalidAddress(_("%(host)s has no address.") % {"host": parts.hostname})
+    raise InvalidAddress(_("%(host)s has no IP address.") % {"host": parts.hostname})
 
 
 def _connection(parts: SplitResult, address: str, *, seconds: float) -> HTTPConnection:

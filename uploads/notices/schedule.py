@@ -96,7 +96,7 @@ def _send(delivery: Delivery) -> None:
         _CHANNELS[Delivery.Channel(delivery.channel)].send(delivery)
     except (*MAIL_ERRORS, NotTaken) as error:
         _postpone(delivery, error)
-        raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not taken: {error}") from error
+        raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not delivered: {error}") from error
 
 
 @transaction.atomic

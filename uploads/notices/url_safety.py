@@ -35,7 +35,9 @@ def check_address(url: str, *, private_allowed: bool) -> None:
     """
     host = split_address(url).hostname or ""
     if not private_allowed and (_is_private_literal(host) or host.rstrip(".").endswith("localhost")):
-        raise InvalidAddress(_("%(host)s is not an address of the public internet.") % {"host": host})
+        raise InvalidAddress(
+            _("%(host)s is not on the public internet. Enter a public URL.") % {"host": host}
+        )
 
 
 def split_address(url: str) -> SplitResult:
@@ -46,7 +48,7 @@ def split_address(url: str) -> SplitResult:
         if complete and len(url) <= MAX_LENGTH and _URL.fullmatch(url):
             return parts
     raise InvalidAddress(
-        _("Give an address such as https://example.com/hook: http or https, without a password, in ASCII.")
+        _("Enter a URL such as https://example.com/hook: http or https, without a password, in ASCII.")
     )
 
 

@@ -54,7 +54,7 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
     try:
         person = _sender(scope)
         if person is None:
-            return NotSignedIn("Sign in, or send a token.")
+            return NotSignedIn("Sign in, or send an API token.")
         address = scope["client"][0] if scope.get("client") else ""
         admit(person=person, address=address, byte_size=byte_size)
     except Refusal as refusal:

@@ -116,7 +116,7 @@ class Body:
             async with asyncio.timeout(self._patience()):
                 event = await self._receive()
         except TimeoutError:
-            self.refusal = TooSlow("The request came too slowly; send it again over a better connection.")
+            self.refusal = TooSlow("The request arrived too slowly. Send it again over a faster connection.")
             return _GONE
         self._note(event)
         return _GONE if self.refusal else event
@@ -139,7 +139,7 @@ class Body:
     def _measure(self, size: int) -> None:
         if size > self._limit + _ENVELOPE and self.refusal is None:
             self.refusal = TooLarge(
-                "The request is larger than {limit} MB; send a smaller file.",
+                "The request is larger than {limit} MB. Upload a smaller file.",
                 limit=f"{self._limit / 1024**2:.3g}",
             )
 

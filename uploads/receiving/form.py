@@ -84,7 +84,7 @@ class HashingUploadHandler(FileUploadHandler):
         if start + len(raw_data) > limit:
             self.file.close()
             raise TooLarge(
-                "{name} is larger than {limit} MB; send a smaller file.",
+                "{name} is larger than {limit} MB. Upload a smaller file.",
                 name=self.file_name or "",
                 limit=f"{limit / 1024**2:.0f}",
             )

@@ -90,13 +90,13 @@ def _usage(row: Quota) -> Usage:
 def _verify(usage: Usage, byte_size: int) -> None:
     if usage.max_images is not None and usage.images >= usage.max_images:
         raise QuotaExceeded(
-            "You keep {images} of {limit} images; delete some before you send more.",
+            "You have {images} of {limit} images. Delete some before you upload more.",
             images=usage.images,
             limit=usage.max_images,
         )
     if usage.max_bytes is not None and usage.bytes + byte_size > usage.max_bytes:
         raise QuotaExceeded(
-            "Your images take {used} of {limit}; delete some before you send more.",
+            "Your images use {used} of {limit}. Delete some before you upload more.",
             used=filesizeformat(usage.bytes),
             limit=filesizeformat(usage.max_bytes),
         )

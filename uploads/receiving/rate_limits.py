@@ -44,7 +44,7 @@ class _Counts:
         options: dict[str, Any] = {"socket_timeout": _TIME, "socket_connect_timeout": _TIME, "retry": once}
         storage = RedisStorage(uri, key_prefix="darkroom:rates", **options)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._circuit = CircuitBreaker(5.0, complaint="Uploads are not counted")
+        self._circuit = CircuitBreaker(5.0, complaint="Rate limits are not checked")
 
     def wait(self, rate: RateLimitItem, who: str, count: int) -> int:
         """Count and return 0, or count nothing and return the seconds to wait."""
@@ -74,7 +74,7 @@ def take(*, person_id: int, address: str, count: int = 1) -> None:
             seconds = _counts().wait(rate, who, count)
             if seconds:
                 raise RateLimited(
-                    "Too many images in a short time; go on in {seconds} seconds.", retry_after=seconds
+                    "Too many images in a short time. Try again in {seconds} seconds.", retry_after=seconds
                 )
 
 

@@ -109,7 +109,7 @@ def _preset(name: str) -> Preset:
     found = conf.preset_named(name)
     if found is None:
         known = ", ".join(sorted(preset.name for preset in conf.presets()))
-        raise TemplateSyntaxError(f"picture: there is no preset {name!r}; there are {known}.")
+        raise TemplateSyntaxError(f"picture: there is no preset {name!r}. Known presets: {known}.")
     return found
 
 

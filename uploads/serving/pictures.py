@@ -44,7 +44,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
     preset = conf.preset_named(preset_name)
     upload = Upload.objects.shown().filter(pk=upload_id).first()
     if upload is None or not _may_see(request, upload):
-        return _nothing_to_see(_("There is no such image."))
+        return _nothing_to_see(_("This image does not exist."))
     if preset is None:
         return _not_found(_("There is no preset %r.") % preset_name, code="no_such_preset")
     if extension and extension not in _FORMATS_BY_EXTENSION:
@@ -67,7 +67,9 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
         return _send(request, row, f"public, {_FOREVER}")
     if row and (request.user.is_staff or (upload and _may_see(request, upload))):
         return _send(request, row, f"private, {_FOREVER}")
-    return _nothing_to_see(_("There is no such rendition; the image may have been deleted or rendered anew."))
+    return _nothing_to_see(
+        _("This rendition does not exist. The image may have been deleted or reprocessed.")
+    )
 
 
 @require_safe
@@ -75,11 +77,11 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
     upload = Upload.objects.shown().filter(pk=upload_id, owner=_viewer(request)).first()
     if upload is None:
-        return _not_found(_("There is no such image."))
+        return _not_found(_("This image does not exist."))
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
-        return _not_found(_("The original's file is missing."), code="original_missing")
+        return _not_found(_("The original file is missing."), code="original_missing")
     except StorageUnavailable:
         return _storage_away()
     headers = _attachment_headers(upload, upload.original)
@@ -159,9 +161,7 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
         with call_storage(lambda: media.open(row.key)) as file:
             body = call_storage(file.read)
     except FileMissing:
-        return _not_found(
-            _("The rendition's file is missing; reprocess the image."), code="rendition_missing"
-        )
+        return _not_found(_("The rendition file is missing. Reprocess the image."), code="rendition_missing")
     except StorageUnavailable:
         return _storage_away()
     return HttpResponse(body, content_type=f"image/{row.format}", headers=headers)
@@ -206,5 +206,5 @@ def _storage_away() -> HttpResponse:
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         code="storage_unavailable",
         title="The storage is not available",
-        detail=_("The file cannot be read just now; try again in a minute."),
+        detail=_("The file is temporarily unavailable. Try again in a minute."),
     )

@@ -70,7 +70,7 @@ def _remove(original_id: int) -> bool:
     try:
         return originals.remove(original_id=original_id)
     except StorageUnavailable as error:
-        logger.warning("An original nobody has stays for now: %s", error)
+        logger.warning("Could not remove an original without uploads: %s", error)
         return False
 
 

@@ -50,15 +50,15 @@ def remove_old() -> int:
     try:
         keys = list(islice(find(age=_OLD), _MOST + 1))
         if len(keys) > min(_MOST, Original.objects.count() + Rendition.objects.count()):
-            logger.error("Too many files have no row to be left over, and stay: is this the right database?")
+            logger.error("Too many orphaned files, so none is removed. Is this the right database?")
             return 0
         for key in keys:
             remove(key)
     except StorageUnavailable as error:
-        logger.warning("Files without a row stay for now: %s", error)
+        logger.warning("Could not remove orphaned files: %s", error)
         return 0
     if keys:
-        logger.info("Removed %s files that had no row.", len(keys))
+        logger.info("Removed %s orphaned files.", len(keys))
     return len(keys)
 
 

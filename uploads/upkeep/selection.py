@@ -134,7 +134,7 @@ def todo(original: Original, presets: Iterable[Preset], *, force: bool) -> list[
 def _named(name: str) -> Q:
     condition = _condition_of(name.lower())
     if not Upload.objects.filter(condition, deleted_at=None).exists():
-        raise NothingMatches(f"{name} is no upload's id and no content hash (8 or more of its digits).")
+        raise NothingMatches(f"{name} is neither an upload id nor a content hash (8 or more digits of it).")
     return condition
 
 

@@ -33,7 +33,7 @@ def sweep() -> int:
     try:
         depths = queue_depths()
     except BrokerAway as error:
-        logger.warning("The broker is away: %s", error)
+        logger.warning("The broker is unavailable: %s", error)
         return 0
     drained = [bulk for bulk, queues in _LANES.items() if not any(depths[name] for name in queues)]
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
@@ -45,7 +45,7 @@ def sweep() -> int:
     for delivery in due:
         outbox.publish(delivery)
     if uploads or begun or due:
-        logger.info("Started %s uploads and %s notices again.", len(uploads) + begun, len(due))
+        logger.info("Restarted %s uploads and %s notices.", len(uploads) + begun, len(due))
     return len(uploads) + begun + len(due)
 
 

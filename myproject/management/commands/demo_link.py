@@ -23,7 +23,7 @@ def demo_person() -> User:
 class Command(BaseCommand):
     """Create the demo person on first use, and print a one-click sign-in link."""
 
-    help = "Print a link that signs the demo person in with one click; it serves for a day."
+    help = "Print a link that signs in the demo person with one click. It expires after a day."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Print the link."""

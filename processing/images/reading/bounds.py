@@ -42,14 +42,15 @@ class _Tally:
         self.parts += 1
         if self.parts > _MOST_PARTS:
             raise TooMuchMetadata(
-                "{name} consists of far too many parts; try to open and save it again.", name=self.name
+                "{name} consists of too many parts. Open it in an editor, save a new copy and upload that.",
+                name=self.name,
             )
 
     def add_profile(self, size: int) -> None:
         self.profile += size
         if self.profile > self.limits.profile_bytes:
             raise TooMuchMetadata(
-                "{name} has a colour profile of more than {limit} kB; convert it to sRGB.",
+                "{name} has a colour profile larger than {limit} kB. Convert the image to sRGB.",
                 name=self.name,
                 limit=self.limits.profile_bytes // 1000,
             )
@@ -58,7 +59,7 @@ class _Tally:
         self.text += size
         if self.text > self.limits.text_bytes:
             raise TooMuchMetadata(
-                "{name} has more than {limit} kB of text and data beside the picture; save it without them.",
+                "{name} contains more than {limit} kB of metadata. Save a copy without it and upload that.",
                 name=self.name,
                 limit=self.limits.text_bytes // 1000,
             )

@@ -72,12 +72,12 @@ def _unsupported(beginning: bytes, *, limits: Limits, name: str) -> UnsupportedF
     *several, last = (_SPELLING.get(format, format) for format in limits.formats)
     most = ", ".join(several)
     if not beginning:
-        return UnsupportedFormat("{name} is empty; send the file again.", name=name)
+        return UnsupportedFormat("{name} is empty. Choose another file.", name=name)
     kind = kind_of(beginning)
     if kind is None:
         return UnsupportedFormat(
-            "{name} is no picture of a kind we take; send {most} or {last}.", name=name, most=most, last=last
+            "{name} is not a supported image. Upload {most} or {last}.", name=name, most=most, last=last
         )
     return UnsupportedFormat(
-        "{name} is {kind}; send {most} or {last}.", name=name, kind=kind, most=most, last=last
+        "{name} is {kind}. Upload {most} or {last}.", name=name, kind=kind, most=most, last=last
     )

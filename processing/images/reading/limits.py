@@ -33,7 +33,8 @@ def check_size(size: Size, *, limits: Limits, name: str = "The file") -> None:
     width, height = size
     if width * height > limits.pixels:
         raise TooManyPixels(
-            "{name} has {width} × {height} pixels; at most {limit} megapixels are taken.",
+            "{name} has {width} × {height} pixels; the limit is {limit} megapixels. "
+            "Upload a smaller version.",
             name=name,
             width=width,
             height=height,
@@ -41,7 +42,8 @@ def check_size(size: Size, *, limits: Limits, name: str = "The file") -> None:
         )
     if max(size) > limits.side:
         raise TooManyPixels(
-            "{name} has {width} × {height} pixels; at most {limit} are taken on either side.",
+            "{name} has {width} × {height} pixels; the limit is {limit} on each side. "
+            "Upload a smaller version.",
             name=name,
             width=width,
             height=height,

@@ -14,7 +14,7 @@ class UnsupportedFormat(Refusal):
     """The bytes are no picture of an accepted format."""
 
     code = "unsupported_format"
-    title = "This kind of file is not supported"
+    title = "This file type is not supported"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
@@ -38,7 +38,7 @@ class TooMuchMetadata(Refusal):
     """The file holds too much data beside its pixels."""
 
     code = "too_much_metadata"
-    title = "The file holds too much beside the picture"
+    title = "The file contains too much metadata"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -54,13 +54,14 @@ def decoder_errors(name: str) -> Iterator[None]:
             raise
         except MemoryError as error:
             raise TooManyPixels(
-                "{name} needs more memory than is given; send a smaller version.", name=name
+                "{name} needs too much memory. Upload a smaller version.", name=name
             ) from error
         except Image.DecompressionBombError as error:
             raise TooManyPixels(
-                "{name} has many more pixels than are taken; send a smaller one.", name=name
+                "{name} has far too many pixels. Upload a smaller version.", name=name
             ) from error
         except Exception as error:
             raise UnreadableImage(
-                "{name} is damaged or incomplete; try to open and save it again.", name=name
+                "{name} is damaged or incomplete. Open it in an editor, save a new copy and upload that.",
+                name=name,
             ) from error

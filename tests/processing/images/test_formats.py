@@ -55,7 +55,7 @@ def test_bmp_is_taken_where_it_is_turned_on() -> None:
 def test_the_corpus_of_tiff_is_taken_only_where_it_is_turned_on(name: str, corpus: Path) -> None:
     data = (corpus / "colour" / name).read_bytes()
     assert decode(data, presets=[PRESET], limits=ALL).size in {(64, 64), (128, 128)}
-    with pytest.raises(UnsupportedFormat, match=r"send JPEG, PNG, GIF, WebP, AVIF or HEIC\."):
+    with pytest.raises(UnsupportedFormat, match=r"Upload JPEG, PNG, GIF, WebP, AVIF or HEIC\."):
         decode(data, presets=[PRESET], limits=LIMITS)
 
 

@@ -45,30 +45,30 @@ KINDS = [
     ("a PDF document", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3"),
     ("a PostScript file", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
     ("a PostScript file", b"\xc5\xd0\xd3\xc6" + bytes(28)),
-    ("a camera's raw file", b"II*\0\x10\0\0\0CR\2\0" + bytes(20)),
-    ("a camera's raw file", box(b"ftyp", b"crx \0\0\0\1crx isom")),
-    ("a camera's raw file", b"FUJIFILMCCD-RAW 0201"),
-    ("a camera's raw file", b"IIU\0\x18\0\0\0"),
-    ("a camera's raw file", b"IIRO\x08\0\0\0"),
-    ("a TIFF picture", saved("TIFF")),
-    ("a TIFF picture", b"MM\0+\0\x08\0\0"),
-    ("a BMP picture", saved("BMP")),
+    ("a camera raw file", b"II*\0\x10\0\0\0CR\2\0" + bytes(20)),
+    ("a camera raw file", box(b"ftyp", b"crx \0\0\0\1crx isom")),
+    ("a camera raw file", b"FUJIFILMCCD-RAW 0201"),
+    ("a camera raw file", b"IIU\0\x18\0\0\0"),
+    ("a camera raw file", b"IIRO\x08\0\0\0"),
+    ("a TIFF image", saved("TIFF")),
+    ("a TIFF image", b"MM\0+\0\x08\0\0"),
+    ("a BMP image", saved("BMP")),
     ("an icon", saved("ICO")),
     ("an icon", saved("ICNS")),
-    ("a JPEG XL picture", b"\xff\x0a\xfa\x1f"),
-    ("a JPEG XL picture", b"\0\0\0\x0cJXL \r\n\x87\n"),
-    ("a JPEG 2000 picture", saved("JPEG2000")),
-    ("a JPEG 2000 picture", b"\xff\x4f\xff\x51\0\x2f"),
-    ("a PCX picture", saved("PCX")),
+    ("a JPEG XL image", b"\xff\x0a\xfa\x1f"),
+    ("a JPEG XL image", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    ("a JPEG 2000 image", saved("JPEG2000")),
+    ("a JPEG 2000 image", b"\xff\x4f\xff\x51\0\x2f"),
+    ("a PCX image", saved("PCX")),
     ("a DDS texture", saved("DDS")),
     ("a video", box(b"ftyp", b"isom\0\0\2\0isomiso2avc1mp41")),
     ("a video", box(b"ftyp", b"qt  \0\0\2\0qt  ")),
     ("a video", box(b"wide") + box(b"mdat")),
     ("a video", b"\x1aE\xdf\xa3\x9fB\x86\x81\1"),
     ("a video", b"RIFF\x24\0\0\0AVI LIST"),
-    ("a sound file", b"RIFF\x24\0\0\0WAVEfmt "),
-    ("a sound file", b"ID3\4\0\0"),
-    ("a sound file", box(b"ftyp", b"M4A \0\0\0\0M4A mp42")),
+    ("an audio file", b"RIFF\x24\0\0\0WAVEfmt "),
+    ("an audio file", b"ID3\4\0\0"),
+    ("an audio file", box(b"ftyp", b"M4A \0\0\0\0M4A mp42")),
     ("an office document", archive("[Content_Types].xml")),
     ("an office document", archive("mimetype", content="application/vnd.oasis.opendocument.text")),
     ("an office document", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
@@ -97,14 +97,14 @@ KINDS = [
 def test_what_is_not_taken_is_called_by_its_name(kind: str | None, data: bytes) -> None:
     assert kind_of(data) == kind
     assert not set(formats_of(data)) & set(TAKEN)
-    called = kind or "no picture of a kind we take"
+    called = kind or "not a supported image"
     with pytest.raises(UnsupportedFormat) as refusal:
         read_header(BytesIO(data), name="holiday.jpg", limits=LIMITS)
-    assert str(refusal.value) == f"holiday.jpg is {called}; send JPEG, PNG, GIF, WebP, AVIF or HEIC."
+    assert str(refusal.value) == f"holiday.jpg is {called}. Upload JPEG, PNG, GIF, WebP, AVIF or HEIC."
 
 
 def test_nothing_at_all_is_called_empty() -> None:
-    with pytest.raises(UnsupportedFormat, match=r"^sea\.jpg is empty; send the file again\.$"):
+    with pytest.raises(UnsupportedFormat, match=r"^sea\.jpg is empty\. Choose another file\.$"):
         read_header(BytesIO(), name="sea.jpg", limits=LIMITS)
 
 

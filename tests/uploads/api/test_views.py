@@ -236,7 +236,7 @@ class TestRefuse:
     def test_what_is_called_a_picture_and_is_none(self, api: APIClient) -> None:
         response = post(api, b"8BPS" + bytes(40), name="holiday.jpg", content_type="image/jpeg")
         assert_problem(response, 415, "unsupported_format")
-        sentence = "holiday.jpg is a Photoshop file; send JPEG, PNG, GIF, WebP, AVIF or HEIC."
+        sentence = "holiday.jpg is a Photoshop file. Upload JPEG, PNG, GIF, WebP, AVIF or HEIC."
         assert response.json()["detail"] == sentence
 
     def test_a_picture_that_is_called_something_else(self, api: APIClient, make_image: MakeImage) -> None:
@@ -334,7 +334,7 @@ class TestSeveralFiles:
         response = api.post("/api/uploads/", {"file": files}, format="multipart")
         assert response.status_code == 400
         assert response.json()["code"] == "several_files"
-        assert response.json()["detail"] == "Send one file with each request; this one has several."
+        assert response.json()["detail"] == "The request contains several files. Send one file per request."
         assert not Upload.objects.exists()
         assert stored_keys() == set()
 
@@ -345,7 +345,7 @@ class TestUnknownParameters:
         response = api.get(path, {"state": "ready"})
         assert response.status_code == 400
         assert response.json()["code"] == "invalid"
-        assert response.json()["errors"] == {"state": ["This list has no such parameter."]}
+        assert response.json()["errors"] == {"state": ["This list does not support this parameter."]}
         assert api.get(path, {"page_size": 5}).status_code == 200
 
 
@@ -467,7 +467,7 @@ class TestOne:
         response = api.patch(f"/api/uploads/{upload.pk}/", body, content_type="application/json")
         assert response.status_code == 400
         if value != {"x": 0.3, "y": 1e999}:  # not valid JSON
-            assert response.json()["detail"] == "focus: Give x and y, each 0 to 1, or null."
+            assert response.json()["detail"] == "focus: Send x and y, each from 0 to 1, or null."
         upload.refresh_from_db()
         assert (upload.focus, upload.visibility) == (None, "unlisted")
 

@@ -87,7 +87,7 @@ def test_the_eleventh_is_refused(api: APIClient, owner: User) -> None:
         endpoints.add(owner=owner, url=f"https://example.com/{number}")
     response = make(api)
     assert (response.status_code, response.json()["code"]) == (409, "too_many_endpoints")
-    assert "delete one first" in response.json()["detail"]
+    assert "Delete one first" in response.json()["detail"]
 
 
 def test_everything_may_be_changed(api: APIClient, owner: User) -> None:

@@ -229,7 +229,7 @@ def test_a_digest_is_in_the_language_of_the_person(inbox: Inbox, send: Send, mak
     text = body_of(message)
     assert "- photo.jpg ist fertig\n" in text
     # The stored detail of the failure is English. The mail translates its code.
-    assert "- sea.png konnte nicht verarbeitet werden\n  Die Datei ist beschädigt oder unvollständig;" in text
+    assert "- sea.png konnte nicht verarbeitet werden\n  Die Datei ist beschädigt oder unvollständig." in text
     assert "Mit allen Größen und Adressen ansehen:" in text
 
 

@@ -130,7 +130,7 @@ class TestGone:
         schedule.deliver(str(event.deliveries.get(channel="email").pk))
         (message,) = mail.outbox
         assert message.subject == f"The webhook {receiver.url} is disabled"
-        assert "It answered 410 Gone." in message.body
+        assert "The endpoint answered 410 Gone." in message.body
         assert "/account/webhooks/" in message.body
 
     def test_its_owner_is_told_in_their_language(
@@ -145,7 +145,7 @@ class TestGone:
         schedule.deliver(str(notice.pk))
         (message,) = mail.outbox
         assert message.subject == f"Der Webhook {receiver.url} ist abgeschaltet"
-        assert "Er hat mit 410 Gone geantwortet." in message.body
+        assert "Der Endpunkt hat mit 410 Gone geantwortet." in message.body
 
     def test_nothing_is_sent_until_it_is_enabled_again(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver, send: Send, make_image: Any

@@ -79,7 +79,7 @@ def test_addresses_that_are_taken(url: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("private_allowed", [False, True])
 def test_addresses_that_are_never_taken(url: str, private_allowed: bool) -> None:
-    with pytest.raises(InvalidAddress, match="Give an address such as"):
+    with pytest.raises(InvalidAddress, match="Enter a URL such as"):
         check_address(url, private_allowed=private_allowed)
 
 
@@ -88,5 +88,5 @@ def test_addresses_that_are_never_taken(url: str, private_allowed: bool) -> None
 )
 def test_the_own_machine_is_taken_only_where_that_is_allowed(url: str) -> None:
     check_address(url, private_allowed=True)
-    with pytest.raises(InvalidAddress, match="not an address of the public internet"):
+    with pytest.raises(InvalidAddress, match="not on the public internet"):
         check_address(url, private_allowed=False)

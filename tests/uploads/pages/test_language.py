@@ -80,8 +80,8 @@ def test_the_names_of_what_has_no_words_are_right(name: str) -> None:
 class TestApi:
     def test_a_detail_follows_the_request_and_a_code_never_does(self, client: Client, db: None) -> None:
         english, german = client.get("/api/nothing/"), client.get("/api/nothing/", headers=GERMAN)
-        assert english.json()["detail"] == "There is nothing at this address."
-        assert german.json()["detail"] == "Unter dieser Adresse ist nichts."
+        assert english.json()["detail"] == "Nothing exists at this URL."
+        assert german.json()["detail"] == "Unter dieser URL gibt es nichts."
         assert english.json()["code"] == german.json()["code"] == "not_found"
 
     def test_what_is_refused_is_told_in_the_language_of_the_page(self, client: Client, owner: User) -> None:
@@ -90,7 +90,7 @@ class TestApi:
         with open(__file__, "rb") as file:
             answer = client.post("/api/uploads/", {"file": file})
         assert answer.json()["code"] == "unsupported_format"
-        assert "ist eine Textdatei; bitte JPEG, PNG" in answer.json()["detail"]
+        assert "ist eine Textdatei. Bitte JPEG, PNG" in answer.json()["detail"]
         assert answer.json()["detail"].startswith("test_language.py")
 
     def test_a_stored_failure_is_told_by_its_code(self, client: Client, owner: User) -> None:

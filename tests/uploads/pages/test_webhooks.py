@@ -47,7 +47,7 @@ def test_a_webhook_is_added(signed_in: Client, owner: User) -> None:
 def test_an_address_that_cannot_be_is_told_beside_the_field(signed_in: Client) -> None:
     answer = signed_in.post("/account/webhooks/", {"url": "http://127.0.0.1/"})
     assert answer.status_code == 400
-    assert "not an address of the public internet" in answer.content.decode()
+    assert "not on the public internet" in answer.content.decode()
     assert not Endpoint.objects.exists()
 
 
@@ -78,7 +78,7 @@ def test_each_button_does_what_it_says(signed_in: Client, endpoint: Endpoint) ->
     assert act(signed_in, endpoint, "rotate")[0].startswith("There is a new secret")
     assert endpoint.secrets.count() == 2
     assert act(signed_in, endpoint, "disable") == ["The webhook is disabled."]
-    assert act(signed_in, endpoint, "test")[0].startswith("Enable the webhook first")
+    assert act(signed_in, endpoint, "test")[0].startswith("The webhook is disabled. Enable it first.")
     assert Delivery.objects.filter(event__name="webhook.test").count() == 1
     assert "disabled: by its owner" in signed_in.get(f"/account/webhooks/{endpoint.pk}/").content.decode()
     assert act(signed_in, endpoint, "enable") == ["The webhook is enabled."]

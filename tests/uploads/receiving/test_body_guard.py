@@ -103,7 +103,7 @@ class TestSize:
         assert client.taken_unanswered == 0
         assert client.headers["connection"] == "close"
         assert client.problem["code"] == "too_large"
-        assert client.problem["detail"] == "The request is larger than 1 MB; send a smaller file."
+        assert client.problem["detail"] == "The request is larger than 1 MB. Upload a smaller file."
 
     def test_what_turns_out_to_be_is_refused_as_soon_as_it_does(self, token: str) -> None:
         client = Client(token=token, transfer_encoding="chunked", content_type=FORM)
@@ -123,7 +123,7 @@ class TestSize:
     def test_elsewhere_nobody_sends_much(self, token: str) -> None:
         client = Client("/api/settings/", token=token, content_length=str(3 * MEGABYTE))
         assert client.send() == 413
-        assert client.problem["detail"] == "The request is larger than 2.5 MB; send a smaller file."
+        assert client.problem["detail"] == "The request is larger than 2.5 MB. Upload a smaller file."
 
     def test_the_answer_is_in_the_readers_language(self, token: str) -> None:
         client = Client(token=token, content_length=str(2 * MEGABYTE), accept_language="de")
@@ -175,7 +175,7 @@ class TestAdmission:
         client = Client(token=token, content_length="1000", content_type=FORM)
         assert client.send() == 507
         assert client.problem["code"] == "quota_exceeded"
-        assert client.problem["detail"].startswith("You keep 3 of 3 images;")
+        assert client.problem["detail"].startswith("You have 3 of 3 images.")
 
     def test_a_file_that_does_not_fit_is_too(self, owner: User, token: str) -> None:
         Quota.objects.create(owner=owner, max_bytes=MEGABYTE)

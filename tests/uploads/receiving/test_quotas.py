@@ -56,7 +56,7 @@ def test_what_is_deleted_counts_no_more_until_it_is_restored(owner: User, send: 
 def test_the_last_image_fits_and_the_next_does_not(owner: User, send: Send, make_image: MakeImage) -> None:
     limit_to(owner, max_images=1)
     send()
-    with pytest.raises(QuotaExceeded, match="You keep 1 of 1 images"):
+    with pytest.raises(QuotaExceeded, match="You have 1 of 1 images"):
         send(make_image(seed=1))
     assert Upload.objects.count() == 1
     assert len([key for key in stored_keys() if key.startswith("originals/")]) == 1
@@ -66,7 +66,7 @@ def test_the_last_byte_fits_and_the_next_does_not(owner: User, send: Send, make_
     first, second = make_image(), make_image(seed=1)
     limit_to(owner, max_bytes=len(first) + len(second) - 1)
     send(first)
-    with pytest.raises(QuotaExceeded, match="delete some"):
+    with pytest.raises(QuotaExceeded, match="Delete some"):
         send(second)
     limit_to(owner, max_bytes=len(first) + len(second))
     send(second)
@@ -148,5 +148,5 @@ class TestPages:
         client.force_login(owner)
         file = SimpleUploadedFile("a.jpg", make_image())
         page = client.post("/", {"file": file}, follow=True).content.decode()
-        assert "You keep 0 of 0 images" in page
+        assert "You have 0 of 0 images" in page
         assert not Upload.objects.exists()

@@ -63,7 +63,7 @@ def test_an_address_that_is_none_counts_too() -> None:
 def test_it_tells_how_long_to_wait(settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "1/minute"}
     rate_limits.take(person_id=1, address="")
-    with pytest.raises(RateLimited, match=r"go on in \d+ seconds") as refused:
+    with pytest.raises(RateLimited, match=r"Try again in \d+ seconds") as refused:
         rate_limits.take(person_id=1, address="")
     assert 0 < (refused.value.retry_after or 0) <= 120
 

@@ -112,7 +112,7 @@ def run_audit(*options: str) -> str:
 def failing_audit(*options: str) -> str:
     """Return the output of an audit with remaining problems."""
     output = StringIO()
-    with pytest.raises(CommandError, match="files are not as they should be") as caught:
+    with pytest.raises(CommandError, match="problems remain") as caught:
         call_command("audit", *options, stdout=output)
     assert caught.value.returncode == 1
     return output.getvalue()
@@ -190,8 +190,8 @@ def test_each_kind_is_found_and_nothing_touched(ready: list[Upload]) -> None:
     assert all(f"unreferenced: {stray}\n" in said for stray in STRAYS)
     assert f"{FILES} files checked: 1 missing, 1 damaged, 3 unreferenced.\n" in said
     would = failing_audit("--fix", "--dry-run")
-    assert f"missing: {missing} (would be mended)\n" in would
-    assert f"unreferenced: {STRAYS[0]} (would be mended)\n" in would
+    assert f"missing: {missing} (would be fixed)\n" in would
+    assert f"unreferenced: {STRAYS[0]} (would be fixed)\n" in would
     found = findings(missing=[missing], damaged=[damaged], unreferenced=list(STRAYS), ok=False)
     assert json.loads(failing_audit("--dry-run", "--fix", "--json")) == found
     assert everything() == before
@@ -206,8 +206,8 @@ def test_fix_renders_again_and_removes_strays(ready: list[Upload]) -> None:
     for stray in STRAYS:
         write(stray, b"nobody's")
     said = run_audit("--fix")
-    assert f"missing: {missing} (queued to be rendered again)\n" in said
-    assert f"damaged: {damaged} (queued to be rendered again)\n" in said
+    assert f"missing: {missing} (queued for rendering)\n" in said
+    assert f"damaged: {damaged} (queued for rendering)\n" in said
     assert f"unreferenced: {STRAYS[0]} (removed)\n" in said
     assert set(Upload.objects.filter(bulk=True, status="pending")) == {ready[0], ready[1]}
     work_off()
@@ -236,10 +236,10 @@ def test_a_lost_original_is_told_and_the_rest_is_mended(ready: list[Upload]) -> 
         default_storage.delete(key)
     before = everything()
     would = failing_audit("--fix", "--dry-run")
-    assert f"missing: {lost} (its owner has to send it again)\n" in would
-    assert f"damaged: {damaged} (its owner has to send it again)\n" in would
-    assert f"missing: {hopeless} (its owner has to send it again)\n" in would
-    assert f"missing: {mendable} (would be mended)\n" in would
+    assert f"missing: {lost} (its owner has to upload it again)\n" in would
+    assert f"damaged: {damaged} (its owner has to upload it again)\n" in would
+    assert f"missing: {hopeless} (its owner has to upload it again)\n" in would
+    assert f"missing: {mendable} (would be fixed)\n" in would
     assert everything() == before
     told = json.loads(failing_audit("--fix", "--json"))
     assert set(told["lost"]) == {lost, damaged, hopeless}

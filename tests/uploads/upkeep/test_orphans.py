@@ -125,7 +125,7 @@ def test_a_database_that_knows_too_little_costs_no_file(
     before = stored_keys()
     assert orphans.remove_old() == 0
     assert stored_keys() == before
-    assert "is this the right database?" in caplog.text
+    assert "Is this the right database?" in caplog.text
 
 
 def test_a_storage_that_is_away_leaves_them_for_another_day(

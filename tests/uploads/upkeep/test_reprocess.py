@@ -182,7 +182,7 @@ def restore_original(upload: Upload, data: bytes) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--force",), ("--owner", "ada", "--limit", 3, "--sync")])
 def test_nothing_selected_is_refused(owner: User, arguments: tuple[object, ...]) -> None:
     before = everything()
-    with pytest.raises(CommandError, match="Say what: ids or content hashes, --all, --failed"):
+    with pytest.raises(CommandError, match="Select uploads: ids or content hashes, --all, --failed"):
         reprocess(*arguments)
     assert everything() == before
 
@@ -190,16 +190,16 @@ def test_nothing_selected_is_refused(owner: User, arguments: tuple[object, ...])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nonsense"], "nonsense is no upload's id"),
-        (["0" * 64], "is no upload's id and no content hash"),
-        (["00000000-0000-4000-8000-000000000000"], "is no upload's id"),
-        (["--all", "--preset", "huge"], "There is no preset 'huge'; there are small, thumb"),
+        (["nonsense"], "nonsense is neither an upload id"),
+        (["0" * 64], "is neither an upload id nor a content hash"),
+        (["00000000-0000-4000-8000-000000000000"], "is neither an upload id"),
+        (["--all", "--preset", "huge"], "There is no preset 'huge'. Known presets: small, thumb"),
         (["--all", "--owner", "nobody"], "There is no person 'nobody'"),
-        (["--all", "--since", "yesterday"], "'yesterday' is no date such as 2026-01-31"),
-        (["--all", "--since", "2026-02-31"], "'2026-02-31' is no date"),
-        (["--all", "--since", "2026-01-31 noonish"], "'2026-01-31 noonish' is no date"),
-        (["--all", "--limit", "0"], "'0' is no number above 0"),
-        (["--all", "--limit", "some"], "'some' is no number above 0"),
+        (["--all", "--since", "yesterday"], "'yesterday' is not a date such as 2026-01-31"),
+        (["--all", "--since", "2026-02-31"], "'2026-02-31' is not a date"),
+        (["--all", "--since", "2026-01-31 noonish"], "'2026-01-31 noonish' is not a date"),
+        (["--all", "--limit", "0"], "'0' is not a number above 0"),
+        (["--all", "--limit", "some"], "'some' is not a number above 0"),
         (["--everything"], "unrecognized arguments: --everything"),
     ],
 )
@@ -256,7 +256,7 @@ def test_a_date_is_its_beginning_and_utc(images: list[Upload], since: str, selec
 @pytest.mark.django_db(transaction=True)
 def test_it_is_queued_where_it_delays_nobody(ready: list[Upload], set_presets: SetPresets) -> None:
     set_presets(**{**PRESETS, "small": {"width": 90}})
-    assert "3 selected: 3 queued, 0 processed, 0 had nothing to do, 0 failed." in reprocess("--all")
+    assert "3 selected: 3 queued, 0 processed, 0 unchanged, 0 failed." in reprocess("--all")
     assert broker.queue_depths() == {**dict.fromkeys(broker.queue_depths(), 0), "bulk": 3}
     assert statuses() == {"pending"}
     assert set(Upload.objects.values_list("bulk", flat=True)) == {True}
@@ -272,7 +272,7 @@ def test_what_is_queued_already_is_not_queued_twice(ready: list[Upload]) -> None
 
 
 def test_sync_does_it_here(images: list[Upload]) -> None:
-    assert "3 selected: 0 queued, 3 processed, 0 had nothing to do, 0 failed." in reprocess("--all", "--sync")
+    assert "3 selected: 0 queued, 3 processed, 0 unchanged, 0 failed." in reprocess("--all", "--sync")
     assert not any(broker.queue_depths().values())
     assert statuses() == {"ready"}
     assert Rendition.objects.count() == 3 * RENDITIONS
@@ -294,7 +294,7 @@ def test_a_second_run_does_nothing(ready: list[Upload], kind: str, options: list
     before = everything()
     answer = reprocess(kind, *options)
     selected = 3 if kind == "--all" else 0
-    assert f"{selected} selected: 0 queued, 0 processed, {selected} had nothing to do" in answer
+    assert f"{selected} selected: 0 queued, 0 processed, {selected} unchanged" in answer
     assert everything() == before
 
 
@@ -329,7 +329,7 @@ def test_two_runs_at_once_make_the_same_bytes_and_no_notice(ready: list[Upload])
     outcomes = run_at_once(lambda: reprocess("--all", "--force", "--sync"), times=2)
     # If both runs reach the same upload, one of them skips it and reports that.
     assert {str(outcome) for outcome in outcomes if isinstance(outcome, CommandError)} <= {
-        f"{count} of 3 did not go well." for count in (1, 2, 3)
+        f"{count} of 3 uploads failed or could not be queued." for count in (1, 2, 3)
     }
     reprocess("--all", "--sync")
     assert statuses() == {"ready"}
@@ -469,11 +469,11 @@ def test_failed_is_tried_again_until_it_is_cured(images: list[Upload]) -> None:
         completion.run_here(images[0])
     told = notices()
     output, errors = StringIO(), StringIO()
-    with pytest.raises(CommandError, match=r"1 of 1 did not go well\.") as caught:
+    with pytest.raises(CommandError, match=r"1 of 1 uploads failed or could not be queued\.") as caught:
         call_command("reprocess", "--failed", "--sync", stdout=output, stderr=errors)
     assert caught.value.returncode == 1
-    assert "1 selected: 0 queued, 0 processed, 0 had nothing to do, 1 failed." in output.getvalue()
-    assert f"{images[0].pk} original_missing: The original's file is missing" in errors.getvalue()
+    assert "1 selected: 0 queued, 0 processed, 0 unchanged, 1 failed." in output.getvalue()
+    assert f"{images[0].pk} original_missing: The original file is missing" in errors.getvalue()
     assert Upload.objects.get(pk=images[0].pk).status == Upload.Status.FAILED
     assert notices() == told
 
@@ -500,7 +500,7 @@ def test_one_that_fails_leaves_the_others_alone(
 ) -> None:
     damaged = send(make_image(width=150, height=120, seed=9)[:900])
     output = StringIO()
-    with pytest.raises(CommandError, match=r"1 of 4 did not go well\."):
+    with pytest.raises(CommandError, match=r"1 of 4 uploads failed or could not be queued\."):
         call_command("reprocess", "--all", "--sync", "--json", stdout=output)
     answer = json.loads(output.getvalue())
     assert answer["processed"] == 3
@@ -515,7 +515,7 @@ def test_a_storage_that_is_away_is_tried_again_later(images: list[Upload]) -> No
     path = Path(default_storage.path(original_key(images[0].original.content_hash)))
     path.mkdir()
     output = StringIO()
-    with pytest.raises(CommandError, match=r"1 of 3 did not go well\."):
+    with pytest.raises(CommandError, match=r"1 of 3 uploads failed or could not be queued\."):
         call_command("reprocess", "--all", "--sync", "--json", stdout=output)
     assert [failure["code"] for failure in json.loads(output.getvalue())["failed"]] == ["try_again"]
     assert statuses() == {"ready", "processing"}
@@ -529,9 +529,9 @@ def test_a_storage_that_is_away_is_tried_again_later(images: list[Upload]) -> No
 def test_without_a_broker_the_rows_wait_for_the_sweeper(ready: list[Upload]) -> None:
     output, errors = StringIO(), StringIO()
     with broker_away():
-        with pytest.raises(CommandError, match=r"3 of 3 did not go well\."):
+        with pytest.raises(CommandError, match=r"3 of 3 uploads failed or could not be queued\."):
             call_command("reprocess", "--all", "--force", stdout=output, stderr=errors)
-        assert "3 could not be queued; they will be once the broker is back." in errors.getvalue()
+        assert "3 could not be queued yet. Darkroom queues them when the broker is back." in errors.getvalue()
         assert statuses() == {"pending"}
         assert sweeper.sweep() == 0
     assert sweeper.sweep() == 3
@@ -575,7 +575,7 @@ def test_a_dry_run_says_what_nobody_knows(images: list[Upload]) -> None:
 
 
 def test_a_dry_run_of_nothing_selected_is_refused(images: list[Upload]) -> None:
-    with pytest.raises(CommandError, match="Say what"):
+    with pytest.raises(CommandError, match="Select uploads"):
         reprocess("--dry-run")
 
 
@@ -690,9 +690,9 @@ def test_an_interrupt_ends_the_run_after_the_upload_in_work(photos: list[Upload]
         os.close(pipe)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert output == "3 selected: 0 queued, 2 processed, 0 had nothing to do, 0 failed.\n"
+    assert output == "3 selected: 0 queued, 2 processed, 0 unchanged, 0 failed.\n"
     # No bar is drawn on a pipe.
-    assert errors == "CommandError: Interrupted; run the same command again to go on.\n"
+    assert errors == "CommandError: Interrupted. Run the same command again to continue.\n"
     assert [Upload.objects.get(pk=upload.pk).status for upload in photos] == ["ready", "ready", "pending"]
     assert not Lease.objects.exists()
     assert reprocess_json("--all", "--sync") == summary(selected=3, unchanged=2, processed=1)

@@ -99,7 +99,7 @@ def test_several_names_and_kinds_add_up(images: list[Upload]) -> None:
     "name", ["no-such", "abcdef1", "f" * 65, "0" * 64, "00000000-0000-4000-8000-000000000000", ""]
 )
 def test_a_name_that_nothing_has_is_told(images: list[Upload], name: str) -> None:
-    with pytest.raises(NothingMatches, match="is no upload's id and no content hash"):
+    with pytest.raises(NothingMatches, match="is neither an upload id nor a content hash"):
         chosen(names=(str(images[0].pk), name))
 
 

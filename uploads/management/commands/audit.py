@@ -16,19 +16,21 @@ class Command(BaseCommand):
     """Find missing, damaged and orphaned files, and fix them."""
 
     help = (
-        "Compare the storage with the database: files that are missing, damaged, or that nothing refers to. "
+        "Compare the storage with the database, and report missing, damaged and unreferenced files. "
         "Reads every stored byte."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument(
-            "--fix", action="store_true", help="render again what is broken, remove what nothing refers to"
+            "--fix", action="store_true", help="render broken renditions again, and remove unreferenced files"
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="with --fix: change nothing, say what would be done"
+            "--dry-run",
+            action="store_true",
+            help="with --fix: change nothing, and report what would be fixed",
         )
-        parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Audit, fix if asked to, and report."""
@@ -43,7 +45,7 @@ class Command(BaseCommand):
         else:
             self._print(findings, would_fix=options["fix"] and options["dry_run"])
         if findings.open:
-            raise CommandError(f"{len(findings.open)} files are not as they should be.")
+            raise CommandError(f"{len(findings.open)} problems remain.")
 
     def _print(self, findings: Findings, *, would_fix: bool) -> None:
         for kind in ("missing", "damaged", "unreferenced"):
@@ -56,7 +58,7 @@ class Command(BaseCommand):
 
     def _remedy(self, findings: Findings, kind: str, key: str, *, would_fix: bool) -> str:
         if key in findings.fixed:
-            return " (removed)" if kind == "unreferenced" else " (queued to be rendered again)"
+            return " (removed)" if kind == "unreferenced" else " (queued for rendering)"
         if key in findings.lost:
-            return " (its owner has to send it again)"
-        return " (would be mended)" if would_fix else ""
+            return " (its owner has to upload it again)"
+        return " (would be fixed)" if would_fix else ""

@@ -80,7 +80,7 @@ class Command(BaseCommand):
     """Select uploads, then estimate, queue or process them."""
 
     help = (
-        "Process uploads again. Only what is missing or stale is rendered, unless --force. "
+        "Process uploads again. Renders only missing and stale renditions, unless --force is given. "
         "Safe to interrupt and to run twice."
     )
 
@@ -89,24 +89,27 @@ class Command(BaseCommand):
         parser.add_argument(
             "names", nargs="*", metavar="ID or HASH", help="an upload's id or an original's content hash"
         )
-        parser.add_argument("--all", action="store_true", dest="everything", help="every upload")
-        parser.add_argument("--failed", action="store_true", help="uploads that have failed")
-        parser.add_argument("--missing", action="store_true", help="uploads that lack a rendition")
-        parser.add_argument(
-            "--stale", action="store_true", help="uploads with a rendition of an older recipe"
-        )
-        parser.add_argument("--preset", metavar="NAME", help="look at, and force, only this preset")
+        parser.add_argument("--all", action="store_true", dest="everything", help="all uploads")
+        parser.add_argument("--failed", action="store_true", help="failed uploads")
+        parser.add_argument("--missing", action="store_true", help="uploads with a missing rendition")
+        parser.add_argument("--stale", action="store_true", help="uploads with a stale rendition")
+        parser.add_argument("--preset", metavar="NAME", help="check and render only this preset")
         parser.add_argument("--owner", metavar="NAME", help="only uploads of this person")
         parser.add_argument(
-            "--since", metavar="DATE", type=_date, help="only uploads sent since then, such as 2026-01-31"
+            "--since",
+            metavar="DATE",
+            type=_date,
+            help="only uploads sent since this date, such as 2026-01-31",
         )
         parser.add_argument(
-            "--limit", metavar="N", type=_positive, help="at most so many uploads, the oldest first"
+            "--limit", metavar="N", type=_positive, help="at most this many uploads, oldest first"
         )
-        parser.add_argument("--force", action="store_true", help="render what is there already, too")
-        parser.add_argument("--dry-run", action="store_true", help="change nothing: say what it would take")
-        parser.add_argument("--sync", action="store_true", help="do it here instead of queueing it")
-        parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+        parser.add_argument("--force", action="store_true", help="also render renditions that are up to date")
+        parser.add_argument("--dry-run", action="store_true", help="change nothing, and estimate the work")
+        parser.add_argument(
+            "--sync", action="store_true", help="process the uploads here instead of queueing them"
+        )
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Select, then estimate, queue or process."""
@@ -123,11 +126,13 @@ class Command(BaseCommand):
             self._run(uploads, chosen, options, summary)
         except KeyboardInterrupt:
             self._report(summary, as_json=options["json"])
-            raise CommandError("Interrupted; run the same command again to go on.", returncode=130) from None
+            raise CommandError(
+                "Interrupted. Run the same command again to continue.", returncode=130
+            ) from None
         self._report(summary, as_json=options["json"])
         if not summary.is_good:
             bad = len(summary.failed) + summary.waiting
-            raise CommandError(f"{bad} of {summary.selected} did not go well.")
+            raise CommandError(f"{bad} of {summary.selected} uploads failed or could not be queued.")
 
     def _estimate(self, uploads: Iterable[Upload], chosen: Selection, options: dict[str, Any]) -> None:
         busy = [upload for upload in uploads if _has_work(upload, chosen, options)]
@@ -188,21 +193,23 @@ class Command(BaseCommand):
         for failure in summary.failed:
             self.stderr.write(f"{failure['id']} {failure['code']}: {failure['detail']}")
         if summary.waiting:
-            self.stderr.write(f"{summary.waiting} could not be queued; they will be once the broker is back.")
+            self.stderr.write(
+                f"{summary.waiting} could not be queued yet. Darkroom queues them when the broker is back."
+            )
         self.stdout.write(
             f"{summary.selected} selected: {summary.queued} queued, {summary.processed} processed, "
-            f"{summary.unchanged} had nothing to do, {len(summary.failed)} failed."
+            f"{summary.unchanged} unchanged, {len(summary.failed)} failed."
         )
 
 
 def _selection(options: dict[str, Any]) -> Selection:
     kinds = ("everything", "failed", "missing", "stale")
     if not options["names"] and not any(options[kind] for kind in kinds):
-        raise CommandError("Say what: ids or content hashes, --all, --failed, --missing or --stale.")
+        raise CommandError("Select uploads: ids or content hashes, --all, --failed, --missing or --stale.")
     preset = conf.preset_named(options["preset"]) if options["preset"] else None
     if options["preset"] and preset is None:
         known = ", ".join(preset.name for preset in conf.presets())
-        raise CommandError(f"There is no preset {options['preset']!r}; there are {known}.")
+        raise CommandError(f"There is no preset {options['preset']!r}. Known presets: {known}.")
     return Selection(
         names=tuple(options["names"]),
         preset=preset,
@@ -244,7 +251,7 @@ def _progress(*, quiet: bool) -> Progress:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no number above 0")
+        raise ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
 
 
@@ -256,6 +263,6 @@ def _date(text: str) -> datetime:
         moment, day = None, None
     if moment is None:
         if day is None:
-            raise ArgumentTypeError(f"{text!r} is no date such as 2026-01-31 or 2026-01-31T12:00")
+            raise ArgumentTypeError(f"{text!r} is not a date such as 2026-01-31 or 2026-01-31T12:00")
         moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
