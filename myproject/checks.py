@@ -26,7 +26,8 @@ def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         checks.Error(
             "SECRET_KEY is a default or too easy to guess. An attacker who knows it can sign in as any user.",
             hint="Set it to 64 random characters: "
-            'python -c "import secrets; print(secrets.token_urlsafe(64))". A single machine needs none.',
+            'python -c "import secrets; print(secrets.token_urlsafe(64))". '
+            "On a single machine, you can leave it unset.",
             id="darkroom.E004",
         )
     ]

@@ -39,7 +39,7 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             found.append(
                 checks.Error(
                     f"DARKROOM[{name!r}] is not a valid rate limit: {text!r}.",
-                    hint="Use a form such as 5000/hour, or 100/minute;5000/hour for two limits.",
+                    hint="Write it as 5000/hour, or as 100/minute;5000/hour for two limits.",
                     id="darkroom.E006",
                 )
             )
