@@ -53,7 +53,7 @@ class Upload(models.Model):
         FAILED = "failed", _("failed")
 
     class Visibility(models.TextChoices):
-        UNLISTED = "unlisted", _("anyone with the address")
+        UNLISTED = "unlisted", _("anyone with the link")
         PRIVATE = "private", _("only me")
 
     UNFINISHED = (Status.PENDING, Status.PROCESSING)
@@ -193,7 +193,7 @@ class Event(models.Model):
         FAILED = "upload.failed", _("failed")
         DELETED = "upload.deleted", _("deleted")
         RESTORED = "upload.restored", _("restored")
-        REPROCESSED = "upload.reprocessed", _("processed again")
+        REPROCESSED = "upload.reprocessed", _("reprocessed")
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
 
@@ -238,9 +238,9 @@ class Preferences(models.Model):
     """A person's choices. A missing row means the defaults."""
 
     class Email(models.TextChoices):
-        EACH = "each", _("a mail for each image")
-        DIGEST = "digest", _("one mail when a batch is done")
-        NONE = "none", _("no mail")
+        EACH = "each", _("one email for each image")
+        DIGEST = "digest", _("one email when a batch is finished")
+        NONE = "none", _("no email")
 
     owner = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
@@ -267,8 +267,8 @@ class Quota(models.Model):
     )
     images = models.PositiveIntegerField(default=0, editable=False)
     bytes = models.PositiveBigIntegerField(default=0, editable=False)
-    max_images = models.PositiveIntegerField(null=True, blank=True, verbose_name=_("images at most"))
-    max_bytes = models.PositiveBigIntegerField(null=True, blank=True, verbose_name=_("bytes at most"))
+    max_images = models.PositiveIntegerField(null=True, blank=True, verbose_name=_("maximum images"))
+    max_bytes = models.PositiveBigIntegerField(null=True, blank=True, verbose_name=_("maximum bytes"))
 
     def __str__(self) -> str:
         return f"quota of {self.owner_id}"
@@ -290,9 +290,9 @@ class Endpoint(models.Model):
     """
 
     class Reason(models.TextChoices):
-        OWNER = "owner", _("by its owner")
-        GONE = "gone", _("it answered that it is gone")
-        FAILING = "failing", _("it took nothing for days")
+        OWNER = "owner", _("by the owner")
+        GONE = "gone", _("the endpoint answered 410 Gone")
+        FAILING = "failing", _("every delivery failed for five days")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="endpoints")

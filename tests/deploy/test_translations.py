@@ -86,7 +86,7 @@ def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
     assert "Make private" in found  # an argument of a template tag
     assert ("%(number)s attempt", "%(number)s attempts") in found  # a block with a plural
     assert "%(filename)s is ready" in found  # a call in code
-    assert "anyone with the address" in found  # a lazy call
+    assert "anyone with the link" in found  # a lazy call
     assert "{name} is larger than {limit} MB. Upload a smaller file." in found  # a refusal
     assert "a Photoshop file" in found  # a phrase inside a refusal
 
@@ -112,4 +112,4 @@ def test_updating_keeps_what_is_there_and_marks_what_resembles_it(tmp_path: Path
 def test_other_placeholders_are_noticed() -> None:
     assert has_other_placeholders(Message("%(name)s is ready", "%(nam)s ist fertig"))
     assert has_other_placeholders(Message(("%d image", "%d images"), ("Ein Bild", "%d Bilder")))
-    assert not has_other_placeholders(Message("{percent} % sent", "{percent} % gesendet"))
+    assert not has_other_placeholders(Message("{percent} % uploaded", "{percent} % hochgeladen"))

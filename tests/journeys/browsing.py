@@ -1,4 +1,4 @@
-"""What journeys through the pages share."""
+"""Helpers of the browser tests."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -9,14 +9,14 @@ from playwright.sync_api import BrowserContext, CDPSession, ConsoleMessage, Loca
 
 from tests.system import System, wait_until
 
-# Milliseconds: journeys share two cores with everything they start, and perhaps with other programs.
+# A time limit in milliseconds. It is long, because the tests share two cores with the system.
 PATIENCE = 120_000
 expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
 def obeying(context: BrowserContext) -> Iterator[BrowserContext]:
-    """See that nothing on any page of a browser was against the site's content security policy."""
+    """Check that no page violated the content security policy."""
     refused: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
@@ -31,12 +31,12 @@ def obeying(context: BrowserContext) -> Iterator[BrowserContext]:
 
 
 def wait_for(page: Page, script: str, argument: str | None = None) -> None:
-    """Wait until a script says so; Playwright's own way takes `eval`, which the site's policy refuses."""
+    """Wait until a script returns true. Playwright's own method needs `eval`, which the policy forbids."""
     wait_until(lambda: page.evaluate(script, argument), seconds=PATIENCE / 1000)
 
 
 def sign_up(page: Page, system: System, name: str = "") -> Page:
-    """Make a person of one's own, of this name or any, and show the empty gallery."""
+    """Sign up a new person, with this name or a random one, and show the empty gallery."""
     name = name or f"person-{secrets.token_hex(4)}"
     page.goto(f"{system.url}/accounts/signup/")
     page.fill("[name=username]", name)
@@ -45,7 +45,7 @@ def sign_up(page: Page, system: System, name: str = "") -> Page:
     page.fill("[name=password2]", "a long enough passphrase")
     page.locator("main form button[type=submit]").click()
     expect(page).to_have_url(f"{system.url}/")
-    # Then its scripts are at work.
+    # After this, the page's scripts are running.
     page.wait_for_load_state()
     return page
 
@@ -53,7 +53,7 @@ def sign_up(page: Page, system: System, name: str = "") -> Page:
 def make_pictures(
     folder: Path, make_image: Callable[..., bytes], names: list[str], *, seed: int = 0
 ) -> list[Path]:
-    """Write small pictures, no two of them alike."""
+    """Write small pictures that all differ."""
     paths = [folder / name for name in names]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def make_pictures(
 
 
 def make_large(folder: Path, make_image: Callable[..., bytes], names: list[str]) -> list[Path]:
-    """Write pictures of two megabytes each, no two of them alike."""
+    """Write pictures of two megabytes each that all differ."""
     paths = [folder / name for name in names]
     for number, path in enumerate(paths):
         path.write_bytes(make_image(seed=number, width=1000, height=700, format="PNG", compress_level=0))
@@ -88,7 +88,7 @@ def expect_card(page: Page, name: str, status: str = "ready") -> None:
 
 
 def upload(page: Page, paths: list[Path]) -> None:
-    """Send files and wait until each is an image."""
+    """Upload files and wait until each is ready."""
     page.set_input_files("#file", paths)
     for path in paths:
         expect_card(page, path.name)
@@ -99,12 +99,12 @@ def devtools(page: Page) -> CDPSession:
 
 
 def limit_uploads(session: CDPSession, bytes_a_second: int) -> None:
-    """Make the way to the server as slow as a bad line; -1 is as fast as it gets."""
+    """Limit the upload rate of a page; -1 removes the limit."""
     _emulate(session, uploadThroughput=bytes_a_second, offline=False)
 
 
 def cut_line(session: CDPSession) -> None:
-    """Let nothing through. Playwright's own way has no effect on a page whose uploads are limited."""
+    """Take a page offline. Playwright's own method has no effect on a page with limited uploads."""
     _emulate(session, uploadThroughput=-1, offline=True)
 
 

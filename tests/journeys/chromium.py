@@ -1,4 +1,4 @@
-"""A real browser, and the screens that pages are looked at on."""
+"""A real browser and the screen sizes of the tests."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-# Nothing of the browser's own may go out: these machines reach no other site.
+# The browser must not make its own requests, because test machines may be offline.
 OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,7 +26,7 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """A screen; a phone's is touched."""
+    """A screen size. A phone has a touch screen."""
 
     width: int
     height: int
@@ -34,13 +34,13 @@ class Screen:
 
     @property
     def device(self) -> dict[str, Any]:
-        """Return what Playwright calls such a device; a phone has two pixels for each of the page."""
+        """Return Playwright's options for this screen. A phone has a device scale factor of 2."""
         size = {"width": self.width, "height": self.height}
         phone = {"is_mobile": self.is_phone, "has_touch": self.is_phone}
         return {"viewport": size, "device_scale_factor": 1 + self.is_phone, **phone}
 
     def show(self, page: Page, scheme: Scheme = "light") -> None:
-        """Show an open page on this screen; after a phone Chromium gives it no mouse back."""
+        """Show an open page on this screen. Chromium cannot return from touch to mouse."""
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": self.width, "height": self.height})
         if self.is_phone:
@@ -52,13 +52,13 @@ PHONE = Screen(360, 740, is_phone=True)
 
 
 def path() -> str | None:
-    """Return where Chromium is: the one on the PATH, for none can be installed by pip."""
+    """Return the path of Chromium. It must be installed, because pip cannot install it."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @contextmanager
 def launched(executable: str) -> Iterator[Browser]:
-    """Run it without a window."""
+    """Run Chromium without a window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=OPTIONS)
         yield browser

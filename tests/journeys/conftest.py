@@ -1,4 +1,4 @@
-"""The system as people meet it, started once for all journeys, and a real browser."""
+"""A running system, started once for all journeys, and a real browser."""
 
 import email
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.journeys import chromium
 from tests.journeys.browsing import obeying
 from tests.system import System
 
-# As many as there are journeys of one at most.
+# At least the number of tests that need a new person.
 MAKE_NEWCOMERS = """
 from django.contrib.auth.models import User
 from sesame.utils import get_query_string
@@ -29,7 +29,7 @@ for number in range(100):
 
 
 class Mailbox(MessageHandler):
-    """Keep what a real SMTP server has received."""
+    """Stores the messages that an SMTP server has received."""
 
     def __init__(self) -> None:
         super().__init__(message_class=Message)
@@ -76,7 +76,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, system: System) -> Iterator[Page]:
-    """Return a page on which the demo person has signed in by the link."""
+    """Return a page on which the demo person has signed in with the link."""
     with obeying(browser.new_context()) as context:
         page = context.new_page()
         page.goto(system.sign_in_link())
@@ -85,22 +85,22 @@ def page(browser: Browser, system: System) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def links_of_newcomers(system: System) -> Iterator[str]:
-    """Return links by which people sign in who have sent nothing yet, each of them once."""
+    """Yield one-time sign-in links of new people."""
     return iter(system.manage("shell", "--no-imports", "--command", MAKE_NEWCOMERS).stdout.split())
 
 
 @pytest.fixture
 def newcomer(browser: Browser, system: System, links_of_newcomers: Iterator[str]) -> Iterator[Page]:
-    """Return the empty gallery of a person who has sent nothing yet."""
+    """Return the empty gallery of a new person."""
     with obeying(browser.new_context()) as context:
         page = context.new_page()
         page.goto(f"{system.url}/accounts/link/{next(links_of_newcomers)}")
-        # Then its scripts are at work.
+        # After this, the page's scripts are running.
         page.wait_for_load_state()
         yield page
 
 
 @pytest.fixture
 def photo(corpus: Path) -> Path:
-    """Return a photo as a phone wrote it."""
+    """Return an original photo of a phone."""
     return corpus / "photos" / "Apple_iPhone_6.jpg"

@@ -1,4 +1,4 @@
-"""Landscapes drawn by this code, each by its seed: what the pages show in tests and in pictures of them."""
+"""Draws landscapes from seeds, for the tests and screenshots of the pages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-# A number for each pixel; places are in heights of the picture, colours from 0 to 1.
+# One number per pixel. Positions are in heights of the picture, colours are from 0 to 1.
 Plane = npt.NDArray[np.floating]
 
-# Of each palette: the top of the sky, the horizon, what is far away, what is near, the light.
+# Each palette: the top of the sky, the horizon, the far and the near land, the light.
 PALETTES = (
     ("#20365f", "#f3b27a", "#8f6f86", "#1d1a33", "#ffe3b0"),  # evening
     ("#6fa8d6", "#f4ead8", "#a9c0c4", "#2d4a3e", "#fff6dd"),  # noon
@@ -20,20 +20,20 @@ PALETTES = (
     ("#5aa0a8", "#ffe6b3", "#d79a5b", "#8a4526", "#fff2c9"),  # desert
 )
 SHAPES = ((3, 2), (4, 3), (2, 3), (16, 9), (1, 1), (3, 4), (5, 2))
-# How smooth the ridges of each land are, and how many stand one before the other; a sea has one, far off.
+# The smoothness and the number of ridges of each scene. A sea has one distant ridge.
 SCENES = {"hills": (1.1, 6), "sea": (1.1, 1), "dunes": (2.2, 4)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """What is drawn on: the colours of each pixel, and where each is."""
+    """A canvas: the colour and the position of each pixel."""
 
     colors: Plane
     down: Plane
     across: Plane
 
     def lay(self, color: Plane, share: Plane) -> None:
-        """Lay a colour over each pixel, as opaque as its share says."""
+        """Blend a colour into each pixel, with an opacity for each."""
         self.colors[...] += (color - self.colors) * share[..., None]
 
 
@@ -59,7 +59,7 @@ def draw(*, scene: str, seed: int, width: int, height: int) -> Image.Image:
 
 
 def write(folder: Path, *, count: int, side: int, first_seed: int = 0) -> list[Path]:
-    """Write so many JPEGs of several shapes, their longer sides as long as that; return their paths."""
+    """Write JPEGs of several shapes with longer sides of this length. Return their paths."""
     return [_write_one(folder, seed=first_seed + number, side=side) for number in range(count)]
 
 
@@ -84,7 +84,7 @@ def _shine(canvas: Canvas, light: Plane, *, x: float, y: float) -> None:
 
 
 def _ridge(across: Plane, chance: np.random.Generator, *, smoothness: float) -> Plane:
-    """Return a line: the sum of ever shorter and lower waves."""
+    """Return a line: the sum of waves of decreasing length and height."""
     waves = np.arange(1, 9)
     heights = chance.uniform(0.5, 1, 8) / waves**smoothness
     phases = chance.uniform(0, 2 * np.pi, 8)
@@ -93,7 +93,7 @@ def _ridge(across: Plane, chance: np.random.Generator, *, smoothness: float) -> 
 
 
 def _stand(canvas: Canvas, color: Plane, mist: Plane, *, edge: Plane, depth: float) -> None:
-    """Draw a ridge from its edge down, fading into mist at its foot, the far ones more."""
+    """Draw a ridge from its edge down. It fades into mist at its foot, more so if it is distant."""
     below = canvas.down - edge
     share = (below * 2.2).clip(0, 0.45 * (1 - depth))
     covered = (below * 400).clip(0, 1)
@@ -101,7 +101,7 @@ def _stand(canvas: Canvas, color: Plane, mist: Plane, *, edge: Plane, depth: flo
 
 
 def _flood(canvas: Canvas, colors: tuple[Plane, Plane, Plane], *, horizon: float, sun: float) -> None:
-    """Draw a sea in the foreground, and the sun's light on its waves."""
+    """Draw a sea in the foreground with the sun's light on its waves."""
     far, near, light = colors
     depth = ((canvas.down - horizon) / (1 - horizon)).clip(0.001, 1)
     swell = np.sin(90 / (depth + 0.25) + 2.5 * np.sin(canvas.across * 14 / (depth + 0.3)) + canvas.across * 5)

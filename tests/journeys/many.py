@@ -1,4 +1,4 @@
-"""Many images at once, as if they had been sent and processed: for a process of a running system."""
+"""Creates many processed images directly. Runs in a process of a running system."""
 
 import os
 import random
@@ -23,10 +23,10 @@ SHAPES = [(4032, 3024), (3024, 4032), (1920, 1080), (1000, 1000), (6000, 2000)]
 COLORS = ["#7a3b2e", "#2e5d7a", "#3f6b3a", "#b08d3c", "#5b4a7a"]
 
 
-# Nobody collects an original that has no upload yet.
+# The transaction keeps the collector from removing originals that have no upload yet.
 @transaction.atomic
 def fill(*, username: str, count: int) -> None:
-    """Give a person so many ready images; each has one rendition, a file of its own."""
+    """Create ready images for a person, each with one rendition in its own file."""
     owner = User.objects.get(username=username)
     preset = next(preset for preset in conf.presets() if preset.width == 640)
     recipe = Recipe(preset, "webp")
@@ -51,7 +51,7 @@ def fill(*, username: str, count: int) -> None:
 
 @transaction.atomic
 def remove(*, username: str) -> None:
-    """Remove what was filled in: an audit would miss the originals' files."""
+    """Remove the created images, because an audit would report their missing originals."""
     originals = Original.objects.filter(uploads__owner__username=username)
     pks = list(originals.values_list("pk", flat=True))
     for key in Rendition.objects.filter(original__in=originals).values_list("key", flat=True):
@@ -99,7 +99,7 @@ def _rendition(original: Original, recipe: Recipe) -> Rendition:
 
 @cache
 def _picture(size: tuple[int, int], color: str) -> Path:
-    """Return a file of one colour, of which every rendition that looks so is another name."""
+    """Return a file of one colour. Renditions of that colour are links to it."""
     path = Path(default_storage.path(f"pictures/{size[0]}-{size[1]}-{color.removeprefix('#')}.webp"))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, color).save(path)

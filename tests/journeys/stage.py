@@ -1,4 +1,4 @@
-"""The stage: a running system with people and their images, and pages as these people see them."""
+"""The stage: a running system with people, their images, and their pages in a browser."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.receiver import Receiver, receiving
 from tests.system import System, wait_until
 
 PASSWORD = "a long enough passphrase"
-# The demo person is of the staff, as `make run` makes it.
+# The demo person is staff, as in `make run`.
 PERSON, NEWCOMER, STAFF = "mira", "theo", "demo"
 
 _MAKE_PEOPLE = f"""
@@ -28,12 +28,12 @@ for name in {[PERSON, NEWCOMER]!r}:
 
 
 class Stage:
-    """People on a system: Mira with images and webhooks, Theo with nothing yet, and the demo person."""
+    """A system with three people: Mira with images and webhooks, Theo without images, and the demo person."""
 
     def __init__(self, *, system: System, browser: Browser, folder: Path, side: int) -> None:
         self.system = system
         self._browser = browser
-        self.screen = DESK  # on which pages are opened
+        self.screen = DESK  # the screen on which pages are opened
         self._folder = folder
         self._side = side
         self._seeds = count()
@@ -41,7 +41,7 @@ class Stage:
 
     @contextmanager
     def set(self, *, images: int) -> Iterator["Stage"]:
-        """Let the people in, send Mira's images, and set up her webhooks."""
+        """Create the people, upload Mira's images, and add her webhooks."""
         self._sign_in_all()
         with receiving() as receiver:
             self._send_images(images)
@@ -50,7 +50,7 @@ class Stage:
 
     @contextmanager
     def visit(self, path: str = "/", *, person: str = "") -> Iterator[Page]:
-        """Open a page in a browser of its own, as nobody or signed in as a person."""
+        """Open a page in its own browser context, as a visitor or a signed-in person."""
         state = self._signed_in.get(person)
         with obeying(self._browser.new_context(storage_state=state, **self.screen.device)) as context:
             page = context.new_page()
@@ -60,7 +60,7 @@ class Stage:
 
     @contextmanager
     def held(self, queue: str) -> Iterator[None]:
-        """Hold a queue's worker still once nothing is to be done: at work it may have locked the database."""
+        """Pause a queue's worker. It must be idle first, because a busy worker may hold a database lock."""
         with self.visit(person=PERSON) as page:
             wait_until(lambda: not self._has_unfinished(page))
         with self.system.held(queue):
@@ -72,19 +72,19 @@ class Stage:
         return any(answer.json()["results"] for answer in answers)
 
     def pictures(self, number: int) -> list[Path]:
-        """Return files of pictures that nobody has sent yet."""
+        """Return files of pictures that have not been uploaded yet."""
         seeds = [next(self._seeds) for _ in range(number)]
         return landscapes.write(self._folder, count=number, side=self._side, first_seed=seeds[0])
 
     def broken_picture(self) -> Path:
-        """Return the file of a picture that breaks off in the middle."""
+        """Return the file of a truncated picture."""
         whole = self.pictures(1)[0]
         broken = whole.with_name(f"broken-{whole.name}")
         broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
         return broken
 
     def file(self, name: str, *, size: int = 9) -> Path:
-        """Return a file that is no picture; it takes no room on the disk."""
+        """Return a sparse file that is not a picture."""
         path = self._folder / name
         with path.open("wb") as file:
             file.truncate(size)
@@ -112,11 +112,11 @@ class Stage:
             expect(page.locator(".badge")).to_have_count(1)
 
     def _set_up_webhooks(self, receiver: Receiver) -> None:
-        """Add two webhooks: one that is disabled, and one with a delivery that came and one that did not."""
+        """Add two webhooks: a disabled one, and one with a successful and a failed delivery."""
         with self.visit("/account/webhooks/", person=PERSON) as page:
             for address in (f"{receiver.url}/former", receiver.url):
                 page.goto(f"{self.system.url}/account/webhooks/")
-                page.get_by_label("Address").fill(address)
+                page.get_by_label("URL").fill(address)
                 page.get_by_label("Description").fill("The press office's archive")
                 page.get_by_label("upload.failed").check()
                 _press(page, "Add")
@@ -128,7 +128,7 @@ class Stage:
             self._test(page, "500")
 
     def _test(self, page: Page, outcome: str) -> None:
-        """Have a test sent, and reload the page until it says what has come of it."""
+        """Send a test, and reload the page until it shows the outcome."""
         _press(page, "Send a test")
         latest = page.locator(".rows li").first
 
@@ -140,6 +140,6 @@ class Stage:
 
 
 def _press(page: Page, name: str) -> None:
-    """Press a button and wait for the page that answers: to leave before would break the request off."""
+    """Press a button and wait for the next page, because leaving earlier would abort the request."""
     with page.expect_navigation():
         page.get_by_role("button", name=name).click()

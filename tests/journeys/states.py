@@ -1,4 +1,4 @@
-"""Every page and state of the site, each reached as a person reaches it; all of them are in `STATES`."""
+"""`STATES` lists every page and state of the site. Each is reached as a person reaches it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from tests.journeys.stage import NEWCOMER, PASSWORD, PERSON, STAFF, Stage
 State = Callable[[Stage], AbstractContextManager[Page]]
 STATES: dict[str, State] = {}
 
-# Seconds that sending takes at least where it is to be looked at, and bytes that are too many.
+# The minimum duration of a throttled upload in seconds, and a file size above the limit in bytes.
 SENDING = 60
 TOO_MANY = 50 * 1024 * 1024 + 1
 DRAG = """() => setInterval(() => {
@@ -23,7 +23,7 @@ DRAG = """() => setInterval(() => {
 
 
 def state(function: Callable[[Stage], Iterator[Page]]) -> State:
-    """Register a state by its name: what yields a page that is in it."""
+    """Register a state: a context manager that yields a page in that state."""
     STATES[function.__name__] = contextmanager(function)
     return STATES[function.__name__]
 
@@ -63,7 +63,7 @@ def password_reset(stage: Stage) -> Iterator[Page]:
 @state
 def not_found(stage: Stage) -> Iterator[Page]:
     with stage.visit("/nothing/") as page:
-        expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+        expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
         yield page
 
 
@@ -73,13 +73,13 @@ def not_found(stage: Stage) -> Iterator[Page]:
 @state
 def gallery_empty(stage: Stage) -> Iterator[Page]:
     with stage.visit(person=NEWCOMER) as page:
-        expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+        expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
         yield page
 
 
 @state
 def gallery_full(stage: Stage) -> Iterator[Page]:
-    """Show images of all kinds: ready, private, failed, and one whose sizes are still being made."""
+    """Show images of all kinds: ready, private, failed and processing."""
     with stage.held("renditions"), stage.visit(person=PERSON) as page:
         sent = stage.pictures(1)
         page.set_input_files("#file", sent)
@@ -93,7 +93,7 @@ def gallery_full(stage: Stage) -> Iterator[Page]:
 def gallery_filtered_to_nothing(stage: Stage) -> Iterator[Page]:
     with stage.visit(person=PERSON) as page:
         page.fill("#q", "no such name")
-        expect(page.get_by_text("No image is like that.")).to_be_visible()
+        expect(page.get_by_text("No images match.")).to_be_visible()
         yield page
 
 
@@ -108,7 +108,7 @@ def selection(stage: Stage) -> Iterator[Page]:
 
 @state
 def deleted(stage: Stage) -> Iterator[Page]:
-    """Show what is told after a deletion, and take it back at the end."""
+    """Show the message after a deletion, and undo the deletion at the end."""
     with stage.visit(person=PERSON) as page:
         page.locator(".card.ready input").first.check()
         page.get_by_role("button", name="Delete").click()
@@ -116,7 +116,7 @@ def deleted(stage: Stage) -> Iterator[Page]:
         expect(undo).to_be_visible()
         yield page
         undo.click()
-        expect(page.get_by_text("1 image is back.")).to_be_visible()
+        expect(page.get_by_text("1 image restored.")).to_be_visible()
 
 
 @state
@@ -131,7 +131,7 @@ def drop_target(stage: Stage) -> Iterator[Page]:
 
 
 class Line:
-    """The line between a page and the server, as slow as it is told to be."""
+    """A throttled connection between a page and the server."""
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)
@@ -139,17 +139,17 @@ class Line:
         self._limits: dict[str, float] = {"latency": 20, "downloadThroughput": -1}
 
     def limit(self, *, speed: float) -> None:
-        """Let so many bytes a second go up the line."""
+        """Limit the upload rate, in bytes per second."""
         self._limits["uploadThroughput"] = speed
         self._session.send("Network.emulateNetworkConditions", {**self._limits, "offline": False})
 
     def cut(self) -> None:
-        """Let nothing through, either way."""
+        """Block the connection in both directions."""
         self._session.send("Network.emulateNetworkConditions", {**self._limits, "offline": True})
 
 
 def send_slowly(page: Page, files: list[Path]) -> Line:
-    """Send over a line on which the files take a minute."""
+    """Throttle the connection so that the files take a minute."""
     line = Line(page)
     line.limit(speed=sum(file.stat().st_size for file in files) / SENDING)
     page.set_input_files("#file", files)
@@ -171,14 +171,14 @@ def queue_offline(stage: Stage) -> Iterator[Page]:
     with stage.visit(person=PERSON) as page:
         send_slowly(page, stage.pictures(4)).cut()
         notice = page.locator("#queue-notice")
-        expect(notice).to_contain_text("no connection")
+        expect(notice).to_contain_text("No connection")
         yield page
         expect(notice).to_be_visible()
 
 
 @state
 def queue_failed(stage: Stage) -> Iterator[Page]:
-    """Show what was refused at once, what was refused by the server, and what could not be processed."""
+    """Show files refused by the page, refused by the server, and failed in processing."""
     with stage.visit(person=PERSON) as page:
         files = [stage.file("wall.jpg", size=TOO_MANY), stage.file("letter.txt"), stage.broken_picture()]
         page.set_input_files("#file", [*stage.pictures(1), *files])
@@ -200,7 +200,7 @@ def queue_processing(stage: Stage) -> Iterator[Page]:
 def queue_folded(stage: Stage) -> Iterator[Page]:
     with stage.visit(person=PERSON) as page:
         send_slowly(page, stage.pictures(4))
-        page.get_by_role("button", name="Fold", exact=True).click()
+        page.get_by_role("button", name="Collapse", exact=True).click()
         expect(page.locator("#queue-rows")).to_be_hidden()
         yield page
 
@@ -279,7 +279,7 @@ def image_focus_moved(stage: Stage) -> Iterator[Page]:
 @state
 def account(stage: Stage) -> Iterator[Page]:
     with stage.visit("/account/", person=PERSON) as page:
-        page.get_by_role("button", name=re.compile("Make a( new)? token")).click()
+        page.get_by_role("button", name=re.compile("(Create|Replace) token")).click()
         page.get_by_text("Show the token").click()
         expect(page.locator(".token code").first).to_be_visible()
         yield page

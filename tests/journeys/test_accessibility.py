@@ -1,4 +1,4 @@
-"""Every state of every page: nothing for axe to find, nothing too wide, nothing that moves unasked."""
+"""Every state of every page passes axe, fits the screen and respects reduced motion."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.journey
 
 AXE = Path(settings.BASE_DIR) / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# Low, for to paint a wide page costs much, and its height says nothing about its width.
+# The viewports are low, because painting a wide page is slow and the height does not matter here.
 NARROWEST, WIDEST = Screen(320, 640), Screen(3840, 400)
-# Which elements go beyond the edges of the page, if it scrolls sideways.
+# The elements that overflow the page, if it scrolls sideways.
 BEYOND = """() => {
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth <= clientWidth) return [];
@@ -32,7 +32,7 @@ BEYOND = """() => {
 
 @pytest.fixture(scope="module")
 def stage(system: System, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Return people with small pictures: this is not about pixels."""
+    """Return the stage with small pictures, because these tests do not need more."""
     folder = tmp_path_factory.mktemp("pictures")
     with Stage(system=system, browser=browser, folder=folder, side=480).set(images=12) as stage:
         yield stage
@@ -40,7 +40,7 @@ def stage(system: System, browser: Browser, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module", params=STATES)
 def page(request: pytest.FixtureRequest, stage: Stage) -> Iterator[Page]:
-    """Return a page in each state, one after the other; the tests share it."""
+    """Return a page in each state in turn. The tests share it."""
     with STATES[request.param](stage) as page:
         yield page
 
@@ -57,7 +57,7 @@ def found_by_axe(page: Page) -> list[str]:
     ]
 
 
-# Each colour scheme and each screen once: what is wrong with one shows there whatever the other.
+# Each colour scheme and each screen is tested once, because their problems are independent.
 @pytest.mark.parametrize(("screen", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
 def test_axe_finds_nothing(page: Page, screen: Screen, scheme: Scheme) -> None:
     screen.show(page, scheme)

@@ -1,4 +1,4 @@
-"""What leaves the system: one mail for a batch, and webhooks set up on a page, signed and sent again."""
+"""Deliveries: one email for a batch, and signed webhooks, which are set up and sent again on a page."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_webhooks_are_set_up_tested_and_received(
     page = sign_up(browser.new_context().new_page(), system, "hedy")
     with receiving() as receiver:
         page.goto(f"{system.url}/account/webhooks/")
-        page.get_by_label("Address").fill(receiver.url)
+        page.get_by_label("URL").fill(receiver.url)
         page.get_by_label("upload.ready").check()
         page.get_by_role("button", name="Add").click()
         page.get_by_role("link", name=receiver.url).click()

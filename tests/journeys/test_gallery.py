@@ -1,4 +1,4 @@
-"""The gallery in a real browser: it follows, it scrolls, it can be used by keyboard, and nothing moves."""
+"""The gallery in a real browser: live updates, scrolling, keyboard, and a stable layout."""
 
 import json
 import re
@@ -26,23 +26,23 @@ from tests.system import System
 pytestmark = pytest.mark.journey
 
 MANY = 1_200
-# The first page of cards and those of the pages that the browser has laid out near the screen.
+# The cards of the first page and of the pages near the screen.
 LAID_OUT = """[...document.querySelectorAll("li.card")].filter(
   (card) => card.checkVisibility({ contentVisibilityAuto: true })).length"""
 NEARBY = 300
-# Kilobytes over the wire, before what sends files is loaded.
+# The size of the page in kilobytes over the network, without the scripts that send files.
 FIRST_PAGE = 150
 
 
 @pytest.fixture
 def page(newcomer: Page) -> Page:
-    """Return the page of a person who has just signed up."""
+    """Return the page of a new person."""
     return newcomer
 
 
 @pytest.fixture(scope="module")
 def full_gallery(browser: Browser, system: System) -> Iterator[Page]:
-    """Return the page of a person with very many images."""
+    """Return the page of a person with thousands of images."""
     context = browser.new_context()
     page = sign_up(context.new_page(), system)
     username = page.locator("header .person").text_content()
@@ -111,7 +111,7 @@ def test_several_are_selected_and_changed(page: Page, make_image: MakeImage, tmp
 
 
 def press_until_focused(page: Page, element: Locator) -> None:
-    """Press Tab as often as it takes, which is not often."""
+    """Press Tab until the element has the focus, which takes only a few presses."""
     for _ in range(12):
         page.keyboard.press("Tab")
         if element.evaluate("element => element === document.activeElement"):
@@ -146,7 +146,7 @@ def test_all_is_done_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Pa
     gone = links.first.locator(".name").text_content() or ""
     page.keyboard.press("Delete")
     expect(card(page, gone)).to_have_count(0, timeout=PATIENCE)
-    # Focus goes to the next one, never to nothing.
+    # The focus moves to the next image and is never lost.
     expect(links.first).to_be_focused()
     page.get_by_role("button", name="Undo").focus()
     page.keyboard.press("Enter")
@@ -175,13 +175,13 @@ def test_images_are_found_by_name(page: Page, make_image: MakeImage, tmp_path: P
     expect(card(page, "hill.jpg")).to_have_count(1)
     expect(page).to_have_url(f"{page.url.split('?')[0]}?q=hil")
     page.get_by_role("searchbox").fill("mountain")
-    expect(page.get_by_text("No image is like that.")).to_be_visible()
+    expect(page.get_by_text("No images match.")).to_be_visible()
 
 
 def test_of_many_images_only_those_near_the_screen_are_laid_out(full_gallery: Page) -> None:
-    """That is why scrolling costs the same however many images there are."""
+    """The cost of scrolling does not depend on the number of images."""
     page = full_gallery
-    # All cards at once, as after hours of scrolling.
+    # This loads all cards, as long scrolling would.
     page.evaluate(
         """async () => {
           const list = document.getElementById("cards");

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture
 def page(newcomer: Page) -> Page:
-    """Return the page of a person who has just signed up."""
+    """Return the page of a new person."""
     return newcomer
 
 
@@ -32,12 +32,12 @@ def test_what_was_found_and_what_happened_is_told(page: Page, photo: Path) -> No
     open_image(page, photo)
     facts = page.locator("dl")
     expect(facts).to_contain_text("Apple iPhone 6")
-    expect(facts).to_contain_text("was in the file; it is not in any rendition")
+    expect(facts).to_contain_text("Removed from all published sizes")
     timeline = page.locator(".timeline li")
     expect(timeline.first).to_contain_text("received")
     expect(timeline.last).to_contain_text("ready")
     expect(page.locator(".timeline")).to_contain_text("thumbnails")
-    expect(page.get_by_role("row")).to_have_count(11)  # five presets in two formats, and the head
+    expect(page.get_by_role("row")).to_have_count(11)  # five presets in two formats, and the header
 
 
 def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: P
     )
     expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
     assert thumbnail(page) != before
-    page.get_by_role("button", name="Find it automatically").click()
+    page.get_by_role("button", name="Reset to automatic").click()
     expect(page.get_by_text("Found automatically.")).to_be_visible()
 
 
@@ -105,8 +105,8 @@ def test_an_image_that_is_processed_is_followed(page: Page, make_image: MakeImag
     (path,) = make_pictures(tmp_path, make_image, ["followed.jpg"], seed=20)
     open_image(page, path)
     page.get_by_role("button", name="Reprocess").click()
-    expect(page.get_by_text("is processed again")).to_be_visible()
-    expect(page.locator(".timeline")).to_contain_text("processed again", timeout=PATIENCE)
+    expect(page.get_by_text("Reprocessing")).to_be_visible()
+    expect(page.locator(".timeline")).to_contain_text("reprocessed", timeout=PATIENCE)
     expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
 
 
@@ -121,12 +121,12 @@ def test_all_works_without_a_script(
     before = thumbnail(plain)
     plain.get_by_label("From the left").fill("0")
     plain.get_by_role("button", name="Save the focal point").click()
-    # The page fetches itself again while anything is unfinished.
+    # The page reloads while an upload is unfinished.
     expect(plain.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
     assert thumbnail(plain) != before
-    plain.get_by_label("Who can see it").select_option("private")
+    plain.get_by_label("Visibility").select_option("private")
     plain.get_by_role("button", name="Save", exact=True).click()
-    expect(plain.get_by_label("Who can see it")).to_have_value("private")
+    expect(plain.get_by_label("Visibility")).to_have_value("private")
     plain.get_by_role("button", name="Delete").click()
     plain.get_by_role("button", name="Undo").click()
     expect(plain.locator("li.card")).to_have_count(1)

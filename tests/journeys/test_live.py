@@ -1,4 +1,4 @@
-"""Events as they happen, from the real server, to programs and to the tabs of a browser."""
+"""Live events from the real server to programs and browser tabs."""
 
 import asyncio
 import http.client
@@ -35,7 +35,7 @@ def send(system: System, token: str, data: bytes, name: str) -> str:
 
 @contextmanager
 def stream(system: System, token: str, *, after: str = "") -> Iterator[Iterator[dict[str, str]]]:
-    """Yield the blocks of a stream, each by its fields."""
+    """Yield the blocks of a stream as dictionaries of fields."""
     headers = {"Authorization": f"Token {token}", "Last-Event-ID": after}
     with closing(http.client.HTTPConnection(HOST, system.port, timeout=30)) as connection:
         connection.request("GET", "/api/events/", headers=headers)
@@ -96,7 +96,7 @@ def test_hundreds_of_streams_on_one_process(system: System, token: str, make_ima
             await opened.wait()
             await asyncio.to_thread(send, system, token, make_image(seed=162), "to many.jpg")
 
-    # In a thread of its own: this one has the loop of Playwright.
+    # This needs its own thread, because Playwright's event loop runs in this one.
     at_once(lambda: asyncio.run(test()))
 
 
@@ -104,7 +104,7 @@ def test_tabs_share_one_stream(
     browser: Browser, page: Page, system: System, token: str, make_image: MakeImage
 ) -> None:
     streams: list[Request] = []
-    page.close()  # it may have a stream by now
+    page.close()  # it may have opened a stream
     page.context.on(
         "request", lambda request: streams.append(request) if "/api/events/" in request.url else None
     )

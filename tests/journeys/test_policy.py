@@ -1,4 +1,4 @@
-"""Pages that others have made, and what a page is kept from, under the site's content security policy."""
+"""Third-party pages work under the content security policy, and the policy blocks injected scripts."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -24,7 +24,7 @@ def test_the_admin_works(page: Page, system: System) -> None:
 
 
 def test_what_is_smuggled_into_a_page_does_not_run(system: System, browser: Browser) -> None:
-    """The watch of the other tests would notice it, too."""
+    """The other tests watch for such violations too."""
     page = browser.new_context().new_page()
     page.goto(f"{system.url}/accounts/login/")
     with page.expect_console_message(lambda message: "Content Security Policy" in message.text):

@@ -16,7 +16,7 @@ QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 
 @pytest.fixture(scope="module")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """Return a running node."""
+    """Return a running RabbitMQ node."""
     if not is_installed():
         if IN_CI:
             pytest.fail("There is no RabbitMQ.")
@@ -28,7 +28,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ) -> Iterator[System]:
-    """Return a running system whose broker is that node."""
+    """Return a running system that uses this node as its broker."""
     running = System(tmp_path_factory.mktemp("system"), CELERY_BROKER_URL=rabbitmq.url)
     with running.ready():
         yield running
@@ -40,7 +40,7 @@ def token(system: System) -> str:
 
 
 def send(system: System, token: str, data: bytes) -> dict[str, object]:
-    """Upload a picture, and return the upload."""
+    """Upload a picture and return the upload."""
     status, upload = send_by_token(system, token, data, "photo.jpg")
     assert status == 201
     return upload
@@ -78,6 +78,6 @@ def test_a_node_that_stalls_keeps_nobody_waiting(
     system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
 ) -> None:
     with rabbitmq.stalled():
-        # The first finds a connection open, the others try to make one.
+        # The first call has an open connection. The others try to open one.
         sent = [send(system, token, make_image(seed=30 + number)) for number in range(3)]
     wait_until(lambda: all_ready(sent, token))

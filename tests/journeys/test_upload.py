@@ -1,4 +1,4 @@
-"""A person uploads an image in the browser, sees it, fetches it by its address, and has it made again."""
+"""A person uploads an image in the browser, views it, fetches it by URL and reprocesses it."""
 
 import hashlib
 import io
@@ -79,7 +79,7 @@ def test_the_same_file_again_is_already_here(page: Page, make_image: MakeImage, 
         card = page.locator("li[data-upload]", has_text="twice.jpg")
         expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
     expect(page.locator("li[data-upload]", has_text="twice.jpg")).to_have_count(1)
-    expect(page.get_by_text("already here").first).to_be_attached()
+    expect(page.get_by_text("already uploaded").first).to_be_attached()
 
 
 def test_without_javascript(browser: Browser, system: System, make_image: MakeImage, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_without_javascript(browser: Browser, system: System, make_image: MakeIm
     page.goto(system.sign_in_link())
     page.set_input_files("#file", path)
     page.get_by_role("button", name="Upload", exact=True).click()
-    # The page fetches itself again while anything is unfinished.
+    # The page reloads while an upload is unfinished.
     card = page.locator("li[data-upload]", has_text="plain.png")
     expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
     expect(card.locator("img")).to_be_visible()
@@ -145,7 +145,7 @@ def test_reset_a_password(browser: Browser, system: System, mailbox: tuple[Mailb
 
 
 def send_by_token(system: System, token: str, data: bytes, name: str) -> tuple[int, dict[str, object]]:
-    """Upload as curl does; return the status and the JSON."""
+    """Upload as curl does. Return the status and the JSON."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
     request = urllib.request.Request(

@@ -1,4 +1,4 @@
-"""What people do with the uploader in a real browser, and what happens to it there."""
+"""The uploader in a real browser: user actions and interruptions."""
 
 import json
 import os
@@ -29,14 +29,14 @@ from tests.system import System, wait_until
 
 pytestmark = pytest.mark.journey
 
-# Bytes a second: a large picture takes twenty seconds, or a hundred where a test has to be quicker than that.
+# Bytes per second. A large picture takes 20 seconds, or 100 seconds in tests that interrupt it.
 SLOW, INTERRUPTED = 100_000, 20_000
 MANY = 200
 
 
 @pytest.fixture
 def page(newcomer: Page) -> Page:
-    """Return the page of a person who has just signed up."""
+    """Return the page of a new person."""
     return newcomer
 
 
@@ -54,7 +54,7 @@ def test_files_and_whole_folders_are_dropped_anywhere(
     page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
     (alone,) = make_pictures(tmp_path, make_image, ["alone.jpg"])
-    # A browser tells at most 100 entries of a folder at a time.
+    # A browser lists at most 100 entries of a folder at a time.
     names = [f"album/{number}.jpg" for number in range(2)] + ["album/in/deep.jpg"]
     make_pictures(tmp_path, make_image, names, seed=10)
     (tmp_path / "album" / ".hidden").write_text("of a file manager")
@@ -96,13 +96,13 @@ def test_a_row_tells_how_far_it_is(page: Page, make_image: MakeImage, tmp_path: 
     expect(row(page, "large.png").locator(".status")).to_have_text(
         re.compile(r"\d+ % · [\d.]+ [kM]B/s · \d+ s"), timeout=PATIENCE
     )
-    expect(page.locator("#queue-overall")).to_have_text(re.compile(r"0 of 1 sent · \d+ % · \d+ s left"))
+    expect(page.locator("#queue-overall")).to_have_text(re.compile(r"0 of 1 uploaded · \d+ % · \d+ s left"))
     limit_uploads(session, -1)
     expect_row(page, "large.png", "ready")
     expect(row(page, "large.png").locator("a")).to_have_attribute(
         "href", re.compile(r"^/uploads/[0-9a-f-]{36}/$")
     )
-    expect(page.locator("#queue-overall")).to_have_text("1 of 1 sent")
+    expect(page.locator("#queue-overall")).to_have_text("1 of 1 uploaded")
 
 
 def test_one_is_cancelled_and_tried_again(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_server_that_is_killed_is_waited_for(
     page.set_input_files("#file", make_large(tmp_path, make_image, names))
     expect_row(page, "0.png", "sending")
     os.kill(web_process(system), signal.SIGKILL)
-    expect(page.locator("#queue-notice")).to_contain_text("no connection", timeout=PATIENCE)
+    expect(page.locator("#queue-notice")).to_contain_text("No connection", timeout=PATIENCE)
     limit_uploads(session, -1)
     for name in names:
         expect_row(page, name, "ready")
@@ -161,7 +161,7 @@ def test_going_offline_and_back(page: Page, make_image: MakeImage, tmp_path: Pat
     page.set_input_files("#file", paths)
     expect_row(page, "there.png", "sending")
     cut_line(session)
-    expect(page.locator("#queue-notice")).to_contain_text("no connection", timeout=PATIENCE)
+    expect(page.locator("#queue-notice")).to_contain_text("No connection", timeout=PATIENCE)
     limit_uploads(session, -1)
     for path in paths:
         expect_row(page, path.name, "ready")
@@ -216,7 +216,7 @@ def test_what_the_browser_did_not_keep_is_to_be_chosen_again(
 ) -> None:
     (path,) = make_large(tmp_path, make_image, ["lost.png"])
     limit_uploads(devtools(page), 50_000)
-    # A browser that has no room keeps the name alone.
+    # A browser without free space stores only the name.
     page.evaluate(
         """() => {
           const put = IDBObjectStore.prototype.put;
@@ -230,7 +230,7 @@ def test_what_the_browser_did_not_keep_is_to_be_chosen_again(
     expect_row(page, "lost.png", "sending")
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
-    expect(row(page, "lost.png")).to_contain_text("Choose it again")
+    expect(row(page, "lost.png")).to_contain_text("Choose the file again")
     page.reload()
     expect(row(page, "lost.png")).to_have_count(0)
 
@@ -243,7 +243,7 @@ def test_each_tab_sends_its_own(page: Page, make_image: MakeImage, tmp_path: Pat
     second = page.context.new_page()
     second.goto(page.url)
     second.set_input_files("#file", other)
-    # What another tab is sending is not taken from it, and each sees what the other has sent.
+    # A tab does not take over another active tab's files. Both tabs show the images of both.
     for tab in (second, page):
         for name in ("mine.png", "other.png"):
             expect_card(tab, name)
@@ -252,7 +252,7 @@ def test_each_tab_sends_its_own(page: Page, make_image: MakeImage, tmp_path: Pat
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return a PNG that says how large it is, and no more."""
+    """Return a PNG with a header and no pixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = [b"\x89PNG\r\n\x1a\n", struct.pack(">I", 13), header, struct.pack(">I", zlib.crc32(header))]
     return b"".join([*parts, struct.pack(">I", 16), b"IDAT", bytes(20)])
@@ -273,10 +273,10 @@ def test_the_server_tells_why_it_refuses(page: Page, make_image: MakeImage, tmp_
     for name, (_, words) in REFUSALS.items():
         expect_row(page, name, "failed")
         expect(row(page, name)).to_contain_text(words)
-        # The same bytes would be refused again.
+        # A retry is not offered, because the same bytes would be refused again.
         expect(row(page, name).locator(".retry")).to_be_hidden()
     expect_row(page, "good.jpg", "ready")
-    expect(page.locator("#queue-overall")).to_have_text("1 of 1 sent · 3 failed")
+    expect(page.locator("#queue-overall")).to_have_text("1 of 1 uploaded · 3 failed")
 
 
 def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -> None:
@@ -286,12 +286,12 @@ def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.set_input_files("#file", path)
-    expect(row(page, "huge.jpg")).to_contain_text("at most")
+    expect(row(page, "huge.jpg")).to_contain_text("the limit is")
     assert sent == []
 
 
 def answer_with(page: Page, status: int, detail: str, headers: dict[str, str], times: int) -> None:
-    """Let the next uploads be answered like this, as a proxy or a quota would."""
+    """Answer the next uploads with this response, as a proxy or a quota would."""
     body = json.dumps({"status": status, "detail": detail, "code": "test"})
 
     def answer(route: Route) -> None:
@@ -311,7 +311,7 @@ def test_other_refusals_are_told_in_the_servers_words(
     page.set_input_files("#file", make_pictures(tmp_path, make_image, ["photo.jpg"], seed=50 + status % 7))
     expect_row(page, "photo.jpg", "failed")
     expect(row(page, "photo.jpg")).to_contain_text(detail)
-    # Room can be made; what is too large stays so.
+    # Quota can be freed, but a file that is too large stays too large.
     expect(row(page, "photo.jpg").locator(".retry")).to_be_visible(visible=status == 507)
 
 
@@ -319,7 +319,7 @@ def test_where_the_server_asks_to_wait_all_wait(page: Page, make_image: MakeImag
     answer_with(page, 429, "Too many.", {"Retry-After": "2"}, times=1)
     paths = make_pictures(tmp_path, make_image, [f"{number}.jpg" for number in range(5)], seed=60)
     page.set_input_files("#file", paths)
-    expect(page.locator("#queue-notice")).to_contain_text("the server asks to wait", timeout=PATIENCE)
+    expect(page.locator("#queue-notice")).to_contain_text("The server is busy", timeout=PATIENCE)
     for path in paths:
         expect_row(page, path.name, "ready")
     expect(page.locator("#queue-notice")).to_be_hidden()
@@ -331,7 +331,7 @@ def test_all_that_failed_is_tried_again(page: Page, make_image: MakeImage, tmp_p
     page.set_input_files("#file", paths)
     for path in paths:
         expect_row(page, path.name, "failed")
-    page.get_by_role("button", name="Try all failed again").click()
+    page.get_by_role("button", name="Retry all failed").click()
     for path in paths:
         expect_row(page, path.name, "ready")
 
@@ -351,13 +351,13 @@ def test_hundreds_of_files_at_once_leave_the_page_usable(
     paths = make_pictures(tmp_path, make_image, [f"{number:03}.jpg" for number in range(MANY)])
     page.set_input_files("#file", paths)
     expect(page.locator("#queue-rows > li")).to_have_count(MANY)
-    page.get_by_role("button", name="Fold", exact=True).click()
+    page.get_by_role("button", name="Collapse", exact=True).click()
     expect(page.locator("#queue-rows")).to_be_hidden()
-    page.get_by_role("button", name="Unfold").click()
+    page.get_by_role("button", name="Expand").click()
     expect(page.locator("#queue-rows")).to_be_visible()
-    # It answered while it was sending.
-    expect(page.locator("#queue-overall")).not_to_have_text(f"{MANY} of {MANY} sent")
-    expect(page.locator("#queue-overall")).to_have_text(f"{MANY} of {MANY} sent", timeout=4 * PATIENCE)
+    # The page stayed responsive while it was sending.
+    expect(page.locator("#queue-overall")).not_to_have_text(f"{MANY} of {MANY} uploaded")
+    expect(page.locator("#queue-overall")).to_have_text(f"{MANY} of {MANY} uploaded", timeout=4 * PATIENCE)
     expect(page.locator("li.card")).to_have_count(MANY, timeout=PATIENCE)
 
 
@@ -376,5 +376,5 @@ def test_the_end_is_told_once(page: Page, make_image: MakeImage, tmp_path: Path)
         expect_row(page, path.name, "ready")
     wait_for(page, "window.told.some((text) => /changed|ready/.test(text))")
     told = " ".join(page.evaluate("window.told"))
-    assert told.count("Complete") <= 1
+    assert told.count("Finished") <= 1
     assert len(page.evaluate("window.told")) <= len(paths)

@@ -1,1 +1,1 @@
-"""Pages are what people see in a browser."""
+"""The pages that people see in a browser."""

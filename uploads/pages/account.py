@@ -1,4 +1,4 @@
-"""A person's account: the API token, and how much mail they want."""
+"""The account page: the API token and the email choice."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def token_of(*, user: User) -> Token | None:
-    """Return a person's API token, where they have one."""
+    """Return a person's API token, if they have one."""
     return Token.objects.filter(user=user).first()
 
 
 def renew_token(*, user: User) -> Token:
-    """Give a person a new API token; the former one stops working."""
+    """Replace a person's API token. The old token stops working."""
     with transaction.atomic():
         Token.objects.filter(user=user).delete()
         return Token.objects.create(user=user)
@@ -39,11 +39,11 @@ def renew_token(*, user: User) -> Token:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
-    """Show a person's account; a POST makes a new API token."""
+    """Show a person's account. A POST request creates a new API token."""
     person = person_of(request)
     if request.method == "POST":
         renew_token(user=person)
-        messages.success(request, _("The new token is ready."))
+        messages.success(request, _("New token created."))
         return redirect("uploads:account")
     context = {
         "usage": quotas.usage_of(person),
@@ -57,9 +57,9 @@ def account(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def choose_email(request: HttpRequest) -> HttpResponse:
-    """Note how much mail a person wants."""
+    """Store a person's email choice."""
     choice = request.POST.get("email", "")
     if choice in Preferences.Email.values:
         preferences.choose_email(person=person_of(request), choice=choice)
-        messages.success(request, _("Your choice is saved."))
+        messages.success(request, _("Saved."))
     return redirect("uploads:account")

@@ -1,4 +1,4 @@
-"""The pages of a person's images: the gallery, and what is done to several at once."""
+"""The gallery of a person's images, with the upload form and the actions on selected images."""
 
 import json
 import uuid
@@ -32,40 +32,40 @@ from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.form import HashedFile
 
-# How many images one action is done to, and how many cards are drawn anew at once.
+# The limits of images per action, and of cards per request.
 SELECTED = 500
 CARDS_A_REQUEST = 60
-# How many cards of the gallery are seen without scrolling, on a small screen.
+# The number of cards that a small screen shows without scrolling.
 SEEN_FIRST = 4
 
-# What the scripts say; each is drawn into the page in the reader's language.
+# The texts of the scripts. The page contains them in the person's language.
 WORDS = {
     "waiting": gettext_lazy("waiting"),
     "sending": gettext_lazy("{percent} % · {speed}/s · {time}"),
-    "checking": gettext_lazy("being checked"),
+    "checking": gettext_lazy("checking…"),
     "processing": gettext_lazy("processing"),
     "ready": gettext_lazy("ready"),
-    "duplicate": gettext_lazy("already here"),
+    "duplicate": gettext_lazy("already uploaded"),
     "failed": gettext_lazy("failed: {why}"),
     "cancelled": gettext_lazy("cancelled"),
-    "offline": gettext_lazy("no connection; it goes on when there is one"),
-    "paused": gettext_lazy("the server asks to wait; it goes on in {time}"),
+    "offline": gettext_lazy("No connection. Uploads resume when you reconnect."),
+    "paused": gettext_lazy("The server is busy. Resuming in {time}."),
     "lost": gettext_lazy("The connection was lost. Try again."),
     "refused": gettext_lazy("The server answered with an error ({status}). Try again."),
-    "tooLarge": gettext_lazy("{name} has {size}; at most {limit} are taken. Send a smaller version."),
-    "chooseAgain": gettext_lazy("The page was closed before it was sent. Choose it again."),
-    "resumed": gettext_lazy("Uploading goes on where it was left."),
+    "tooLarge": gettext_lazy("{name} is {size}; the limit is {limit}. Choose a smaller version."),
+    "chooseAgain": gettext_lazy("The page was closed before this file was uploaded. Choose the file again."),
+    "resumed": gettext_lazy("Resuming unfinished uploads."),
     "cancel": gettext_lazy("Cancel"),
     "retry": gettext_lazy("Try again"),
-    "remove": gettext_lazy("Remove from this list"),
+    "remove": gettext_lazy("Remove from list"),
     "of": gettext_lazy("{action}: {name}"),
-    "overall": gettext_lazy("{done} of {total} sent · {percent} % · {time} left"),
-    "overallDone": gettext_lazy("{done} of {total} sent"),
+    "overall": gettext_lazy("{done} of {total} uploaded · {percent} % · {time} left"),
+    "overallDone": gettext_lazy("{done} of {total} uploaded"),
     "someFailed": gettext_lazy("{count} failed"),
-    "fold": gettext_lazy("Fold"),
-    "unfold": gettext_lazy("Unfold"),
-    "progress": gettext_lazy("{percent} % sent"),
-    "complete": gettext_lazy("Complete: {done} sent, {failed} failed."),
+    "fold": gettext_lazy("Collapse"),
+    "unfold": gettext_lazy("Expand"),
+    "progress": gettext_lazy("{percent} % uploaded"),
+    "complete": gettext_lazy("Finished: {done} uploaded, {failed} failed."),
     "many": gettext_lazy("{count} images have changed."),
     "seconds": gettext_lazy("{count} s"),
     "minutes": gettext_lazy("{count} min"),
@@ -76,9 +76,10 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the card of an upload shows: a rendition of this preset, none while it is "".
+    """The content of an upload's card.
 
-    `is_first` tells that it is among those that are seen without scrolling.
+    The card shows a rendition of `preset`, or none if that is "". `is_first` means that it is visible
+    without scrolling.
     """
 
     upload: Upload
@@ -87,7 +88,7 @@ class Card:
 
     @property
     def loading(self) -> str:
-        """Return when a browser fetches the picture: at once where it is seen first."""
+        """Return `eager` if the card is visible without scrolling, else `lazy`."""
         return "eager" if self.is_first else "lazy"
 
     @property
@@ -114,24 +115,24 @@ class Card:
 
     @property
     def position(self) -> listing.Position:
-        """Return where it stands among the others."""
+        """Return the position of the upload in the gallery."""
         return listing.Position.of(self.upload)
 
     @property
     def shape(self) -> int:
-        """Return which shape it has."""
+        """Return the number of the card's shape in `darkroom.css`."""
         return listing.shape_of(self.upload.original)
 
     @property
     def sizes(self) -> str:
-        """Return how wide the card is, for a browser to choose what to fetch."""
+        """Return the `sizes` attribute: the width of the card, by which a browser chooses a rendition."""
         original = self.upload.original
         width = max(1, round(listing.ROW_HEIGHT * original.width / original.height))
         return f"(max-width: 32rem) {max(1, round(width * 0.6))}px, {width}px"
 
 
 class RestoreForm(forms.Form):
-    """Which act of deletion is taken back."""
+    """The form that undoes one deletion."""
 
     deleted_at = forms.DateTimeField()
 
@@ -140,16 +141,16 @@ class RestoreForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def home(request: HttpRequest) -> HttpResponse:
-    """Show a person's images, and take the files of the form.
+    """Show a person's images, and receive the files of the form.
 
-    The files are read here, before the check against forgery would read them, so that one that
-    is too large is told in words.
+    The files are read before the CSRF check reads them, so that the refusal of a file that is too large can
+    be shown as a message.
     """
     try:
         files = cast("list[HashedFile]", request.FILES.getlist("file"))
     except Refusal as refusal:
         messages.error(
-            request, _("%(why)s Nothing of this batch was taken.") % {"why": refusals.sentence(refusal)}
+            request, _("%(why)s None of these files were uploaded.") % {"why": refusals.sentence(refusal)}
         )
         return redirect("uploads:home")
     return _home(request, files)
@@ -166,7 +167,7 @@ def _home(request: HttpRequest, files: list[HashedFile]) -> HttpResponse:
 
 @gzip_page
 def _gallery(request: HttpRequest) -> HttpResponse:
-    # Asked before the cards: what happens in between comes by the stream.
+    # This is read before the cards, so that the event stream reports any later change.
     last_event = history.newest(owner_id=person_of(request).pk)
     filters = _filters(request)
     page = listing.page_of(Upload.objects.shown().filter(owner=person_of(request)), filters)
@@ -178,7 +179,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
         "last_event": last_event,
         "upload_limit": darkroom().max_upload_bytes,
         "usage": quotas.usage_of(person_of(request)),
-        "nobody": uuid.UUID(int=0),  # the scripts put an id in its place
+        "nobody": uuid.UUID(int=0),  # the scripts replace it with an id
         "unfinished": any(card.upload.is_unfinished for card in cards),
         "statuses": Upload.Status.choices,
         "visibilities": Upload.Visibility.choices,
@@ -188,7 +189,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
 
 
 def _filters(request: HttpRequest) -> listing.Filters:
-    """Return what the address asks for; what it says wrongly is left out."""
+    """Return the filters of the query string. Invalid values are ignored."""
     status, before = request.GET.get("status", ""), request.GET.get("before", "")
     try:
         position = listing.Position.parse(before) if before else None
@@ -206,7 +207,7 @@ def _filters(request: HttpRequest) -> listing.Filters:
 @never_cache
 @gzip_page
 def cards(request: HttpRequest) -> HttpResponse:
-    """Draw the cards of the uploads named by `id`, those of other people and deleted ones left out."""
+    """Render the cards of the person's uploads named by `id`, except deleted ones."""
     uploads = _named(request, request.GET.getlist("id")[:CARDS_A_REQUEST])
     return render(request, "uploads/cards.html", {"cards": make_cards(uploads)})
 
@@ -214,7 +215,7 @@ def cards(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
-    """Reprocess, delete or restore several uploads, or change who may see them."""
+    """Reprocess or delete several uploads, or change their visibility."""
     act = _ACTIONS.get(action)
     if act is None:
         raise Http404
@@ -229,21 +230,21 @@ def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
 @login_required
 @require_POST
 def restore(request: HttpRequest) -> HttpResponse:
-    """Take back a deletion: of all that a person deleted in the one act that `deleted_at` names."""
+    """Restore all uploads that the person deleted in one action, which `deleted_at` identifies."""
     form = RestoreForm(request.POST)
     restored = (
         services.restore_uploads(owner=person_of(request), **form.cleaned_data) if form.is_valid() else []
     )
     if restored:
-        words = ngettext("%d image is back.", "%d images are back.", len(restored))
+        words = ngettext("%d image restored.", "%d images restored.", len(restored))
         messages.success(request, words % len(restored))
     else:
-        messages.error(request, _("It is too late: what was deleted is gone."))
+        messages.error(request, _("Too late to undo: the deletion is permanent."))
     return answer_to_action(request, restored)
 
 
 def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpResponse:
-    """Answer a form with the gallery, or htmx with the messages and the ids of what has changed."""
+    """Redirect a form to the gallery. Answer htmx with the messages and the ids of the changed uploads."""
     if request.headers.get("HX-Request") != "true":
         return redirect("uploads:home")
     changed = {"uploads-changed": {"ids": [str(upload.pk) for upload in uploads]}}
@@ -253,7 +254,7 @@ def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpRes
 
 
 def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
-    """Return what the cards of these uploads show, of which the first ones are seen first."""
+    """Return the cards of uploads. The first `first` cards are visible without scrolling."""
     return [
         Card(upload=upload, preset=listing.card_preset(upload), is_first=number < first)
         for number, upload in enumerate(uploads)
@@ -261,15 +262,15 @@ def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
 
 
 def tell_deleted(request: HttpRequest, uploads: Sequence[Upload]) -> None:
-    """Delete uploads in one act, and tell so with a way back."""
+    """Delete uploads in one action, and show a message with an undo button."""
     deleted_at = services.delete_uploads(uploads=uploads)
-    words = ngettext("%d image is deleted.", "%d images are deleted.", len(uploads)) % len(uploads)
+    words = ngettext("%d image deleted.", "%d images deleted.", len(uploads)) % len(uploads)
     messages.success(request, words, extra_tags=deleted_at.isoformat())
 
 
 def _reprocess(request: HttpRequest, uploads: Sequence[Upload]) -> None:
     services.reprocess(uploads=uploads)
-    words = ngettext("%d image is processed again.", "%d images are processed again.", len(uploads))
+    words = ngettext("Reprocessing %d image.", "Reprocessing %d images.", len(uploads))
     messages.success(request, words % len(uploads))
 
 
@@ -277,8 +278,16 @@ def _show_to(visibility: Upload.Visibility) -> Callable[[HttpRequest, Sequence[U
     def change(request: HttpRequest, uploads: Sequence[Upload]) -> None:
         for upload in uploads:
             services.update_upload(upload=upload, visibility=visibility)
-        words = ngettext("%(count)d image: %(who)s.", "%(count)d images: %(who)s.", len(uploads))
-        messages.success(request, words % {"count": len(uploads), "who": visibility.label})
+        number = len(uploads)
+        if visibility == Upload.Visibility.PRIVATE:
+            words = ngettext("%d image is now private.", "%d images are now private.", number)
+        else:
+            words = ngettext(
+                "%d image can now be opened by anyone with the link.",
+                "%d images can now be opened by anyone with the link.",
+                number,
+            )
+        messages.success(request, words % number)
 
     return change
 
@@ -292,21 +301,21 @@ _ACTIONS: dict[str, Callable[[HttpRequest, Sequence[Upload]], None]] = {
 
 
 def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
-    """Take each file of the form and tell, file by file, what became of it."""
+    """Receive each file of the form, and show a message for each."""
     visibility = request.POST.get("visibility")
     if visibility not in Upload.Visibility.values:
         visibility = Upload.Visibility.UNLISTED
     if not files:
         messages.warning(request, _("Choose at least one image first."))
     for number, file in enumerate(files):
-        # The guard has counted one file, for it did not know how many there are.
+        # The body guard has admitted one file, because it cannot know how many the request contains.
         if not (is_admitted(request) and number == 0) and not _admit(request, file):
             return
         _receive_one(request, file, visibility)
 
 
 def _admit(request: HttpRequest, file: HashedFile) -> bool:
-    """Tell whether this file and what follows may be sent now; say so where not."""
+    """Return whether this file is admitted. If it is not, show the refusal."""
     try:
         admit(person=person_of(request), address=request.META["REMOTE_ADDR"], byte_size=file.size or 0)
     except Refusal as refusal:
@@ -322,9 +331,9 @@ def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> Non
     except Refusal as refusal:
         messages.error(request, refusals.sentence(refusal))
     except TransientError:
-        messages.error(request, _("%(name)s could not be stored just now. Send it again.") % name)
+        messages.error(request, _("%(name)s could not be stored. Upload it again.") % name)
     else:
-        words = _("%(name)s is already here.") if received.duplicate else _("%(name)s is uploaded.")
+        words = _("%(name)s is already uploaded.") if received.duplicate else _("%(name)s uploaded.")
         messages.success(request, words % name)
 
 

@@ -1,4 +1,4 @@
-"""The page of one image: its renditions, what was found in it, what happened to it, and what can be done."""
+"""The page of one image: its renditions, metadata, history and actions."""
 
 import uuid
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from uploads.serving import links, picture_tag, responsive
 
 
 class FocusForm(forms.Form):
-    """Where crops should look, in percent from the left and from the top."""
+    """A focal point, in percent from the left and from the top."""
 
     x = forms.FloatField(label=gettext_lazy("From the left"), min_value=0, max_value=100)
     y = forms.FloatField(label=gettext_lazy("From the top"), min_value=0, max_value=100)
@@ -38,7 +38,7 @@ class FocusForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class RenditionLine:
-    """A rendition as the page lists it: its full address, and how much smaller than the original it is."""
+    """A rendition in the list: its absolute URL, and the percentage that it saves."""
 
     rendition: Rendition
     address: str
@@ -56,7 +56,7 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened: when, what, and how long it took where it took time."""
+    """One entry of the history: its time, its text and, for a step, its duration."""
 
     at: datetime
     text: str
@@ -68,7 +68,7 @@ class Moment:
 @never_cache
 @gzip_page
 def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
-    """Show an image with all that is known of it."""
+    """Show an image with its metadata, history and renditions."""
     last_event = history.newest(owner_id=person_of(request).pk)
     upload = _own_upload(request, upload_id)
     context = {
@@ -90,7 +90,7 @@ def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse:
-    """Reprocess or delete an image, set its focal point, or change who may see it."""
+    """Reprocess or delete an image, or change its focal point or visibility."""
     if action not in _ACTIONS:
         raise Http404
     upload = _own_upload(request, upload_id)
@@ -99,7 +99,7 @@ def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse
 
 
 def timeline(upload: Upload) -> list[Moment]:
-    """Return what happened to an upload, in order: its events, and its steps with their durations."""
+    """Return the history of an upload in order: its events, and its steps with their durations."""
     moments = [
         Moment(at=event.created_at, text=event.get_name_display())
         for event in upload.events.exclude(name=Event.Name.READY)
@@ -120,7 +120,7 @@ def timeline(upload: Upload) -> list[Moment]:
 
 def _reprocess(request: HttpRequest, upload: Upload) -> None:
     services.reprocess(uploads=[upload])
-    messages.success(request, _("%(name)s is processed again.") % {"name": upload.filename})
+    messages.success(request, _("Reprocessing %(name)s.") % {"name": upload.filename})
 
 
 def _delete(request: HttpRequest, upload: Upload) -> None:
@@ -135,16 +135,16 @@ def _show_to(request: HttpRequest, upload: Upload) -> None:
 
 
 def _look_at(request: HttpRequest, upload: Upload) -> None:
-    """Set the focal point, or let Darkroom find it again."""
+    """Set the focal point, or reset it to the automatic one."""
     form = FocusForm(request.POST)
     if "automatic" in request.POST:
         services.set_focus(upload=upload, point=None)
     elif form.is_valid():
         services.set_focus(upload=upload, point=(form.cleaned_data["x"] / 100, form.cleaned_data["y"] / 100))
     else:
-        messages.error(request, _("Say where to look with two numbers from 0 to 100."))
+        messages.error(request, _("Enter the focal point as two numbers from 0 to 100."))
         return
-    messages.success(request, _("The crops are made again."))
+    messages.success(request, _("Updating crops…"))
 
 
 _ACTIONS: dict[str, Callable[[HttpRequest, Upload], None]] = {
@@ -169,7 +169,7 @@ def _line(request: HttpRequest, upload: Upload, row: Rendition) -> RenditionLine
 
 
 def _crops() -> list[Preset]:
-    """Return the presets that show a part of the picture only, of each shape the largest."""
+    """Return the largest cropping preset of each aspect ratio."""
     shapes: dict[float, Preset] = {}
     for preset in conf.presets():
         if preset.mode == "fill" and preset.width and preset.height:
@@ -178,13 +178,13 @@ def _crops() -> list[Preset]:
 
 
 def _focus(upload: Upload) -> Point:
-    """Return where its crops look, in percent."""
+    """Return the upload's focal point, in percent."""
     x, y = upload.focus.place if upload.focus else upload.original.focus
     return 100 * x, 100 * y
 
 
 def _snippets(request: HttpRequest, upload: Upload) -> list[Snippet]:
-    """Return the snippets that embed the image in another page: an address, HTML and Markdown."""
+    """Return the snippets that embed the image in another page: URL, HTML and Markdown."""
     preset = conf.preset_named(links.main_preset())
     if preset is None or not upload.ready_at:
         return []

@@ -1,4 +1,4 @@
-"""The language of a request: chosen by a person (a cookie), or else what their browser asks for."""
+"""The language of a request: the person's choice, stored in a cookie, or else the browser's language."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +10,7 @@ from django.views.i18n import set_language
 from uploads.notices import preferences
 from uploads.pages.people import person_of
 
-# Pictures and figures are the same in every language, and caches must not keep one for each.
+# These responses are the same in every language. Caches must not store one for each language.
 WITHOUT_WORDS = {
     *(f"uploads:{name}" for name in ("picture", "rendition", "original", "healthz", "readyz", "metrics")),
     "favicon",
@@ -18,10 +18,10 @@ WITHOUT_WORDS = {
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """Activate the language of a request, and tell caches of it where the answer has words."""
+    """Activate the language of a request. Responses with text vary by language."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Add `Content-Language` and `Vary` to all but pictures and what programs watch."""
+        """Add `Content-Language` and `Vary`, except to images and monitoring responses."""
         if request.resolver_match and request.resolver_match.view_name in WITHOUT_WORDS:
             return response
         return super().process_response(request, response)
@@ -29,7 +29,7 @@ class LanguageMiddleware(LocaleMiddleware):
 
 @require_POST
 def choose(request: HttpRequest) -> HttpResponse:
-    """Show the pages in a language from now on, and write to the person in it."""
+    """Store a person's language for the pages and for email."""
     language = request.POST.get("language", "")
     if request.user.is_authenticated and language in dict(settings.LANGUAGES):
         preferences.choose_language(person=person_of(request), language=language)

@@ -1,4 +1,4 @@
-"""Gallery: which of a person's images a page shows, in which order, and where the next ones begin."""
+"""The listing of the gallery: filters, order and pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from processing.models import Original
 from uploads.models import Upload
 
 PAGE_SIZE = 60
-# Pixels: the height of a row of the page on a wide screen, by which a browser chooses a size.
+# The height of a gallery row on a wide screen, in pixels. A browser chooses a rendition by it.
 ROW_HEIGHT = 200
-# The smallest preset of the whole picture that is this wide fills a row on a sharp screen.
+# A rendition of this width, in pixels, is sharp enough for a row on a high-density screen.
 _GALLERY_WIDTH = 480
 _SHAPES = 33
 
 
 class Position(NamedTuple):
-    """A place in the order of a person's images: that of one which may be gone since."""
+    """A position in the gallery: that of an upload, which may have been deleted since."""
 
     created_at: datetime
     upload_id: UUID
@@ -34,12 +34,12 @@ class Position(NamedTuple):
 
     @classmethod
     def of(cls, upload: Upload) -> "Position":
-        """Return where an upload stands."""
+        """Return the position of an upload."""
         return cls(upload.created_at, upload.pk)
 
     @classmethod
     def parse(cls, text: str) -> "Position":
-        """Return the position that `str` has written.
+        """Return the position from the text that `str` returns.
 
         Raises `ValueError`.
         """
@@ -54,7 +54,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a person wants to see: a status, a part of the file name, and all before a position."""
+    """The filters of a gallery page: a status, a part of the file name, and the position before it."""
 
     status: str = ""
     name: str = ""
@@ -62,11 +62,11 @@ class Filters:
 
     @property
     def is_narrowed(self) -> bool:
-        """Tell whether it leaves out images by what they are."""
+        """Return whether the page is filtered by status or name."""
         return bool(self.status or self.name)
 
     def applied(self, uploads: QuerySet[Upload]) -> QuerySet[Upload]:
-        """Return those of the uploads that are wanted, newest first."""
+        """Return the uploads that match the filters, newest first."""
         if self.status:
             uploads = uploads.filter(status=self.status)
         if self.name:
@@ -75,13 +75,13 @@ class Filters:
             created_at, upload_id = self.before
             uploads = uploads.filter(
                 Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=upload_id),
-                # The same once more, in the form that an index serves.
+                # This repeats the condition in a form that can use an index.
                 created_at__lte=created_at,
             )
         return uploads.order_by("-created_at", "-pk")
 
     def query(self, *, before: Position | None = None) -> str:
-        """Return the query string of the page that begins after a position."""
+        """Return the query string of the page that starts after a position."""
         fields = {"status": self.status, "q": self.name, "before": str(before) if before else ""}
         return urlencode({name: value for name, value in fields.items() if value})
 
@@ -96,7 +96,7 @@ class Page:
 
 
 def page_of(uploads: QuerySet[Upload], filters: Filters) -> Page:
-    """Return one page of what is wanted of the uploads."""
+    """Return one page of the uploads that match the filters."""
     rows = list(filters.applied(uploads)[: PAGE_SIZE + 1])
     shown = rows[:PAGE_SIZE]
     following = filters.query(before=Position.of(shown[-1])) if len(rows) > PAGE_SIZE else ""
@@ -104,16 +104,17 @@ def page_of(uploads: QuerySet[Upload], filters: Filters) -> Page:
 
 
 def shape_of(original: Original) -> int:
-    """Return which of the shapes of `darkroom.css` is nearest to a picture's: 0 is twice as high as wide.
+    """Return the number of the shape in `darkroom.css` nearest to the original's aspect ratio.
 
-    Each is 6 % wider than the one before, which no eye sees; extreme ones are shown cropped. A class of
-    a stylesheet gives the card its shape before any script runs, and needs no style in the page.
+    Shape 0 is twice as high as wide. Each shape is 6 % wider than the one before, which is not visible.
+    The gallery crops more extreme images. A CSS class gives a card its shape before any script runs, without
+    inline styles.
     """
     return min(max(0, round(log(original.width / original.height / 0.5, 1.06))), _SHAPES - 1)
 
 
 def card_preset(upload: Upload) -> str:
-    """Return the preset that an upload's card shows, "" while there is none."""
+    """Return the preset that an upload's card shows, or "" if no rendition is ready."""
     ready = {row.preset for row in upload.shown_renditions()}
     shown = [preset for preset in reversed(conf.presets()) if preset.name in ready]
     whole = [preset for preset in shown if preset.mode == "fit" and not preset.is_thumbnail]

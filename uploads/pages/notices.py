@@ -1,4 +1,4 @@
-"""Notices on the pages: the bell with its count, the latest ones, and all of them."""
+"""The notices: the bell with its count, the latest notices, and the page of all notices."""
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -28,7 +28,7 @@ def notices(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def latest(request: HttpRequest) -> HttpResponse:
-    """Draw what the bell opens."""
+    """Render the latest notices, which the bell shows."""
     newest = inbox.inbox(person_of(request)).select_related("event__upload")[:LATEST]
     return render(request, "uploads/latest_notices.html", {"notices": newest})
 
@@ -37,14 +37,14 @@ def latest(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def unread(request: HttpRequest) -> HttpResponse:
-    """Draw how many notices have not been read."""
+    """Render the number of unread notices."""
     return render(request, "uploads/unread.html")
 
 
 @login_required
 @require_POST
 def read(request: HttpRequest) -> HttpResponse:
-    """Note that a person has read all notices."""
+    """Mark all notices of a person as read."""
     inbox.mark_read(person=person_of(request))
     if request.headers.get("HX-Request") == "true":
         return render(request, "uploads/unread.html")

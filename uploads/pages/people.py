@@ -1,4 +1,4 @@
-"""Who a page is for."""
+"""The signed-in person of a request."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def person_of(request: HttpRequest) -> User:
-    """Return who has signed in; only for views that let nobody else in."""
+    """Return the signed-in person. Only for views that require sign-in."""
     return cast("User", request.user)

@@ -1,4 +1,4 @@
-"""The status page: how the system is, for staff, and what has failed, to be tried again."""
+"""The status page for staff: the state of the system, and failed uploads with a retry button."""
 
 import logging
 import uuid
@@ -28,8 +28,8 @@ from uploads.monitoring.readiness import Readiness
 logger = logging.getLogger(__name__)
 
 FAILURES_SHOWN = 50
-# How many one press of the button starts again at most, and in parts of how many: publishing takes about
-# a millisecond each, and the part that finds the broker gone is the last.
+# The number of failed uploads that one request retries, and the size of the parts in which it queues them.
+# Queuing takes about a millisecond each. After a part for which the broker fails, no further part is queued.
 RETRIES = 1000
 _PART = 50
 
@@ -38,7 +38,7 @@ _DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def for_staff(view: _View) -> _View:
-    """Let staff in, send visitors to sign in, show others nothing; tell when the database is away."""
+    """Admit staff, send visitors to sign in, answer others 404, and report an unavailable database."""
 
     @wraps(view)
     def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
@@ -49,7 +49,7 @@ def for_staff(view: _View) -> _View:
                 raise Http404
             return view(request, **arguments)
         except _DATABASE_AWAY as error:
-            # Without it nobody is known: this much is told to anybody, as `/readyz` does.
+            # Without the database no user can be authenticated. `/readyz` reports as much to anyone.
             page = render_to_string("uploads/status_away.html", _without_database(error, told=""))
             return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -60,7 +60,7 @@ def for_staff(view: _View) -> _View:
 @require_safe
 @for_staff
 def status(request: HttpRequest) -> HttpResponse:
-    """Show how the system is, and what has failed."""
+    """Show the state of the system and the failed uploads."""
     context = _figures(told="")
     if request.user.has_perm("uploads.view_upload"):
         context |= {"failures": list(statistics.failures()[:FAILURES_SHOWN]), "retries": RETRIES}
@@ -70,9 +70,9 @@ def status(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def status_figures(request: HttpRequest) -> HttpResponse:
-    """Draw the figures alone, for the page that asks every few seconds.
+    """Render the figures alone, which the page requests every few seconds.
 
-    It is always drawn for the page that shows it: what is no answer would leave old figures standing there.
+    An unavailable database is reported with status 200. htmx would keep the old figures after an error.
     """
     told = request.GET.get("told", "")
     try:
@@ -88,13 +88,13 @@ def status_figures(request: HttpRequest) -> HttpResponse:
 @for_staff
 @permission_required("uploads.change_upload", raise_exception=True)
 def retry(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
-    """Process a failed upload again, before all that nobody waits for."""
+    """Reprocess a failed upload, before bulk work."""
     upload = statistics.failures().filter(pk=upload_id).first()
     if upload is None:
-        messages.info(request, _("This image has not failed any more."))
+        messages.info(request, _("This image is no longer marked as failed."))
         return redirect("uploads:status")
     services.reprocess(uploads=[upload])
-    messages.success(request, _("%(name)s is being processed again.") % {"name": upload.filename})
+    messages.success(request, _("Reprocessing %(name)s.") % {"name": upload.filename})
     return redirect("uploads:status")
 
 
@@ -102,28 +102,28 @@ def retry(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
 @for_staff
 @permission_required("uploads.change_upload", raise_exception=True)
 def retry_all(request: HttpRequest) -> HttpResponse:
-    """Process failed uploads again, the newest first, behind what people wait for."""
+    """Reprocess failed uploads as bulk work, newest first."""
     if not readiness.broker_answers():
-        messages.error(request, _("The broker is away, so nothing has been started again."))
+        messages.error(request, _("The broker is unavailable. No image has been retried."))
         return redirect("uploads:status")
     number = _start_again(list(statistics.failures()[:RETRIES]))
-    words = ngettext("%d image is processed again.", "%d images are processed again.", number)
+    words = ngettext("Reprocessing %d image.", "Reprocessing %d images.", number)
     messages.success(request, words % number)
     return redirect("uploads:status")
 
 
 def _start_again(failed: list[Upload]) -> int:
-    """Queue these uploads part by part, as long as the broker takes them; return how many."""
+    """Queue uploads in parts while the broker accepts them. Return how many were retried."""
     for start in range(0, len(failed), _PART):
         part = failed[start : start + _PART]
         if services.reprocess(uploads=part, bulk=True):
-            # The sweeper queues what this part could not.
+            # The sweeper queues the rest of this part.
             return start + len(part)
     return len(failed)
 
 
 def _figures(*, told: str) -> dict[str, Any]:
-    """Return what the page shows; `told` names the alarms that it shows already."""
+    """Return the context of the figures. `told` names the alarms that the page already shows."""
     seen = readiness.look()
     if seen.problems["database"]:
         raise OperationalError(seen.problems["database"])
@@ -147,19 +147,19 @@ def _figures(*, told: str) -> dict[str, Any]:
 
 
 def _alarms(seen: Readiness) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong, in words, with what the part itself says."""
+    """Yield a text and the error message for each problem."""
     words = {
-        "database": _("The database is away"),
-        "broker": _("The broker is away"),
-        "storage": _("The storage is away"),
-        "workers": _("Not every queue has a worker") if seen.workers else _("No worker is known to be alive"),
-        "beat": _("Beat is silent"),
+        "database": _("The database is unavailable"),
+        "broker": _("The broker is unavailable"),
+        "storage": _("The storage is unavailable"),
+        "workers": _("Some queues have no worker") if seen.workers else _("No workers are responding"),
+        "beat": _("Beat is not responding"),
     }
     return ((words[name], problem) for name, problem in seen.problems.items() if problem)
 
 
 def _queue_lines(seen: Readiness) -> Iterator[dict[str, Any]]:
-    """Yield each queue with how many wait there and who serves it, None where that cannot be told."""
+    """Yield each queue with its depth and its workers. Unknown values are None."""
     for name in readiness.queues():
         depth = None if seen.depths is None else seen.depths[name]
         workers = None if seen.workers is None else _serving(seen.workers, name)
@@ -171,10 +171,10 @@ def _serving(workers: dict[str, set[str]], queue: str) -> list[str]:
 
 
 def _without_database(error: Exception, *, told: str) -> dict[str, Any]:
-    logger.warning("The status cannot be told, the database is away: %s", error)
+    logger.warning("The status is unknown because the database is unavailable: %s", error)
     return {
         "now": timezone.now(),
-        "alarms": [(_("The database is away"), error)],
+        "alarms": [(_("The database is unavailable"), error)],
         "ringing": "database",
         "loud": told != "database",
     }

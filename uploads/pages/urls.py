@@ -1,4 +1,4 @@
-"""Every address of the pages."""
+"""The URLs of the pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages of webhooks: list, add, look at, test, rotate, send again, without a script."""
+"""The pages of webhooks, which work without scripts."""
 
 import uuid
 from collections.abc import Callable
@@ -22,24 +22,24 @@ from uploads.notices import endpoints, webhooks
 from uploads.notices.url_safety import MAX_LENGTH, InvalidAddress
 from uploads.pages.people import person_of
 
-# How many deliveries the page of an endpoint lists; the API has them all.
+# The number of deliveries that the page of an endpoint lists. The API lists all of them.
 DELIVERIES = 50
 
 
 class EndpointForm(forms.Form):
-    """What a person says of a new endpoint."""
+    """The form that adds an endpoint."""
 
-    url = forms.CharField(label=_("Address"), max_length=MAX_LENGTH, widget=forms.URLInput)
+    url = forms.CharField(label=_("URL"), max_length=MAX_LENGTH, widget=forms.URLInput)
     description = forms.CharField(label=_("Description"), max_length=200, required=False)
     events = forms.MultipleChoiceField(
-        label=_("Events (all where none is chosen)"),
+        label=_("Events (leave empty for all)"),
         choices=[(name.value, name.value) for name in Event.OF_UPLOADS],
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
 
     def clean_url(self) -> str:
-        """Refuse an address that nothing can be sent to."""
+        """Refuse a URL that webhooks cannot be sent to."""
         url: str = self.cleaned_data["url"]
         try:
             endpoints.check_url(url)
@@ -52,11 +52,11 @@ class EndpointForm(forms.Form):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhook_list(request: HttpRequest) -> HttpResponse:
-    """List a person's webhooks, and take a new one."""
+    """List a person's webhooks. A POST request adds one."""
     form = EndpointForm(request.POST or None, label_suffix="")
     if form.is_valid():
         add = partial(endpoints.add, owner=person_of(request), **form.cleaned_data)
-        _tell(request, add, _("The webhook is ready. Send it a test."))
+        _tell(request, add, _("Webhook added. Send a test."))
         return redirect("uploads:webhooks")
     context = {"endpoints": endpoints.endpoints_of(person_of(request)), "form": form}
     status = HTTPStatus.BAD_REQUEST if form.errors else HTTPStatus.OK
@@ -67,7 +67,7 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def webhook(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
-    """Show a webhook with its secrets and what was sent to it."""
+    """Show a webhook with its secrets and deliveries."""
     endpoint = _own_endpoint(request, endpoint_id)
     context = {
         "endpoint": endpoint,
@@ -92,33 +92,33 @@ def act(request: HttpRequest, endpoint_id: uuid.UUID, action: str) -> HttpRespon
 @login_required
 @require_POST
 def resend(request: HttpRequest, endpoint_id: uuid.UUID, delivery_id: uuid.UUID) -> HttpResponse:
-    """Send an event again."""
+    """Queue a delivery again."""
     endpoint = _own_endpoint(request, endpoint_id)
     delivery = get_object_or_404(endpoint.deliveries.select_related("endpoint"), pk=delivery_id)
-    _tell(request, partial(endpoints.send_again, delivery=delivery), _("It is sent again."))
+    _tell(request, partial(endpoints.send_again, delivery=delivery), _("Delivery queued again."))
     return redirect("uploads:webhook", endpoint_id)
 
 
 _ACTIONS: dict[str, tuple[Callable[[Endpoint], Any], Any]] = {
-    "test": (lambda endpoint: endpoints.send_test(endpoint=endpoint), _("A test is on its way.")),
+    "test": (lambda endpoint: endpoints.send_test(endpoint=endpoint), _("Test event queued.")),
     "rotate": (
         lambda endpoint: endpoints.rotate(endpoint=endpoint),
-        _("There is a new secret; the former one is valid for a day."),
+        _("New secret created. The old secret keeps working for 24 hours."),
     ),
     "enable": (
         lambda endpoint: endpoints.change(endpoint=endpoint, enabled=True),
-        _("The webhook is enabled."),
+        _("Webhook enabled."),
     ),
     "disable": (
         lambda endpoint: endpoints.change(endpoint=endpoint, enabled=False),
-        _("The webhook is disabled."),
+        _("Webhook disabled."),
     ),
-    "delete": (lambda endpoint: endpoint.delete(), _("The webhook is deleted.")),
+    "delete": (lambda endpoint: endpoint.delete(), _("Webhook deleted.")),
 }
 
 
 def _tell(request: HttpRequest, call: Callable[[], Any], words: Any) -> None:
-    """Do it, and tell that it is done or why it was refused."""
+    """Make a call, and show a message of success or the refusal."""
     try:
         call()
     except Refusal as refusal:

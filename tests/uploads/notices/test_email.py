@@ -230,7 +230,7 @@ def test_a_digest_is_in_the_language_of_the_person(inbox: Inbox, send: Send, mak
     assert "- photo.jpg ist fertig\n" in text
     # The stored detail of the failure is English. The mail translates its code.
     assert "- sea.png konnte nicht verarbeitet werden\n  Die Datei ist beschädigt oder unvollständig." in text
-    assert "Mit allen Größen und Adressen ansehen:" in text
+    assert "Bilder öffnen:" in text
 
 
 @pytest.mark.usefixtures("german")
@@ -241,5 +241,5 @@ def test_a_single_mail_is_in_the_language_of_the_person(inbox: Inbox, upload: Up
     send_due()
     (message,) = inbox.messages
     assert message["Subject"] == "photo.jpg ist fertig"
-    assert "Mit allen Größen und Adressen ansehen:" in body_of(message)
+    assert "Bild öffnen:" in body_of(message)
     assert get_language() == "en"

@@ -1,4 +1,4 @@
-"""The page of a person's account."""
+"""The account page."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> None:
-    assert "You have none yet." in signed_in.get("/account/").content.decode()
+    assert "You have no token yet." in signed_in.get("/account/").content.decode()
     signed_in.post("/account/")
     first = Token.objects.get(user=person)
     answer = signed_in.get("/account/")
@@ -25,7 +25,7 @@ def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> No
 def test_how_much_mail_comes_is_chosen_on_the_account_page(signed_in: Client, person: User) -> None:
     assert 'value="digest" checked>' in in_one_line(signed_in.get("/account/"))
     answer = signed_in.post("/account/email", {"email": "none"})
-    assert (answer["Location"], told(answer)) == ("/account/", ["Your choice is saved."])
+    assert (answer["Location"], told(answer)) == ("/account/", ["Saved."])
     assert 'value="none" checked>' in in_one_line(signed_in.get("/account/"))
 
 

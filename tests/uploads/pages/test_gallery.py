@@ -1,4 +1,4 @@
-"""The pages of a person's images without a script: upload, see, filter, act on several at once."""
+"""The gallery without scripts: upload, list, filter, act on selected images."""
 
 import json
 import re
@@ -27,7 +27,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def own_surroundings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep files in a folder of the test, and nothing started."""
+    """Keep files in a temporary folder, and start no chains."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.STATIC_ROOT = tmp_path
     monkeypatch.setattr(pipeline, "start", lambda _upload: True)
@@ -39,7 +39,7 @@ def test_a_visitor_is_sent_to_sign_in(client: Client) -> None:
 
 def test_the_first_page_teaches(signed_in: Client) -> None:
     page = signed_in.get("/").content.decode()
-    assert "Nothing here yet" in page
+    assert "No images yet" in page
     assert 'type="file"' in page
     assert "multiple" in page
 
@@ -48,14 +48,14 @@ def test_several_files_are_taken(signed_in: Client, person: User) -> None:
     files = [image_file("sea.png", "teal"), image_file("sand.png", "tan")]
     answer = signed_in.post("/", {"file": files, "visibility": "private"})
     assert (answer.status_code, answer["Location"]) == (302, "/")
-    assert told(answer) == ["sea.png is uploaded.", "sand.png is uploaded."]
+    assert told(answer) == ["sea.png uploaded.", "sand.png uploaded."]
     assert {upload.visibility for upload in Upload.objects.filter(owner=person)} == {"private"}
 
 
 def test_a_duplicate_is_told(signed_in: Client, person: User) -> None:
     signed_in.post("/", {"file": image_file()})
     answer = signed_in.post("/", {"file": image_file()})
-    assert told(answer)[-1] == "sea.png is already here."
+    assert told(answer)[-1] == "sea.png is already uploaded."
     assert Upload.objects.filter(owner=person).count() == 1
 
 
@@ -64,7 +64,7 @@ def test_each_refusal_is_told_and_the_others_are_taken(signed_in: Client, person
     answer = signed_in.post("/", {"file": [words, image_file()]})
     refused, taken = told(answer)
     assert refused.startswith("words.txt is ")
-    assert taken == "sea.png is uploaded."
+    assert taken == "sea.png uploaded."
     assert Upload.objects.filter(owner=person).count() == 1
 
 
@@ -143,7 +143,7 @@ def test_nothing_is_inline(signed_in: Client, person: User) -> None:
 
 
 def many(person: User, count: int) -> list[Upload]:
-    """Return uploads, newest first, a second apart."""
+    """Return uploads, newest first, one second apart."""
     now = timezone.now()
     return [
         make_upload(person, filename=f"{number}.png", created_at=now - timedelta(seconds=number))
@@ -204,7 +204,7 @@ def test_images_are_filtered_by_status_and_name(signed_in: Client, person: User)
 
 def test_nothing_that_is_like_that_is_told(signed_in: Client, person: User) -> None:
     make_upload(person)
-    assert "No image is like that." in signed_in.get("/", {"q": "mountain"}).content.decode()
+    assert "No images match." in signed_in.get("/", {"q": "mountain"}).content.decode()
 
 
 def test_the_page_of_a_filter_leads_to_the_next_one_of_it(signed_in: Client, person: User) -> None:
@@ -243,7 +243,7 @@ def act(client: Client, action: str, uploads: list[Upload], **extra: Any) -> Any
 def test_several_are_processed_again(signed_in: Client, person: User) -> None:
     uploads = [make_upload(person, status=status) for status in ("failed", "ready", "ready")]
     answer = act(signed_in, "reprocess", uploads[:2])
-    assert (answer["Location"], told(answer)) == ("/", ["2 images are processed again."])
+    assert (answer["Location"], told(answer)) == ("/", ["Reprocessing 2 images."])
     for upload in uploads:
         upload.refresh_from_db()
     assert [upload.status for upload in uploads] == ["pending", "pending", "ready"]
@@ -267,14 +267,14 @@ def test_several_are_deleted_and_come_back_together(signed_in: Client, person: U
     answer = act(signed_in, "delete", uploads[:2])
     assert shown(signed_in.get("/").content.decode(), uploads) == []
     back = undo(signed_in, answer)
-    assert told(back)[-1] == "2 images are back."
+    assert told(back)[-1] == "2 images restored."
     assert shown(signed_in.get("/").content.decode(), uploads) == [0, 1]
 
 
 def test_the_way_back_is_on_the_page(signed_in: Client, person: User) -> None:
     act(signed_in, "delete", [make_upload(person)])
     page = signed_in.get("/").content.decode()
-    assert "1 image is deleted." in page
+    assert "1 image deleted." in page
     assert 'action="/uploads/restore"' in page
 
 
@@ -282,7 +282,7 @@ def test_what_is_purged_does_not_come_back(signed_in: Client, person: User) -> N
     upload = make_upload(person)
     answer = act(signed_in, "delete", [upload])
     Upload.objects.all().delete()
-    assert told(undo(signed_in, answer))[-1] == "It is too late: what was deleted is gone."
+    assert told(undo(signed_in, answer))[-1] == "Too late to undo: the deletion is permanent."
 
 
 @pytest.mark.parametrize("deleted_at", ["", "yesterday", "2026-01-01", "2026-99-99T00:00:00Z"])
@@ -290,7 +290,7 @@ def test_a_moment_at_which_nothing_was_deleted_brings_nothing_back(
     signed_in: Client, deleted_at: str
 ) -> None:
     answer = signed_in.post("/uploads/restore", {"deleted_at": deleted_at})
-    assert told(answer) == ["It is too late: what was deleted is gone."]
+    assert told(answer) == ["Too late to undo: the deletion is permanent."]
 
 
 def test_what_somebody_else_deleted_stays_so(signed_in: Client) -> None:
@@ -306,7 +306,7 @@ def test_a_script_is_told_what_has_changed(signed_in: Client, person: User) -> N
     answer = act(signed_in, "private", uploads, headers=HTMX)
     changed = json.loads(answer["HX-Trigger"])["uploads-changed"]["ids"]
     assert set(changed) == {str(upload.pk) for upload in uploads}
-    assert "2 images: " in answer.content.decode()
+    assert "2 images are now private." in answer.content.decode()
     assert "<html" not in answer.content.decode()
 
 
@@ -342,4 +342,4 @@ def test_staff_find_the_admin_and_flower(signed_in: Client, person: User, settin
 def test_what_is_not_there_has_our_look(client: Client) -> None:
     answer = client.get("/nowhere")
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()

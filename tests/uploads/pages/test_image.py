@@ -1,4 +1,4 @@
-"""The page of one image without a script."""
+"""The page of one image without scripts."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -24,14 +24,14 @@ ACTIONS = sorted(image._ACTIONS)
 
 @pytest.fixture(autouse=True)
 def own_surroundings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep files in a folder of the test, and nothing started."""
+    """Keep files in a temporary folder, and start no chains."""
     settings.MEDIA_ROOT = tmp_path / "media"
     monkeypatch.setattr(pipeline, "start", lambda _upload: True)
 
 
 @pytest.fixture
 def upload(person: User) -> Upload:
-    """Return an upload that is ready, with a thumbnail and a large rendition."""
+    """Return a ready upload with a thumbnail and a large rendition."""
     now = timezone.now()
     upload = make_upload(
         person, filename="sea [view].png", status="ready", thumbnails_ready_at=now, ready_at=now
@@ -71,11 +71,11 @@ def test_a_rendition_that_is_larger_than_the_original_saves_nothing(
     [
         (
             {"camera": "Leica <M>", "profile": "Display P3", "frames": 1, "gps": True, "taken_at": None},
-            ["Leica &lt;M&gt;", "Display P3", "was in the file; it is not in any rendition"],
+            ["Leica &lt;M&gt;", "Display P3", "Removed from all published sizes"],
         ),
         (
             {"camera": "", "profile": "", "frames": 12, "gps": False, "taken_at": None},
-            ["no profile: taken as sRGB", "12 frames", "not in the file"],
+            ["No profile (treated as sRGB)", "12 frames", "Not in the file"],
         ),
     ],
 )
@@ -147,12 +147,12 @@ def test_process_again(signed_in: Client, upload: Upload) -> None:
     answer = act(signed_in, upload, "reprocess")
     upload.refresh_from_db()
     assert (answer["Location"], upload.status) == (f"/uploads/{upload.pk}/", "pending")
-    assert told(answer) == ["sea [view].png is processed again."]
+    assert told(answer) == ["Reprocessing sea [view].png."]
 
 
 def test_delete_and_come_back(signed_in: Client, upload: Upload) -> None:
     answer = act(signed_in, upload, "delete")
-    assert (answer["Location"], told(answer)) == ("/", ["1 image is deleted."])
+    assert (answer["Location"], told(answer)) == ("/", ["1 image deleted."])
     assert signed_in.get(f"/uploads/{upload.pk}/").status_code == 404
     gone = Upload.objects.get()
     assert gone.deleted_at is not None
@@ -185,7 +185,7 @@ def test_the_focal_point_is_set_and_found_again(signed_in: Client, upload: Uploa
 )
 def test_no_place_is_no_focal_point(signed_in: Client, upload: Upload, x: str, y: str) -> None:
     answer = act(signed_in, upload, "focus", x=x, y=y)
-    assert told(answer) == ["Say where to look with two numbers from 0 to 100."]
+    assert told(answer) == ["Enter the focal point as two numbers from 0 to 100."]
     upload.refresh_from_db()
     assert upload.focus is None
 

@@ -106,7 +106,7 @@ class TestApi:
 
 
 def choose(client: Client, language: str, **more: str) -> str:
-    """Choose a language as the footer does; return where that leads."""
+    """Choose a language as the footer does. Return the redirect's URL."""
     answer = client.post("/i18n/setlang/", {"language": language, **more})
     assert answer.status_code == 302
     return answer.headers["Location"]

@@ -1,4 +1,4 @@
-"""The bell, and the page of all notices."""
+"""The bell and the page of all notices."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The status page: for staff alone, true whatever is away, and of use without a script."""
+"""The status page: for staff only, correct if a service is unavailable, and usable without scripts."""
 
 import re
 import uuid
@@ -31,14 +31,14 @@ Fail = Callable[..., Upload]
 
 @pytest.fixture(autouse=True)
 def workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that a worker answers, and that beat has been heard of."""
+    """Pretend that a worker answers and that beat has run."""
     monkeypatch.setattr(broker, "workers", lambda: {"one@here": QUEUES})
     Heartbeat.objects.create(name="sweep", at=timezone.now())
 
 
 @pytest.fixture
 def fail(send: Send, make_image: MakeImage) -> Fail:
-    """Return a function that makes an upload that has failed."""
+    """Return a function that creates a failed upload."""
     seeds = iter(range(1, 250))
 
     def fail(name: str = "sea.jpg") -> Upload:
@@ -53,7 +53,7 @@ def fail(send: Send, make_image: MakeImage) -> Fail:
 
 @pytest.fixture
 def broker_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name a port as the broker where nobody listens."""
+    """Configure a broker on a port without a listener."""
     monkeypatch.undo()
     monkeypatch.setattr(current_app.conf, "broker_url", f"redis://127.0.0.1:{any_free_port()}/0")
     monkeypatch.setattr(current_app, "_pool", None)
@@ -66,7 +66,7 @@ def page_of(client: Client) -> str:
 
 
 def cells(page: str, row: str) -> list[str]:
-    """Return what the row with this head shows."""
+    """Return the cells of the row with this heading."""
     found = re.search(rf"<th[^>]*>(?:<code>)?{row}(?:</code>)?</th>(.*?)</tr>", page)
     assert found is not None
     return [re.sub("<[^>]*>", "", cell).strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", found[1])]
@@ -131,13 +131,13 @@ class TestFigures:
         completion.run_here(upload)
         fail()
         page = page_of(admin_client)
-        assert "All is well" in page
+        assert "All systems operational" in page
         assert 'role="alert"' not in page
         assert cells(page, "Ready") == ["1"]
         assert cells(page, "Failed") == ["1"]
         assert cells(page, "Not ready yet") == ["0"]
         assert cells(page, "Last minute") == ["1"]
-        assert cells(page, "Half within")[0].endswith(" s")
+        assert cells(page, "Median")[0].endswith(" s")
         assert cells(page, "Email") == ["1", "0"]
         assert re.fullmatch("now|.* ago", cells(page, "Beat")[0])
         assert cells(page, "one@here") == ["just now"]
@@ -150,16 +150,16 @@ class TestFigures:
 
     def test_an_empty_system(self, admin_client: Client) -> None:
         page = page_of(admin_client)
-        assert cells(page, "The oldest was sent") == ["–"]
-        assert cells(page, "95 of 100 within") == ["–"]
-        assert "Nothing has failed." in page
+        assert cells(page, "Oldest upload") == ["–"]
+        assert cells(page, "95th percentile") == ["–"]
+        assert "No failed images." in page
 
     def test_the_part_that_is_drawn_anew_is_that_of_the_page(self, admin_client: Client) -> None:
         part = in_one_line(admin_client.get("/status/figures")).strip()
         assert part.startswith('<section class="figures" id="figures"')
         assert part.endswith("</section>")
         assert cells(part, "Ready") == cells(page_of(admin_client), "Ready")
-        # What has the focus or is open would lose that every few seconds.
+        # A focused or open element would be reset every few seconds.
         assert not re.search("<(a|button|details|input)[ >]", part)
 
     def test_it_takes_a_fixed_number_of_queries(
@@ -177,19 +177,19 @@ class TestAlarms:
         Heartbeat.objects.all().delete()
         page = page_of(admin_client)
         assert 'class="alarm" role="alert"' in page
-        assert "No worker is known to be alive." in page
-        assert "Beat is silent." in page
+        assert "No workers are responding." in page
+        assert "Beat is not responding." in page
         assert cells(page, "thumbnails") == ["0", "none"]
         assert (cells(page, "Workers"), cells(page, "Beat")) == (["no answer"], ["never"])
 
     def test_a_queue_that_nobody_serves(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(broker, "workers", lambda: {"one@here": QUEUES - {"bulk"}})
-        assert re.search("Not every queue has a worker.*no worker for: bulk", page_of(admin_client))
+        assert re.search("Some queues have no worker.*no worker for: bulk", page_of(admin_client))
 
     @pytest.mark.usefixtures("broker_away")
     def test_a_broker_that_is_away(self, admin_client: Client) -> None:
         page = page_of(admin_client)
-        assert "The broker is away." in page
+        assert "The broker is unavailable." in page
         assert cells(page, "bulk") == ["unknown", "unknown"]
         assert cells(page, "Workers") == ["unknown"]
 
@@ -198,7 +198,7 @@ class TestAlarms:
             raise OSError("<Input/output error>")
 
         monkeypatch.setattr(default_storage, "check", refuse)
-        assert re.search("The storage is away.*&lt;Input/output error&gt;", page_of(admin_client))
+        assert re.search("The storage is unavailable.*&lt;Input/output error&gt;", page_of(admin_client))
 
     def test_what_is_told_already_is_not_announced_again(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
@@ -208,7 +208,7 @@ class TestAlarms:
         address = re.search('hx-get="(/status/[^"]+)"', page)
         assert address is not None
         again = admin_client.get(address[1]).content.decode()
-        assert "No worker is known to be alive." in again
+        assert "No workers are responding." in again
         assert 'role="alert"' not in again
         Heartbeat.objects.all().delete()
         assert 'role="alert"' in admin_client.get(address[1]).content.decode()
@@ -219,7 +219,7 @@ class TestWithoutTheDatabase:
         params=[(SessionStore, "load"), (statistics, "uploads_by_status")], ids=["session", "figures"]
     )
     def away(self, request: Any, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the database go away before it is known who asks, or after."""
+        """Make the database unavailable before or after authentication."""
 
         def refuse(*_arguments: object) -> None:
             raise OperationalError("<it> is shutting down")
@@ -232,14 +232,16 @@ class TestWithoutTheDatabase:
         answer = admin_client.get("/status/")
         assert answer.status_code == 503
         page = answer.content.decode()
-        assert re.search('role="alert".*The database is away.*&lt;it&gt; is shutting down', page, re.DOTALL)
-        assert "Look again" in page
+        assert re.search(
+            'role="alert".*The database is unavailable.*&lt;it&gt; is shutting down', page, re.DOTALL
+        )
+        assert "Reload" in page
 
     @pytest.mark.usefixtures("away")
     def test_the_part_that_is_drawn_anew_says_so_in_place_of_old_figures(self, admin_client: Client) -> None:
         answer = admin_client.get("/status/figures")
         assert answer.status_code == 200
-        assert "The database is away." in answer.content.decode()
+        assert "The database is unavailable." in answer.content.decode()
         assert 'role="alert"' in answer.content.decode()
         again = admin_client.get("/status/figures?told=database").content.decode()
         assert 'role="alert"' not in again
@@ -271,7 +273,7 @@ class TestFailures:
         self, admin_client: Client, fail: Fail, started: list[Upload]
     ) -> None:
         upload = fail()
-        assert told(admin_client.post(f"/status/retry/{upload.pk}")) == ["sea.jpg is being processed again."]
+        assert told(admin_client.post(f"/status/retry/{upload.pk}")) == ["Reprocessing sea.jpg."]
         assert started == [upload]
         upload.refresh_from_db()
         assert (upload.status, upload.bulk, upload.error_code) == ("pending", False, "")
@@ -280,7 +282,8 @@ class TestFailures:
         upload = fail()
         admin_client.post(f"/status/retry/{upload.pk}")
         assert (
-            told(admin_client.post(f"/status/retry/{upload.pk}"))[-1] == "This image has not failed any more."
+            told(admin_client.post(f"/status/retry/{upload.pk}"))[-1]
+            == "This image is no longer marked as failed."
         )
         assert len(started) == 1
 
@@ -290,10 +293,10 @@ class TestFailures:
         failed = {fail(), fail(), fail()}
         send()
         started.clear()
-        assert told(admin_client.post("/status/retry")) == ["3 images are processed again."]
+        assert told(admin_client.post("/status/retry")) == ["Reprocessing 3 images."]
         assert set(started) == failed
         assert set(Upload.objects.filter(bulk=True)) == failed
-        assert told(admin_client.post("/status/retry"))[-1] == "0 images are processed again."
+        assert told(admin_client.post("/status/retry"))[-1] == "Reprocessing 0 images."
 
     def test_one_press_retries_so_many_and_no_more(
         self, admin_client: Client, fail: Fail, started: list[Upload], monkeypatch: pytest.MonkeyPatch
@@ -303,7 +306,7 @@ class TestFailures:
         failed = [fail() for _ in range(4)]
         assert "Retry the newest 3 of 4" in page_of(admin_client)
         started.clear()
-        assert told(admin_client.post("/status/retry")) == ["3 images are processed again."]
+        assert told(admin_client.post("/status/retry")) == ["Reprocessing 3 images."]
         assert len(started) == 3
         assert list(statistics.failures()) == failed[:1]
 
@@ -314,14 +317,14 @@ class TestFailures:
         for _ in range(5):
             fail()
         monkeypatch.setattr(pipeline, "start", lambda _upload: False)
-        assert told(admin_client.post("/status/retry")) == ["2 images are processed again."]
+        assert told(admin_client.post("/status/retry")) == ["Reprocessing 2 images."]
         assert statistics.failures().count() == 3
 
     @pytest.mark.usefixtures("broker_away")
     def test_without_the_broker_nothing_is_retried(self, admin_client: Client, fail: Fail) -> None:
         fail()
         answer = admin_client.post("/status/retry")
-        assert told(answer) == ["The broker is away, so nothing has been started again."]
+        assert told(answer) == ["The broker is unavailable. No image has been retried."]
         assert statistics.failures().count() == 1
 
     def test_what_was_deleted_is_not_retried(

@@ -1,4 +1,4 @@
-"""Templates have short lines, and one attribute a line in a tag that spans several lines."""
+"""Templates have short lines. A tag that spans several lines has one attribute per line."""
 
 import re
 from collections import Counter
@@ -11,14 +11,14 @@ from django.conf import settings
 FOLDERS = [Path(settings.BASE_DIR) / app / "templates" for app in ("uploads", "myproject")]
 TEMPLATES = sorted(path for folder in FOLDERS for path in folder.rglob("*.html"))
 LONGEST = 120
-# Tags and variables of Django may hold quotes and `>`, so the search for HTML tags leaves them out.
+# Django's tags and variables may contain quotes and `>`, so they are removed before HTML tags are searched.
 OF_DJANGO = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}")
 TAG = re.compile(r"""<[a-z][a-z0-9]*(?:"[^"]*"|[^">])*>""")
 ATTRIBUTE = re.compile(r"""(?<=\s)[^\s"=<>/]+(?:="[^"]*")?""")
 
 
 def problems(template: str) -> Iterator[str]:
-    """Yield the lines that are too long and the tags that are badly broken."""
+    """Yield the lines that are too long and the tags that are wrapped incorrectly."""
     for line in template.splitlines():
         if len(line) > LONGEST:
             yield f"longer than {LONGEST} characters: {line.strip()}"

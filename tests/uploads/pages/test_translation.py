@@ -1,4 +1,4 @@
-"""Every page in German: nothing of what our texts, and allauth's, are in English is left on it."""
+"""Every page in German contains no English text of Darkroom or allauth."""
 
 import json
 import re
@@ -31,14 +31,14 @@ English = list[re.Pattern[str]]
 
 TEMPLATES = sorted((Path(settings.BASE_DIR) / "uploads" / "templates").rglob("*.html"))
 ALLAUTH = Path(allauth.__file__).parent / "locale" / "de" / "LC_MESSAGES" / "django.po"
-# What people read or hear that is no text between two tags.
+# The attributes that contain text for people.
 ATTRIBUTES = {
     *("alt", "aria-label", "data-copied", "data-dismiss", "data-news", "data-reason", "placeholder", "title"),
 }
 BETWEEN = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w*\}|<[^>]*>|[\n.:;,]")
-# What of a template is translated, or nothing that people read.
+# The parts of a template that are translated or are not text for people.
 TRANSLATED = r"{% blocktranslate.*?{% endblocktranslate %}|{% block body_class %}.*?{% endblock %}|{#.*?#}"
-# What is the same in every language.
+# Words that are the same in every language.
 NAMES = {"Darkroom", "s"}
 
 PAGES = {
@@ -57,7 +57,7 @@ OF_MEMBERS = ("account_logout", "account_change_password", "account_email")
 
 
 class Words(HTMLParser):
-    """Collects all that people read of a page, and not what programs do."""
+    """Collects the text of a page that people read or hear."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def forms(text: Any) -> list[str]:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield the parts of a text between its placeholders and its marks, of three letters or more."""
+    """Yield the parts of a text between placeholders and punctuation that contain three letters in a row."""
     for piece in BETWEEN.split(text):
         words = " ".join(piece.split())
         if re.search(r"[a-zA-Z]{3}", words):
@@ -98,7 +98,7 @@ def pieces(text: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def english() -> English:
-    """Return patterns of all that is said in another way in German."""
+    """Return patterns of all English texts that differ in German."""
     catalogues = [translations.read_catalogue(path) for path in (*translations.CATALOGUES, ALLAUTH)]
     rows = [row for catalogue in catalogues for row in catalogue if row.id]
     german = "\n".join(form for row in rows for form in forms(row.string))
@@ -114,7 +114,7 @@ def left_over(page: str, english: English) -> list[str]:
 
 @pytest.fixture
 def person(owner: User) -> User:
-    """Return somebody for whom every page has something to show."""
+    """Return a person for whom every page has content."""
     preferences.choose_language(person=owner, language="de")
     account.renew_token(user=owner)
     return owner
@@ -135,7 +135,7 @@ def images(person: User) -> list[Upload]:
 
 @pytest.fixture
 def endpoint(person: User) -> Endpoint:
-    """Return a webhook with deliveries of every kind, beside one that fails and one that is disabled."""
+    """Return a webhook with deliveries of every kind. Add a failing and a disabled webhook."""
     endpoint = endpoints.add(owner=person, url="https://example.com/hook")
     endpoints.rotate(endpoint=endpoint)
     now = timezone.now()

@@ -1,4 +1,4 @@
-"""The pages of webhooks, without a script."""
+"""The pages of webhooks without scripts."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_a_webhook_is_added(signed_in: Client, owner: User) -> None:
     fields = {"url": "https://example.com/hook", "description": "The <shop>", "events": ["upload.ready"]}
     answer = signed_in.post("/account/webhooks/", fields)
     assert (answer["Location"], told(answer)) == (
-        "/account/webhooks/", ["The webhook is ready. Send it a test."],
+        "/account/webhooks/", ["Webhook added. Send a test."],
     )  # fmt: skip
     endpoint = Endpoint.objects.get(owner=owner)
     assert endpoint.events == ["upload.ready"]
@@ -70,19 +70,19 @@ def test_its_page_shows_secret_state_and_deliveries(
     assert "upload.received" in page
     assert "1 attempt" in page
     assert "The endpoint answered 500. &lt;script&gt;" in page
-    assert "takes nothing since" in page
+    assert "failing since" in page
 
 
 def test_each_button_does_what_it_says(signed_in: Client, endpoint: Endpoint) -> None:
-    assert act(signed_in, endpoint, "test") == ["A test is on its way."]
-    assert act(signed_in, endpoint, "rotate")[0].startswith("There is a new secret")
+    assert act(signed_in, endpoint, "test") == ["Test event queued."]
+    assert act(signed_in, endpoint, "rotate")[0].startswith("New secret created")
     assert endpoint.secrets.count() == 2
-    assert act(signed_in, endpoint, "disable") == ["The webhook is disabled."]
+    assert act(signed_in, endpoint, "disable") == ["Webhook disabled."]
     assert act(signed_in, endpoint, "test")[0].startswith("The webhook is disabled. Enable it first.")
     assert Delivery.objects.filter(event__name="webhook.test").count() == 1
-    assert "disabled: by its owner" in signed_in.get(f"/account/webhooks/{endpoint.pk}/").content.decode()
-    assert act(signed_in, endpoint, "enable") == ["The webhook is enabled."]
-    assert act(signed_in, endpoint, "delete") == ["The webhook is deleted."]
+    assert "disabled: by the owner" in signed_in.get(f"/account/webhooks/{endpoint.pk}/").content.decode()
+    assert act(signed_in, endpoint, "enable") == ["Webhook enabled."]
+    assert act(signed_in, endpoint, "delete") == ["Webhook deleted."]
     assert not Endpoint.objects.exists()
 
 
@@ -93,7 +93,7 @@ def test_a_delivery_is_sent_again(
     delivery = Delivery.objects.get()
     schedule.deliver(str(delivery.pk))
     answer = signed_in.post(f"/account/webhooks/{endpoint.pk}/deliveries/{delivery.pk}/resend")
-    assert told(answer) == ["It is sent again."]
+    assert told(answer) == ["Delivery queued again."]
     schedule.deliver(str(delivery.pk))
     assert len(receiver.requests) == 2
 
