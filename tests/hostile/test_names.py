@@ -187,7 +187,7 @@ def test_a_refusal_names_the_file_and_no_log_does(
     with caplog.at_level(logging.DEBUG):
         response = post(api, NAMES[kind][0], b"%PDF-1.7")
     assert response.status_code == 415
-    assert response.json()["detail"].startswith(f"{NAMES[kind][1]} is a PDF document;")
+    assert response.json()["detail"].startswith(f"{NAMES[kind][1]} is a PDF document.")
     lines = "\n".join(record.getMessage() for record in caplog.records)
     assert NAMES[kind][1] not in lines
     assert "\r" not in lines

@@ -68,7 +68,7 @@ def test_several_files_at_once_and_one_that_is_no_image(
     for name in names:
         card = page.locator("li[data-upload]", has_text=name)
         expect(card).to_have_attribute("data-status", "ready", timeout=PATIENCE)
-    expect(page.locator("li.failed", has_text="letter.txt")).to_contain_text("send JPEG, PNG")
+    expect(page.locator("li.failed", has_text="letter.txt")).to_contain_text("Upload JPEG, PNG")
 
 
 def test_the_same_file_again_is_already_here(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
