@@ -9,7 +9,7 @@ from django.conf import settings
 from playwright.sync_api import Browser, Page
 
 from tests.journeys.chromium import DESK, PHONE, Scheme, Screen
-from tests.journeys.stage import Stage
+from tests.journeys.stage import STAFF, Stage
 from tests.journeys.states import STATES
 from tests.system import System
 
@@ -71,6 +71,18 @@ def test_nothing_scrolls_sideways(page: Page, screen: Screen, direction: str) ->
     screen.show(page)
     page.evaluate("direction => document.documentElement.dir = direction", direction)
     assert page.evaluate(BEYOND) == []
+
+
+def test_nothing_scrolls_sideways_in_german(stage: Stage) -> None:
+    """German words are longer than English ones."""
+    with stage.visit(person=STAFF) as page:
+        cookie = settings.LANGUAGE_COOKIE_NAME
+        page.context.add_cookies([{"name": cookie, "value": "de", "url": stage.system.url}])
+        NARROWEST.show(page)
+        for path in ("/", "/notices/", "/account/", "/account/webhooks/", "/status/"):
+            page.goto(f"{stage.system.url}{path}")
+            assert page.locator("html").get_attribute("lang") == "de"
+            assert page.evaluate(BEYOND) == [], path
 
 
 def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage) -> None:
