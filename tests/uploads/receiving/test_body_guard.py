@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import InterfaceError, OperationalError
 from django.test import Client as Browser
 from rest_framework.authtoken.models import Token
 
 from myproject.asgi import application
 from tests.conftest import MakeImage
 from uploads.models import Quota, Upload
-from uploads.receiving import body_guard
+from uploads.receiving import body_guard, quotas
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 MEGABYTE = 1 << 20
@@ -208,6 +209,20 @@ class TestAdmission:
         client = Client("/", content_length="1000", content_type=FORM, cookie=session_cookie(owner))
         assert client.send() == 302
         assert client.headers["set-cookie"].startswith("messages=")
+
+    @pytest.mark.parametrize("error", [InterfaceError, OperationalError])
+    def test_without_the_database_the_body_is_refused(
+        self, error: type[Exception], token: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(**_options: Any) -> None:
+            raise error("The connection is closed.")
+
+        monkeypatch.setattr(quotas, "check", fail)
+        client = Client(token=token, content_length="1000", content_type=FORM)
+        assert client.send() == 503
+        assert client.taken == 0
+        assert client.problem["code"] == "database_unavailable"
+        assert client.headers["retry-after"] == "60"
 
     def test_a_form_of_nobody_is_not_read(self) -> None:
         client = Client("/", content_length="1000", content_type=FORM)
