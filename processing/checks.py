@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.core import checks
 
 from processing import conf
@@ -16,8 +15,7 @@ from processing.presets import InvalidPreset, parse_preset
 @checks.register
 def check_settings(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error for each key of `DARKROOM` that is unknown or has a value of the wrong type."""
-    found = conf.problems(getattr(settings, "DARKROOM", {}))
-    return [checks.Error(sentence, id="darkroom.E007") for sentence in found]
+    return [checks.Error(sentence, id="darkroom.E007") for sentence in conf.problems()]
 
 
 @checks.register

@@ -95,9 +95,9 @@ def read(given: Mapping[str, Any]) -> Settings:
     return Settings(**{key.lower(): given[key] for key in defaults() if key in given})
 
 
-def problems(given: Mapping[str, Any]) -> list[str]:
+def problems() -> list[str]:
     """Return a sentence for each key of `DARKROOM` that is unknown or has a value of the wrong type."""
-    known = defaults()
+    given, known = _given(), defaults()
     unknown = [key for key in given if key not in known]
     wrong = [
         f"DARKROOM[{key!r}] is {given[key]!r}; it must be {wanted}."
@@ -105,6 +105,11 @@ def problems(given: Mapping[str, Any]) -> list[str]:
         if key in given and (wanted := _wanted(known[key], given[key]))
     ]
     return [f"DARKROOM has no key {key!r}. docs/settings.md lists the keys." for key in unknown] + wrong
+
+
+def _given() -> Mapping[str, Any]:
+    given: Mapping[str, Any] = getattr(settings, "DARKROOM", {})
+    return given
 
 
 def _wanted(default: Any, value: Any) -> str:
@@ -125,7 +130,7 @@ def _wanted(default: Any, value: Any) -> str:
 @cache
 def darkroom() -> Settings:
     """Return the settings."""
-    return read(getattr(settings, "DARKROOM", {}))
+    return read(_given())
 
 
 @cache

@@ -48,12 +48,14 @@ def claim(*, content_hash: str, byte_size: int, header: Header, file: File[Any],
     the collector either waits or has already removed it. Raises `Vanished` and `StorageUnavailable`.
     """
     known = Original.objects.select_for_update().filter(content_hash=content_hash).first()
-    if known is None and not stored:
-        raise Vanished
-    if known is not None and _is_unused(known):
+    if known is None:
+        if not stored:
+            raise Vanished
+        return create(content_hash=content_hash, byte_size=byte_size, header=header)
+    if _is_unused(known):
         # The collector may have been killed after deleting some of its files.
         restore(known, file=file)
-    return create(content_hash=content_hash, byte_size=byte_size, header=header)
+    return known
 
 
 def restore(original: Original, *, file: File[Any]) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.runner import machine, results
@@ -130,13 +130,13 @@ class Running:
         places = (f"--junitxml={self._report_path}", f"--basetemp={folder / part.name[:1]}")
         print(f"\n=== {part.name}: {part.selected} {' '.join(part.options)}", flush=True)
         command = [sys.executable, "-m", "pytest", "-q", *places, "-m", part.selected]
-        with open(self._output_path or os.devnull, "wb") as output:
+        with self._output_path.open("wb") if self._output_path else nullcontext() as output:
             self._process = subprocess.Popen(
                 [*command, *part.options, *options],
                 cwd=ROOT,
                 env=environment,
-                stdout=None if alone else output,
-                stderr=None if alone else subprocess.STDOUT,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
             )
 
     def has_ended(self) -> bool:

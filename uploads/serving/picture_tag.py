@@ -26,9 +26,9 @@ def picture(
     fetchpriority: str = "",
     css_class: str = "",
 ) -> dict[str, Any]:
-    """Show an upload at whatever width the browser needs, up to that of a preset.
+    """Show an upload at the width that the browser needs, up to that of a preset.
 
-    Nothing is shown of no upload and of one that is deleted. `docs/templates.md` tells it all.
+    A missing or deleted upload shows nothing. `docs/templates.md` describes the arguments.
     """
     recipe = _preset(preset or links.main_preset())
     if placeholder not in PLACEHOLDERS:
@@ -114,9 +114,10 @@ def _preset(name: str) -> Preset:
 
 
 def _style(upload: Upload, placeholder: str) -> str:
-    """Return what stands behind the picture while it loads.
+    """Return the style of the placeholder behind the picture while it loads, or "" for none.
 
-    It would shine through what is transparent, and is not told of before its owner has seen it.
+    A transparent picture has none, because the placeholder would shine through. An upload has none before its
+    thumbnails are ready, so that it does not reveal an original that other owners share.
     """
     original = upload.original
     if not upload.thumbnails_ready_at or original.transparent:

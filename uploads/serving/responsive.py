@@ -1,4 +1,4 @@
-"""What a page needs to show an upload at any width: its files by format and width, and what stands in."""
+"""Responsive pictures: the files of an upload by format and width, and the placeholder until they exist."""
 
 import base64
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from uploads.serving import links
 
 # Browsers take the first format that they know.
 _OFFERED: tuple[Format, ...] = ("avif", "webp")
-# What stands in `src` is read by every program, if there is such a format.
+# The format of `src`: the first of these that exists. Every program reads JPEG and PNG.
 _FALLBACKS: tuple[Format, ...] = ("jpeg", "png", "webp", "avif")
 
 
@@ -40,9 +40,9 @@ class Picture:
 
 
 def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition], str]) -> Picture:
-    """Return what shows an upload up to the size of a preset, with the addresses that `address_of` gives.
+    """Return the parts of a `<picture>` up to the size of a preset, with the URLs that `address_of` returns.
 
-    The upload's original and its renditions should have been fetched along: nothing else is asked for.
+    Prefetch the upload's original and its renditions; then this runs no query.
     """
     rows = _candidates(upload, preset)
     formats = {row.format for row in rows}
@@ -57,7 +57,7 @@ def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition],
         sources=[
             PictureSource(CONTENT_TYPES[format], _srcset(files[format]))
             for format in _OFFERED
-            # One that lacks the largest file would be taken all the same, and look blurred.
+            # A browser would choose a format even without its largest file, and show a blurred picture.
             if format != fallback and largest in files.get(format, {})
         ],
         srcset=_srcset(files[fallback]),
@@ -68,16 +68,16 @@ def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition],
 
 @lru_cache(maxsize=1000)
 def blurred(digest: str) -> str:
-    """Return the picture that a ThumbHash, in base64, shows, as a `data:` address."""
+    """Return the picture of a ThumbHash (base64) as a `data:` URL."""
     width, height, rgba = thumbhash.decode(base64.b64decode(digest))
     png = drawn_picture(size=(width, height), rgba=rgba)
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _candidates(upload: Upload, preset: Preset) -> list[Rendition]:
-    """Return the renditions that show the same part of the picture, no larger than the preset's.
+    """Return the renditions that show the same part of the picture and are not wider than the preset's.
 
-    Before all are there a smaller one is none: the page would not know that it has to look again.
+    Before the upload is ready, smaller renditions do not count: the page would not know to reload.
     """
     widest = preset.output_size((upload.original.width, upload.original.height))[0]
     alike = {other.name for other in conf.presets() if _shows_the_same(other, preset)}
@@ -90,7 +90,7 @@ def _candidates(upload: Upload, preset: Preset) -> list[Rendition]:
 
 
 def _shows_the_same(other: Preset, preset: Preset) -> bool:
-    """Tell whether two presets show the same part: the whole, or crops of the same shape."""
+    """Return whether two presets show the same part: the whole, or crops of the same aspect ratio."""
     if other.mode == preset.mode == "fill":
         return (other.width or 0) * (preset.height or 0) == (other.height or 0) * (preset.width or 0)
     return other.mode == preset.mode
@@ -99,10 +99,10 @@ def _shows_the_same(other: Preset, preset: Preset) -> bool:
 def _by_width(
     preset: Preset, rows: Iterable[Rendition], format: str, address_of: Callable[[Rendition], str]
 ) -> dict[int, str]:
-    """Return the addresses of a format's files by their width, the smallest first.
+    """Return the URLs of a format's files by their width, the smallest first.
 
-    What is small already is not enlarged, so several presets may have the same width: the one asked for
-    goes first.
+    Small originals are not enlarged, so several presets may have the same width. The requested preset then
+    takes precedence.
     """
     mine = [row for row in rows if row.format == format]
     mine.sort(key=lambda row: (row.width, row.preset == preset.name))
@@ -110,14 +110,14 @@ def _by_width(
 
 
 def _srcset(files: dict[int, str]) -> str:
-    """Return a `srcset`; with a single file there is nothing to choose by width."""
+    """Return a `srcset`; a single file needs no width."""
     if len(files) == 1:
         return next(iter(files.values()))
     return ", ".join(f"{address} {width}w" for width, address in files.items())
 
 
 def _stand_in(upload: Upload, preset: Preset) -> str:
-    """Return what is shown in place of a rendition: a plain picture until it is there, or that it failed."""
+    """Return the URL to show instead of a rendition: the placeholder, or the picture of a failure."""
     if upload.status == Upload.Status.FAILED:
         return static("uploads/failed.svg")
     return links.picture_path(upload, preset.name)
