@@ -60,26 +60,25 @@ def write_report(run: Run) -> str:
 
 _INTRODUCTION = """# Benchmarks
 
-`make bench` wrote this page. Every contender does the same work, side by side in one run: it renders
-nine files from one image file. These are 1920, 1280, 640 and 320 pixels wide, each as WebP of quality 80
-and as progressive JPEG of quality 82, and a 256 × 256 centre crop as WebP. All are upright, in sRGB, and
-without metadata.
+`make bench` wrote this page. Every contender renders nine files from one image file: 1920, 1280, 640 and
+320 pixels wide, each as WebP of quality 80 and as progressive JPEG of quality 82, and a 256 × 256 centre
+crop as WebP. All are upright, in sRGB, and without metadata.
 
-Read the ratios: they are Darkroom's figure divided by the contender's, so **less than 1 means that
-Darkroom is better**. A mean is the geometric mean over the images. Absolute figures depend on the
-machine, and are at the end. Each contender runs in a separate process and is warmed up. Then all take
-turns, and the median of five rounds counts; there are fewer rounds, down to one, if a round takes
-seconds. The *floor* is one decode and nine encodes of finished pixels, with Darkroom's encoders and
-settings. Its pixels come from the reference recipe (full decode, one Lanczos resize for each size), so
-its files are the reference for bytes and quality."""
+A ratio is Darkroom's figure divided by the contender's: **less than 1 means that Darkroom is better**. A
+mean is the geometric mean over the images. Absolute figures depend on the machine, and are at the end.
+Each contender runs in a separate, warmed-up process. All take turns, and the median of five rounds
+counts; if a round takes seconds, there are fewer rounds, down to one. The *floor* is one decode and nine
+encodes of finished pixels, with Darkroom's encoders and settings. Its pixels come from the reference
+recipe (full decode, one Lanczos resize for each size), so its files are the reference for bytes and
+quality."""
 
 _WALL = """Seconds from the file to nine files, on {cores} cores. Only Darkroom syncs its files to the
-disk, as its storage does. Darkroom encodes in two threads, but its two steps are two tasks, and the
-second starts after the first: one core does the decoding, the thumbnail, and the first resize. sharp at
-its best encodes all nine files at once on every core."""
+disk, as its storage does. Darkroom encodes in two threads, but its two steps run one after the other:
+one core decodes, makes the thumbnail, and does the first resize. sharp in its best recipe encodes all
+nine files at once on every core."""
 
 _MEMORY = """The peak memory of a fresh process that did the work once. Darkroom's process is a complete
-worker with Django, its database drivers and its storages: it holds {idle} MiB before the first image."""
+worker with Django, database drivers and storages. It holds {idle} MiB before the first image."""
 
 
 def _opening(run: Run) -> str:
@@ -146,8 +145,8 @@ def _bytes(run: Run) -> str:
 _QUALITY = """The columns of renditions are SSIM on luminance against the reference, on a white
 background, averaged over the images. *Lost* is the difference from the reference recipe, for the worst
 rendition of the worst image. *Colour* is the largest error of a file's mean colour, out of 255: about 10
-if a profile was ignored, about 90 if transparency became a colour other than white in JPEG. *Metadata*
-is "yes" if any file contains metadata, or a profile, which sRGB does not need."""
+for an ignored profile, about 90 if transparency became a colour other than white in JPEG. *Metadata* is
+"yes" if any file contains metadata or a profile."""
 
 
 def _quality(run: Run) -> str:
@@ -175,8 +174,7 @@ def _quality_row(run: Run, contender: str) -> list[str]:
 _STEPS = """Milliseconds of CPU in one thread, in a process that has rendered the image before. Each step
 excludes the steps that it calls. An image that is cheap to decode is decoded twice: small for the
 thumbnail, and larger for the other sizes. An expensive one is decoded once, and its pixels are handed
-over. The *floor*, one decode and nine encodes, is the minimum for any recipe on the same libraries; it
-was measured above, with the contenders."""
+over. The *floor*, measured with the contenders, is the minimum for any recipe on the same libraries."""
 
 
 def _steps(run: Run) -> str:
@@ -215,8 +213,8 @@ def _growth_cells(one: Measurement | None) -> list[str]:
     return [_number(one.cpu), _number(one.peak / MEBIBYTE, digits=0)] if one else ["**missing**", NONE]
 
 
-_AVIF = """The cost of encoding one resized rendition, 1280 pixels wide, in each format at Darkroom's
-defaults (AVIF: quality 60, speed 8, one thread)."""
+_AVIF = """The cost of encoding one rendition, 1280 pixels wide, in each format at Darkroom's defaults
+(AVIF: quality 60, speed 8, one thread)."""
 
 
 def _avif(run: Run) -> str:
