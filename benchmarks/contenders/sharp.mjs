@@ -1,7 +1,7 @@
-// sharp, which speaks the same lines of JSON as worker.py: node sharp.mjs RECIPE FOLDER
+// Measure sharp, with the same JSON lines as worker.py: node sharp.mjs RECIPE FOLDER
 //
-//   usual: one pipeline for each rendition, all at once, with every default
-//   best: one decode, a cascade, effort 2, one libvips thread; the encodes all at once
+//   usual: one pipeline for each rendition, all concurrent, with the default options
+//   best: one decode, a cascade, effort 2, one libvips thread; concurrent encodes
 //   best-serial: the same, with one encode after the other
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -43,7 +43,7 @@ async function raw(pipeline) {
   return { data, raw: { width: info.width, height: info.height, channels: info.channels } };
 }
 
-// Each picture is made from the smallest that is still large enough.
+// Resize each picture from the smallest one that is large enough.
 async function cascade(source, sizes) {
   const pictures = new Map();
   for (const size of sizes) {
@@ -73,7 +73,7 @@ async function best(source, renditions) {
   }
 }
 
-// The peak memory of this process; Linux reports it as VmHWM.
+// Return the peak memory of this process in bytes. Linux reports it as VmHWM.
 function peak() {
   try {
     const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"));

@@ -1,2 +1,2 @@
-// htmx as a module: it takes care of the page as soon as it is loaded.
+// htmx as a module. Importing it also starts it on the page.
 export { default } from "htmx.org";

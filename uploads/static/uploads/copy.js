@@ -1,8 +1,8 @@
-// Buttons with `data-copy` copy that address (as a full one) or, with `data-copy-text`, that text.
+// A button with `data-copy` copies that URL as an absolute one; a button with `data-copy-text` copies that text.
 
 const region = document.getElementById("announcements");
 
-// Browsers keep the clipboard from pages that came over plain HTTP from another machine.
+// Browsers offer `navigator.clipboard` only over HTTPS and on localhost.
 function copyTheOldWay(text) {
   const field = document.createElement("textarea");
   field.value = text;

@@ -1,23 +1,24 @@
-// The gallery: cards follow what the workers do, can be reached by keyboard and selected by the dozen.
-// The server draws every card; this file asks for those that have changed and puts them in place.
+// The gallery updates its cards while workers process the uploads. It also handles selection and the keyboard.
+// The server renders every card. This module fetches the cards that have changed and replaces them.
 
 import { thumbHashToRGBA } from "../vendor/thumbhash.js";
 import { announce, say } from "./speech.js";
 import { isStreaming, subscribe } from "./stream.js";
 
-// Milliseconds: how soon changes are drawn together, and the pauses between two looks where no
-// stream tells of changes, and where one does.
+// All in milliseconds. Changes within TOGETHER are fetched in one request. Without an event stream the gallery
+// polls, with pauses that grow from FIRST_PAUSE to LONGEST_PAUSE; with one it polls every STREAM_PAUSE.
 const TOGETHER = 60;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 3000;
 const STREAM_PAUSE = 5000;
 const CARDS_A_REQUEST = 60;
 
+// The most cards to measure in one direction, to find a row.
 const NEAR = 40;
 
 const gallery = document.querySelector(".gallery");
 
-// The filters may have put another list in its place.
+// Look the list up each time, because htmx replaces it when a filter changes.
 function list() {
   return document.getElementById("cards");
 }
@@ -40,7 +41,7 @@ function isLoaded(image) {
   return image.complete && image.naturalWidth > 0;
 }
 
-// Show a blurred picture until the image itself is there.
+// Show the ThumbHash of an image until the image is loaded.
 function drawPlaceholder(card) {
   const image = card.querySelector("img");
   if (!image || isLoaded(image)) return;
@@ -52,7 +53,7 @@ function drawPlaceholder(card) {
   image.addEventListener("load", () => canvas.remove(), { once: true });
 }
 
-// Only those in sight are worth the work.
+// Decode only the placeholders in view, because a page has many.
 const inSight = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;
@@ -66,19 +67,19 @@ function showPlaceholder(card) {
   if (image && card.dataset.thumbhash && !isLoaded(image)) inSight.observe(card);
 }
 
-// --- Drawing cards anew ------------------------------------------------------------------------
+// --- Updating cards ----------------------------------------------------------------------------
 
 async function fetchCards(ids) {
   const query = new URLSearchParams(ids.map((id) => ["id", id]));
   const response = await fetch(`${list().dataset.source}?${query}`);
-  if (response.redirected) location.reload(); // Signed out meanwhile.
+  if (response.redirected) location.reload(); // The person has signed out meanwhile.
   if (!response.ok || response.redirected) throw new Error(response.statusText);
   const template = document.createElement("template");
   template.innerHTML = await response.text();
   return [...template.content.querySelectorAll(".card")];
 }
 
-// Put a newly drawn card where the former one was; focus, selection and a picture that is loaded stay.
+// Replace a card, but keep its focus, its selection and its picture if that is already loaded.
 function replace(old, card) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const [image, newImage] = [old.querySelector("img"), card.querySelector("img")];
@@ -90,7 +91,7 @@ function replace(old, card) {
   if ("unfinished" in old.dataset && !("unfinished" in card.dataset)) announce(card.dataset.news);
 }
 
-// Put a card among the others, newest first, unless its place is beyond what is loaded.
+// Insert a card in the order of the list, newest first, unless its position is on a page not loaded yet.
 function insert(card) {
   const next = allCards().find((other) => other.dataset.position < card.dataset.position);
   if (next) next.before(card);
@@ -106,7 +107,7 @@ function remove(card) {
   if (focused) (neighbour?.querySelector("a") ?? document.getElementById("images")).focus();
 }
 
-// Draw these uploads' cards again, and those that are new to this page; answer whether anything moved.
+// Fetch and replace the cards of these uploads, and insert new ones. Return whether the status of any changed.
 async function refresh(ids) {
   const fetched = new Map((await fetchCards(ids)).map((card) => [card.dataset.upload, card]));
   let moved = false;
@@ -122,7 +123,7 @@ async function refresh(ids) {
   return moved;
 }
 
-// --- Where changes come from: the stream, and a look now and then in case there is none -----------
+// --- Changes: from the event stream, and by polling in case the stream is blocked -----------------
 
 const changed = new Set();
 const watched = new Set();
@@ -149,13 +150,13 @@ subscribe(({ type, data }) => {
   if (cardOf(data.id) || watched.has(data.id) || (NEW.includes(type) && "newest" in list().dataset)) drawSoon(data.id);
 });
 
-// An action of the page has changed these.
+// The server sends this event after an action on the page.
 document.addEventListener("uploads-changed", ({ detail }) => {
   clearSelection();
   detail.ids.forEach(drawSoon);
 });
 
-// Follow an upload until it is finished, whether or not it has a card here.
+// Follow an upload until it is finished, even if the list shows no card of it.
 export function watch(id) {
   watched.add(id);
   drawSoon(id);
@@ -184,7 +185,7 @@ async function look() {
   const unfinished = [...list().querySelectorAll("[data-unfinished]")].map((card) => card.dataset.upload);
   const ids = [...new Set([...watched, ...unfinished.reverse()])];
   if (ids.length === 0) return;
-  // The last ones on the page were sent first, so they change first.
+  // Workers process the oldest uploads first, and those are at the end of the list.
   const moved = await refresh(ids.slice(0, CARDS_A_REQUEST)).catch(() => false);
   pause = moved ? FIRST_PAUSE : Math.min(pause * 1.5, LONGEST_PAUSE);
   lookLater();
@@ -210,7 +211,7 @@ function clearSelection() {
   count();
 }
 
-// With the shift key everything between the last two is selected as the last one is.
+// A click with the shift key gives all images since the previous click the same state.
 function selectTo(box) {
   const all = boxes();
   const [from, to] = [all.indexOf(anchor), all.indexOf(box)].sort((a, b) => a - b);
@@ -229,12 +230,12 @@ document.getElementById("select-none").addEventListener("click", () => {
   (anchor ?? document.getElementById("q")).focus();
 });
 
-// --- Keyboard: arrows go from image to image, the space bar selects, Delete deletes ----------------
+// --- Keyboard: arrows move, the space bar selects, Delete deletes ----------------------------------
 
 function inRowBelow(cards, index, direction) {
   const here = cards[index].getBoundingClientRect();
   const middle = here.left + here.width / 2;
-  // To measure more than what is near would have the browser lay out all that is out of sight.
+  // Measure only the cards near by, because measuring makes the browser lay out cards that are out of view.
   const rows = direction > 0 ? cards.slice(index + 1, index + NEAR) : cards.slice(Math.max(0, index - NEAR), index).reverse();
   const row = rows.find((card) => Math.abs(card.getBoundingClientRect().top - here.top) > 4)?.getBoundingClientRect().top;
   const distance = (card) => {
@@ -279,15 +280,15 @@ gallery.addEventListener("keydown", (event) => {
   if (next || act(card, event.key, event)) event.preventDefault();
 });
 
-// --- Pages: an address for the place where somebody is ----------------------------------------------
+// --- Pages: the URL follows the scroll position -----------------------------------------------------
 
-// Note which page of the gallery is seen, so that coming back shows it again.
+// Put the page in view into the URL, so that the browser's back button returns to it.
 const seen = new IntersectionObserver((entries) => {
   const page = entries.findLast((entry) => entry.isIntersecting)?.target;
   if (page) history.replaceState(history.state, "", page.dataset.page);
 }, { rootMargin: "-45% 0px -50% 0px" });
 
-// A row that the end of a page has left unfinished goes on with the next page.
+// Move the last, incomplete row of the previous page to this page, so that the row is filled.
 function joinRows(page) {
   const before = page.previousElementSibling;
   if (!before?.matches(".cards")) return;

@@ -1,4 +1,4 @@
-// The page of one image: the focal point is set by a click, and the crops follow it.
+// The page of one image. A click sets the focal point, and the previews of the crops follow it.
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -9,8 +9,8 @@ function parts() {
   return { form, x, y, aim: form.querySelector("#aim"), cross: form.querySelector("#cross") };
 }
 
-// How far a picture is moved within its crop, in percent as CSS counts it, so that the part around the
-// focal point is seen: as near to the middle as the edges allow.
+// Return the CSS `object-position` in percent that shows the focal point as near to the middle of the crop as the
+// edges of the picture allow. `seen` is the share of the picture's side that the crop shows.
 function position({ focus, seen }) {
   return seen >= 1 ? 50 : (100 * clamp(focus - seen / 2, 0, 1 - seen)) / (1 - seen);
 }

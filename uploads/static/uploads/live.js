@@ -1,14 +1,14 @@
-// The person's events as they happen: one stream for all tabs of a browser, which one tab opens and
-// tells the others. The tab that holds the lock is the one; when it goes, the next has the lock.
+// Share one event stream between all tabs of a browser, because browsers limit the connections to a site.
+// The tab that holds a lock opens the stream and broadcasts the events. When it closes, another tab gets the lock.
 
-// Events that a tab keeps for those that come later: what happens while a page is loading.
+// The number of past events that the leading tab keeps for a tab that opens later.
 const KEPT = 500;
 
-// Follow the person's events after `last`, the newest that the page knows. `onEvent` gets each once;
-// answer whether there is a stream at present.
+// Call `onEvent` once for each of the person's events after `last`, the newest event that the page contains.
+// Return a function that returns whether the stream is open.
 export function follow({ address, person, last, names, onEvent }) {
-  if (!navigator.locks) return () => false; // Plain HTTP to another machine: the page asks by itself.
-  const shared = `darkroom-events-${person}`; // Somebody else may have signed in in another tab.
+  if (!navigator.locks) return () => false; // Locks need HTTPS or localhost. Without them the page polls.
+  const shared = `darkroom-events-${person}`; // Another user may be signed in in another tab.
   const tabs = new BroadcastChannel(shared);
   const seen = new Set();
   const kept = [];
@@ -48,7 +48,7 @@ export function follow({ address, person, last, names, onEvent }) {
       tell({ open });
       kept.filter(({ id }) => id > data.since).forEach((event) => tell({ event }));
     };
-    return new Promise(() => {}); // The lock is held as long as the tab lives.
+    return new Promise(() => {}); // Never resolve, so that this tab holds the lock until it closes.
   }
 
   tabs.onmessage = ({ data }) => {

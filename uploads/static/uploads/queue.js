@@ -1,4 +1,4 @@
-// The queue: sends files a few at a time, shows each with what becomes of it, and gets over lost connections.
+// The queue sends a few files at a time, shows the state of each, and waits while the connection is lost.
 
 import { Uppy, XHRUpload } from "../vendor/uppy.js";
 import { watch } from "./gallery.js";
@@ -9,13 +9,13 @@ import { forget, keep, takeOver } from "./unsent.js";
 
 const AT_ONCE = 3;
 const RETRIES = 4;
-// Milliseconds: between two drawings of the progress, between two looks whether the server is back, and
-// between two tellings to those who listen.
+// Milliseconds between two updates of the progress, between two checks of a lost connection, and between two
+// announcements for screen readers.
 const DRAWN_EVERY = 200;
 const LOOK_EVERY = 1500;
 const TOLD_EVERY = 15000;
-const WAIT_AT_MOST = 300;
-// Where another try may do: no answer at all, and what servers say of themselves.
+const WAIT_AT_MOST = 300; // seconds
+// Statuses after which the same request may succeed later. 0 is a request without a response.
 const PASSING = [0, 408, 429, 500, 502, 503, 504];
 
 const form = document.getElementById("uploader");
@@ -25,9 +25,9 @@ const notice = document.getElementById("queue-notice");
 const { api, alive, limit } = form.dataset;
 
 const rows = new Map(); // by the key of the file
-const uploads = new Map(); // rows by the id of the upload that the file became
+const uploads = new Map(); // rows by the id of their upload
 
-// --- Getting over lost connections, and waiting where the server asks for it ------------------------
+// --- Waiting: for a lost connection, or for as long as the server asks ------------------------------
 
 let gate = Promise.resolve();
 let isWaiting = false;
@@ -47,7 +47,7 @@ function tellWaiting(text) {
   if (text) announce(text);
 }
 
-// Let nothing be sent until `condition` has come; all that is to be sent waits for the same.
+// Hold all requests back until `condition` resolves, and show the reason.
 function closeGate(text, condition) {
   if (isWaiting) return;
   isWaiting = true;
@@ -65,7 +65,7 @@ async function connection() {
 async function beforeRequest(_request, tries, [file]) {
   if (!navigator.onLine || (tries > 0 && !isWaiting && !(await isAlive()))) closeGate(say("offline"), connection);
   await gate;
-  // Cancelled meanwhile: it is never sent.
+  // Never send a file that was cancelled while it waited.
   if (!uppy.getFile(file.id)) await new Promise(() => {});
 }
 
@@ -84,7 +84,7 @@ function headers() {
 const uppy = new Uppy({
   autoProceed: true,
   allowMultipleUploadBatches: true,
-  logger: { debug() {}, warn() {}, error() {} }, // What fails is shown in its row.
+  logger: { debug() {}, warn() {}, error() {} }, // The row of the file shows its error.
 });
 
 uppy.use(XHRUpload, {
@@ -93,7 +93,7 @@ uppy.use(XHRUpload, {
   allowedMetaFields: ["visibility"],
   limit: AT_ONCE,
   retries: RETRIES,
-  timeout: 0, // The server ends what stands still; a slow line may take its time.
+  timeout: 0, // No time-out, because connections may be slow. The server ends stalled requests.
   headers,
   shouldRetry: ({ status }) => PASSING.includes(status),
   onBeforeRequest: beforeRequest,
@@ -126,7 +126,7 @@ function start(file) {
 
 function send(row) {
   row.wait();
-  // The key makes the file another one to Uppy, however often the same is chosen.
+  // Uppy rejects a file that it already has. The key makes every choice of a file a different one.
   const meta = { relativePath: row.key, visibility: form.elements.visibility.value };
   return { name: row.name, type: row.file.type, data: row.file, meta };
 }
@@ -142,7 +142,7 @@ uppy.on("upload-progress", (file, { bytesUploaded, bytesTotal }) => {
 
 uppy.on("upload-success", (file, { body }) => {
   const row = rowOf(file);
-  // Uppy has more to note of it in this turn.
+  // Remove the file later, because Uppy still updates its state after this event.
   queueMicrotask(() => uppy.removeFile(file.id));
   forget(row.key, row.size);
   row.arrive(body);
@@ -186,7 +186,7 @@ function fileOf(row) {
   return uppy.getFiles().find((file) => rowOf(file) === row);
 }
 
-// What is on its way is broken off; what is over goes from the list.
+// Abort an active upload. Remove a finished one from the list.
 function cancel(row) {
   if (!row.isActive) {
     const next = row.element.nextElementSibling ?? row.element.previousElementSibling ?? panel.querySelector("button");
@@ -212,7 +212,7 @@ async function retry(row) {
   draw();
 }
 
-// It was sent, but could not be processed.
+// Process an upload again that was received but failed.
 async function reprocess(row) {
   const options = { method: "POST", headers: headers() };
   const answer = await fetch(`${api}${row.upload}/reprocess/`, options).catch(() => null);
@@ -234,7 +234,7 @@ document.getElementById("queue-cancel").addEventListener("click", () => {
   panel.querySelector("#queue-fold").focus();
 });
 
-// --- What is left from before the page was closed ---------------------------------------------------
+// --- Resuming: files that were unsent when a page was closed ----------------------------------------
 
 export async function resume() {
   const left = await takeOver();
@@ -256,7 +256,7 @@ function lose({ key, name, size }) {
   row.fail(say("chooseAgain"), { again: false });
 }
 
-// --- The overall line ----------------------------------------------------------------------------
+// --- Overall progress ----------------------------------------------------------------------------
 
 let drawTimer;
 const speed = new Speed();

@@ -1,20 +1,20 @@
-// One file of the queue, from the moment it is chosen until its image is ready.
+// A row shows one file of the queue, from the moment it is chosen until its image is ready.
 
 import { announce, say, sayBytes, saySeconds } from "./speech.js";
 import { Speed } from "./speed.js";
 
 const template = document.getElementById("queue-row");
-// What stands for the id in the address of an upload's page.
-const NOBODY = "00000000-0000-0000-0000-000000000000";
-const PREVIEW = 96; // pixels; twice what is seen, for sharp screens
+// The page contains the URL of an image with this placeholder for the id.
+const NO_ID = "00000000-0000-0000-0000-000000000000";
+const PREVIEW = 96; // pixels: twice the visible size, for high-density screens
 
-// --- Previews: upright, one after the other, and only of what is seen -------------------------------
+// --- Previews: decoded one at a time and only for rows in view, to save memory ----------------------
 
 let previews = Promise.resolve();
 
 async function drawPreview(canvas, file) {
   const picture = await createImageBitmap(file, { resizeHeight: PREVIEW, resizeQuality: "medium" }).catch(() => null);
-  if (!picture) return; // No browser reads every format.
+  if (!picture) return; // The browser cannot decode this format.
   const side = Math.min(picture.width, picture.height);
   const [left, top] = [(picture.width - side) / 2, (picture.height - side) / 2];
   [canvas.width, canvas.height] = [PREVIEW, PREVIEW];
@@ -38,7 +38,7 @@ export class Row {
   // `state` is waiting, sending, processing, ready, duplicate, failed or cancelled.
   state = "waiting";
   sentBytes = 0;
-  upload = null; // the id of what the file became
+  upload = null; // the id of the upload
   canRetry = false;
   #speed = new Speed();
 
@@ -75,7 +75,7 @@ export class Row {
     return this.state === "failed";
   }
 
-  // Whether the overall line speaks of it.
+  // Return whether the overall progress includes this row.
   get counts() {
     return this.isSending || this.isSent;
   }
@@ -100,7 +100,7 @@ export class Row {
   arrive(upload) {
     this.sentBytes = this.size;
     this.upload = upload.id;
-    this.element.querySelector("a").href = document.getElementById("queue").dataset.image.replace(NOBODY, upload.id);
+    this.element.querySelector("a").href = document.getElementById("queue").dataset.image.replace(NO_ID, upload.id);
     if (!upload.duplicate) return this.process();
     this.#show("duplicate", say("duplicate"));
     return announce(`${this.name}: ${say("duplicate")}`);
@@ -131,7 +131,7 @@ export class Row {
     this.element.querySelector(".status").textContent = text;
     this.#bar.hidden = state !== "sending";
     this.#button(".retry").hidden = !this.canRetry;
-    // Sent is sent: from here on it is the gallery where it is deleted.
+    // Once the server has the file, it is deleted in the gallery.
     this.#button(".cancel").hidden = state === "processing";
     this.#label(".cancel", this.isSending ? "cancel" : "remove");
     if (focused?.hidden) this.element.focus();

@@ -1,18 +1,18 @@
-// What every page does: the bell follows, messages can be dismissed, and what htmx brings is announced.
+// This module runs on every page: it updates the bell, dismisses messages and announces content that htmx loads.
 
 import htmx from "../vendor/htmx.js";
 import { announce } from "./speech.js";
 import { isStreaming, subscribe } from "./stream.js";
 
 const NOTICED = ["upload.ready", "upload.failed", "webhook.disabled"];
-// Milliseconds: within which changes are shown together, and between two looks, where no stream tells of
-// changes and where one does.
+// All in milliseconds. Changes within TOGETHER cause one request. Without an event stream the page polls every
+// PAUSE, with one every STREAM_PAUSE; the bell polls only without one, every BELL_PAUSE.
 const TOGETHER = 150;
 const PAUSE = 1500;
 const STREAM_PAUSE = 10000;
 const BELL_PAUSE = 30000;
 
-// --- Shown once, however many events come together ---------------------------------------------
+// --- Debouncing --------------------------------------------------------------------------------
 
 function gathered(action) {
   let timer;
@@ -57,7 +57,7 @@ function watched() {
 const drawAgain = gathered(() => htmx.trigger(watched(), "changed"));
 let lookTimer;
 
-// The end of the work on it may come without an event: when it was processed before.
+// Poll for the end of processing, because an upload that was ready before sends no second event.
 function lookLater() {
   clearTimeout(lookTimer);
   if (!watched() || !("unfinished" in watched().dataset)) return;
@@ -71,11 +71,11 @@ subscribe(({ type, data }) => {
 
 lookLater();
 
-// --- What htmx brings --------------------------------------------------------------------------
+// --- Content that htmx loads -------------------------------------------------------------------
 
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail;
-  if (ctx.response.raw.redirected) location.reload(); // Signed out meanwhile.
+  if (ctx.response.raw.redirected) location.reload(); // The person has signed out meanwhile.
   if (ctx.response.raw.redirected || ctx.response.status >= 400) event.preventDefault();
 });
 

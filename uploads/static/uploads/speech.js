@@ -1,4 +1,4 @@
-// What scripts say: in the reader's language, and to those who listen, politely and not too often.
+// Texts in the reader's language, and announcements for screen readers, which are gathered so that they stay few.
 
 const region = document.getElementById("announcements");
 const source = document.getElementById("words");

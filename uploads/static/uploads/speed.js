@@ -1,6 +1,6 @@
-// How fast bytes go, as a mean in which what was some seconds ago hardly counts.
+// The speed of a transfer, as an exponential moving average.
 
-const FADES_IN = 2; // seconds
+const FADES_IN = 2; // seconds: the time constant of the average
 const AT_LEAST = 0.2; // seconds between two measurements
 
 export class Speed {
@@ -8,7 +8,7 @@ export class Speed {
   #at = performance.now();
   #bytes = 0;
 
-  // Note that so many bytes are through by now; return the speed, 0 while it is not known.
+  // Record the number of bytes sent so far. Return the speed, or 0 while it is unknown.
   note(bytes) {
     const now = performance.now();
     const seconds = (now - this.#at) / 1000;

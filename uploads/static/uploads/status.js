@@ -1,4 +1,5 @@
-// A page that nobody looks at asks nothing: htmx knows such a condition only with `eval`.
+// Pause polling while the page is hidden. htmx could do this in an attribute only with `eval`, which the content
+// security policy forbids.
 document.addEventListener("htmx:before:request", (event) => {
   if (document.hidden) event.preventDefault();
 });

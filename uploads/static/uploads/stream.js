@@ -1,10 +1,10 @@
-// The person's events for every script of a page, each once, from those before the page was drawn on.
+// Pass each of the person's events once to every module of the page, from the time the page was rendered.
 
 import { follow } from "./live.js";
 
 const { events, person, lastEvent, names } = document.body.dataset;
 
-// Events that are kept for a script that is loaded later.
+// The number of past events to keep for a module that is loaded later.
 const KEPT = 500;
 
 const past = [];
@@ -21,7 +21,7 @@ export function subscribe(listener) {
   listeners.push(listener);
 }
 
-// Whether there is a stream at present; where there is none, scripts ask by themselves.
+// Return whether the stream is open. The modules poll if it is not.
 export const isStreaming = events
   ? follow({ address: events, person, last: Number(lastEvent), names: names.split(" "), onEvent })
   : () => false;

@@ -1,17 +1,17 @@
-// What has not been sent yet, kept by the browser so that it outlives the page. Each tab keeps its own;
-// what a tab left that is gone is taken over by the next one that looks.
+// Keep unsent files in the browser's database, so that they survive closing the page. Each tab keeps its own files.
+// The next tab that opens takes over the files of a closed tab.
 
 const { person } = document.body.dataset;
 const FLAG = `darkroom-unsent-${person}`;
 const DATABASE = "darkroom-unsent";
 const STORE = "files";
-// Bytes kept at most, by one tab: beyond that only the name is kept, and the file must be chosen again.
+// The most bytes that one tab keeps. Beyond that it keeps only names, and the person chooses the files again.
 const ROOM = 1024 ** 3;
 
 const tab = `${FLAG}-${crypto.randomUUID?.() ?? Math.random()}`;
 const canKeep = Boolean(navigator.locks && window.indexedDB);
 
-// Held as long as the tab lives: by it others know that what it keeps is being sent.
+// Hold this lock while the tab is open, so that other tabs do not take over its files.
 if (canKeep) navigator.locks.request(tab, () => new Promise(() => {}));
 
 let used = 0;
@@ -42,7 +42,7 @@ async function inStore(mode, action) {
   return settled(action(store));
 }
 
-// A browser that keeps nothing (a private window, a full disk) sends all the same.
+// Ignore errors of the database (a private window, a full disk): files are then sent without being kept.
 async function quietly(promise) {
   try {
     return await promise;
@@ -69,8 +69,8 @@ export async function forget(key, size) {
   if (left === 0) localStorage.removeItem(FLAG);
 }
 
-// Return what this person left unsent in tabs that are gone, as entries with a name and, where it was
-// kept, the file; they are this tab's to send now.
+// Return the person's unsent files of closed tabs, as entries with a name and the file if it was kept. This tab
+// sends them from now on.
 export async function takeOver() {
   if (!canKeep) return [];
   const { held } = await navigator.locks.query();

@@ -1,5 +1,5 @@
-// Where files come from: chosen, dropped, pasted, a folder, a camera. What sends them is loaded when it
-// is first needed.
+// The uploader accepts files that are chosen, dropped or pasted. It loads the modules that send files when they
+// are first needed.
 
 import { mayBeUnsent } from "./unsent.js";
 
@@ -27,7 +27,7 @@ for (const button of uploader.querySelectorAll("[data-choose]")) {
 
 uploader.addEventListener("submit", (event) => event.preventDefault());
 
-// What file managers leave in folders is no image.
+// Leave out the hidden files that file managers create in folders.
 function isWanted({ name }) {
   return !name.startsWith(".") && !["Thumbs.db", "desktop.ini"].includes(name);
 }
@@ -38,7 +38,7 @@ function readFile(entry) {
   return new Promise((resolve) => entry.file(resolve, () => resolve(null)));
 }
 
-// A browser tells the entries of a folder in parts, until it tells none.
+// Browsers return the entries of a folder in parts. An empty part is the end.
 async function readFolder(entry) {
   const reader = entry.createReader();
   const entries = [];
@@ -57,7 +57,7 @@ async function readEntry(entry) {
 }
 
 async function dropped({ items, files }) {
-  // What was dropped is there only until this event is over, so the entries are taken at once.
+  // Get the entries before the first `await`, because the browser discards them after the event.
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (entries.length === 0) return [...files];
   return (await Promise.all(entries.map(readEntry))).flat();
@@ -79,7 +79,7 @@ document.addEventListener("dragover", (event) => {
   event.preventDefault();
   event.dataTransfer.dropEffect = "copy";
   show(true);
-  // Leaving the window is not told reliably; a drag that goes on is told all the time.
+  // Hide the target by a timer: browsers repeat `dragover` during a drag, but do not reliably send `dragleave`.
   over = setTimeout(show, 500, false);
 });
 
@@ -92,7 +92,7 @@ document.addEventListener("drop", async (event) => {
 
 // --- Pasted --------------------------------------------------------------------------------------
 
-// Every picture from a clipboard has the same name.
+// Browsers give every image from the clipboard the same name.
 function named(file) {
   if (!/^image\.\w+$/.test(file.name)) return file;
   const moment = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
