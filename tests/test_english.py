@@ -3,23 +3,47 @@
 import ast
 import io
 import re
-import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.template.base import Lexer, TokenType
 
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("uploads", "processing", "myproject", "deploy", "benchmarks")
-CODE = [path for name in PACKAGES for path in (ROOT / name).rglob("*.py") if "migrations" not in path.parts]
+CODE = [
+    path
+    for name in (*PACKAGES, "tests")
+    for path in (ROOT / name).rglob("*.py")
+    if "migrations" not in path.parts
+]
+CODE += sorted(ROOT.glob("*.py"))
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 TEMPLATES = [path for name in PACKAGES for path in (ROOT / name).rglob("templates/**/*.*")]
 CATALOGUE = ROOT / "uploads" / "locale" / "de" / "LC_MESSAGES" / "django.po"
+SCRIPTS = [ROOT / name for name in ("Makefile", ".ci/run", ".gitignore", "pyproject.toml")]
+for files in (
+    "uploads/static/**/*.js",
+    "uploads/static/**/*.css",
+    "frontend/vendor/*.js",
+    "benchmarks/contenders/*.mjs",
+    "deploy/*.sh",
+    "benchmarks/*.sh",
+    "benchmarks/*.in",
+    "requirements/*.in",
+):
+    SCRIPTS += sorted(ROOT.glob(files))
 
 CODE_SPAN = re.compile(r"`[^`]+`")
+# Lines of comments that follow each other are one comment, so that a sentence may be wrapped.
+HASHES = re.compile(r"(?:^[ \t]*#.*\n?)+|(?<=[ \t])# .*", re.MULTILINE)
+SLASHES = re.compile(r"(?:^[ \t]*//.*\n?)+|(?<=[ \t])// .*|/\*[\s\S]*?\*/", re.MULTILINE)
+COMMENTS = {".js": SLASHES, ".mjs": SLASHES, ".css": SLASHES}
+COMMENT_SIGNS = re.compile(r"^[ \t]*(?:#+!?|//|/\*)|\*/", re.MULTILINE)
+MARKUP = re.compile(r"<!--|-->|<[^>]*>")
 
 # Each pattern with what to write instead.
 PATTERNS = {
@@ -33,17 +57,43 @@ PATTERNS = {
 }
 
 
-def sentences_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the docstrings and comments of a module, each with its line."""
-    text = path.read_text()
-    for node in ast.walk(ast.parse(text)):
+def docstrings_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the docstrings of a module, each with the line of its object."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node)
             if docstring:
                 yield getattr(node, "lineno", 1), docstring
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string.lstrip("# ")
+
+
+def comments_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the comments of a file, each with its first line."""
+    text = path.read_text()
+    for match in COMMENTS.get(path.suffix, HASHES).finditer(text):
+        yield line_at(text, match.start()), COMMENT_SIGNS.sub("", match[0])
+
+
+def texts_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the comments, the messages and the text between the tags of a template."""
+    page = ""
+    for token in Lexer(path.read_text()).tokenize():
+        message = re.match(r"translate ([\"'])(.+?)\1", token.contents)
+        if token.token_type is TokenType.COMMENT:
+            yield token.lineno, token.contents
+        elif token.token_type is TokenType.BLOCK and message:
+            yield token.lineno, message[2]
+        elif token.token_type is TokenType.TEXT:
+            page += token.contents
+        elif token.token_type is TokenType.VAR:
+            page += "`value`"
+    start = 0
+    for tag in [*MARKUP.finditer(page), None]:
+        yield line_at(page, start), page[start : tag.start() if tag else None]
+        start = tag.end() if tag else start
+
+
+def line_at(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
 
 
 def prose_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -55,7 +105,7 @@ def prose_of(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def found_in(texts: Iterator[tuple[int, str]], path: Path) -> list[str]:
+def found_in(texts: Iterable[tuple[int, str]], path: Path) -> list[str]:
     """Return a line for each pattern that a text has, with what to write instead."""
     return [
         f"{path.relative_to(ROOT)}:{line}: {match[0].strip()!r}: {instead}"
@@ -65,20 +115,66 @@ def found_in(texts: Iterator[tuple[int, str]], path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
 def test_docstrings_and_comments_are_plain(path: Path) -> None:
-    assert found_in(sentences_of(path), path) == []
+    assert found_in([*docstrings_of(path), *comments_of(path)], path) == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_comments_of_scripts_are_plain(path: Path) -> None:
+    assert found_in(comments_of(path), path) == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_templates_are_plain(path: Path) -> None:
+    assert found_in(texts_of(path), path) == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_documents_are_plain(path: Path) -> None:
     assert found_in(prose_of(path), path) == []
 
 
-def test_texts_of_the_pages_are_plain() -> None:
+def test_messages_are_plain() -> None:
     messages = read_po(io.BytesIO(CATALOGUE.read_bytes()))
     texts = ((message.lineno or 0, str(message.id)) for message in messages if message.id)
     assert found_in(texts, CATALOGUE) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("script.js", "let a; // Whoever sends it.\n"),
+        ("script.js", "// It is stored. What no\n// row names stays.\n"),
+        ("style.css", "a {}\n/* Nobody sees\n   it. */"),
+        ("Makefile", "# Redis is away.\n"),
+    ],
+)
+def test_comment_is_found(tmp_path: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    (tmp_path / name).write_text(text)
+    assert len(found_in(comments_of(tmp_path / name), tmp_path / name)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<p>\nNobody waits.</p>",
+        "<!-- Nobody waits. -->",
+        "{# Nobody waits. #}",
+        "{% comment %}Nobody waits.{% endcomment %}",
+        "<a title=\"{% translate 'Nobody waits' %}\">",
+        "{% blocktranslate %}{{ name }}: Nobody waits.{% endblocktranslate %}",
+    ],
+)
+def test_text_of_a_template_is_found(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    (tmp_path / "page.html").write_text(text)
+    assert len(found_in(texts_of(tmp_path / "page.html"), tmp_path / "page.html")) == 1
 
 
 @pytest.mark.parametrize(

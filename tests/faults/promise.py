@@ -26,7 +26,7 @@ from uploads.models import Delivery, Event, Upload
 
 
 class Answered(TypedDict):
-    """What a site has accepted: the SHA-256 of each upload by its id, and the ids of deleted uploads."""
+    """The uploads that a site has accepted: the SHA-256 of each by its id, and the ids of the deleted ones."""
 
     sent: dict[str, str]
     deleted: list[str]
