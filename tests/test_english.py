@@ -13,12 +13,8 @@ from django.template.base import Lexer, TokenType
 
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("uploads", "processing", "myproject", "deploy", "benchmarks")
-CODE = [
-    path
-    for name in (*PACKAGES, "tests")
-    for path in (ROOT / name).rglob("*.py")
-    if "migrations" not in path.parts
-]
+CODE = [path for name in (*PACKAGES, "tests") for path in (ROOT / name).rglob("*.py")]
+CODE = [path for path in CODE if "migrations" not in path.parts]
 CODE += sorted(ROOT.glob("*.py"))
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
