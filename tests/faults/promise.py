@@ -26,7 +26,7 @@ from uploads.models import Delivery, Event, Upload
 
 
 class Answered(TypedDict):
-    """The uploads that a site has accepted: the SHA-256 of each by its id, and the ids of the deleted ones."""
+    """The uploads that a site has accepted: the SHA-256 of each by id, and the ids of deleted ones."""
 
     sent: dict[str, str]
     deleted: list[str]

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import endpoints, webhooks
-from uploads.notices.url_safety import InvalidAddress
+from uploads.notices.url_safety import InvalidURL
 
 
 class SecretSerializer(serializers.ModelSerializer[Secret]):
@@ -49,7 +49,7 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         """Refuse a URL to which Darkroom cannot send."""
         try:
             endpoints.check_url(url)
-        except InvalidAddress as error:
+        except InvalidURL as error:
             raise serializers.ValidationError(str(error)) from error
         return url
 

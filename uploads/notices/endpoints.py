@@ -62,8 +62,8 @@ def endpoints_of(person: User) -> QuerySet[Endpoint]:
 
 
 def check_url(url: str) -> None:
-    """Raise `InvalidAddress` for a URL that nothing can be sent to."""
-    url_safety.check_address(url, private_allowed=darkroom().webhook_private_addresses)
+    """Raise `InvalidURL` for a URL that nothing can be sent to."""
+    url_safety.check_url(url, private_allowed=darkroom().webhook_private_addresses)
 
 
 @transaction.atomic

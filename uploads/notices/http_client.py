@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 from processing.errors import TransientError
-from uploads.notices.url_safety import InvalidAddress, is_public, port_of, split_address
+from uploads.notices.url_safety import InvalidURL, is_public, port_of, split_url
 
 # Seconds that a request may take, including the DNS look-up.
 TIME_LIMIT = 10.0
@@ -52,7 +52,7 @@ def post(*, url: str, headers: Mapping[str, str], body: bytes, private_allowed: 
     ends_at = monotonic() + TIME_LIMIT
     try:
         return _post(url, headers, body, ends_at, private_allowed=private_allowed)
-    except (InvalidAddress, HTTPError, HTTPException, OSError, ValueError) as error:
+    except (InvalidURL, HTTPError, HTTPException, OSError, ValueError) as error:
         if isinstance(error, TimeoutError) or monotonic() >= ends_at:
             words = _("The endpoint did not answer within %(seconds)s seconds.")
             raise NoAnswer(words % {"seconds": f"{TIME_LIMIT:g}"}) from error
@@ -67,7 +67,7 @@ def look_up(host: str, port: int) -> list[str]:
 def _post(
     url: str, headers: Mapping[str, str], body: bytes, ends_at: float, *, private_allowed: bool
 ) -> Answer:
-    parts = split_address(url)
+    parts = split_url(url)
     addresses = _resolve(parts, ends_at)
     if not private_allowed:
         addresses = _public(addresses, parts)
@@ -105,7 +105,7 @@ def _public(addresses: Sequence[str], parts: SplitResult) -> list[str]:
     public = [address for address in addresses if is_public(address)]
     if not public:
         words = _("%(host)s is not on the public internet, so nothing is sent there.")
-        raise InvalidAddress(words % {"host": parts.hostname})
+        raise InvalidURL(words % {"host": parts.hostname})
     return public
 
 
@@ -121,7 +121,7 @@ def _connect(parts: SplitResult, addresses: Sequence[str], ends_at: float) -> HT
                 raise
         else:
             return connection
-    raise InvalidAddress(_("%(host)s has no IP address.") % {"host": parts.hostname})
+    raise InvalidURL(_("%(host)s has no IP address.") % {"host": parts.hostname})
 
 
 def _connection(parts: SplitResult, address: str, *, seconds: float) -> HTTPConnection:

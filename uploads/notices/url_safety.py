@@ -24,30 +24,28 @@ _NEVER = [
 ]
 
 
-class InvalidAddress(ValueError):
+class InvalidURL(ValueError):
     """A URL that nothing is ever sent to; the text gives the reason."""
 
 
-def check_address(url: str, *, private_allowed: bool) -> None:
-    """Raise `InvalidAddress` if a URL is not http(s), or is obviously on the private network.
+def check_url(url: str, *, private_allowed: bool) -> None:
+    """Raise `InvalidURL` if a URL is not http(s), or is obviously on the private network.
 
     A host name is resolved and checked only when a request is sent.
     """
-    host = split_address(url).hostname or ""
+    host = split_url(url).hostname or ""
     if not private_allowed and (_is_private_literal(host) or host.rstrip(".").endswith("localhost")):
-        raise InvalidAddress(
-            _("%(host)s is not on the public internet. Enter a public URL.") % {"host": host}
-        )
+        raise InvalidURL(_("%(host)s is not on the public internet. Enter a public URL.") % {"host": host})
 
 
-def split_address(url: str) -> SplitResult:
-    """Return the parts of an http(s) URL; raise `InvalidAddress` for anything else."""
+def split_url(url: str) -> SplitResult:
+    """Return the parts of an http(s) URL; raise `InvalidURL` for anything else."""
     with suppress(ValueError):
         parts = urlsplit(url)
         complete = parts.hostname and parts.port != 0 and parts.username is None
         if complete and len(url) <= MAX_LENGTH and _URL.fullmatch(url):
             return parts
-    raise InvalidAddress(
+    raise InvalidURL(
         _("Enter a URL such as https://example.com/hook: http or https, without a password, in ASCII.")
     )
 

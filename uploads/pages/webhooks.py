@@ -19,7 +19,7 @@ from processing import refusals
 from processing.errors import Refusal
 from uploads.models import Endpoint, Event
 from uploads.notices import endpoints, webhooks
-from uploads.notices.url_safety import MAX_LENGTH, InvalidAddress
+from uploads.notices.url_safety import MAX_LENGTH, InvalidURL
 from uploads.pages.people import person_of
 
 # The number of deliveries that the page of an endpoint lists. The API lists all of them.
@@ -43,7 +43,7 @@ class EndpointForm(forms.Form):
         url: str = self.cleaned_data["url"]
         try:
             endpoints.check_url(url)
-        except InvalidAddress as error:
+        except InvalidURL as error:
             raise forms.ValidationError(str(error)) from error
         return url
 

@@ -15,7 +15,7 @@ from tests.threads import at_once, run_at_once
 from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import endpoints, preferences, schedule
 from uploads.notices.schedule import DeliveryFailed
-from uploads.notices.url_safety import InvalidAddress
+from uploads.notices.url_safety import InvalidURL
 from uploads.notices.webhooks import NotTaken
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ class TestLimit:
 
 
 def test_an_address_is_checked_by_the_settings(settings: Any) -> None:
-    with pytest.raises(InvalidAddress):
+    with pytest.raises(InvalidURL):
         endpoints.check_url("http://127.0.0.1/")
     settings.DARKROOM = {**settings.DARKROOM, "WEBHOOK_PRIVATE_ADDRESSES": True}
     endpoints.check_url("http://127.0.0.1/")

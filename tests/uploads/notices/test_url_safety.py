@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from uploads.notices.url_safety import InvalidAddress, check_address, is_public
+from uploads.notices.url_safety import InvalidURL, check_url, is_public
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from uploads.notices.url_safety import InvalidAddress, check_address, is_public
 def test_what_is_not_of_the_public_internet(address: str) -> None:
     assert not is_public(address)
     url = f"http://[{address}]/" if ":" in address else f"http://{address}/"
-    with pytest.raises(InvalidAddress):
-        check_address(url, private_allowed=False)
+    with pytest.raises(InvalidURL):
+        check_url(url, private_allowed=False)
 
 
 # IANA's special-purpose addresses, without those that are globally reachable.
@@ -59,7 +59,7 @@ def test_what_is(address: str) -> None:
     ],
 )  # fmt: skip
 def test_addresses_that_are_taken(url: str) -> None:
-    check_address(url, private_allowed=False)
+    check_url(url, private_allowed=False)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_addresses_that_are_taken(url: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("private_allowed", [False, True])
 def test_addresses_that_are_never_taken(url: str, private_allowed: bool) -> None:
-    with pytest.raises(InvalidAddress, match="Enter a URL such as"):
-        check_address(url, private_allowed=private_allowed)
+    with pytest.raises(InvalidURL, match="Enter a URL such as"):
+        check_url(url, private_allowed=private_allowed)
 
 
 @pytest.mark.parametrize(
     "url", ["http://localhost/", "http://localhost.:80/", "http://a.localhost/", "http://127.0.0.1/"]
 )
 def test_the_own_machine_is_taken_only_where_that_is_allowed(url: str) -> None:
-    check_address(url, private_allowed=True)
-    with pytest.raises(InvalidAddress, match="not on the public internet"):
-        check_address(url, private_allowed=False)
+    check_url(url, private_allowed=True)
+    with pytest.raises(InvalidURL, match="not on the public internet"):
+        check_url(url, private_allowed=False)
