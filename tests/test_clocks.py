@@ -53,7 +53,7 @@ def _last(called: ast.Attribute | ast.Name) -> str:
 
 
 @pytest.mark.slow
-def test_only_what_waits_looks_at_the_clock() -> None:
+def test_only_waiting_functions_compare_the_clock() -> None:
     found = {
         f"{path.relative_to(TESTS)}::{name}"
         for path in TESTS.rglob("*.py")
@@ -72,5 +72,5 @@ def test_only_what_waits_looks_at_the_clock() -> None:
         ("started = time.monotonic()", False),
     ],
 )
-def test_such_a_comparison_is_noticed(line: str, noticed: bool) -> None:
+def test_comparison_with_the_clock_is_detected(line: str, noticed: bool) -> None:
     assert compared_with_a_clock(f"def test_it(): {line}") == ({"test_it"} if noticed else set())

@@ -88,7 +88,7 @@ def test_every_environment_variable_is_documented() -> None:
     assert undocumented(names, "settings.md") == []
 
 
-def test_every_key_of_ours_is_documented() -> None:
+def test_every_darkroom_setting_is_documented() -> None:
     assert undocumented(conf.defaults(), "settings.md") == []
 
 
@@ -97,7 +97,7 @@ def test_every_field_mode_and_format_of_a_preset_is_documented() -> None:
     assert undocumented([*fields, *MODES, *FORMATS], "presets.md") == []
 
 
-def test_the_documented_presets_are_the_default_ones() -> None:
+def test_documented_presets_are_the_defaults() -> None:
     example = re.search(r'"PRESETS": (\{.*?\n    \}),', (ROOT / "docs" / "presets.md").read_text(), re.DOTALL)
     assert example is not None
     assert ast.literal_eval(example[1]) == darkroom().presets
@@ -144,14 +144,14 @@ def names_of_tests(*paths: Path) -> set[str]:
     return {name for path in paths for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
 
 
-def test_every_test_of_a_fault_is_documented_and_there() -> None:
+def test_every_fault_test_is_documented_and_exists() -> None:
     documented = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
     faults = [path for path in (ROOT / "tests" / "faults").glob("test_*.py") if path.stem != "test_promise"]
     assert names_of_tests(*faults) <= documented
     assert documented <= names_of_tests(*faults, *(ROOT / "tests" / "journeys").glob("test_*.py"))
 
 
-def test_every_test_against_a_threat_is_there() -> None:
+def test_every_test_named_in_security_exists() -> None:
     missing, path = [], ""
     for named, names in NAMED_TEST.findall((ROOT / "docs" / "security.md").read_text()):
         path = named or path
@@ -175,7 +175,7 @@ def anchors(document: Path) -> set[str]:
     return {text.replace(" ", "-") for text in words}
 
 
-def test_every_link_leads_to_a_file_and_a_heading() -> None:
+def test_every_link_has_a_target() -> None:
     broken = []
     for document, target in links():
         path, _, anchor = target.partition("#")
@@ -186,5 +186,5 @@ def test_every_link_leads_to_a_file_and_a_heading() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
-def test_no_document_names_a_place_of_one_machine(document: Path) -> None:
+def test_documents_contain_no_local_path(document: Path) -> None:
     assert str(ROOT) not in document.read_text()

@@ -92,7 +92,7 @@ def ours_since_the_first_release(loader: MigrationLoader) -> list[tuple[str, str
     )
 
 
-def test_every_migration_can_be_made_while_the_code_before_it_runs() -> None:
+def test_every_migration_is_safe_while_older_code_runs() -> None:
     loader = MigrationLoader(None)
     assert set(BEFORE_THE_FIRST_RELEASE.items()) <= set(loader.disk_migrations)
     found: list[str] = []
@@ -153,15 +153,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", GOOD)
-def test_what_harms_nobody_is_taken(what: str) -> None:
+def test_safe_operation_is_accepted(what: str) -> None:
     assert noted(GOOD[what]) == []
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_harms_is_refused(what: str) -> None:
+def test_unsafe_operation_is_refused(what: str) -> None:
     assert len(noted(BAD[what])) == 1
 
 
-def test_a_migration_may_say_why_it_harms_nobody() -> None:
+def test_migration_may_explain_why_it_is_safe() -> None:
     gone = BAD["a column less"]
     assert noted(gone, online="No release since 0.3 reads it.") == []

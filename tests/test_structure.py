@@ -8,20 +8,20 @@ from django.conf import settings
 from tests import structure
 
 
-def test_rooms_know_little_of_each_other() -> None:
+def test_number_of_imports_between_packages_is_limited() -> None:
     assert len(structure.arrows()) <= 55
 
 
-def test_no_way_leads_back() -> None:
+def test_packages_have_no_import_cycle() -> None:
     assert structure.cycles(structure.arrows()) == set()
 
 
-def test_a_way_back_is_found() -> None:
+def test_import_cycle_is_detected() -> None:
     around = {("a", "b"), ("b", "c"), ("c", "a")}
     assert structure.cycles({*around, ("c", "d")}) == around
 
 
-def test_no_folder_is_too_large_to_take_in() -> None:
+def test_folders_have_a_limited_number_of_modules() -> None:
     assert structure.folders().most_common(1)[0][1] <= 17
 
 
@@ -31,7 +31,7 @@ def imported_at_run_time(path: Path) -> set[str]:
     return {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module}
 
 
-def test_what_is_installed_elsewhere_takes_the_user_model_of_its_project() -> None:
+def test_reusable_apps_do_not_import_the_default_user_model() -> None:
     root = Path(settings.BASE_DIR)
     modules = [path for app in ("uploads", "processing") for path in (root / app).rglob("*.py")]
     assert len(modules) > 100

@@ -9,7 +9,7 @@ from benchmarks.places import ROOT
 from deploy.programs import WORKER_ENVIRONMENT
 
 
-def test_is_read_before_there_are_settings_of_django() -> None:
+def test_catalog_loads_without_django_settings() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     code = "from benchmarks.catalog import CONTENDERS; print(*[one.key for one in CONTENDERS])"
     command = [sys.executable, "-c", code]
@@ -17,6 +17,6 @@ def test_is_read_before_there_are_settings_of_django() -> None:
     assert output.stdout.split() == [one.key for one in CONTENDERS]
 
 
-def test_darkroom_has_the_environment_of_a_worker() -> None:
+def test_darkroom_runs_in_the_environment_of_a_worker() -> None:
     darkroom = next(one for one in CONTENDERS if one.key == "darkroom")
     assert WORKER_ENVIRONMENT.items() <= darkroom.environment.items()

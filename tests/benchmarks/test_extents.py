@@ -10,7 +10,7 @@ from benchmarks.inputs import make_all
 from benchmarks.work import WIDTHS
 
 
-def test_only_a_thorough_run_is_published() -> None:
+def test_only_the_thorough_run_is_published() -> None:
     assert [extent.published for extent in (THOROUGH, QUICK, SMALLEST)] == [True, False, False]
 
 

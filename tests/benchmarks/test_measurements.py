@@ -43,54 +43,54 @@ def results() -> Results:
     )
 
 
-def test_the_geometric_mean_of_a_half_and_a_double_is_one() -> None:
+def test_geometric_mean_of_half_and_double_is_one() -> None:
     assert geometric_mean([0.5, 2]) == pytest.approx(1)
 
 
-def test_the_geometric_mean_of_nothing_is_nothing() -> None:
+def test_geometric_mean_of_no_values_is_none() -> None:
     assert geometric_mean([]) is None
 
 
 @pytest.mark.parametrize(("seconds", "rounds"), [(0.5, 5), (1.3, 3), (3, 1), (100, 1), (0, 5)])
-def test_short_work_is_measured_more_often(seconds: float, rounds: int) -> None:
+def test_short_tasks_get_more_rounds(seconds: float, rounds: int) -> None:
     assert rounds_for(seconds=seconds, budget=4, most=5) == rounds
 
 
-def test_ratios_are_by_picture(results: Results) -> None:
+def test_ratios_are_computed_for_each_picture(results: Results) -> None:
     ratios = results.ratios(contender="darkroom", other="sharp", figure="cpu")
     assert ratios == {"jpeg-48.jpg": 0.5, "rgba-12.png": 0.125}
     assert geometric_mean(ratios.values()) == pytest.approx(0.25)
 
 
-def test_who_failed_has_no_ratio_but_is_named(results: Results) -> None:
+def test_failed_contender_has_no_ratio_but_is_listed(results: Results) -> None:
     assert results.ratios(contender="darkroom", other="thumbor", figure="cpu") == {}
     assert results.failures() == {"thumbor": "not installed"}
 
 
-def test_the_means_of_everybody_are_told(results: Results) -> None:
+def test_mean_ratios_include_every_contender(results: Results) -> None:
     means = mean_ratios(results)
     assert set(means) == {"floor", "sharp", "thumbor"}
     assert means["floor"] == {"cpu": pytest.approx(2), "wall": pytest.approx(2), "peak": pytest.approx(1)}
     assert means["thumbor"] == {"cpu": None, "wall": None, "peak": None}
 
 
-def test_bytes_are_compared_in_sum(results: Results) -> None:
+def test_byte_ratios_compare_the_total_of_each_picture(results: Results) -> None:
     ratios = results.byte_ratios(contender="darkroom", other="floor")
     assert ratios == {"jpeg-48.jpg": 1.03, "rgba-12.png": 0.99}
 
 
-def test_the_worst_picture_counts_for_quality(results: Results) -> None:
+def test_quality_loss_is_that_of_the_worst_picture(results: Results) -> None:
     losses = results.quality_losses(contender="darkroom", other="floor")
     assert losses == {"320.webp": pytest.approx(0.004)}
 
 
-def test_a_target_that_was_not_measured_is_not_met() -> None:
+def test_unmeasured_target_is_not_met() -> None:
     assert not Target("CPU", None, 1).met
     assert Target("CPU", 1, 1).met
     assert not Target("CPU", 1.01, 1).met
 
 
-def test_targets_are_the_means_and_the_worst_cases(results: Results) -> None:
+def test_targets_use_means_and_worst_cases(results: Results) -> None:
     reached = {target.text: target.reached for target in targets(results)}
     assert reached["CPU ÷ sharp as usually used"] == pytest.approx(0.25)
     assert reached["CPU ÷ Pillow as tutorials use it"] is None

@@ -22,7 +22,7 @@ def contender_named(key: str, *, folder: Path) -> Contender:
 
 
 @pytest.mark.parametrize("key", ["darkroom", "tutorial"])
-def test_nine_renditions_are_written(key: str, tmp_path: Path, make_image: MakeImage) -> None:
+def test_contender_writes_nine_renditions(key: str, tmp_path: Path, make_image: MakeImage) -> None:
     source = tmp_path / "photo.jpg"
     source.write_bytes(make_image(width=2400, height=1600))
     with Process(contender=contender_named(key, folder=tmp_path), folder=tmp_path / "work") as process:
@@ -38,20 +38,20 @@ def test_nine_renditions_are_written(key: str, tmp_path: Path, make_image: MakeI
             assert image.format == rendition.format.upper()
 
 
-def test_who_is_not_installed_says_so(tmp_path: Path) -> None:
+def test_missing_package_is_reported(tmp_path: Path) -> None:
     missing = Contender(key="x", label="X", module="tutorial", recipe="", packages=("no-such-package",))
     with pytest.raises(ContenderFailed, match="no-such-package"):
         Process(contender=missing, folder=tmp_path / "work")
 
 
-def test_whose_interpreter_is_not_there_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_environment_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.catalog.FOLDER", tmp_path)
     missing = Contender(key="x", label="X", module="thumbor", recipe="", runtime="thumbor")
     with pytest.raises(ContenderFailed, match="not installed"):
         Process(contender=missing, folder=tmp_path / "work")
 
 
-def test_who_fails_at_a_picture_says_why(tmp_path: Path) -> None:
+def test_error_of_a_contender_is_reported(tmp_path: Path) -> None:
     source = tmp_path / "photo.jpg"
     source.write_bytes(b"no picture")
     contender = contender_named("tutorial", folder=tmp_path)

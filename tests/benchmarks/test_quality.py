@@ -26,26 +26,26 @@ def direct(first: Any, second: Any) -> float:
     return float(luminance * (2 * covariance + c_2) / (variance_1 + variance_2 + c_2))
 
 
-def test_a_picture_is_wholly_similar_to_itself() -> None:
+def test_ssim_of_equal_pictures_is_one() -> None:
     assert ssim(noise(seed=1), noise(seed=1)) == pytest.approx(1)
 
 
-def test_two_noises_have_nothing_in_common() -> None:
+def test_ssim_of_different_noise_is_near_zero() -> None:
     assert abs(ssim(noise(seed=1), noise(seed=2))) < 0.1
 
 
-def test_it_is_symmetric() -> None:
+def test_ssim_is_symmetric() -> None:
     first, second = noise(seed=1), noise(seed=1) * 0.8 + noise(seed=2) * 0.2
     assert ssim(first, second) == pytest.approx(ssim(second, first))
 
 
-def test_one_window_is_as_the_formula_says() -> None:
+def test_ssim_of_one_window_equals_the_formula() -> None:
     first = noise(seed=1, height=11, width=11)
     second = first * 0.7 + noise(seed=2, height=11, width=11) * 0.3
     assert ssim(first, second) == pytest.approx(direct(first, second), abs=1e-5)
 
 
-def test_strips_make_no_difference() -> None:
+def test_ssim_in_strips_equals_the_mean_of_all_windows() -> None:
     first = noise(seed=1, height=70, width=11)
     second = first * 0.7 + noise(seed=2, height=70, width=11) * 0.3
     windows = [direct(first[top : top + 11], second[top : top + 11]) for top in range(60)]

@@ -52,40 +52,40 @@ def cells(report: str, row: str, *, below: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_ratios_are_darkrooms_figure_divided_by_the_others(run: Run) -> None:
+def test_ratio_is_darkroom_divided_by_the_other_contender(run: Run) -> None:
     report = write_report(run)
     assert cells(report, "floor", below="CPU") == ["floor", "**0.50**", "0.50"]
     assert cells(report, "thumbor", below="CPU") == ["thumbor", "**0.08**", "0.08"]
 
 
-def test_every_contender_stands_with_its_versions(run: Run) -> None:
+def test_every_contender_is_listed_with_its_versions(run: Run) -> None:
     report = write_report(run)
     assert cells(report, "sharp, as usually used", below="Who is who")[-1] == "sharp 0.1.2"
     for contender in CONTENDERS:
         assert cells(report, contender.label, below="Who is who")[1] == contender.recipe
 
 
-def test_metadata_is_told(run: Run) -> None:
+def test_report_shows_whether_metadata_is_kept(run: Run) -> None:
     report = write_report(run)
     assert cells(report, "thumbor", below="Quality")[3] == "yes"
     assert cells(report, "Darkroom", below="Quality")[3] == "no"
 
 
-def test_steps_growth_and_avif_have_their_tables(run: Run) -> None:
+def test_steps_growth_and_avif_have_tables(run: Run) -> None:
     report = write_report(run)
     assert cells(report, "together", below="Darkroom, step by step") == ["together", "350"]
     assert cells(report, "1 MP", below="Growth") == ["1 MP", "0.25", "128"]
     assert cells(report, "12 MP JPEG | AVIF", below="AVIF")[2:] == ["500", "5.00", "2", "0.75", "0.9600"]
 
 
-def test_a_run_without_growth_and_studies_has_no_tables_of_them(run: Run) -> None:
+def test_run_without_studies_has_no_tables_for_them(run: Run) -> None:
     report = write_report(replace(run, growth=Results([]), steps={}, avif={}))
     for title in ("Darkroom, step by step", "Growth", "AVIF"):
         assert f"## {title}" not in report
     assert "## The figures themselves" in report
 
 
-def test_who_is_missing_is_said_at_the_top_and_in_the_tables(run: Run) -> None:
+def test_missing_contender_is_reported_at_the_top_and_in_the_tables(run: Run) -> None:
     failed = Measurement(contender="thumbor", picture="jpeg-12.jpg", error="not installed")
     others = [one for one in run.results.measurements if one.contender != "thumbor"]
     report = write_report(replace(run, results=Results([*others, failed])))
@@ -94,18 +94,18 @@ def test_who_is_missing_is_said_at_the_top_and_in_the_tables(run: Run) -> None:
     assert cells(report, "thumbor", below="Quality")[1] == "**missing**"
 
 
-def test_a_busy_machine_and_a_quick_run_are_told(run: Run) -> None:
+def test_busy_machine_and_quick_run_are_reported(run: Run) -> None:
     assert "busy" not in write_report(run)
     busy = replace(run, machine={**run.machine, "load": "3.5"}, quick=True)
     assert "load 3.5" in write_report(busy)
     assert "quick run" in write_report(busy)
 
 
-def test_no_path_of_this_machine_is_told(run: Run) -> None:
+def test_report_contains_no_path_of_the_machine(run: Run) -> None:
     assert str(ROOT) not in write_report(run)
 
 
-def test_tables_are_whole(run: Run) -> None:
+def test_rows_of_a_table_have_equal_numbers_of_cells(run: Run) -> None:
     for table in write_report(run).split("\n\n"):
         lines = [line for line in table.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1

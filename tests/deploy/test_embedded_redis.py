@@ -11,7 +11,7 @@ from deploy import embedded_redis
 from deploy.errors import CannotStart
 
 
-def test_it_answers_on_its_socket_alone_and_keeps_nothing(tmp_path: Path) -> None:
+def test_redis_listens_only_on_its_socket_and_stores_nothing(tmp_path: Path) -> None:
     socket_path = tmp_path / "redis.sock"
     url = f"unix://{socket_path}"
     command = embedded_redis.server_command(socket_path=socket_path, folder=tmp_path)
@@ -27,13 +27,13 @@ def test_it_answers_on_its_socket_alone_and_keeps_nothing(tmp_path: Path) -> Non
     assert socket_path.exists() is False
 
 
-def test_a_redis_that_never_answers_is_told(tmp_path: Path) -> None:
+def test_unresponsive_redis_is_reported(tmp_path: Path) -> None:
     url = f"unix://{tmp_path / 'nobody.sock'}"
     with pytest.raises(CannotStart, match=r"nobody\.sock did not answer within 0\.1 s"):
         asyncio.run(embedded_redis.wait_until_it_answers(url=url, seconds=0.1))
 
 
-def test_without_a_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_redis_server_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(embedded_redis, "PACKAGED_SERVER", tmp_path / "redis-server")
     with pytest.raises(CannotStart, match="Install Redis"):

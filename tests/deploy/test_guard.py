@@ -22,7 +22,7 @@ def sleeper() -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sleep", "60"], start_new_session=True)
 
 
-def test_a_killed_supervisor_takes_its_processes_with_it() -> None:
+def test_processes_end_when_their_supervisor_is_killed() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR], stdout=subprocess.PIPE, text=True
     ) as supervisor:
@@ -33,7 +33,7 @@ def test_a_killed_supervisor_takes_its_processes_with_it() -> None:
         assert supervisor.communicate(timeout=10)[0] == ""
 
 
-def test_watched_groups_are_killed_and_forgotten_ones_left_alone() -> None:
+def test_only_watched_groups_are_killed() -> None:
     with sleeper() as watched, sleeper() as forgotten:
         watch([f"+{watched.pid}\n", f"+{forgotten.pid}\n", f"-{forgotten.pid}\n"])
         assert watched.wait(timeout=10) == -signal.SIGKILL
@@ -41,7 +41,7 @@ def test_watched_groups_are_killed_and_forgotten_ones_left_alone() -> None:
         forgotten.kill()
 
 
-def test_a_group_that_has_ended_is_no_trouble() -> None:
+def test_ended_group_is_ignored() -> None:
     with sleeper() as process:
         process.kill()
         process.wait()

@@ -22,7 +22,7 @@ def supervisor(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
-def test_serves_recovers_and_stops(supervisor: System) -> None:
+def test_supervisor_serves_recovers_and_stops(supervisor: System) -> None:
     with supervisor.started() as process:
         wait_until(lambda: "Sign in" in supervisor.output() or process.poll() is not None)
         assert supervisor.is_ready()
@@ -54,7 +54,7 @@ def test_serves_recovers_and_stops(supervisor: System) -> None:
     assert supervisor.processes() == {}
 
 
-def test_a_killed_supervisor_leaves_nothing_behind_and_starts_again(supervisor: System) -> None:
+def test_killed_supervisor_leaves_no_process_and_can_restart(supervisor: System) -> None:
     with supervisor.started() as process:
         wait_until(lambda: "thumbnails@" in supervisor.output())
         process.kill()

@@ -15,15 +15,15 @@ def written_by(log_line: str, *, terminal: bool) -> str:
     return stream.getvalue()
 
 
-def test_a_line_stands_after_its_padded_name() -> None:
+def test_line_follows_the_padded_name_of_its_program() -> None:
     assert written_by("[info] ready", terminal=False) == "web           │ [info] ready\n"
 
 
-def test_a_long_line_is_not_wrapped() -> None:
+def test_long_line_is_not_wrapped() -> None:
     assert written_by("x" * 500, terminal=False).count("\n") == 1
 
 
-def test_names_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_coloured_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     assert "\x1b[" in written_by("ready", terminal=True)

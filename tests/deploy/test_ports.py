@@ -9,7 +9,7 @@ from deploy.errors import CannotStart
 from deploy.ports import HOST, any_free_port, claimed_clone, free_port, read_port, require_free
 
 
-def test_a_clone_is_claimed_once_and_says_by_whom(tmp_path: Path) -> None:
+def test_second_claim_of_a_clone_reports_the_running_url(tmp_path: Path) -> None:
     lock_path = tmp_path / "run.lock"
     with (
         claimed_clone(lock_path=lock_path, address="http://127.0.0.1:8123"),
@@ -19,13 +19,13 @@ def test_a_clone_is_claimed_once_and_says_by_whom(tmp_path: Path) -> None:
         pytest.fail("claimed twice")
 
 
-def test_a_clone_is_free_again_afterwards(tmp_path: Path) -> None:
+def test_clone_can_be_claimed_again_after_release(tmp_path: Path) -> None:
     for _ in range(2):
         with claimed_clone(lock_path=tmp_path / "run.lock", address="http://127.0.0.1:8123"):
             pass
 
 
-def test_a_taken_port_is_refused_with_what_to_do() -> None:
+def test_error_for_a_used_port_says_what_to_do() -> None:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
@@ -34,7 +34,7 @@ def test_a_taken_port_is_refused_with_what_to_do() -> None:
             require_free(port)
 
 
-def test_the_next_port_is_chosen_where_the_preferred_one_is_taken() -> None:
+def test_another_port_is_chosen_if_the_preferred_one_is_used() -> None:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
@@ -42,16 +42,16 @@ def test_the_next_port_is_chosen_where_the_preferred_one_is_taken() -> None:
         assert free_port(taken) != taken
 
 
-def test_a_port_beyond_the_last_one_becomes_any_free_port() -> None:
+def test_port_above_65535_becomes_any_free_port() -> None:
     assert 0 < free_port(70_000) <= 65535
     assert 0 < any_free_port() <= 65535
 
 
 @pytest.mark.parametrize("text", ["", "web", "0", "65536", "-1", "80.5"])
-def test_what_is_no_port_is_refused(text: str) -> None:
+def test_invalid_port_is_refused(text: str) -> None:
     with pytest.raises(CannotStart, match="PORT must be a number"):
         read_port(text, name="PORT")
 
 
-def test_a_port_is_read() -> None:
+def test_port_is_parsed() -> None:
     assert read_port("9000", name="PORT") == 9000

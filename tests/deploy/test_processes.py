@@ -78,7 +78,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_what_dies_is_started_again_until_it_is_stopped(tmp_path: Path) -> None:
+def test_ended_process_is_restarted_until_it_is_stopped(tmp_path: Path) -> None:
     async def kill_then_stop(kept: KeptProcess, lines: Lines) -> None:
         first = await wait_for_starts(lines, 1)
         os.kill(first, signal.SIGKILL)
@@ -92,7 +92,7 @@ def test_what_dies_is_started_again_until_it_is_stopped(tmp_path: Path) -> None:
     assert len(lines.numbers_after("pid")) == 2
 
 
-def test_what_a_process_leaves_behind_is_ended_before_it_starts_again(tmp_path: Path) -> None:
+def test_orphaned_children_are_ended_before_a_restart(tmp_path: Path) -> None:
     async def kill_the_parent(kept: KeptProcess, lines: Lines) -> None:
         os.kill(await wait_for_starts(lines, 1), signal.SIGKILL)
         await wait_for_starts(lines, 2)
@@ -103,7 +103,7 @@ def test_what_a_process_leaves_behind_is_ended_before_it_starts_again(tmp_path: 
     assert not any(is_alive(child) for child in lines.numbers_after("child"))
 
 
-def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
+def test_process_that_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
     async def stop(kept: KeptProcess, lines: Lines) -> None:
         await wait_for_starts(lines, 1)
         await kept.stop()
@@ -113,7 +113,7 @@ def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
     assert not is_alive(lines.numbers_after("pid")[0])
 
 
-def test_stopping_does_not_wait_for_the_pause_before_a_restart(tmp_path: Path) -> None:
+def test_stop_during_the_pause_before_a_restart_is_immediate(tmp_path: Path) -> None:
     async def stop_in_the_pause(kept: KeptProcess, lines: Lines) -> None:
         os.kill(await wait_for_starts(lines, 1), signal.SIGKILL)
         while not any("restarting" in line for line in lines.lines):
@@ -134,14 +134,14 @@ def run(tmp_path: Path, program: str) -> str:
     return asyncio.run(scenario())
 
 
-def test_a_program_is_run_to_its_end(tmp_path: Path) -> None:
+def test_output_of_a_program_is_returned(tmp_path: Path) -> None:
     assert run(tmp_path, "print('one'); print('two', end='')") == "one\ntwo"
 
 
-def test_a_line_longer_than_the_buffer_comes_in_pieces(tmp_path: Path) -> None:
+def test_line_longer_than_the_buffer_is_split(tmp_path: Path) -> None:
     assert run(tmp_path, "print('x' * 3_000_000)").replace("\n", "") == "x" * 3_000_000
 
 
-def test_a_failing_program_tells_what_it_printed(tmp_path: Path) -> None:
+def test_error_of_a_failed_program_contains_its_output(tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match=r"`it` failed:\nno database"):
         run(tmp_path, "import sys; print('no database'); sys.exit(3)")

@@ -7,7 +7,7 @@ from deploy.programs import WORKER_OPTIONS, worker
 
 
 @pytest.mark.parametrize("queue", ["thumbnails", "renditions", "bulk"])
-def test_whoever_decodes_is_a_process_that_limits_end(queue: str) -> None:
+def test_worker_decodes_in_a_child_process_that_limits_can_end(queue: str) -> None:
     """Threads share memory and cannot be killed. Limits need a child process."""
     assert "--pool" not in worker(queue=queue, log_level="INFO").command
 

@@ -18,13 +18,13 @@ REQUIREMENT = re.compile(
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_every_package_is_locked_by_its_hashes_and_nothing_else_is_said(lock: Path) -> None:
+def test_lock_files_contain_only_packages_with_hashes(lock: Path) -> None:
     text = lock.read_text()
     assert REQUIREMENT.search(text)
     assert REQUIREMENT.sub("", text) == ""
 
 
-def test_every_npm_package_is_locked_by_its_hash_and_by_no_address() -> None:
+def test_npm_packages_are_locked_by_hash_without_url() -> None:
     packages = json.loads((ROOT / "frontend" / "package-lock.json").read_text())["packages"]
     found = {name: package for name, package in packages.items() if name}
     assert found

@@ -26,7 +26,7 @@ def collected(settings: Any) -> Path:
     return Path(settings.STATIC_ROOT, "site.css")
 
 
-def test_a_source_that_has_changed_is_collected_again(settings: Any, source: Path) -> None:
+def test_changed_file_is_collected_again(settings: Any, source: Path) -> None:
     static_files.collect()
     source.write_text("a { color: green }")
     # Django compares whole seconds.
@@ -35,14 +35,14 @@ def test_a_source_that_has_changed_is_collected_again(settings: Any, source: Pat
     assert collected(settings).read_text() == "a { color: green }"
 
 
-def test_nothing_is_collected_twice(settings: Any, source: Path) -> None:
+def test_unchanged_files_are_not_collected_again(settings: Any, source: Path) -> None:
     static_files.collect()
     collected(settings).write_text("as it was")
     static_files.collect()
     assert collected(settings).read_text() == "as it was"
 
 
-def test_a_folder_that_was_removed_is_filled_again(settings: Any, source: Path) -> None:
+def test_removed_files_are_collected_again(settings: Any, source: Path) -> None:
     static_files.collect()
     for path in Path(settings.STATIC_ROOT).iterdir():
         path.unlink()
@@ -50,7 +50,7 @@ def test_a_folder_that_was_removed_is_filled_again(settings: Any, source: Path) 
     assert collected(settings).exists()
 
 
-def test_files_that_are_named_in_another_way_are_collected_again(settings: Any, source: Path) -> None:
+def test_change_of_storage_backend_collects_all_files_again(settings: Any, source: Path) -> None:
     static_files.collect()
     backend = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
@@ -58,7 +58,7 @@ def test_files_that_are_named_in_another_way_are_collected_again(settings: Any, 
     assert len(list(Path(settings.STATIC_ROOT).glob("site.*.css"))) == 1
 
 
-def test_what_broke_off_is_collected_again(
+def test_interrupted_collection_is_repeated(
     settings: Any, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:

@@ -40,12 +40,12 @@ def has_other_placeholders(message: Message) -> bool:
     return any(Counter(PLACEHOLDER.findall(form)) != wanted for form in forms(message.string))
 
 
-def test_there_is_german() -> None:
+def test_german_catalogue_exists() -> None:
     assert "de" in [path.parts[-3] for path in translations.CATALOGUES]
 
 
 @each_language
-def test_a_catalogue_has_exactly_the_texts_of_the_code(path: Path, texts: Catalog) -> None:
+def test_catalogue_contains_exactly_the_messages_of_the_code(path: Path, texts: Catalog) -> None:
     catalog = translations.read_catalogue(path)
     assert ids(texts) - ids(catalog) == set(), "run `make messages` and translate what is new"
     assert ids(catalog) - ids(texts) == set(), "run `make messages`"
@@ -53,7 +53,7 @@ def test_a_catalogue_has_exactly_the_texts_of_the_code(path: Path, texts: Catalo
 
 
 @each_language
-def test_every_text_is_translated(path: Path) -> None:
+def test_every_message_is_translated(path: Path) -> None:
     catalog = translations.read_catalogue(path)
     rows = [message for message in catalog if message.id]
     assert [row.id for row in rows if not all(forms(row.string))] == []
@@ -63,24 +63,24 @@ def test_every_text_is_translated(path: Path) -> None:
 
 
 @each_language
-def test_a_translation_has_the_placeholders_of_its_text(path: Path) -> None:
+def test_translations_have_the_placeholders_of_their_message(path: Path) -> None:
     catalog = translations.read_catalogue(path)
     assert [message.id for message in catalog if message.id and has_other_placeholders(message)] == []
 
 
 @each_language
-def test_a_catalogue_that_is_up_to_date_stays_as_it_is(path: Path) -> None:
+def test_update_of_a_current_catalogue_changes_nothing(path: Path) -> None:
     assert translations.updated(path) == path.read_text()
 
 
 @each_language
-def test_what_django_reads_is_what_the_catalogue_says(path: Path) -> None:
+def test_compiled_catalogue_equals_its_source(path: Path) -> None:
     with path.with_suffix(".mo").open("rb") as file:
         compiled = read_mo(file)
     assert pairs(compiled) == pairs(translations.read_catalogue(path)), "run `make check`, which compiles it"
 
 
-def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
+def test_messages_are_extracted_from_templates_and_code(texts: Catalog) -> None:
     found = {message.id for message in texts}
     assert "Sign out" in found  # a template tag
     assert "Make private" in found  # an argument of a template tag
@@ -91,12 +91,12 @@ def test_texts_are_found_where_they_are_written(texts: Catalog) -> None:
     assert "a Photoshop file" in found  # a phrase inside a refusal
 
 
-def test_what_is_borrowed_of_allauth_is_still_said_there() -> None:
+def test_copied_messages_still_exist_in_allauth() -> None:
     theirs = Path(allauth.__file__).parent / "locale" / "de" / "LC_MESSAGES" / "django.po"
     assert {*BORROWED} <= {message.id for message in translations.read_catalogue(theirs)}
 
 
-def test_updating_keeps_what_is_there_and_marks_what_resembles_it(tmp_path: Path) -> None:
+def test_update_keeps_translations_and_marks_similar_ones_fuzzy(tmp_path: Path) -> None:
     path = tmp_path / "de" / "LC_MESSAGES" / "django.po"
     path.parent.mkdir(parents=True)
     entries = ("Sign out", "Abmelden"), ("Sign outt!", "Weg"), ("Choose some images", "Bilder wählen")
@@ -109,7 +109,7 @@ def test_updating_keeps_what_is_there_and_marks_what_resembles_it(tmp_path: Path
     assert not catalog["Webhooks"].string
 
 
-def test_other_placeholders_are_noticed() -> None:
+def test_different_placeholders_are_detected() -> None:
     assert has_other_placeholders(Message("%(name)s is ready", "%(nam)s ist fertig"))
     assert has_other_placeholders(Message(("%d image", "%d images"), ("Ein Bild", "%d Bilder")))
     assert not has_other_placeholders(Message("{percent} % uploaded", "{percent} % hochgeladen"))

@@ -107,7 +107,7 @@ def status_of(person: Person, pieces: Iterator[bytes]) -> int:
 
 
 @pytest.mark.parametrize(("send", "disk"), [(declared, 0), (in_chunks, 4 * (LIMIT + MEGABYTE))])
-def test_fifty_bodies_that_are_too_large_at_once_take_no_room(
+def test_fifty_concurrent_oversized_bodies_use_no_disk_or_memory(
     send: Callable[[Person, bytes, str], Iterator[bytes]], disk: int, strict_site: Site
 ) -> None:
     person = strict_site.person()
@@ -126,14 +126,14 @@ def test_fifty_bodies_that_are_too_large_at_once_take_no_room(
     assert person.send(strict_site.pictures.next()).status == 201
 
 
-def test_what_is_known_to_be_too_large_is_refused_before_it_is_sent(strict_site: Site) -> None:
+def test_oversized_body_is_refused_before_it_is_sent(strict_site: Site) -> None:
     person = strict_site.person()
     with contextlib.closing(socket.create_connection((HOST, person.port), timeout=120)) as connection:
         connection.sendall(head(person, "Expect: 100-continue", f"Content-Length: {10**12}"))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_that_does_not_come_ends(strict_site: Site) -> None:
+def test_stalled_body_is_refused(strict_site: Site) -> None:
     person = strict_site.person()
     with contextlib.closing(socket.create_connection((HOST, person.port), timeout=120)) as connection:
         connection.sendall(head(person, f"Content-Length: {MEGABYTE}") + b"some of it")

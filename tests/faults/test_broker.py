@@ -24,7 +24,7 @@ def count_ready(site: Site) -> int:
 
 
 @pytest.mark.redis
-def test_redis_killed_and_emptied_with_a_full_queue(site: Site) -> None:
+def test_redis_is_killed_and_loses_a_full_queue(site: Site) -> None:
     # There are so many owners that no upload is held back.
     people = [site.person() for _ in range(20)]
     site.stop("worker")
@@ -43,7 +43,7 @@ def test_redis_killed_and_emptied_with_a_full_queue(site: Site) -> None:
     site.assert_promise()
 
 
-def test_uploads_while_redis_is_away(site: Site) -> None:
+def test_uploads_succeed_while_redis_is_unavailable(site: Site) -> None:
     person = site.person()
     site.kill("redis")
     answers = [person.send(site.pictures.next()) for _ in range(6)]
@@ -56,7 +56,7 @@ def test_uploads_while_redis_is_away(site: Site) -> None:
     site.assert_promise()
 
 
-def test_a_stalled_redis(site: Site) -> None:
+def test_requests_succeed_while_redis_stalls(site: Site) -> None:
     person = site.person()
     assert person.send(site.pictures.next()).status == 201
     site.stop("redis")
@@ -70,7 +70,7 @@ def test_a_stalled_redis(site: Site) -> None:
     site.assert_promise()
 
 
-def test_redis_stalled_for_longer_than_any_time_out(site: Site) -> None:
+def test_redis_stalls_for_longer_than_any_time_out(site: Site) -> None:
     """Workers and beat reconnect automatically, and their unfinished work is done."""
     person = site.person()
     for _ in range(20):

@@ -37,7 +37,7 @@ def sending(site: Site, person: Person) -> Iterator[list[Answer]]:
 
 
 @pytest.mark.postgresql  # SQLite has no server to kill.
-def test_killed_and_started_under_load(site: Site) -> None:
+def test_database_is_killed_and_restarted_under_load(site: Site) -> None:
     person = site.person()
     with sending(site, person) as answers:
         wait_until(lambda: len(answers) > 10)

@@ -12,7 +12,7 @@ from tests.faults.site import Site
 pytestmark = pytest.mark.fault
 
 
-def test_deleting_while_it_is_processed(site: Site) -> None:
+def test_uploads_are_deleted_during_processing(site: Site) -> None:
     ada, bob = site.person(), site.person()
     shared = [site.pictures.next() for _ in range(12)]
     for data in shared[:6]:
@@ -48,7 +48,7 @@ def count_errors(site: Site) -> int:
     return site.log("worker").read_text().count("ERROR")
 
 
-def test_a_collector_killed_with_half_of_an_original_removed(site: Site) -> None:
+def test_collector_is_killed_halfway_through_an_original(site: Site) -> None:
     """If the same bytes are sent before the next collection, the original is stored again completely."""
     ada, data = site.person(), site.pictures.next()
     first = ada.send(data).json()
@@ -64,7 +64,7 @@ def test_a_collector_killed_with_half_of_an_original_removed(site: Site) -> None
     site.assert_promise()
 
 
-def test_deletions_taken_back_at_any_moment(site: Site) -> None:
+def test_deletions_are_undone_at_any_moment(site: Site) -> None:
     """A deletion is undone during the grace period, after it, or while the collector runs.
 
     The upload is then either complete or gone.

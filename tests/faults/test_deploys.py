@@ -46,7 +46,7 @@ def replace(system: System, queue: str) -> None:
     wait_until(lambda: former not in system.worker(queue) and system.worker(queue))
 
 
-def test_a_rolling_restart_under_load_loses_nothing(
+def test_rolling_restart_under_load_loses_no_upload(
     system: System, token: str, make_image: MakeImage
 ) -> None:
     with ThreadPoolExecutor(1) as sender:
@@ -63,7 +63,7 @@ def test_a_rolling_restart_under_load_loses_nothing(
     assert system.violations(sent) == []
 
 
-def test_a_long_step_is_handed_back_and_soon_started_again(system: System, token: str) -> None:
+def test_long_step_is_handed_back_and_restarted(system: System, token: str) -> None:
     wait_until(system.is_ready)
     picture = io.BytesIO()
     Image.new("RGB", (14_000, 14_000), (90, 60, 30)).save(picture, "PNG", compress_level=1)

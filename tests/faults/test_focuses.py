@@ -38,7 +38,7 @@ def look_here_and_there(person: Person, data: bytes) -> None:
         assert person.look_at(upload, x=x, y=y).status == 200
 
 
-def test_focuses_of_two_people_while_their_pictures_are_processed(site: Site) -> None:
+def test_two_owners_set_focal_points_during_processing(site: Site) -> None:
     people, pictures = [site.person(), site.person()], [site.pictures.next() for _ in range(8)]
     for data in pictures:
         threads = [Thread(target=look_here_and_there, args=(person, data)) for person in people]
@@ -59,7 +59,7 @@ def test_focuses_of_two_people_while_their_pictures_are_processed(site: Site) ->
 BOUNDARIES = ("after_the_lease", "after_the_first_file", "before_the_commit", "after_the_commit")
 
 
-def test_a_worker_killed_while_it_renders_a_focus(site: Site) -> None:
+def test_worker_is_killed_while_it_renders_a_focal_point(site: Site) -> None:
     ada = site.person()
     sent = [ada.send(site.pictures.next()).json() for _ in BOUNDARIES]
     site.wait_until_at_rest()
@@ -77,7 +77,7 @@ def test_a_worker_killed_while_it_renders_a_focus(site: Site) -> None:
     site.assert_promise()
 
 
-def test_the_web_server_killed_before_it_has_a_focus_rendered(site: Site) -> None:
+def test_web_server_is_killed_before_it_queues_a_focal_point(site: Site) -> None:
     ada = site.person()
     sent = ada.send(site.pictures.next()).json()
     site.wait_until_at_rest()

@@ -140,37 +140,37 @@ BREAKAGES: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-def test_where_all_is_well(upload: Upload) -> None:
+def test_intact_site_has_no_violation(upload: Upload) -> None:
     assert violations(answered(upload)) == []
 
 
-def test_where_a_deletion_was_taken_back_again_and_again(upload: Upload) -> None:
+def test_repeatedly_restored_upload_has_no_violation(upload: Upload) -> None:
     add_events(*[Event.Name.DELETED, Event.Name.RESTORED] * 2, Event.Name.REPROCESSED, Event.Name.REPROCESSED)
     assert violations(answered(upload)) == []
 
 
 @pytest.mark.parametrize("name", BREAKAGES)
-def test_whatever_is_broken(upload: Upload, name: str) -> None:
+def test_each_breakage_is_found(upload: Upload, name: str) -> None:
     break_it, found = BREAKAGES[name]
     sent = answered(upload)
     break_it()
     assert any(found in violation for violation in violations(sent))
 
 
-def test_an_upload_that_is_lost(upload: Upload) -> None:
+def test_lost_upload_is_found(upload: Upload) -> None:
     gone = answered(upload)
     upload.delete()
     assert any("is lost" in violation for violation in violations(gone))
     assert any("is nobody's" in violation for violation in violations(gone))
 
 
-def test_an_upload_that_comes_back(upload: Upload) -> None:
+def test_reappearing_deleted_upload_is_found(upload: Upload) -> None:
     assert violations(answered(upload, deleted=[str(upload.pk)])) == [
         f"upload {upload.pk} is there although it was deleted"
     ]
 
 
-def test_an_upload_that_was_deleted_may_be_gone(upload: Upload) -> None:
+def test_deleted_upload_may_be_missing(upload: Upload) -> None:
     sent = answered(upload)
     sent["sent"][ID] = "0" * 64
     assert violations(sent) != []
@@ -187,7 +187,7 @@ def test_an_upload_that_was_deleted_may_be_gone(upload: Upload) -> None:
         (Rendition, "one_row_a_rendition"),
     ],
 )
-def test_what_is_there_twice(upload: Upload, model: type[Model], constraint: str) -> None:
+def test_duplicate_row_is_found(upload: Upload, model: type[Model], constraint: str) -> None:
     with connection.cursor() as cursor:
         # Deferred constraints would prevent the change of the table.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -55,7 +55,7 @@ def s3_site(request: pytest.FixtureRequest, folder: Path, s3: Proxy) -> Iterator
         yield site
 
 
-def test_s3_that_fails_and_is_well_again(s3: Proxy, s3_site: Site) -> None:
+def test_s3_fails_and_recovers(s3: Proxy, s3_site: Site) -> None:
     person = s3_site.person()
     s3_site.stop("worker")
     for _ in range(4):
@@ -105,7 +105,7 @@ def small_site(request: pytest.FixtureRequest, folder: Path, disk: Path) -> Iter
         yield site
 
 
-def test_a_full_disk(small_site: Site, disk: Path) -> None:
+def test_uploads_recover_after_a_full_disk(small_site: Site, disk: Path) -> None:
     person, filler = small_site.person(), disk / "filler"
     assert person.send(small_site.pictures.next()).status == 201
     small_site.wait_until_at_rest()

@@ -24,7 +24,7 @@ def send_and_lose_the_answer(site: Site, person: Person, data: bytes) -> None:
     wait_until(lambda: not site.runs("web"))
 
 
-def test_killed_between_the_commit_and_the_message(site: Site) -> None:
+def test_web_process_is_killed_between_commit_and_message(site: Site) -> None:
     person = site.person()
     data = site.pictures.next()
     site.order(f"receive.before_the_message.{hashlib.sha256(data).hexdigest()}", "kill")
@@ -37,7 +37,7 @@ def test_killed_between_the_commit_and_the_message(site: Site) -> None:
     site.assert_promise()
 
 
-def test_killed_between_the_file_and_the_rows(site: Site) -> None:
+def test_web_process_is_killed_between_file_and_rows(site: Site) -> None:
     person = site.person()
     sent, given_up = site.pictures.next(), site.pictures.next()
     for data in (sent, given_up):
@@ -52,7 +52,7 @@ def test_killed_between_the_file_and_the_rows(site: Site) -> None:
     site.assert_promise()
 
 
-def test_killed_in_the_middle_of_a_body(site: Site) -> None:
+def test_web_process_is_killed_while_it_receives_a_body(site: Site) -> None:
     person = site.person()
     body, headers = multipart(os.urandom(4_000_000), name="photo.jpg")
     received = site.folder / "var" / "incoming"
@@ -71,7 +71,7 @@ def test_killed_in_the_middle_of_a_body(site: Site) -> None:
     site.assert_promise()
 
 
-def test_frozen_in_the_middle_of_an_upload(site: Site) -> None:
+def test_web_process_is_frozen_during_an_upload(site: Site) -> None:
     person = site.person()
     site.stop("web")
     with ThreadPoolExecutor(1) as pool:

@@ -69,7 +69,7 @@ def all_delivered(site: Site) -> Callable[[], bool]:
     return lambda: site.rows(WAITING) == [(0,)]
 
 
-def test_an_answer_that_is_lost(site: Site) -> None:
+def test_webhook_with_a_lost_response_is_repeated_under_its_id(site: Site) -> None:
     person = site.person()
     with receiving() as receiver:
         receiver.instead = hang_up
@@ -85,7 +85,7 @@ def test_an_answer_that_is_lost(site: Site) -> None:
     site.assert_promise()
 
 
-def test_a_receiver_that_is_down_for_an_hour(site: Site) -> None:
+def test_endpoint_that_is_down_for_an_hour_receives_every_event(site: Site) -> None:
     person = site.person()
     with receiving() as receiver:
         url = receiver.url

@@ -22,7 +22,7 @@ def send(site: Site, person: Person, count: int = 1) -> list[str]:
     return [answer.json()["content_hash"] for answer in answers]
 
 
-def test_a_process_killed_at_every_boundary(site: Site) -> None:
+def test_worker_process_is_killed_at_every_boundary(site: Site) -> None:
     person = site.person()
     site.stop("worker")
     names = [f"{step}.{boundary}" for step in STEPS for boundary in (*BOUNDARIES, "before_the_next")]
@@ -41,7 +41,7 @@ def test_a_process_killed_at_every_boundary(site: Site) -> None:
     site.assert_promise()
 
 
-def test_the_main_process_killed_in_the_middle_of_a_step(site: Site) -> None:
+def test_main_process_of_a_worker_is_killed_during_a_step(site: Site) -> None:
     person = site.person()
     site.stop("worker")
     boundary = f"resize_image.after_the_first_file.{send(site, person)[0]}"
@@ -56,7 +56,7 @@ def test_the_main_process_killed_in_the_middle_of_a_step(site: Site) -> None:
     site.assert_promise()
 
 
-def test_a_frozen_worker_that_wakes_up_after_its_lease(site: Site) -> None:
+def test_frozen_worker_resumes_after_its_lease(site: Site) -> None:
     """The worker uses threads, which no time limit ends."""
     person = site.person()
     site.end("worker")
@@ -74,7 +74,7 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease(site: Site) -> None:
     site.assert_promise()
 
 
-def test_a_picture_that_kills_its_workers(site: Site) -> None:
+def test_picture_kills_its_workers(site: Site) -> None:
     person = site.person()
     site.stop("worker")
     # Memory that runs out, a bug in a decoder, and an endless loop that the time limit ends.
@@ -94,7 +94,7 @@ def test_a_picture_that_kills_its_workers(site: Site) -> None:
 
 
 @pytest.mark.redis
-def test_every_message_comes_five_times(site: Site) -> None:
+def test_every_message_is_delivered_five_times(site: Site) -> None:
     person = site.person()
     site.stop("worker")
     send(site, person, 15)
@@ -111,7 +111,7 @@ def test_every_message_comes_five_times(site: Site) -> None:
     site.assert_promise()
 
 
-def test_two_beats(site: Site) -> None:
+def test_two_beats_run_at_once(site: Site) -> None:
     person = site.person()
     site.start("beat2")
     send(site, person, 10)
@@ -120,7 +120,7 @@ def test_two_beats(site: Site) -> None:
     site.assert_promise()
 
 
-def test_everything_rendered_again_twice_at_once(site: Site) -> None:
+def test_two_forced_reprocess_runs_at_once_change_no_file(site: Site) -> None:
     person = site.person()
     send(site, person, 10)
     site.wait_until_at_rest()

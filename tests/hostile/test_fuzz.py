@@ -13,14 +13,14 @@ from tests.processing.processes import ROOT
 pytestmark = pytest.mark.slow
 
 
-def test_no_mutation_ends_otherwise_than_it_may(corpus: Path) -> None:
+def test_every_mutation_ends_in_an_allowed_way(corpus: Path) -> None:
     ended = fuzz.fuzz(seed=7, first=0, count=150)
     assert {number: hows for number, hows in ended.items() if not fuzz.HANDLED.issuperset(hows)} == {}
     # Some files are still pictures, but most are not.
     assert 10 < sum("rendering: done" in hows for hows in ended.values()) < 140
 
 
-def test_a_mutation_is_the_same_again_and_no_other(corpus: Path) -> None:
+def test_mutations_are_reproducible_and_distinct(corpus: Path) -> None:
     seeds = list(fuzz.small_files(corpus))
     files = [mutated(seeds, seed=1, number=number) for number in range(200)]
     assert files == [mutated(seeds, seed=1, number=number) for number in range(200)]
@@ -31,11 +31,11 @@ def test_a_mutation_is_the_same_again_and_no_other(corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "name"), [(-11, "SIGSEGV"), (-27, "SIGPROF"), (-9, "SIGKILL"), (3, "status 3")]
 )
-def test_what_ended_a_process_is_told(status: int, name: str) -> None:
+def test_exit_status_names_the_cause(status: int, name: str) -> None:
     assert fuzz.ending(status) == name
 
 
-def test_a_process_that_ends_early_counts_for_its_file_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crashed_process_counts_only_for_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         number = int(command[-2])
         return subprocess.CompletedProcess(command, -11, f'[{number}, "header: done"]\n', "stack")
@@ -50,7 +50,7 @@ def test_a_process_that_ends_early_counts_for_its_file_only(monkeypatch: pytest.
     }
 
 
-def test_the_exit_status_tells_of_what_is_wrong(
+def test_exit_status_is_1_after_an_unhandled_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["fuzz", "--seed", "5", "--only", "3"])
@@ -61,7 +61,7 @@ def test_the_exit_status_tells_of_what_is_wrong(
     assert fuzz.main() == 0
 
 
-def test_a_single_one_is_done_again(corpus: Path) -> None:
+def test_single_mutation_can_be_repeated(corpus: Path) -> None:
     command = [sys.executable, "-m", "tests.hostile.fuzz", "--only", "5", "--seed", "7"]
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (again.returncode, len(again.stdout.splitlines())) == (0, 2), again

@@ -89,9 +89,7 @@ def words_of(page: str) -> str:
 
 
 @each_name
-def test_a_name_is_kept_as_far_as_it_is_harmless_and_is_in_no_key(
-    kind: str, api: APIClient, make_image: MakeImage
-) -> None:
+def test_file_name_is_cleaned_and_is_in_no_key(kind: str, api: APIClient, make_image: MakeImage) -> None:
     upload = sent(api, kind, make_image(width=40, height=30))
     completion.run_here(upload)
     upload.refresh_from_db()
@@ -102,7 +100,7 @@ def test_a_name_is_kept_as_far_as_it_is_harmless_and_is_in_no_key(
     assert_storage_matches_rows()
 
 
-def test_names_are_escaped_on_every_page_and_reorder_nothing(
+def test_file_names_are_escaped_and_isolated_on_every_page(
     api: APIClient, owner: User, make_image: MakeImage, client: Client
 ) -> None:
     for seed, kind in enumerate(NAMES):
@@ -143,7 +141,7 @@ def assert_escaped(text: str, names: set[str], page: str) -> None:
 
 
 @each_name
-def test_the_original_is_sent_under_its_name(
+def test_original_is_downloaded_under_its_file_name(
     kind: str, api: APIClient, owner: User, make_image: MakeImage, client: Client
 ) -> None:
     upload = sent(api, kind, make_image(width=40, height=30))
@@ -163,7 +161,7 @@ def test_the_original_is_sent_under_its_name(
     "kind",
     ["300 characters", "300 emoji", "right to left", "line break", "script", "template", "spaces around"],
 )
-def test_a_mail_has_the_name_on_one_line(
+def test_mail_has_the_file_name_on_one_line(
     kind: str, api: APIClient, owner: User, make_image: MakeImage, settings: Any
 ) -> None:
     preferences.choose_email(person=owner, choice="each")
@@ -181,7 +179,7 @@ def test_a_mail_has_the_name_on_one_line(
 
 
 @each_name
-def test_a_refusal_names_the_file_and_no_log_does(
+def test_file_name_is_in_the_refusal_but_not_in_the_log(
     kind: str, api: APIClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -198,16 +196,14 @@ NAMELESS = [b"", b".", b"..", b"../", b"\0", "\u200f".encode(), b"caf\xe9.jpg", 
 
 
 @pytest.mark.parametrize("name", NAMELESS)
-def test_without_any_name_nothing_is_taken_and_nothing_breaks(
-    name: bytes, api: APIClient, make_image: MakeImage
-) -> None:
+def test_file_without_a_name_is_refused(name: bytes, api: APIClient, make_image: MakeImage) -> None:
     response = post(api, name, make_image())
     assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert stored_keys() == set()
 
 
 @pytest.mark.parametrize("name", [b'x"\r\nSet-Cookie: a=b\r\nX: "y.jpg', b"x\r\n\r\ny.jpg", b"x\ny.jpg"])
-def test_a_line_break_adds_no_header(name: bytes, api: APIClient, make_image: MakeImage) -> None:
+def test_line_break_in_a_file_name_adds_no_header(name: bytes, api: APIClient, make_image: MakeImage) -> None:
     response = post(api, name, make_image())
     assert response.status_code in {201, 400, 415}
     assert "Set-Cookie" not in response.headers

@@ -60,7 +60,7 @@ def assert_alike(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("visibility", ["unlisted", "private"])
-def test_bytes_that_are_here_answer_as_new_ones_until_the_end(
+def test_known_bytes_get_the_same_answers_as_new_ones(
     api: APIClient, make_image: MakeImage, visibility: str
 ) -> None:
     known, new = (send_to(api, make_image(seed=seed), visibility=visibility) for seed in (THEIRS, NEW))
@@ -76,9 +76,7 @@ def test_bytes_that_are_here_answer_as_new_ones_until_the_end(
     assert api.get(known.json()["url"]).json()["status"] == "ready"
 
 
-def test_knowing_the_tag_of_a_picture_gets_no_304_before_ones_own_is_ready(
-    api: APIClient, make_image: MakeImage
-) -> None:
+def test_known_etag_gets_no_304_before_the_own_upload_is_ready(api: APIClient, make_image: MakeImage) -> None:
     """A person who has the bytes can render them elsewhere, and so knows the digest of the rendition."""
     digest = Rendition.objects.filter(preset="small", format="jpeg").get().digest
     upload = send_to(api, make_image(seed=THEIRS)).json()
@@ -89,7 +87,7 @@ def test_knowing_the_tag_of_a_picture_gets_no_304_before_ones_own_is_ready(
 
 @pytest.mark.parametrize("visibility", ["unlisted", "private"])
 @pytest.mark.parametrize("seed", [THEIRS, NEW])
-def test_a_permanent_address_ends_with_the_upload_whoever_else_has_the_bytes(
+def test_permanent_url_ends_with_its_upload_although_others_share_the_original(
     api: APIClient, make_image: MakeImage, visibility: str, seed: int
 ) -> None:
     """Otherwise a person could send a file, delete it and request its renditions to see if others have it."""
@@ -103,7 +101,7 @@ def test_a_permanent_address_ends_with_the_upload_whoever_else_has_the_bytes(
     assert {api.get(address).status_code for address in addresses} == {404}
 
 
-def test_what_the_bytes_tell_leads_to_no_address(theirs: Upload, api: APIClient) -> None:
+def test_permanent_url_cannot_be_derived_from_the_bytes(theirs: Upload, api: APIClient) -> None:
     content_hash = theirs.original.content_hash
     for row in theirs.original.renditions.all():
         name = row.key.rpartition("/")[2]
@@ -112,7 +110,7 @@ def test_what_the_bytes_tell_leads_to_no_address(theirs: Upload, api: APIClient)
                 assert api.get(f"/renditions/{mark}/{key}/{name}").status_code == 404
 
 
-def test_the_public_key_needs_the_secret_key() -> None:
+def test_public_key_depends_on_the_secret_key() -> None:
     keys = {public_key(content_hash="ab" * 32, secret=secret) for secret in ("one", "two")}
     assert len(keys) == 2
     assert not keys & {"ab" * 20}

@@ -126,7 +126,7 @@ def jpeg_parts(data: bytes) -> set[bytes | int]:
 
 
 @pytest.mark.parametrize("kind", POLYGLOTS)
-def test_no_byte_beside_the_pixels_reaches_a_rendition(kind: str) -> None:
+def test_renditions_contain_no_bytes_besides_pixels(kind: str) -> None:
     data = POLYGLOTS[kind]()
     source = decode(data, presets=PRESETS, limits=LIMITS)
     for preset in PRESETS:
@@ -142,13 +142,13 @@ def test_no_byte_beside_the_pixels_reaches_a_rendition(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF animated", "WebP animated", "APNG"])
-def test_what_is_animated_stays_so_without_its_words(kind: str) -> None:
+def test_animation_keeps_its_frames_without_its_text(kind: str) -> None:
     source = decode(POLYGLOTS[kind](), presets=PRESETS, limits=LIMITS)
     assert source.render(Recipe(PRESETS[1], "webp")).frames == 3
 
 
 @pytest.mark.parametrize("kind", POLYGLOTS)
-def test_the_originals_hold_what_is_looked_for(kind: str) -> None:
+def test_polyglots_contain_the_script(kind: str) -> None:
     data = POLYGLOTS[kind]()
     hidden = kind in {"PNG zTXt", "PNG profile"}
     assert (compress(SCRIPT) if hidden else SCRIPT) in data
@@ -156,7 +156,7 @@ def test_the_originals_hold_what_is_looked_for(kind: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("visibility", ["unlisted", "private"])
-def test_nothing_is_sent_as_what_it_claims_to_be(
+def test_polyglot_is_served_only_as_an_image(
     visibility: str, client: Client, owner: User, make_file: MakeFile
 ) -> None:
     file = make_file(POLYGLOTS["PNG trailer"](), name="page.html")

@@ -100,7 +100,7 @@ def ask(strategy: Any, **headers: str) -> None:
 # PostgreSQL refuses more than SQLite, for example a NUL in a text.
 @pytest.mark.postgresql
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_every_operation_answers_as_it_is_described(
+def test_operations_answer_as_described_to_their_owner(
     owner: User, ids: dict[str, dict[str, str]], mode: GenerationMode
 ) -> None:
     token = f"Token {Token.objects.create(user=owner).key}"
@@ -114,7 +114,7 @@ def test_every_operation_answers_as_it_is_described(
 
 
 @pytest.mark.postgresql
-def test_nobody_is_answered_as_it_is_described() -> None:
+def test_operations_answer_as_described_to_a_visitor() -> None:
     for operation in operations():
         ask(operation.as_strategy())
 
@@ -156,7 +156,7 @@ ODD: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_refused_with_a_problem(client: Client, owner: User, name: str) -> None:
+def test_malformed_request_is_refused_with_a_problem(client: Client, owner: User, name: str) -> None:
     verb, path, options = ODD[name]
     client.force_login(owner)
     call = partial(client.generic, "NONSENSE") if verb == "generic" else getattr(client, verb)

@@ -39,7 +39,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.mark.django_db
-def test_what_people_send_is_not_logged(
+def test_sent_data_is_not_logged(
     client: Client, owner: User, send: Send, log: pytest.LogCaptureFixture
 ) -> None:
     cache.clear()
@@ -61,7 +61,7 @@ def test_what_people_send_is_not_logged(
 
 
 @pytest.mark.django_db
-def test_the_secret_of_a_webhook_is_not_logged(owner: User, log: pytest.LogCaptureFixture) -> None:
+def test_webhook_secret_is_not_logged(owner: User, log: pytest.LogCaptureFixture) -> None:
     endpoint = endpoints.add(owner=owner, url=f"http://nothing.invalid/{SECRET}")
     delivery = endpoints.send_test(endpoint=endpoint)
     with pytest.raises(webhooks.NotTaken):
@@ -73,7 +73,7 @@ def test_the_secret_of_a_webhook_is_not_logged(owner: User, log: pytest.LogCaptu
 
 @pytest.mark.parametrize("ask", [Client.get, Client.post])
 @pytest.mark.django_db
-def test_a_bug_is_logged_without_what_was_sent(
+def test_exception_is_logged_without_the_sent_data(
     client: Client, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., Any]
 ) -> None:
     client.raise_request_exception = False
@@ -113,7 +113,7 @@ MISTYPED = (
 
 
 @pytest.mark.parametrize("variables", [BROKEN, *MISTYPED], ids=["away", "port", "scheme"])
-def test_an_address_that_leads_nowhere_is_told_of_without_its_password(variables: dict[str, str]) -> None:
+def test_connection_error_is_reported_without_the_password(variables: dict[str, str]) -> None:
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", START],
         cwd=ROOT,
@@ -129,7 +129,7 @@ def test_an_address_that_leads_nowhere_is_told_of_without_its_password(variables
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_logs_neither_a_mail_nor_a_message_that_it_drops_nor_runs_a_pickle(tmp_path: Path) -> None:
+def test_worker_logs_no_mail_and_no_dropped_message_and_runs_no_pickle(tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     message = {"subject": SECRET, "body": SECRET, "html_body": SECRET, "to": ["a@example.com"]}
     options = {"LOG_LEVEL": "DEBUG", "EMAIL_URL": f"smtp://ada:{SECRET}@127.0.0.1:1"}

@@ -137,7 +137,7 @@ def of(*whose: str) -> list[str]:
     return sorted(name for name, route in ROUTES.items() if route.whose in whose)
 
 
-def test_every_address_is_walked() -> None:
+def test_every_url_is_tested() -> None:
     assert set(ALL_NAMES) == {*ROUTES, *OF_ACCOUNTS, *OF_ADMIN}
 
 
@@ -288,7 +288,7 @@ def walk(*whose: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 @pytest.mark.parametrize("sign_in", [by_session, by_token])
-def test_a_stranger_learns_and_changes_nothing(
+def test_another_user_can_read_and_change_nothing(
     things: dict[str, str], stranger: User, sign_in: Callable[[User], Ask]
 ) -> None:
     unknown = nothing_of(things)
@@ -306,7 +306,7 @@ def test_a_stranger_learns_and_changes_nothing(
             assert (answer.status_code, text_of(answer)) == (twin.status_code, text_of(twin)), (name, verb)
 
 
-def test_a_visitor_is_asked_who_it_is(things: dict[str, str]) -> None:
+def test_visitor_must_sign_in(things: dict[str, str]) -> None:
     for name, verb, verbs in walk("one", "own"):
         for path in paths(name, things):
             answer = visitor()(verb, path, things)
@@ -326,7 +326,7 @@ FILE_MISSING = {"uploads:picture", "uploads:rendition"}
 
 
 @pytest.mark.parametrize("name", of("one", "own"))
-def test_its_owner_is_answered(things: dict[str, str], owner: User, name: str) -> None:
+def test_owner_gets_an_answer_from_every_url(things: dict[str, str], owner: User, name: str) -> None:
     """The URLs and verbs are correct. Otherwise the other walks would prove nothing."""
     for verb in ROUTES[name].verbs:
         for path in paths(name, things) if (name, verb) not in UNREAD else []:
@@ -340,7 +340,7 @@ def test_its_owner_is_answered(things: dict[str, str], owner: User, name: str) -
 MISSING = re.compile("rendition_missing|no_such_format")
 
 
-def test_another_site_changes_nothing_in_its_owners_name(things: dict[str, str], owner: User) -> None:
+def test_request_from_another_site_changes_nothing(things: dict[str, str], owner: User) -> None:
     """A form on another site sends the session cookie, but no CSRF token."""
     ask = by_session(owner, enforce_csrf_checks=True)
     for name, verb, _verbs in walk("one", "own"):
@@ -348,7 +348,7 @@ def test_another_site_changes_nothing_in_its_owners_name(things: dict[str, str],
             assert ask(verb, path, things).status_code in (403, 405), (name, verb)
 
 
-def test_the_pages_of_staff_are_for_staff(things: dict[str, str], stranger: User) -> None:
+def test_staff_pages_are_only_for_staff(things: dict[str, str], stranger: User) -> None:
     ask = by_session(stranger)
     for name, verb, verbs in walk("staff"):
         (path,) = paths(name, things)
@@ -359,14 +359,14 @@ def test_the_pages_of_staff_are_for_staff(things: dict[str, str], stranger: User
         assert anonymous.status_code == (302 if to_sign_in else answer.status_code), (name, verb)
 
 
-def test_staff_are_answered(things: dict[str, str], admin_user: User) -> None:
+def test_staff_get_an_answer_from_every_url(things: dict[str, str], admin_user: User) -> None:
     for name in of("staff"):
         for verb in ROUTES[name].verbs:
             (path,) = paths(name, things)
             assert by_session(admin_user)(verb, path, things).status_code in (200, 302), (name, verb)
 
 
-def test_the_admin_is_for_staff(things: dict[str, str], stranger: User) -> None:
+def test_admin_is_only_for_staff(things: dict[str, str], stranger: User) -> None:
     before = rows()
     for name, verb in product(OF_ADMIN, ADMIN_VERBS):
         path = admin_path(name, things)
@@ -397,7 +397,7 @@ def admin_path(name: str, things: dict[str, str]) -> str:
     return reverse(name)
 
 
-def test_what_is_open_to_all_shows_and_changes_nothing_of_others(
+def test_public_pages_show_and_change_no_private_data(
     things: dict[str, str], owner: User, stranger: User
 ) -> None:
     before, password = rows(), owner.password
@@ -419,14 +419,16 @@ def open_path(name: str) -> str:
     return reverse(name, kwargs=KEYS.get(name, {}))
 
 
-def test_an_endpoint_of_ones_own_opens_no_delivery_of_others(things: dict[str, str], stranger: User) -> None:
+def test_own_endpoint_gives_no_access_to_deliveries_of_another(
+    things: dict[str, str], stranger: User
+) -> None:
     own = endpoints.add(owner=stranger, url="https://example.com/")
     for name in ("uploads:api:webhook-delivery-resend", "uploads:resend"):
         path = reverse(name, args=[own.pk, things["delivery"]])
         assert by_session(stranger)("POST", path, things).status_code == 404
 
 
-def test_what_is_unlisted_is_read_by_whoever_has_the_address_and_changed_by_nobody(
+def test_unlisted_image_is_readable_but_not_writable_with_its_url(
     things: dict[str, str], upload: Upload, stranger: User
 ) -> None:
     """The picture of an unlisted upload is open. Its page, its original and its JSON are not."""

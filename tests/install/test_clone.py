@@ -56,12 +56,12 @@ def documented_targets() -> set[str]:
     return set(re.findall(r"\bmake ([a-z][a-z-]*)", code))
 
 
-def test_every_documented_target_is_started_here() -> None:
+def test_every_documented_make_target_is_tested() -> None:
     assert {"run", "test", "screenshots", "clean"} <= documented_targets()
     assert documented_targets() - STARTED - NOT_STARTED.keys() == set()
 
 
-def test_the_clone_inherits_nothing_of_the_tests_surroundings(clone: Clone) -> None:
+def test_clone_inherits_no_environment_of_the_tests(clone: Clone) -> None:
     names = {line.partition("=")[0] for line in clone.run("env").splitlines()}
     assert {"PATH", "CORPUS", "TMPDIR"} <= names
     assert {"DJANGO_SETTINGS_MODULE", "VAR_DIR", "MEDIA_ROOT", "REDIS_URL", "SECRET_KEY"} & names == set()
@@ -69,7 +69,7 @@ def test_the_clone_inherits_nothing_of_the_tests_surroundings(clone: Clone) -> N
 
 
 @starts("run")
-def test_a_visitor_signs_in_and_a_program_uploads_a_picture(clone: Clone, make_image: MakeImage) -> None:
+def test_run_serves_sign_in_and_uploads(clone: Clone, make_image: MakeImage) -> None:
     port = any_free_port()
     with clone.started("make", "run", PORT=str(port)) as run:
         wait_until(lambda: "Stop  " in run.output() or run.process.poll() is not None, seconds=300)
@@ -114,31 +114,31 @@ def upload_and_look(program: Person, picture: bytes) -> None:
 
 
 @starts("help")
-def test_help_names_every_documented_target(clone: Clone) -> None:
+def test_help_lists_every_documented_target(clone: Clone) -> None:
     output = clone.make("help")
     assert {target for target in documented_targets() if f"make {target} " not in output} == set()
 
 
 @starts("messages")
-def test_no_text_is_missing_in_a_catalogue(clone: Clone) -> None:
+def test_messages_changes_no_catalogue(clone: Clone) -> None:
     clone.make("messages")
     assert clone.changes() == ""
 
 
 @starts("fuzz")
-def test_fuzz_counts_how_each_file_ended(clone: Clone) -> None:
+def test_fuzz_reports_the_outcome_of_each_file(clone: Clone) -> None:
     output = clone.make("fuzz", "--count 20")
     assert sum(int(number) for number in re.findall(r"(\d+) header: ", output)) == 20
 
 
 @starts("soak")
-def test_soak_keeps_the_promise(clone: Clone) -> None:
+def test_soak_finds_no_violation(clone: Clone) -> None:
     assert clone.make("soak", "--seconds 5", seconds=600).endswith("The promise was kept.\n")
     assert clone.changes() == ""
 
 
 @starts("screenshots")
-def test_screenshots_of_one_state_leave_those_of_the_readme_alone(clone: Clone) -> None:
+def test_screenshots_of_one_state_do_not_change_the_readme(clone: Clone) -> None:
     clone.make("screenshots", "--only sign_in", seconds=600)
     names = {path.name for path in (clone.path / "var" / "screenshots").glob("*.png")}
     assert names == {f"sign_in-{width}-{scheme}.png" for width in (1280, 360) for scheme in ("light", "dark")}
@@ -155,7 +155,7 @@ def test_bench_measures_every_contender(clone: Clone) -> None:
 
 
 @starts("advisories")
-def test_advisories_lists_the_packages_it_would_ask_about(clone: Clone) -> None:
+def test_advisories_lists_the_packages_to_check(clone: Clone) -> None:
     output = clone.make("advisories", "--dry-run")
     assert re.search(r"would have audited \d\d+ packages", output)
     assert "htmx.org@" in output
@@ -168,7 +168,7 @@ def test_check_finds_nothing(clone: Clone) -> None:
 
 
 @starts("test-fast")
-def test_the_fast_tests_pass_and_none_is_skipped(clone: Clone) -> None:
+def test_fast_tests_pass_without_skips(clone: Clone) -> None:
     output = clone.make("test-fast", seconds=1800)
     assert re.fullmatch(r"total: \d+ passed, 0 failed, 0 skipped", output.splitlines()[-1])
     assert clone.changes() == ""
@@ -181,7 +181,7 @@ def test_lock_changes_no_file(clone: Clone) -> None:
 
 
 @starts("clean")
-def test_clean_removes_the_environment_and_leaves_what_people_keep(clone: Clone) -> None:
+def test_clean_removes_the_environment_and_keeps_media(clone: Clone) -> None:
     kept = [clone.path / "media" / "originals" / "kept", clone.path / "var" / "kept"]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ def found_by_axe(page: Page) -> list[str]:
 
 # Each colour scheme and each screen is tested once, because their problems are independent.
 @pytest.mark.parametrize(("screen", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
-def test_axe_finds_nothing(page: Page, screen: Screen, scheme: Scheme) -> None:
+def test_axe_finds_no_violation(page: Page, screen: Screen, scheme: Scheme) -> None:
     screen.show(page, scheme)
     assert found_by_axe(page) == []
 
@@ -67,13 +67,13 @@ def test_axe_finds_nothing(page: Page, screen: Screen, scheme: Scheme) -> None:
 @pytest.mark.parametrize(
     ("screen", "direction"), [(NARROWEST, "ltr"), (NARROWEST, "rtl"), (WIDEST, "ltr")], ids=str
 )
-def test_nothing_scrolls_sideways(page: Page, screen: Screen, direction: str) -> None:
+def test_no_page_scrolls_sideways(page: Page, screen: Screen, direction: str) -> None:
     screen.show(page)
     page.evaluate("direction => document.documentElement.dir = direction", direction)
     assert page.evaluate(BEYOND) == []
 
 
-def test_nothing_scrolls_sideways_in_german(stage: Stage) -> None:
+def test_no_page_scrolls_sideways_in_german(stage: Stage) -> None:
     """German words are longer than English ones."""
     with stage.visit(person=STAFF) as page:
         cookie = settings.LANGUAGE_COOKIE_NAME
@@ -85,7 +85,7 @@ def test_nothing_scrolls_sideways_in_german(stage: Stage) -> None:
             assert page.evaluate(BEYOND) == [], path
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(stage: Stage) -> None:
+def test_animations_stop_with_reduced_motion(stage: Stage) -> None:
     with STATES["queue_processing"](stage) as page:
         moving = "document.getAnimations().length"
         page.emulate_media(reduced_motion="no-preference")

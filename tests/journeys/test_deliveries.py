@@ -15,7 +15,7 @@ from tests.system import System, wait_until
 pytestmark = pytest.mark.journey
 
 
-def test_a_batch_makes_one_mail(
+def test_batch_sends_one_mail(
     browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
 ) -> None:
     page = sign_up(browser.new_context().new_page(), system, "mary")
@@ -30,7 +30,7 @@ def test_a_batch_makes_one_mail(
     page.context.close()
 
 
-def test_webhooks_are_set_up_tested_and_received(
+def test_webhook_is_added_tested_and_received(
     browser: Browser, system: System, make_image: MakeImage, tmp_path: Path
 ) -> None:
     path = tmp_path / "sea.jpg"

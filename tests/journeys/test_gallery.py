@@ -59,7 +59,7 @@ def manage_many(system: System, call: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_card_goes_from_its_shape_to_its_picture_without_moving(
+def test_card_loads_its_picture_without_a_layout_shift(
     page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
     page.evaluate(
@@ -83,7 +83,7 @@ def test_a_card_goes_from_its_shape_to_its_picture_without_moving(
     assert page.evaluate("window.shifts.reduce((sum, { value }) => sum + value, 0)") < 0.05
 
 
-def test_another_tab_follows(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_changes_appear_in_another_tab(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     other = page.context.new_page()
     other.goto(page.url)
     upload(page, make_pictures(tmp_path, make_image, ["both.jpg"], seed=10))
@@ -96,7 +96,7 @@ def test_another_tab_follows(page: Page, make_image: MakeImage, tmp_path: Path) 
         expect_card(tab, "both.jpg")
 
 
-def test_several_are_selected_and_changed(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_selected_images_are_changed_together(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(4)]
     upload(page, make_pictures(tmp_path, make_image, names, seed=20))
     boxes = page.locator("li.card").get_by_role("checkbox")
@@ -119,7 +119,7 @@ def press_until_focused(page: Page, element: Locator) -> None:
     expect(element).to_be_focused()
 
 
-def test_all_is_done_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_gallery_works_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(3)]
     paths = make_pictures(tmp_path, make_image, names, seed=30)
     page.keyboard.press("Tab")
@@ -157,7 +157,9 @@ def test_all_is_done_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Pa
     expect(page.get_by_role("heading", level=1)).to_have_text(gone)
 
 
-def test_the_bell_counts_and_tells(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_bell_shows_the_count_and_the_latest_notices(
+    page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
     upload(page, make_pictures(tmp_path, make_image, ["rung.jpg"], seed=40))
     expect(page.locator("#unread")).to_contain_text("1 unread", timeout=PATIENCE)
     page.locator("#bell summary").click()
@@ -168,7 +170,7 @@ def test_the_bell_counts_and_tells(page: Page, make_image: MakeImage, tmp_path: 
     expect(page.locator("#bell summary")).to_be_focused()
 
 
-def test_images_are_found_by_name(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_search_finds_images_by_name(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     upload(page, make_pictures(tmp_path, make_image, ["hill.jpg", "sea.jpg"], seed=50))
     page.get_by_role("searchbox").press_sequentially("hil")
     expect(card(page, "sea.jpg")).to_have_count(0)
@@ -178,7 +180,7 @@ def test_images_are_found_by_name(page: Page, make_image: MakeImage, tmp_path: P
     expect(page.get_by_text("No images match.")).to_be_visible()
 
 
-def test_of_many_images_only_those_near_the_screen_are_laid_out(full_gallery: Page) -> None:
+def test_only_images_near_the_viewport_are_laid_out(full_gallery: Page) -> None:
     """The cost of scrolling does not depend on the number of images."""
     page = full_gallery
     # This loads all cards, as long scrolling would.
@@ -201,7 +203,7 @@ def test_of_many_images_only_those_near_the_screen_are_laid_out(full_gallery: Pa
         wait_for(page, f"{LAID_OUT} <= {NEARBY}")
 
 
-def test_coming_back_shows_the_same_place(full_gallery: Page, system: System) -> None:
+def test_reload_keeps_the_scroll_position(full_gallery: Page, system: System) -> None:
     page = full_gallery
     page.goto(system.url)
     for wanted in (120, 180):
@@ -219,7 +221,7 @@ def test_coming_back_shows_the_same_place(full_gallery: Page, system: System) ->
     expect(card(page, name or "")).to_have_count(1)
 
 
-def test_a_phone_gets_the_bytes_of_a_phone(browser: Browser, system: System, page: Page, photo: Path) -> None:
+def test_phone_loads_a_smaller_rendition(browser: Browser, system: System, page: Page, photo: Path) -> None:
     upload(page, [photo])
     card(page, photo.name).locator("a").click()
     state = page.context.storage_state()
@@ -235,7 +237,7 @@ def test_a_phone_gets_the_bytes_of_a_phone(browser: Browser, system: System, pag
     assert widths == {"phone": "medium", "desktop": "large"}
 
 
-def test_the_first_page_is_light(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_first_page_stays_below_its_size_limit(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     upload(page, make_pictures(tmp_path, make_image, [f"{letter}.jpg" for letter in "abcdefghijkl"], seed=60))
     session = devtools(page)
     session.send("Network.enable")
@@ -263,7 +265,7 @@ def test_the_first_page_is_light(page: Page, make_image: MakeImage, tmp_path: Pa
     assert any("uppy" in address for address in addresses.values())
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_complains(
+def test_page_loads_nothing_from_other_sites_and_logs_no_error(
     page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
     complaints: list[str] = []

@@ -28,7 +28,7 @@ def thumbnail(page: Page) -> str:
     return page.get_by_role("link", name="thumb").first.get_attribute("href") or ""
 
 
-def test_what_was_found_and_what_happened_is_told(page: Page, photo: Path) -> None:
+def test_image_page_shows_metadata_and_timeline(page: Page, photo: Path) -> None:
     open_image(page, photo)
     facts = page.locator("dl")
     expect(facts).to_contain_text("Apple iPhone 6")
@@ -40,7 +40,7 @@ def test_what_was_found_and_what_happened_is_told(page: Page, photo: Path) -> No
     expect(page.get_by_role("row")).to_have_count(11)  # five presets in two formats, and the header
 
 
-def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     path = tmp_path / "aimed.jpg"
     path.write_bytes(make_image(width=1600, height=900, seed=3))
     open_image(page, path)
@@ -64,7 +64,7 @@ def test_the_crop_follows_a_click(page: Page, make_image: MakeImage, tmp_path: P
     expect(page.get_by_text("Found automatically.")).to_be_visible()
 
 
-def test_the_focal_point_is_set_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_focal_point_is_set_by_keyboard(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     path = tmp_path / "keys.jpg"
     path.write_bytes(make_image(width=1600, height=900, seed=4))
     open_image(page, path)
@@ -77,7 +77,7 @@ def test_the_focal_point_is_set_by_keyboard(page: Page, make_image: MakeImage, t
     assert float(slider.input_value()) > 0
 
 
-def test_addresses_and_markup_are_copied_and_work(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_copied_url_and_markup_work(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     (path,) = make_pictures(tmp_path, make_image, ["copied.jpg"])
     open_image(page, path)
@@ -92,7 +92,7 @@ def test_addresses_and_markup_are_copied_and_work(page: Page, make_image: MakeIm
     assert page.evaluate("document.images[0].naturalWidth") == 300
 
 
-def test_it_is_deleted_and_comes_back(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_deletion_is_undone(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     (path,) = make_pictures(tmp_path, make_image, ["undone.jpg"], seed=10)
     open_image(page, path)
     page.get_by_role("button", name="Delete").click()
@@ -101,7 +101,7 @@ def test_it_is_deleted_and_comes_back(page: Page, make_image: MakeImage, tmp_pat
     expect_card(page, "undone.jpg")
 
 
-def test_an_image_that_is_processed_is_followed(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_image_page_follows_reprocessing(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     (path,) = make_pictures(tmp_path, make_image, ["followed.jpg"], seed=20)
     open_image(page, path)
     page.get_by_role("button", name="Reprocess").click()
@@ -110,7 +110,7 @@ def test_an_image_that_is_processed_is_followed(page: Page, make_image: MakeImag
     expect(page.locator("header .status.ready")).to_be_visible(timeout=PATIENCE)
 
 
-def test_all_works_without_a_script(
+def test_image_page_works_without_javascript(
     browser: Browser, system: System, page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
     (path,) = make_pictures(tmp_path, make_image, ["plain.jpg"], seed=30)

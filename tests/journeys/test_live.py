@@ -61,7 +61,9 @@ def events_of(upload: str, stream: Iterator[dict[str, str]]) -> Iterator[dict[st
     )
 
 
-def test_a_lost_connection_loses_nothing(system: System, token: str, make_image: MakeImage) -> None:
+def test_event_stream_resumes_after_a_lost_connection(
+    system: System, token: str, make_image: MakeImage
+) -> None:
     with stream(system, token) as first:
         upload = send(system, token, make_image(seed=160), "live.jpg")
         received = next(events_of(upload, first))
@@ -77,7 +79,7 @@ def test_a_lost_connection_loses_nothing(system: System, token: str, make_image:
     assert [name for key, name in got if key == other] == CHAIN
 
 
-def test_hundreds_of_streams_on_one_process(system: System, token: str, make_image: MakeImage) -> None:
+def test_one_process_serves_hundreds_of_streams(system: System, token: str, make_image: MakeImage) -> None:
     head = f"GET /api/events/ HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Token {token}\r\n\r\n"
 
     async def until_ready(opened: asyncio.Barrier) -> None:

@@ -9,7 +9,7 @@ from tests.system import System
 pytestmark = pytest.mark.journey
 
 
-def test_the_page_of_the_api_works(browser: Browser, system: System) -> None:
+def test_api_page_works_with_the_policy(browser: Browser, system: System) -> None:
     with obeying(browser.new_context()) as context:
         page = context.new_page()
         page.goto(f"{system.url}/api/docs/")
@@ -17,13 +17,13 @@ def test_the_page_of_the_api_works(browser: Browser, system: System) -> None:
         expect(page.get_by_text("/api/uploads/").first).to_be_visible()
 
 
-def test_the_admin_works(page: Page, system: System) -> None:
+def test_admin_works_with_the_policy(page: Page, system: System) -> None:
     for path in ("", "uploads/upload/", "auth/user/add/", "processing/rendition/?all="):
         page.goto(f"{system.url}/admin/{path}")
         expect(page.get_by_role("link", name="Darkroom").first).to_be_visible()
 
 
-def test_what_is_smuggled_into_a_page_does_not_run(system: System, browser: Browser) -> None:
+def test_injected_script_does_not_run(system: System, browser: Browser) -> None:
     """The other tests watch for such violations too."""
     page = browser.new_context().new_page()
     page.goto(f"{system.url}/accounts/login/")

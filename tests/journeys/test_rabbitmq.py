@@ -50,7 +50,7 @@ def all_ready(uploads: list[dict[str, object]], token: str) -> bool:
     return all(status_of(upload["url"], token) == "ready" for upload in uploads)
 
 
-def test_it_runs_on_quorum_queues(
+def test_uploads_are_processed_on_quorum_queues(
     system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
 ) -> None:
     sent = [send(system, token, make_image(seed=number)) for number in range(3)]
@@ -61,7 +61,7 @@ def test_it_runs_on_quorum_queues(
     assert "Failed to" not in system.output()
 
 
-def test_a_node_that_is_killed_comes_back_with_its_queues(
+def test_killed_node_restarts_with_its_queues(
     system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
 ) -> None:
     with system.held("thumbnails"):
@@ -74,7 +74,7 @@ def test_a_node_that_is_killed_comes_back_with_its_queues(
     assert system.violations(sent) == []
 
 
-def test_a_node_that_stalls_keeps_nobody_waiting(
+def test_stalled_node_delays_no_request(
     system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
 ) -> None:
     with rabbitmq.stalled():

@@ -27,7 +27,7 @@ def rendered(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_upload_see_fetch_and_reprocess(page: Page, system: System, photo: Path) -> None:
+def test_image_is_uploaded_viewed_fetched_and_reprocessed(page: Page, system: System, photo: Path) -> None:
     page.set_input_files("#file", photo)
 
     card = page.locator("li[data-upload]", has_text=photo.name)
@@ -56,7 +56,7 @@ def test_upload_see_fetch_and_reprocess(page: Page, system: System, photo: Path)
     assert system.manage("audit").returncode == 0
 
 
-def test_several_files_at_once_and_one_that_is_no_image(
+def test_several_files_are_uploaded_and_a_text_file_is_refused(
     page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
     names = ["one.jpg", "two.jpg", "three.jpg"]
@@ -71,7 +71,7 @@ def test_several_files_at_once_and_one_that_is_no_image(
     expect(page.locator("li.failed", has_text="letter.txt")).to_contain_text("Upload JPEG, PNG")
 
 
-def test_the_same_file_again_is_already_here(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_duplicate_shows_the_existing_upload(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     path = tmp_path / "twice.jpg"
     path.write_bytes(make_image(seed=20))
     for _ in range(2):
@@ -82,7 +82,9 @@ def test_the_same_file_again_is_already_here(page: Page, make_image: MakeImage, 
     expect(page.get_by_text("already uploaded").first).to_be_attached()
 
 
-def test_without_javascript(browser: Browser, system: System, make_image: MakeImage, tmp_path: Path) -> None:
+def test_upload_works_without_javascript(
+    browser: Browser, system: System, make_image: MakeImage, tmp_path: Path
+) -> None:
     path = tmp_path / "plain.png"
     path.write_bytes(make_image(seed=30, format="PNG"))
     context = browser.new_context(java_script_enabled=False)
@@ -97,7 +99,7 @@ def test_without_javascript(browser: Browser, system: System, make_image: MakeIm
     context.close()
 
 
-def test_sign_up_upload_and_get_one_mail(
+def test_new_user_uploads_and_gets_one_mail(
     browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
 ) -> None:
     path = tmp_path / "first.jpg"
@@ -117,7 +119,7 @@ def test_sign_up_upload_and_get_one_mail(
     context.close()
 
 
-def test_reset_a_password(browser: Browser, system: System, mailbox: tuple[Mailbox, str]) -> None:
+def test_password_is_reset(browser: Browser, system: System, mailbox: tuple[Mailbox, str]) -> None:
     make_person = "User.objects.create_user('joan', 'joan@example.com', 'forgotten by tomorrow')"
     system.manage("shell", "-c", f"from django.contrib.auth.models import User; {make_person}")
     context = browser.new_context()
@@ -160,7 +162,7 @@ def send_by_token(system: System, token: str, data: bytes, name: str) -> tuple[i
         return answer.status, json.load(answer)
 
 
-def test_killing_redis_loses_nothing(system: System, make_image: MakeImage) -> None:
+def test_killed_redis_loses_no_upload(system: System, make_image: MakeImage) -> None:
     token = system.manage("drf_create_token", "demo").stdout.split()[2]
     sent = []
     for number in range(12):

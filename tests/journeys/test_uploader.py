@@ -50,9 +50,7 @@ def drop(page: Page, paths: list[Path]) -> None:
     session.send("Input.dispatchDragEvent", {"type": "drop", "x": 300, "y": 300, "data": data})
 
 
-def test_files_and_whole_folders_are_dropped_anywhere(
-    page: Page, make_image: MakeImage, tmp_path: Path
-) -> None:
+def test_files_and_folders_can_be_dropped_anywhere(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     (alone,) = make_pictures(tmp_path, make_image, ["alone.jpg"])
     # A browser lists at most 100 entries of a folder at a time.
     names = [f"album/{number}.jpg" for number in range(2)] + ["album/in/deep.jpg"]
@@ -65,7 +63,7 @@ def test_files_and_whole_folders_are_dropped_anywhere(
     expect(page.locator("#drop-target")).to_be_hidden()
 
 
-def test_a_folder_is_chosen(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_folder_can_be_chosen(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     make_pictures(tmp_path, make_image, ["trip/sea.jpg", "trip/day two/hill.jpg"], seed=20)
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose a folder").click()
@@ -74,7 +72,7 @@ def test_a_folder_is_chosen(page: Page, make_image: MakeImage, tmp_path: Path) -
         expect_card(page, name)
 
 
-def test_a_picture_is_pasted(page: Page) -> None:
+def test_picture_can_be_pasted(page: Page) -> None:
     page.evaluate(
         """async () => {
           const canvas = Object.assign(document.createElement("canvas"), { width: 60, height: 40 });
@@ -88,7 +86,7 @@ def test_a_picture_is_pasted(page: Page) -> None:
     expect(card(page, "pasted-")).to_have_attribute("data-status", "ready", timeout=PATIENCE)
 
 
-def test_a_row_tells_how_far_it_is(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_row_shows_its_progress(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     (path,) = make_large(tmp_path, make_image, ["large.png"])
     session = devtools(page)
     limit_uploads(session, SLOW)
@@ -105,7 +103,7 @@ def test_a_row_tells_how_far_it_is(page: Page, make_image: MakeImage, tmp_path: 
     expect(page.locator("#queue-overall")).to_have_text("1 of 1 uploaded")
 
 
-def test_one_is_cancelled_and_tried_again(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_upload_is_cancelled_and_retried(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     paths = make_large(tmp_path, make_image, ["first.png", "second.png"])
     session = devtools(page)
     limit_uploads(session, INTERRUPTED)
@@ -121,7 +119,7 @@ def test_one_is_cancelled_and_tried_again(page: Page, make_image: MakeImage, tmp
     expect_card(page, "second.png")
 
 
-def test_all_are_cancelled(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_all_uploads_are_cancelled(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(5)]
     limit_uploads(devtools(page), INTERRUPTED)
     page.set_input_files("#file", make_large(tmp_path, make_image, names))
@@ -137,7 +135,7 @@ def web_process(system: System) -> int:
     return next(pid for pid, line in system.processes().items() if "uvicorn" in line)
 
 
-def test_a_server_that_is_killed_is_waited_for(
+def test_queue_waits_for_a_killed_server(
     page: Page, system: System, make_image: MakeImage, tmp_path: Path
 ) -> None:
     names = [f"{number}.png" for number in range(4)]
@@ -154,7 +152,7 @@ def test_a_server_that_is_killed_is_waited_for(
     expect(page.locator("#queue-notice")).to_be_hidden()
 
 
-def test_going_offline_and_back(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_queue_waits_while_offline(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     paths = make_large(tmp_path, make_image, ["there.png", "back.png"])
     session = devtools(page)
     limit_uploads(session, INTERRUPTED)
@@ -167,7 +165,7 @@ def test_going_offline_and_back(page: Page, make_image: MakeImage, tmp_path: Pat
         expect_row(page, path.name, "ready")
 
 
-def test_a_redis_that_is_killed_is_not_noticed(
+def test_upload_succeeds_after_redis_is_killed(
     page: Page, system: System, make_image: MakeImage, tmp_path: Path
 ) -> None:
     redis = system.redis()
@@ -192,9 +190,7 @@ ALL_FOUR_ARE_KEPT = """async () => {
 }"""
 
 
-def test_what_was_being_sent_goes_on_after_reloading(
-    page: Page, make_image: MakeImage, tmp_path: Path
-) -> None:
+def test_unsent_files_are_sent_after_a_reload(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(4)]
     session = devtools(page)
     limit_uploads(session, INTERRUPTED)
@@ -211,7 +207,7 @@ def test_what_was_being_sent_goes_on_after_reloading(
     expect(page.locator("#queue")).to_be_hidden()
 
 
-def test_what_the_browser_did_not_keep_is_to_be_chosen_again(
+def test_file_that_was_not_kept_must_be_chosen_again(
     page: Page, make_image: MakeImage, tmp_path: Path
 ) -> None:
     (path,) = make_large(tmp_path, make_image, ["lost.png"])
@@ -235,7 +231,7 @@ def test_what_the_browser_did_not_keep_is_to_be_chosen_again(
     expect(row(page, "lost.png")).to_have_count(0)
 
 
-def test_each_tab_sends_its_own(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_each_tab_sends_its_own_files(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     mine, other = make_large(tmp_path, make_image, ["mine.png", "other.png"])
     limit_uploads(devtools(page), SLOW)
     page.set_input_files("#file", mine)
@@ -265,7 +261,7 @@ REFUSALS = {
 }
 
 
-def test_the_server_tells_why_it_refuses(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_row_shows_the_reason_of_a_refusal(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     for name, (data, _) in REFUSALS.items():
         (tmp_path / name).write_bytes(data)
     (good,) = make_pictures(tmp_path, make_image, ["good.jpg"], seed=40)
@@ -279,7 +275,7 @@ def test_the_server_tells_why_it_refuses(page: Page, make_image: MakeImage, tmp_
     expect(page.locator("#queue-overall")).to_have_text("1 of 1 uploaded · 3 failed")
 
 
-def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -> None:
+def test_oversized_file_is_not_sent(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "huge.jpg"
     with path.open("wb") as file:
         file.truncate(51 * 1024 * 1024)
@@ -304,7 +300,7 @@ def answer_with(page: Page, status: int, detail: str, headers: dict[str, str], t
     ("status", "detail"),
     [(413, "photo.jpg is too large."), (507, "Your room is used up: delete some images.")],
 )
-def test_other_refusals_are_told_in_the_servers_words(
+def test_row_shows_the_detail_of_any_error_response(
     page: Page, make_image: MakeImage, tmp_path: Path, status: int, detail: str
 ) -> None:
     answer_with(page, status, detail, {}, times=1)
@@ -315,7 +311,7 @@ def test_other_refusals_are_told_in_the_servers_words(
     expect(row(page, "photo.jpg").locator(".retry")).to_be_visible(visible=status == 507)
 
 
-def test_where_the_server_asks_to_wait_all_wait(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_queue_pauses_when_the_server_asks_to_wait(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     answer_with(page, 429, "Too many.", {"Retry-After": "2"}, times=1)
     paths = make_pictures(tmp_path, make_image, [f"{number}.jpg" for number in range(5)], seed=60)
     page.set_input_files("#file", paths)
@@ -325,7 +321,7 @@ def test_where_the_server_asks_to_wait_all_wait(page: Page, make_image: MakeImag
     expect(page.locator("#queue-notice")).to_be_hidden()
 
 
-def test_all_that_failed_is_tried_again(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_all_failed_uploads_are_retried(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     answer_with(page, 507, "No room.", {}, times=2)
     paths = make_pictures(tmp_path, make_image, ["one.jpg", "two.jpg"], seed=70)
     page.set_input_files("#file", paths)
@@ -336,7 +332,7 @@ def test_all_that_failed_is_tried_again(page: Page, make_image: MakeImage, tmp_p
         expect_row(page, path.name, "ready")
 
 
-def test_where_streams_are_blocked_the_page_asks(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_page_polls_if_streams_are_blocked(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     page.route("**/api/events/**", lambda route: route.abort())
     page.reload()
     (path,) = make_pictures(tmp_path, make_image, ["asked.jpg"], seed=80)
@@ -345,9 +341,7 @@ def test_where_streams_are_blocked_the_page_asks(page: Page, make_image: MakeIma
     expect_row(page, "asked.jpg", "ready")
 
 
-def test_hundreds_of_files_at_once_leave_the_page_usable(
-    page: Page, make_image: MakeImage, tmp_path: Path
-) -> None:
+def test_page_stays_usable_with_hundreds_of_files(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     paths = make_pictures(tmp_path, make_image, [f"{number:03}.jpg" for number in range(MANY)])
     page.set_input_files("#file", paths)
     expect(page.locator("#queue-rows > li")).to_have_count(MANY)
@@ -361,7 +355,7 @@ def test_hundreds_of_files_at_once_leave_the_page_usable(
     expect(page.locator("li.card")).to_have_count(MANY, timeout=PATIENCE)
 
 
-def test_the_end_is_told_once(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+def test_completion_is_announced_once(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     page.evaluate(
         """() => {
           window.told = [];

@@ -58,16 +58,16 @@ def test_sign_up_signs_in_and_queues_a_welcome(client: Client, queued: list[dict
     assert django_mail.outbox == []
 
 
-def test_whoever_signs_up_is_written_to_in_the_language_of_the_page(
-    client: Client, queued: list[dict[str, Any]]
-) -> None:
+def test_welcome_mail_is_in_the_language_of_the_page(client: Client, queued: list[dict[str, Any]]) -> None:
     client.post("/accounts/signup/", SIGN_UP, headers={"Accept-Language": "de"})
     assert queued[0]["subject"] == "Willkommen bei Darkroom"
     assert "Guten Tag ada,\n\ndas Konto ist eingerichtet." in queued[0]["body"]
     assert preferences.language_of(User.objects.get(username="ada")) == "de"
 
 
-def test_sign_up_succeeds_while_the_broker_is_away(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sign_up_succeeds_while_the_broker_is_unavailable(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_values: object, **_options: object) -> NoReturn:
         raise OperationalError("connection refused")
 
@@ -76,14 +76,14 @@ def test_sign_up_succeeds_while_the_broker_is_away(client: Client, monkeypatch: 
     assert [message.to for message in django_mail.outbox] == [["ada@example.org"]]
 
 
-def test_sign_up_tells_what_is_wrong(client: Client) -> None:
+def test_sign_up_reports_invalid_fields(client: Client) -> None:
     answer = client.post("/accounts/signup/", {**SIGN_UP, "password2": "another"})
     assert "You must type the same password each time." in answer.content.decode()
     assert not User.objects.exists()
 
 
 @pytest.mark.parametrize("login", ["grace", "grace@example.org"])
-def test_sign_in_by_name_or_email_and_out(client: Client, person: User, login: str) -> None:
+def test_person_signs_in_by_name_or_email_and_signs_out(client: Client, person: User, login: str) -> None:
     answer = client.post("/accounts/login/", {"login": login, "password": PASSWORD})
     assert (answer.status_code, answer["Location"]) == (302, "/")
     assert client.session["_auth_user_id"] == str(person.pk)
@@ -91,7 +91,7 @@ def test_sign_in_by_name_or_email_and_out(client: Client, person: User, login: s
     assert "_auth_user_id" not in client.session
 
 
-def test_new_password_by_mail(
+def test_password_is_reset_by_mail(
     client: Client, person: User, queued: list[dict[str, Any]], settings: Any
 ) -> None:
     settings.SITE_URL = "https://darkroom.example"
@@ -107,26 +107,26 @@ def test_new_password_by_mail(
     assert person.check_password("a-new-pass-phrase")
 
 
-def test_reset_says_the_same_for_an_unknown_address(client: Client, person: User) -> None:
+def test_reset_answers_the_same_for_an_unknown_email(client: Client, person: User) -> None:
     known = client.post("/accounts/password/reset/", {"email": person.email})
     unknown = client.post("/accounts/password/reset/", {"email": "nobody@example.org"})
     assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
 
 
-def test_link_signs_in(client: Client, person: User) -> None:
+def test_sign_in_link_works(client: Client, person: User) -> None:
     answer = client.get("/accounts/link/" + get_query_string(person))
     assert (answer.status_code, answer["Location"]) == (302, "/")
     assert client.session["_auth_user_id"] == str(person.pk)
 
 
 @pytest.mark.parametrize("query", ["", "?sesame=wrong"])
-def test_a_bad_link_leads_to_sign_in_and_says_why(client: Client, query: str) -> None:
+def test_invalid_link_redirects_to_sign_in_with_a_reason(client: Client, query: str) -> None:
     answer = client.get("/accounts/link/" + query, follow=True)
     assert answer.redirect_chain == [("/accounts/login/", 302)]
     assert "no longer valid" in answer.content.decode()
 
 
-def test_token_is_renewed(person: User) -> None:
+def test_api_token_is_replaced(person: User) -> None:
     first = account.renew_token(user=person)
     second = account.renew_token(user=person)
     assert first.key != second.key
@@ -138,7 +138,7 @@ def test_token_is_renewed(person: User) -> None:
     "path",
     ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/"],
 )
-def test_account_pages_have_our_look(client: Client, path: str) -> None:
+def test_account_pages_use_the_stylesheet(client: Client, path: str) -> None:
     page = client.get(path).content.decode()
     assert "uploads/darkroom.css" in page
     assert "style=" not in page

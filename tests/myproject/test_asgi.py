@@ -58,7 +58,7 @@ async def post(*, token: str, chunks: list[bytes]) -> tuple[int, dict[str, Any]]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_body_in_chunks_is_taken(make_image: MakeImage, client_of: Callable[[User], APIClient]) -> None:
+def test_chunked_body_is_accepted(make_image: MakeImage, client_of: Callable[[User], APIClient]) -> None:
     owner = User.objects.create_user("ada")
     token = Token.objects.create(user=owner)
     head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n\r\n'
@@ -68,7 +68,7 @@ def test_a_body_in_chunks_is_taken(make_image: MakeImage, client_of: Callable[[U
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_request_changes_threads_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_switches_threads_only_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Django's own middleware chain switches for each of its parts, which costs more than many views."""
     switches: list[object] = []
     call = SyncToAsync.__call__

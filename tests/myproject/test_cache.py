@@ -13,17 +13,17 @@ def cache(tmp_path: Path) -> ForgivingRedisCache:
     return ForgivingRedisCache(f"unix://{tmp_path}/nobody.sock", {"OPTIONS": {"socket_connect_timeout": 0.2}})
 
 
-def test_empty_while_redis_is_away(cache: ForgivingRedisCache) -> None:
+def test_cache_is_empty_while_redis_is_unavailable(cache: ForgivingRedisCache) -> None:
     cache.set("key", "value")
     assert cache.get("key", "default") == "default"
     assert cache.delete("key") is False
 
 
-def test_locks_are_given_while_redis_is_away(cache: ForgivingRedisCache) -> None:
+def test_locks_are_granted_while_redis_is_unavailable(cache: ForgivingRedisCache) -> None:
     assert cache.add("key:lock", True) is True
 
 
-def test_redis_is_not_asked_again_at_once(
+def test_circuit_breaker_skips_redis_after_a_failure(
     cache: ForgivingRedisCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(5):

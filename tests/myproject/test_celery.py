@@ -31,7 +31,7 @@ with app.connection_for_write() as connection:
 """
 
 
-def test_a_worker_waits_longer_for_redis_than_a_request() -> None:
+def test_worker_waits_longer_for_redis_than_a_request() -> None:
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PATIENCE],
         cwd=ROOT,
@@ -43,11 +43,11 @@ def test_a_worker_waits_longer_for_redis_than_a_request() -> None:
     assert process.stdout.split() == ["1", "5"]
 
 
-def test_a_worker_waits_for_the_broker_for_ever() -> None:
+def test_worker_reconnects_to_the_broker_without_limit() -> None:
     assert app.conf.broker_connection_max_retries is None
 
 
-def test_a_child_has_bounded_memory_and_keeps_it() -> None:
+def test_child_process_has_a_memory_limit_and_reuses_memory() -> None:
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", START + COUNT_FAULTS],
         cwd=ROOT,

@@ -19,20 +19,20 @@ def found(*, at_deployment: bool) -> set[str | None]:
         "your_secret_key_stands_here_some_day_1234",
     ],
 )  # fmt: skip
-def test_a_secret_key_that_is_none_is_refused(settings: Any, key: str) -> None:
+def test_weak_secret_key_is_refused(settings: Any, key: str) -> None:
     settings.SECRET_KEY = key
     assert "darkroom.E004" in found(at_deployment=False)
     settings.DEBUG = True
     assert "darkroom.E004" not in found(at_deployment=False)
 
 
-def test_random_secret_keys_are_taken(settings: Any) -> None:
+def test_random_secret_keys_are_accepted(settings: Any) -> None:
     for size in (24, 32, 48, 64):
         settings.SECRET_KEY = secrets.token_urlsafe(size)
         assert "darkroom.E004" not in found(at_deployment=False)
 
 
-def test_a_secret_key_of_one_machine_is_warned_of_at_a_deployment(settings: Any) -> None:
+def test_generated_secret_key_causes_a_warning_at_deployment(settings: Any) -> None:
     assert "darkroom.W003" not in found(at_deployment=True)
     settings.SECRET_KEY_IS_LOCAL = True
     assert "darkroom.W003" in found(at_deployment=True)

@@ -24,7 +24,7 @@ STRICT = {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-a
         "/favicon.ico",
     ],
 )
-def test_every_answer_has_it(client: Client, path: str) -> None:
+def test_every_response_has_the_policy(client: Client, path: str) -> None:
     policy = client.get(path).headers["Content-Security-Policy"]
     assert set(policy.split("; ")) >= STRICT
     assert "unsafe" not in policy
@@ -32,7 +32,7 @@ def test_every_answer_has_it(client: Client, path: str) -> None:
 
 
 @pytest.mark.django_db
-def test_an_error_has_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_response_has_the_policy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     client.raise_request_exception = False
     monkeypatch.setattr("uploads.monitoring.readiness.look", lambda: 1 / 0)
     answer = client.get("/readyz")
@@ -41,7 +41,7 @@ def test_an_error_has_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.django_db
-def test_an_original_keeps_its_own(client: Client, send: Send) -> None:
+def test_original_has_a_stricter_policy(client: Client, send: Send) -> None:
     upload = send()
     client.force_login(upload.owner)
     answer = client.head(f"/uploads/{upload.pk}/original")

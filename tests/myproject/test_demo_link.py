@@ -17,7 +17,7 @@ def demo_link() -> str:
     return output.getvalue().strip()
 
 
-def test_the_demo_person_is_staff_without_a_password() -> None:
+def test_demo_user_is_staff_without_a_password() -> None:
     demo_link()
     person = User.objects.get(username="demo")
     assert person.is_staff
@@ -25,13 +25,13 @@ def test_the_demo_person_is_staff_without_a_password() -> None:
     assert not person.has_usable_password()
 
 
-def test_a_second_link_is_for_the_same_person() -> None:
+def test_second_link_is_for_the_same_user() -> None:
     demo_link()
     demo_link()
     assert User.objects.count() == 1
 
 
-def test_an_account_of_that_name_is_not_raised() -> None:
+def test_existing_account_gets_no_permissions() -> None:
     User.objects.create_user("demo", password="correct horse")
     demo_link()
     person = User.objects.get(username="demo")
@@ -40,7 +40,7 @@ def test_an_account_of_that_name_is_not_raised() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:No directory at")
-def test_the_link_signs_in(client: Client) -> None:
+def test_demo_link_signs_in(client: Client) -> None:
     link = demo_link()
     assert link.startswith(f"{settings.SITE_URL}/accounts/link/?sesame=")
     client.get(link.removeprefix(settings.SITE_URL))

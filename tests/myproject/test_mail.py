@@ -48,27 +48,27 @@ def refuse_mail(*_values: object, **_options: object) -> NoReturn:
     raise smtplib.SMTPServerDisconnected("gone")
 
 
-def test_published_on_commit_only(queued: list[dict[str, Any]]) -> None:
+def test_mail_is_queued_only_on_commit(queued: list[dict[str, Any]]) -> None:
     with transaction.atomic():
         mail.send_in_background(**MESSAGE)
         assert queued == []
     assert [options["kwargs"]["to"] for options in queued] == [["ada@example.org"]]
 
 
-def test_rolled_back_is_not_sent(queued: list[dict[str, Any]]) -> None:
+def test_mail_is_not_sent_after_a_rollback(queued: list[dict[str, Any]]) -> None:
     with transaction.atomic():
         mail.send_in_background(**MESSAGE)
         transaction.set_rollback(True)
     assert queued == []
 
 
-def test_monitors_do_not_see_the_body(queued: list[dict[str, Any]]) -> None:
+def test_task_arguments_in_monitors_hide_the_body(queued: list[dict[str, Any]]) -> None:
     mail.send_in_background(**{**MESSAGE, "body": "https://site/reset/secret"})
     assert "secret" not in queued[0]["kwargsrepr"]
     assert queued[0]["kwargs"]["message_id"] in queued[0]["kwargsrepr"]
 
 
-def test_task_sends_with_the_given_id() -> None:
+def test_task_sends_mail_with_the_given_id() -> None:
     mail.deliver_mail(**MESSAGE, message_id="<1@darkroom>")
     (message,) = django_mail.outbox
     assert message.extra_headers["Message-ID"] == "<1@darkroom>"
@@ -82,7 +82,7 @@ def test_task_attaches_html() -> None:
     assert [tuple(part) for part in message.alternatives] == [("<p>Words</p>", "text/html")]
 
 
-def test_task_asks_a_mail_server_that_is_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_retries_an_unavailable_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts: list[object] = []
 
     def refuse_and_count(message: object) -> NoReturn:
@@ -96,13 +96,13 @@ def test_task_asks_a_mail_server_that_is_away_again(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("broker_away")
-def test_sent_on_the_spot_while_the_broker_is_away() -> None:
+def test_mail_is_sent_directly_while_the_broker_is_unavailable() -> None:
     mail.send_in_background(**MESSAGE)
     assert [message.to for message in django_mail.outbox] == [["ada@example.org"]]
 
 
 @pytest.mark.usefixtures("broker_away")
-def test_both_away_is_logged_and_does_not_fail(
+def test_failure_of_broker_and_mail_server_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(EmailMultiAlternatives, "send", refuse_mail)

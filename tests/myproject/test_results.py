@@ -29,7 +29,7 @@ assert pipeline.start(Upload.objects.select_related("original").get())
 """
 
 
-def test_a_task_that_keeps_its_result_gives_it(tmp_path: Path) -> None:
+def test_task_that_keeps_its_result_returns_it(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         add: Any = current_app.tasks["celery.accumulate"]
         result = add.apply_async(args=(1, 2), queue="thumbnails", ignore_result=False)
@@ -38,7 +38,7 @@ def test_a_task_that_keeps_its_result_gives_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["redis://127.0.0.1:1", "disabled://"], ids=["down", "none"])
-def test_chains_go_on_without_one(
+def test_chain_continues_without_a_result_backend(
     backend: str, send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "start", lambda _upload: True)

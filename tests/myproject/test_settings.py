@@ -69,7 +69,7 @@ def answers(production: dict[str, str], tmp_path_factory: pytest.TempPathFactory
     return found
 
 
-def test_every_answer_is_for_tls_alone(answers: dict[str, Any]) -> None:
+def test_responses_require_tls(answers: dict[str, Any]) -> None:
     assert answers["status"] == 200
     hsts = "max-age=31536000; includeSubDomains; preload"
     assert answers["headers"]["Strict-Transport-Security"] == hsts
@@ -77,7 +77,7 @@ def test_every_answer_is_for_tls_alone(answers: dict[str, Any]) -> None:
     assert answers["proxied"] == 200
 
 
-def test_every_answer_is_for_the_site_alone(answers: dict[str, Any]) -> None:
+def test_responses_forbid_use_by_other_sites(answers: dict[str, Any]) -> None:
     expected = {
         "X-Frame-Options": "DENY",
         "X-Content-Type-Options": "nosniff",
@@ -88,10 +88,10 @@ def test_every_answer_is_for_the_site_alone(answers: dict[str, Any]) -> None:
     assert "script-src 'self'" in answers["headers"]["Content-Security-Policy"]
 
 
-def test_cookies_go_over_tls_and_not_to_other_sites(answers: dict[str, Any]) -> None:
+def test_cookies_are_secure_and_same_site(answers: dict[str, Any]) -> None:
     assert {"Secure", "SameSite=Lax"} <= set(answers["cookie"].split("; "))
     assert answers["session"] == [True, True, "Lax"]
 
 
-def test_another_host_is_refused(answers: dict[str, Any]) -> None:
+def test_unknown_host_is_refused(answers: dict[str, Any]) -> None:
     assert answers["other_host"] == 400

@@ -40,7 +40,7 @@ def run(code: str, folder: Path, **variables: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_bad_settings_stop_it_and_each_is_named(name: str, tmp_path: Path) -> None:
+def test_invalid_settings_stop_the_start_and_are_all_named(name: str, tmp_path: Path) -> None:
     process = run(BROKEN + COMMANDS[name], tmp_path, SECRET_KEY="django-insecure-changeme")
     assert process.returncode == 1
     assert "Preset 'large': width is 0; it must be 1 to 16383 pixels." in process.stderr

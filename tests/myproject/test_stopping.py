@@ -68,11 +68,11 @@ def children(worker: Worker) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()]
 
 
-def test_who_has_nothing_in_hand_stops(worker: Worker) -> None:
+def test_idle_worker_stops(worker: Worker) -> None:
     assert stop(worker) == 0
 
 
-def test_a_step_that_takes_too_long_is_handed_back(worker: Worker, stuck: Original, log: Path) -> None:
+def test_long_step_is_handed_back(worker: Worker, stuck: Original, log: Path) -> None:
     begin(stuck)
     assert stop(worker) == 0
     lease = Lease.objects.get()
@@ -96,7 +96,7 @@ def leave(_worker: Worker) -> None:
 @pytest.mark.parametrize(
     ("worker", "deafen"), [("prefork", stall_child), ("threads", leave)], indirect=["worker"]
 )
-def test_what_does_not_listen_is_ended(
+def test_unresponsive_worker_is_ended(
     worker: Worker, deafen: Callable[[Worker], None], stuck: Original
 ) -> None:
     begin(stuck)
@@ -108,7 +108,7 @@ def test_what_does_not_listen_is_ended(
     assert Lease.objects.get().expires_at is not None
 
 
-def test_a_signal_that_comes_again_moves_no_bound(
+def test_second_signal_does_not_extend_the_time_limit(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     alarms: list[int] = []
@@ -137,7 +137,7 @@ stopping.bound()
 """
 
 
-def test_who_has_stopped_is_not_killed_on_its_last_steps() -> None:
+def test_stopping_worker_is_not_killed_during_clean_up() -> None:
     variables = {**environment(), "STOP_TIME": str(STOP_TIME)}
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SLOW_END], cwd=ROOT, env=variables, check=False, timeout=60

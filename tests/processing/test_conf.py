@@ -20,19 +20,19 @@ def problems() -> list[tuple[str | None, str]]:
     return [(error.id, error.msg) for error in run_checks() if (error.id or "").startswith("darkroom.")]
 
 
-def test_the_default_presets_are_those_of_the_contract() -> None:
+def test_default_presets_are_as_documented() -> None:
     widths = {preset.name: preset.width for preset in conf.presets()}
     assert widths == {"thumb": 256, "small": 320, "medium": 640, "large": 1280, "xlarge": 1920}
     assert conf.preset_named("thumb") == Preset(name="thumb", width=256, height=256, mode="fill")
     assert {preset.formats for preset in conf.presets()} == {("webp", "jpeg")}
 
 
-def test_presets_come_largest_first() -> None:
+def test_presets_are_sorted_largest_first() -> None:
     names = [preset.name for preset in conf.presets()]
     assert names == ["xlarge", "large", "medium", "small", "thumb"]
 
 
-def test_presets_are_read_anew_after_a_change(settings: Settings) -> None:
+def test_presets_are_reloaded_after_a_change(settings: Settings) -> None:
     assert conf.preset_named("tiny") is None
     set_presets(settings, {"tiny": {"width": 5}})
     assert conf.presets() == (Preset(name="tiny", width=5),)
@@ -48,12 +48,12 @@ def test_every_setting_has_a_default(settings: Settings) -> None:
     assert conf.darkroom().max_upload_bytes == 50 * 1024**2
 
 
-def test_the_settings_cannot_be_changed_by_the_code() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         conf.darkroom().max_pixels = 5  # type: ignore[misc]
 
 
-def test_a_key_that_is_unknown_is_an_error(settings: Settings) -> None:
+def test_unknown_key_is_an_error(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXEL": 5}
     assert problems() == [
         ("darkroom.E007", "DARKROOM has no key 'MAX_PIXEL'. docs/settings.md lists the keys.")
@@ -73,27 +73,27 @@ def test_a_key_that_is_unknown_is_an_error(settings: Settings) -> None:
         ("PRESETS", [], "a mapping from names to fields"),
     ],
 )
-def test_a_value_of_another_kind_is_an_error(key: str, value: Any, wanted: str, settings: Settings) -> None:
+def test_value_of_the_wrong_type_is_an_error(key: str, value: Any, wanted: str, settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, key: value}
     sentence = f"DARKROOM[{key!r}] is {value!r}; it must be {wanted}."
     assert ("darkroom.E007", sentence) in problems()
 
 
-def test_the_limits_are_those_of_the_settings(settings: Settings) -> None:
+def test_limits_come_from_the_settings(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXELS": 5, "MAX_ANIMATION_PIXELS": 7}
     assert conf.limits() == Limits(pixels=5, animation_pixels=7)
 
 
-def test_the_default_settings_have_no_problems() -> None:
+def test_default_settings_have_no_problems() -> None:
     assert problems() == []
 
 
-def test_no_preset_at_all_is_an_error(settings: Settings) -> None:
+def test_empty_presets_are_an_error(settings: Settings) -> None:
     set_presets(settings, {})
     assert problems() == [("darkroom.E001", "DARKROOM['PRESETS'] is empty. Define at least one preset.")]
 
 
-def test_every_bad_preset_is_named(settings: Settings) -> None:
+def test_every_invalid_preset_is_named(settings: Settings) -> None:
     set_presets(settings, {"none": {"width": 0}, "good": {"width": 9}, "odd": {"colour": "red"}})
     assert problems() == [
         ("darkroom.E001", "Preset 'none': width is 0; it must be 1 to 16383 pixels."),
@@ -102,27 +102,25 @@ def test_every_bad_preset_is_named(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("fields", [5, None, ["width"], {"width": 9, "formats": 5}])
-def test_a_preset_of_the_wrong_type_is_an_error_and_no_crash(settings: Settings, fields: Any) -> None:
+def test_preset_of_the_wrong_type_is_an_error(settings: Settings, fields: Any) -> None:
     set_presets(settings, {"p": fields})
     assert [id for id, _ in problems()] == ["darkroom.E001"]
 
 
-def test_a_format_without_its_encoder_is_an_error(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_format_without_an_encoder_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "can_encode", lambda name: name != "avif")
     set_presets(settings, {"p": {"width": 9, "formats": ["avif", "webp"]}})
     assert problems() == [("darkroom.E002", "Preset 'p': this installation of Pillow cannot write avif.")]
 
 
-def test_an_unknown_format_is_an_error(settings: Settings) -> None:
+def test_unknown_format_is_an_error(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "EXTRA_FORMATS": ["tiff", "psd"]}
     expected = "DARKROOM['EXTRA_FORMATS']: unknown format 'psd'. Known formats: tiff, bmp."
     assert problems() == [("darkroom.E003", expected)]
 
 
 @pytest.mark.parametrize("background", ["white", "#fff", "#FFFFFF", "#12345g", 7])
-def test_a_background_is_a_colour(background: Any, settings: Settings) -> None:
+def test_invalid_background_is_an_error(background: Any, settings: Settings) -> None:
     set_presets(settings, {"p": {"width": 9, "background": background}})
     (problem,) = problems()
     assert problem[1] == (f"Preset 'p': background is {background!r}; it must be a colour such as '#ffffff'.")

@@ -55,7 +55,7 @@ def scene(*, transparent: bool) -> bytes:
 
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_version_of_the_engine_is_known_by_its_bytes(format: Format, transparent: bool) -> None:
+def test_changed_bytes_require_a_new_engine_version(format: Format, transparent: bool) -> None:
     source = decode(scene(transparent=transparent), presets=PRESETS, limits=LIMITS)
     digest = hashlib.sha256()
     for encoded in source.render_all([Recipe(preset, format) for preset in PRESETS]):

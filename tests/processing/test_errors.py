@@ -19,23 +19,23 @@ def raised() -> list[ast.Call]:
     return [node for node in nodes if isinstance(node.func, ast.Name) and node.func.id in REFUSALS]
 
 
-def test_a_refusal_says_its_sentence() -> None:
+def test_refusal_formats_its_sentence() -> None:
     refusal = TooManyPixels("{name} has {width} × {height} pixels.", name="sea.png", width=4, height=3)
     assert str(refusal) == "sea.png has 4 × 3 pixels."
 
 
 @pytest.mark.parametrize("name", ["{0}.png", "{name}", "100 %s.png"])
-def test_a_name_is_no_template(name: str) -> None:
+def test_file_name_is_not_treated_as_a_template(name: str) -> None:
     assert str(UnreadableImage("{name} is damaged.", name=name)) == f"{name} is damaged."
 
 
-def test_a_refusal_survives_the_way_between_processes() -> None:
+def test_refusal_can_be_pickled() -> None:
     refusal = pickle.loads(pickle.dumps(UnreadableImage("{name} is damaged.", name="{odd}.png")))
     assert str(refusal) == "{odd}.png is damaged."
     assert refusal.template == "{name} is damaged."
 
 
-def test_every_template_is_a_literal_that_can_be_found_and_translated() -> None:
+def test_templates_of_refusals_are_literals() -> None:
     assert {"TooLarge", "GaveUp", "UnsupportedFormat"} <= REFUSALS
     calls = raised()
     assert len(calls) >= 10

@@ -30,9 +30,7 @@ CONTENT_HASH = "ab" * 32
     ],
     ids=str,
 )
-def test_the_fingerprint_changes_where_the_field_changes_what_is_seen(
-    change: dict[str, Any], formats: str
-) -> None:
+def test_fingerprint_changes_with_fields_that_affect_pixels(change: dict[str, Any], formats: str) -> None:
     changed = replace(PRESET, **change)
     found = [
         format
@@ -42,7 +40,7 @@ def test_the_fingerprint_changes_where_the_field_changes_what_is_seen(
     assert " ".join(found) == formats
 
 
-def test_no_field_is_forgotten() -> None:
+def test_every_preset_field_is_considered() -> None:
     assert set(Preset.__dataclass_fields__) == {
         "name",
         "width",
@@ -55,23 +53,23 @@ def test_no_field_is_forgotten() -> None:
     }
 
 
-def test_each_format_has_a_fingerprint_of_its_own() -> None:
+def test_each_format_has_its_own_fingerprint() -> None:
     assert len({fingerprint(Recipe(PRESET, format)) for format in FORMATS}) == len(FORMATS)
 
 
-def test_the_fingerprint_changes_with_the_engine_of_its_format(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprint_changes_with_the_engine_version_of_its_format(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {format: fingerprint(Recipe(PRESET, format)) for format in FORMATS}
     monkeypatch.setitem(module.ENGINE_VERSIONS, "webp", module.ENGINE_VERSIONS["webp"] + 1)
     changed = {format for format in FORMATS if fingerprint(Recipe(PRESET, format)) != before[format]}
     assert changed == {"webp"}
 
 
-def test_fields_do_not_run_into_each_other() -> None:
+def test_adjacent_fields_are_separated() -> None:
     one, other = Preset(name="p", width=11, height=1), Preset(name="p", width=1, height=11)
     assert fingerprint(Recipe(one, "webp")) != fingerprint(Recipe(other, "webp"))
 
 
-def test_keys_stay_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_stable(monkeypatch: pytest.MonkeyPatch) -> None:
     # A changed value makes every stored file unreachable, so it must be intended.
     monkeypatch.setitem(module.ENGINE_VERSIONS, "jpeg", 1)
     key = public_key(content_hash=CONTENT_HASH, secret="secret")
@@ -84,26 +82,26 @@ def test_keys_stay_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_the_public_key_is_the_standard_keyed_digest() -> None:
+def test_public_key_is_a_standard_hmac() -> None:
     expected = hmac.new(b"darkroom.public_key:secret", CONTENT_HASH.encode(), "sha256").hexdigest()[:40]
     assert public_key(content_hash=CONTENT_HASH, secret="secret") == expected
 
 
-def test_the_public_key_cannot_be_computed_without_the_secret() -> None:
+def test_public_key_cannot_be_computed_without_the_secret() -> None:
     keys = {
         public_key(content_hash=CONTENT_HASH, secret=secret) for secret in ("secret", "Secret", "secret ", "")
     }
     assert len(keys) == 4
 
 
-def test_the_public_key_tells_nothing_of_the_content_hash() -> None:
+def test_public_key_does_not_reveal_the_content_hash() -> None:
     assert CONTENT_HASH[:8] not in public_key(content_hash=CONTENT_HASH, secret="secret")
     other = CONTENT_HASH[:-1] + "c"
     one, two = (public_key(content_hash=value, secret="secret") for value in (CONTENT_HASH, other))
     assert sum(a == b for a, b in zip(one, two, strict=True)) < 15
 
 
-def test_each_preset_and_format_has_a_key_of_its_own() -> None:
+def test_each_preset_and_format_has_its_own_key() -> None:
     presets = (PRESET, replace(PRESET, name="other"), replace(PRESET, quality=1))
     keys = {
         rendition_key(public_key="k" * 40, recipe=Recipe(preset, format))
@@ -113,7 +111,7 @@ def test_each_preset_and_format_has_a_key_of_its_own() -> None:
     assert len(keys) == 9
 
 
-def test_a_focus_stands_in_the_key_and_changes_no_fingerprint() -> None:
+def test_focal_point_changes_the_key_but_not_the_fingerprint() -> None:
     focused = RECIPE._replace(focus="310.400")
     assert fingerprint(focused) == fingerprint(RECIPE)
     automatic = rendition_key(public_key="k" * 40, recipe=RECIPE)

@@ -25,7 +25,7 @@ def expire(lease: Lease) -> None:
     Lease.objects.filter(pk=lease.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
-def test_a_lease_is_held_beyond_the_time_limit_of_its_step(
+def test_lease_lasts_longer_than_the_time_limit_of_its_step(
     original: Original, settings: Settings, stopped_clock: datetime
 ) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "STEP_TIME_LIMIT": 50}
@@ -34,7 +34,7 @@ def test_a_lease_is_held_beyond_the_time_limit_of_its_step(
     assert lease.expires_at == stopped_clock + timedelta(seconds=60)
 
 
-def test_a_lease_that_is_held_is_not_given_twice(original: Original) -> None:
+def test_held_lease_is_not_given_twice(original: Original) -> None:
     lease = leases.acquire(original, STEP)
     with pytest.raises(LeaseHeld):
         leases.acquire(original, STEP)
@@ -42,14 +42,14 @@ def test_a_lease_that_is_held_is_not_given_twice(original: Original) -> None:
     assert Lease.objects.get().attempts == 1
 
 
-def test_another_step_and_another_original_have_leases_of_their_own(
+def test_each_step_and_original_has_its_own_lease(
     original: Original, store_original: StoreOriginal, make_image: object
 ) -> None:
     leases.acquire(original, STEP)
     assert leases.acquire(original, "resize_image").attempts == 1
 
 
-def test_a_lease_that_ran_out_counts_as_a_crash(original: Original) -> None:
+def test_expired_lease_counts_as_a_crash(original: Original) -> None:
     first = leases.acquire(original, STEP)
     expire(first)
     second = leases.acquire(original, STEP)
@@ -57,13 +57,13 @@ def test_a_lease_that_ran_out_counts_as_a_crash(original: Original) -> None:
     assert second.token != first.token
 
 
-def test_a_lease_that_was_returned_counts_as_no_crash(original: Original) -> None:
+def test_returned_lease_does_not_count_as_a_crash(original: Original) -> None:
     leases.postpone(leases.acquire(original, STEP), OSError("away"))
     again = leases.acquire(original, STEP)
     assert (again.attempts, again.crashes, again.next_attempt_at) == (2, 0, None)
 
 
-def test_the_delay_doubles_up_to_ten_minutes(original: Original, stopped_clock: datetime) -> None:
+def test_delay_doubles_up_to_ten_minutes(original: Original, stopped_clock: datetime) -> None:
     delays = []
     for _ in range(12):
         lease = leases.acquire(original, STEP)
@@ -75,18 +75,18 @@ def test_the_delay_doubles_up_to_ten_minutes(original: Original, stopped_clock: 
     assert delays == [4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600, 600]
 
 
-def test_the_reason_of_the_last_failure_is_kept_short(original: Original) -> None:
+def test_reason_of_the_last_failure_is_truncated(original: Original) -> None:
     leases.postpone(leases.acquire(original, STEP), OSError("x" * 9999))
     assert Lease.objects.get().last_error == "x" * 500
 
 
-def test_an_ended_lease_is_gone_and_its_counts_with_it(original: Original) -> None:
+def test_ended_lease_is_deleted_with_its_counts(original: Original) -> None:
     leases.end(leases.acquire(original, STEP))
     assert not Lease.objects.exists()
     assert leases.acquire(original, STEP).attempts == 1
 
 
-def test_who_was_overtaken_can_neither_end_nor_return_the_lease_of_another(original: Original) -> None:
+def test_overtaken_worker_cannot_end_or_return_the_lease_of_another(original: Original) -> None:
     slow = leases.acquire(original, STEP)
     expire(slow)
     current = leases.acquire(original, STEP)
@@ -97,7 +97,7 @@ def test_who_was_overtaken_can_neither_end_nor_return_the_lease_of_another(origi
     assert (kept.token, kept.expires_at, kept.last_error) == (current.token, current.expires_at, "")
 
 
-def test_a_step_is_spent_after_its_crashes_or_attempts(original: Original, settings: Settings) -> None:
+def test_step_is_spent_after_its_crashes_or_attempts(original: Original, settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_CRASHES": 3, "MAX_ATTEMPTS": 5}
     lease = leases.acquire(original, STEP)
     spent = []
@@ -106,19 +106,19 @@ def test_a_step_is_spent_after_its_crashes_or_attempts(original: Original, setti
     assert spent == [False, False, True, False, True]
 
 
-def test_held_is_an_error_that_passes() -> None:
+def test_lease_held_is_a_transient_error() -> None:
     assert issubclass(LeaseHeld, TransientError)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_of_many_gets_the_lease(original: Original) -> None:
+def test_one_of_many_workers_gets_the_lease(original: Original) -> None:
     outcomes = run_at_once(*[lambda: leases.acquire(original, STEP)] * 6)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LeaseHeld"] * 5 + ["NoneType"]
     assert Lease.objects.get().attempts == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_that_ends_while_another_asks_for_it_is_no_error(original: Original) -> None:
+def test_lease_may_end_while_another_worker_asks_for_it(original: Original) -> None:
     def take_and_end() -> None:
         for _ in range(40):
             try:
@@ -131,7 +131,7 @@ def test_a_lease_that_ends_while_another_asks_for_it_is_no_error(original: Origi
     assert not Lease.objects.exists()
 
 
-def test_a_lease_that_is_handed_back_counts_as_nothing(original: Original) -> None:
+def test_handed_back_lease_counts_no_attempt(original: Original) -> None:
     leases.postpone(leases.acquire(original, STEP), OSError("away"))
     leases.hand_back(leases.acquire(original, STEP))
     lease = Lease.objects.get()

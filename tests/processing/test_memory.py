@@ -19,12 +19,12 @@ def printed(code: str) -> str:
     return process.stdout.strip()
 
 
-def test_what_was_freed_serves_the_next_picture() -> None:
+def test_freed_memory_is_reused() -> None:
     assert int(printed(COUNT_FAULTS)) > 10_000
     assert int(printed(KEEP + COUNT_FAULTS)) < 100
 
 
-def test_whoever_wants_more_than_the_limit_fails_alone() -> None:
+def test_allocation_beyond_the_limit_fails_alone() -> None:
     code = """
 from processing import memory
 memory.limit(1 << 30)
@@ -36,7 +36,7 @@ except MemoryError:
     assert printed(code) == "refused 1048576"
 
 
-def test_a_picture_that_wants_more_than_the_limit_fails_with_a_reason() -> None:
+def test_picture_beyond_the_memory_limit_fails_with_a_reason() -> None:
     code = """
 from io import BytesIO
 from PIL import Image
@@ -55,7 +55,7 @@ except Exception as error:
     assert printed(code) == f"too_many_pixels - {sentence}"
 
 
-def test_where_there_is_no_glibc_nothing_is_changed() -> None:
+def test_memory_settings_are_skipped_without_glibc() -> None:
     code = """
 import ctypes
 from processing import memory

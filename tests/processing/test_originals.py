@@ -20,7 +20,7 @@ from tests.threads import run_at_once
 from uploads.models import Upload
 
 
-def test_an_original_is_stored_under_its_hash(store_original: StoreOriginal, make_image: MakeImage) -> None:
+def test_original_is_stored_under_its_hash(store_original: StoreOriginal, make_image: MakeImage) -> None:
     data = make_image()
     original = store_original(data)
     assert original.content_hash == hashlib.sha256(data).hexdigest()
@@ -30,7 +30,7 @@ def test_an_original_is_stored_under_its_hash(store_original: StoreOriginal, mak
         assert file.read() == data
 
 
-def test_the_row_holds_what_the_header_says(store_original: StoreOriginal, make_image: MakeImage) -> None:
+def test_row_contains_the_values_of_the_header(store_original: StoreOriginal, make_image: MakeImage) -> None:
     data = make_image(width=60, height=40, format="PNG")
     original = store_original(data)
     assert (original.format, original.width, original.height) == ("png", 60, 40)
@@ -38,13 +38,13 @@ def test_the_row_holds_what_the_header_says(store_original: StoreOriginal, make_
     assert len(original.public_key) == 40
 
 
-def test_transparency_is_unknown_until_the_pixels_are_seen(
+def test_transparency_is_unknown_before_decoding(
     store_original: StoreOriginal, make_image: MakeImage
 ) -> None:
     assert store_original(make_image(format="PNG", mode="RGBA")).transparent is None
 
 
-def test_storing_again_changes_nothing(store_original: StoreOriginal, make_image: MakeImage) -> None:
+def test_storing_twice_changes_nothing(store_original: StoreOriginal, make_image: MakeImage) -> None:
     data = make_image()
     assert store_original(data) == store_original(data)
     assert Original.objects.count() == 1
@@ -52,21 +52,21 @@ def test_storing_again_changes_nothing(store_original: StoreOriginal, make_image
 
 
 @pytest.mark.django_db(transaction=True)
-def test_storing_in_a_race_makes_one_row(store_original: StoreOriginal, make_image: MakeImage) -> None:
+def test_storing_concurrently_creates_one_row(store_original: StoreOriginal, make_image: MakeImage) -> None:
     data = make_image()
     assert run_at_once(*[lambda: store_original(data)] * 6) == [None] * 6
     assert Original.objects.count() == 1
     assert_storage_matches_rows()
 
 
-def test_what_is_read_from_the_middle_is_stored_whole(db: None) -> None:
+def test_file_that_was_partly_read_is_stored_completely(db: None) -> None:
     file = ContentFile(b"0123456789")
     file.seek(5)
     originals.store(content_hash="cd" * 32, file=file)
     assert stored_digest(original_key("cd" * 32)) == hashlib.sha256(b"0123456789").hexdigest()
 
 
-def test_a_lost_file_is_missing(store_original: StoreOriginal) -> None:
+def test_lost_file_is_missing(store_original: StoreOriginal) -> None:
     original = store_original()
     originals.delete_file(original_key(original.content_hash))
     with pytest.raises(FileMissing):
@@ -75,7 +75,7 @@ def test_a_lost_file_is_missing(store_original: StoreOriginal) -> None:
         originals.open_file(original)
 
 
-def test_a_full_disk_is_an_unavailable_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_means_storage_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     def fill(self: LocalStorage, name: str, content: Any) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -91,7 +91,7 @@ def test_deleting_a_file_twice_is_no_error(store_original: StoreOriginal) -> Non
     assert stored_keys() == set()
 
 
-def test_removing_takes_rows_and_files(store_original: StoreOriginal) -> None:
+def test_removal_deletes_rows_and_files(store_original: StoreOriginal) -> None:
     original, other = store_original(), store_original(b"GIF89a" + bytes([9, 0, 9, 0, 0, 0, 0]) + GIF_FRAME)
     steps.run(step="generate_thumbnails", content_hash=original.content_hash)
     assert originals.remove(original_id=original.pk)
@@ -105,7 +105,7 @@ def test_removing_takes_rows_and_files(store_original: StoreOriginal) -> None:
 GIF_FRAME = b",\0\0\0\0\x09\0\x09\0\0\x02\x02\x4c\x01\0;"
 
 
-def test_an_original_somebody_refers_to_stays(store_original: StoreOriginal, owner: User) -> None:
+def test_original_with_an_upload_is_kept(store_original: StoreOriginal, owner: User) -> None:
     original = store_original()
     steps.run(step="generate_thumbnails", content_hash=original.content_hash)
     Upload.objects.create(owner=owner, original=original, filename="photo.jpg")
@@ -114,7 +114,7 @@ def test_an_original_somebody_refers_to_stays(store_original: StoreOriginal, own
     assert_storage_matches_rows()
 
 
-def test_a_storage_that_fails_in_mid_removal_leaves_the_rows(
+def test_storage_failure_during_removal_keeps_the_rows(
     store_original: StoreOriginal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = store_original()
@@ -136,7 +136,7 @@ def test_a_storage_that_fails_in_mid_removal_leaves_the_rows(
     assert stored_keys() == set()
 
 
-def test_the_header_decides_what_a_row_says(db: None) -> None:
+def test_first_header_determines_the_row(db: None) -> None:
     header = Header("webp", 5, 7, has_alpha=True)
     first = originals.create(content_hash="ef" * 32, byte_size=9, header=header)
     again = originals.create(content_hash="ef" * 32, byte_size=9, header=Header("png", 1, 1, has_alpha=False))

@@ -71,9 +71,7 @@ def decoded(make_image: MakeImage) -> Decoded:
     return Decoded(1, whole(opened(make_image(width=50, height=40, format="PNG"))))
 
 
-def test_a_large_original_is_decoded_once(
-    original: Original, folder: Path, decodes: list[str | None]
-) -> None:
+def test_large_original_is_decoded_once(original: Original, folder: Path, decodes: list[str | None]) -> None:
     run("generate_thumbnails", original)
     assert (decodes, len(files(folder))) == (["PNG"], 1)
     run("resize_image", original)
@@ -94,7 +92,7 @@ def garble(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [lose, cut, garble])
-def test_without_it_the_bytes_are_the_same(
+def test_bytes_are_the_same_without_the_cache(
     spoil: Callable[[Path], None], original: Original, folder: Path, decodes: list[str | None]
 ) -> None:
     for step in ("generate_thumbnails", "resize_image"):
@@ -110,7 +108,7 @@ def test_without_it_the_bytes_are_the_same(
     assert files(folder) == []
 
 
-def test_nothing_is_left_where_the_second_step_has_nothing_to_do(original: Original, folder: Path) -> None:
+def test_no_pixels_are_cached_if_the_second_step_has_finished(original: Original, folder: Path) -> None:
     run("resize_image", original)
     run("generate_thumbnails", original)
     assert files(folder) == []
@@ -126,12 +124,14 @@ def test_nothing_is_left_where_the_second_step_has_nothing_to_do(original: Origi
         ("heif", (4000, 3000), True),
     ],
 )
-def test_it_pays_where_decoding_is_dear(format: str, size: tuple[int, int], expected: bool) -> None:
+def test_cache_is_used_for_originals_that_are_slow_to_decode(
+    format: str, size: tuple[int, int], expected: bool
+) -> None:
     original = Original(format=format, width=size[0], height=size[1])
     assert pixel_cache.pays(original) is expected
 
 
-def test_it_can_be_turned_off(
+def test_cache_can_be_turned_off(
     original: Original, folder: Path, decodes: list[str | None], settings: Settings
 ) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_BYTES": 0}
@@ -140,7 +140,7 @@ def test_it_can_be_turned_off(
     assert (decodes, files(folder)) == (["PNG", "PNG"], [])
 
 
-def test_what_is_taken_is_gone(db: None, make_image: MakeImage) -> None:
+def test_pixels_are_removed_when_they_are_taken(db: None, make_image: MakeImage) -> None:
     original = Original(content_hash="ab" * 32)
     left = decoded(make_image)
     pixel_cache.put(original, left)
@@ -151,14 +151,14 @@ def test_what_is_taken_is_gone(db: None, make_image: MakeImage) -> None:
     assert pixel_cache.take(original) is None
 
 
-def test_other_presets_do_not_take_it(db: None, make_image: MakeImage, settings: Settings) -> None:
+def test_pixels_of_other_presets_are_not_taken(db: None, make_image: MakeImage, settings: Settings) -> None:
     original = Original(content_hash="ab" * 32)
     pixel_cache.put(original, decoded(make_image))
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {"huge": {"width": 4000}}}
     assert pixel_cache.take(original) is None
 
 
-def test_it_does_not_fill_the_disk(folder: Path, make_image: MakeImage, settings: Settings) -> None:
+def test_cache_has_a_size_limit(folder: Path, make_image: MakeImage, settings: Settings) -> None:
     one = decoded(make_image)
     settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_BYTES": 3 * 50 * 40 * 2 + 500}
     for number in range(5):
@@ -166,7 +166,7 @@ def test_it_does_not_fill_the_disk(folder: Path, make_image: MakeImage, settings
     assert len(files(folder)) == 2
 
 
-def test_what_nobody_takes_is_removed(folder: Path, make_image: MakeImage) -> None:
+def test_old_pixels_are_removed(folder: Path, make_image: MakeImage) -> None:
     for number in range(2):
         pixel_cache.put(Original(content_hash=f"{number:064}"), decoded(make_image))
     old, new = files(folder)
@@ -175,7 +175,7 @@ def test_what_nobody_takes_is_removed(folder: Path, make_image: MakeImage) -> No
     assert files(folder) == [new]
 
 
-def test_a_full_disk_leaves_nothing_behind(
+def test_full_disk_leaves_no_file(
     folder: Path, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(decoded: Decoded) -> Iterator[bytes]:
@@ -187,12 +187,12 @@ def test_a_full_disk_leaves_nothing_behind(
     assert files(folder) == []
 
 
-def test_only_its_owner_may_look(folder: Path, make_image: MakeImage) -> None:
+def test_folder_is_readable_only_by_its_owner(folder: Path, make_image: MakeImage) -> None:
     pixel_cache.put(Original(content_hash="ab" * 32), decoded(make_image))
     assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(
+def test_unwritable_folder_is_ignored(
     original: Original, settings: Settings, tmp_path: Path, decodes: list[str | None]
 ) -> None:
     (tmp_path / "file").touch()

@@ -34,12 +34,14 @@ FILL = Preset(name="thumb", width=256, height=256, mode="fill")
         ({"width": 320}, (1, 10000), (1, 10000)),
     ],
 )
-def test_fit_keeps_the_shape_and_never_enlarges(bounds: dict[str, int], size: Size, expected: Size) -> None:
+def test_fit_keeps_the_aspect_ratio_and_never_enlarges(
+    bounds: dict[str, int], size: Size, expected: Size
+) -> None:
     assert Preset(name="p", **bounds).output_size(size) == expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (256, 256), (1, 1), (10000, 3)])
-def test_fill_has_its_exact_size(size: Size) -> None:
+def test_fill_has_the_exact_size(size: Size) -> None:
     assert FILL.output_size(size) == (256, 256)
 
 
@@ -65,11 +67,11 @@ def test_fill_crops_around_the_middle(size: Size, expected: Box) -> None:
         ((1.0, 1.0), (160, 0, 640, 480)),
     ],
 )
-def test_fill_crops_around_a_focus_as_far_as_the_picture_goes(focus: Point, expected: Box) -> None:
+def test_fill_crops_around_a_focal_point_within_the_picture(focus: Point, expected: Box) -> None:
     assert FILL.crop((640, 480), focus) == pytest.approx(expected)
 
 
-def test_fill_crops_to_its_own_shape() -> None:
+def test_fill_crops_to_its_aspect_ratio() -> None:
     left, top, right, bottom = Preset(name="p", width=200, height=100, mode="fill").crop((300, 300))
     assert (left, top, right, bottom) == (0, 75, 300, 225)
 
@@ -78,7 +80,7 @@ def test_fit_crops_nothing() -> None:
     assert Preset(name="p", width=10, height=10).crop((640, 480)) == (0, 0, 640, 480)
 
 
-def test_the_scale_of_fill_covers_and_that_of_fit_is_covered() -> None:
+def test_scale_of_fill_covers_and_scale_of_fit_contains() -> None:
     assert FILL.scale((1024, 512)) == 0.5
     assert Preset(name="p", width=256, height=256).scale((1024, 512)) == 0.25
     assert Preset(name="p", width=256).scale((100, 100)) == 1.0
@@ -100,17 +102,17 @@ def test_sizes_are_rounded_half_up_to_at_least_one_pixel() -> None:
         ({"width": 1, "height": 1}, True),
     ],
 )
-def test_a_thumbnail_is_small_on_both_sides(bounds: dict[str, int], expected: bool) -> None:
+def test_thumbnail_is_small_on_both_sides(bounds: dict[str, int], expected: bool) -> None:
     assert Preset(name="p", **bounds).is_thumbnail is expected  # type: ignore[arg-type]
 
 
-def test_png_stands_in_for_jpeg_where_there_is_transparency() -> None:
+def test_png_replaces_jpeg_for_transparent_originals() -> None:
     preset = Preset(name="p", width=1, formats=("avif", "webp", "jpeg"))
     assert preset.formats_for(transparent=False) == ("avif", "webp", "jpeg")
     assert preset.formats_for(transparent=True) == ("avif", "webp", "png")
 
 
-def test_png_is_made_once_where_it_was_wanted_anyway() -> None:
+def test_png_is_not_listed_twice() -> None:
     preset = Preset(name="p", width=1, formats=("png", "jpeg"))
     assert preset.formats_for(transparent=True) == ("png",)
 
@@ -142,13 +144,13 @@ def test_png_is_made_once_where_it_was_wanted_anyway() -> None:
         ("é", {"width": 9}, "Preset 'é': a name may contain only lower-case letters, digits, - and _."),
     ],
 )
-def test_what_makes_no_recipe_is_refused(name: str, fields: dict[str, Any], message: str) -> None:
+def test_invalid_preset_is_refused(name: str, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidPreset) as refusal:
         parse_preset(name=name, fields=fields)
     assert str(refusal.value) == message
 
 
-def test_the_settings_become_presets_in_their_order() -> None:
+def test_presets_keep_the_order_of_the_settings() -> None:
     parsed = parse_presets({"b-2": {"width": 5}, "a_1": {"height": 6, "formats": ["png"], "quality": 50}})
     assert parsed == (
         Preset(name="b-2", width=5),
@@ -156,7 +158,7 @@ def test_the_settings_become_presets_in_their_order() -> None:
     )
 
 
-def test_the_limits_themselves_are_allowed() -> None:
+def test_limits_are_inclusive() -> None:
     fields = {"width": 1, "height": 16383, "quality": 1, "effort": 0}
     assert parse_preset(name="p", fields=fields).height == 16383
     assert parse_preset(name="p", fields={"width": 16383, "quality": 100, "effort": 10}).quality == 100
@@ -170,13 +172,13 @@ def test_the_limits_themselves_are_allowed() -> None:
         ((0.1234999, 0.9996), "123.1000", (0.123, 1.0)),
     ],
 )
-def test_a_point_is_written_in_one_way(point: Point, text: str, again: Point) -> None:
+def test_focal_point_has_one_spelling(point: Point, text: str, again: Point) -> None:
     assert point_text(point) == text
     assert point_of(text) == again
     assert point_text(again) == text
 
 
-def test_a_recipe_looks_at_its_own_focus_or_at_what_was_found() -> None:
+def test_recipe_uses_its_focal_point_or_the_automatic_one() -> None:
     preset = Preset(name="p", width=5)
     assert Recipe(preset, "webp").looks_at((0.7, 0.2)) == (0.7, 0.2)
     assert Recipe(preset, "webp", "310.400").looks_at((0.7, 0.2)) == (0.31, 0.4)

@@ -9,13 +9,13 @@ from processing.images.reading.refusals import UnreadableImage
 STORED = sorted(kind.code for kind in Refusal.__subclasses__() if kind.__module__.startswith("processing."))
 
 
-def test_every_code_that_may_be_stored_has_a_sentence() -> None:
+def test_every_stored_code_has_a_sentence() -> None:
     assert "processing_failed" in STORED
     assert sorted(refusals.SENTENCES) == STORED
 
 
 @pytest.mark.parametrize("code", STORED)
-def test_a_stored_failure_is_told_in_another_language_by_its_code(code: str) -> None:
+def test_stored_failure_is_translated_by_its_code(code: str) -> None:
     detail = "cat.jpg has 5 pixels."
     with override("en"):
         english = str(refusals.SENTENCES[code])
@@ -24,19 +24,19 @@ def test_a_stored_failure_is_told_in_another_language_by_its_code(code: str) -> 
 
 
 @pytest.mark.parametrize("language", ["en", "en-gb", None])
-def test_a_stored_failure_is_told_in_english_as_it_is(language: str | None) -> None:
+def test_stored_failure_is_unchanged_in_english(language: str | None) -> None:
     with override(language):
         told = refusals.stored_sentence(code="unreadable_image", detail="cat.jpg is damaged.")
     assert told == "cat.jpg is damaged."
 
 
-def test_what_is_not_known_is_told_as_it_is() -> None:
+def test_unknown_code_keeps_its_stored_sentence() -> None:
     with override("de"):
         assert refusals.stored_sentence(code="of_a_later_version", detail="It is new.") == "It is new."
         assert refusals.stored_sentence(code="", detail="") == ""
 
 
-def test_a_refusal_at_hand_is_told_with_its_values() -> None:
+def test_refusal_is_translated_with_its_values() -> None:
     refusal = UnreadableImage(
         "{name} is damaged or incomplete. Open it in an editor, save a new copy and upload that.",
         name="{cat}.jpg",

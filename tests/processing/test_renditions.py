@@ -36,7 +36,7 @@ def row(original: Original, preset: Preset, format: Any = "webp", **fields: Any)
     )
 
 
-def test_wanted_is_every_preset_in_every_format(original: Original) -> None:
+def test_wanted_contains_every_preset_in_every_format(original: Original) -> None:
     assert renditions.wanted(original, [LARGE, TINY]) == [
         Recipe(LARGE, "webp"),
         Recipe(LARGE, "jpeg"),
@@ -54,13 +54,13 @@ def test_missing_is_wanted_minus_stored(original: Original) -> None:
     assert renditions.missing(original, [LARGE, TINY]) == []
 
 
-def test_what_is_stale_or_to_be_done_again_is_missing(original: Original) -> None:
+def test_stale_and_redo_renditions_are_missing(original: Original) -> None:
     row(original, LARGE, "webp", fingerprint="f" * 16).save()
     row(original, LARGE, "jpeg", redo=True).save()
     assert renditions.missing(original, [LARGE]) == [Recipe(LARGE, "webp"), Recipe(LARGE, "jpeg")]
 
 
-def test_what_another_original_has_does_not_count(
+def test_rendition_of_another_original_does_not_count(
     original: Original, store_original: StoreOriginal, make_image: MakeImage
 ) -> None:
     other = store_original(make_image(seed=1))
@@ -92,7 +92,7 @@ STATES: dict[str, tuple[Callable[[Original], Any], bool]] = {
 
 @pytest.mark.parametrize("transparent", [None, False, True])
 @pytest.mark.parametrize("state", STATES)
-def test_what_is_not_stored_as_wanted_is_missing(
+def test_missing_and_stale_agree_with_the_rows(
     state: str, transparent: bool | None, original: Original
 ) -> None:
     make_rows, is_stale = STATES[state]
@@ -108,7 +108,7 @@ def test_what_is_not_stored_as_wanted_is_missing(
     assert renditions.stale_rows(original, []) == []
 
 
-def test_a_rendition_is_stored_under_its_derived_key(original: Original) -> None:
+def test_rendition_is_stored_under_its_derived_key(original: Original) -> None:
     stored = renditions.store(original, Recipe(TINY, "webp"), Encoded(b"pixels", 9, 6, frames=4))
     assert stored.key == rendition_key(public_key=original.public_key, recipe=Recipe(TINY, "webp"))
     assert (stored.width, stored.height, stored.byte_size, stored.frames) == (9, 6, 6, 4)
@@ -117,7 +117,7 @@ def test_a_rendition_is_stored_under_its_derived_key(original: Original) -> None
     assert not Rendition.objects.exists()
 
 
-def test_recording_replaces_and_names_what_is_not_needed_any_more(original: Original) -> None:
+def test_recording_replaces_rows_and_returns_unused_keys(original: Original) -> None:
     old = row(original, TINY, key="renditions/old", fingerprint="f" * 16, redo=True)
     kept = row(original, LARGE)
     Rendition.objects.bulk_create([old, kept])
@@ -126,16 +126,14 @@ def test_recording_replaces_and_names_what_is_not_needed_any_more(original: Orig
     assert set(Rendition.objects.values_list("key", "redo")) == {(new.key, False), (kept.key, False)}
 
 
-def test_recording_the_same_again_needs_no_deletion(original: Original) -> None:
+def test_recording_twice_returns_no_unused_key(original: Original) -> None:
     assert renditions.record(original, [row(original, TINY)], [TINY]) == []
     first = Rendition.objects.get()
     assert renditions.record(original, [row(original, TINY, width=7)], [TINY]) == []
     assert (Rendition.objects.get().pk, Rendition.objects.get().width) == (first.pk, 7)
 
 
-def test_only_presets_and_formats_that_the_settings_no_longer_name_are_dropped(
-    original: Original, settings: Settings
-) -> None:
+def test_only_removed_presets_and_formats_are_dropped(original: Original, settings: Settings) -> None:
     settings.DARKROOM = {
         **settings.DARKROOM,
         "PRESETS": {"large": {"width": 1280}, "other": {"width": 9, "formats": ["jpeg"]}},
@@ -150,7 +148,7 @@ def test_only_presets_and_formats_that_the_settings_no_longer_name_are_dropped(
     assert set(Rendition.objects.values_list("preset", "format")) == {("large", "webp"), ("other", "jpeg")}
 
 
-def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
+def test_failed_deletion_does_not_stop_the_others(
     original: Original, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     steps.run(step="generate_thumbnails", content_hash=original.content_hash)
@@ -168,7 +166,7 @@ def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
     assert f"Could not delete {keys[0]}" in caplog.text
 
 
-def test_the_default_presets_want_ten_renditions(original: Original) -> None:
+def test_default_presets_want_ten_renditions(original: Original) -> None:
     assert len(renditions.missing(original, conf.presets())) == 10
 
 
@@ -189,7 +187,7 @@ def set_presets(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": fields}
 
 
-def test_each_focus_is_wanted_of_what_crops(original: Original) -> None:
+def test_cropping_presets_are_wanted_for_each_focal_point(original: Original) -> None:
     focus_on(original, "900.500", "100.500")
     assert renditions.wanted(original, [TINY, SQUARE]) == [
         Recipe(TINY, "webp"),
@@ -204,7 +202,7 @@ def test_each_focus_is_wanted_of_what_crops(original: Original) -> None:
     ]
 
 
-def test_what_others_look_at_is_not_missing_for_oneself(original: Original, settings: Settings) -> None:
+def test_focal_points_of_others_are_not_missing_for_an_upload(original: Original, settings: Settings) -> None:
     set_presets(settings)
     focus_on(original, "100.500", "900.500")
     Rendition.objects.bulk_create([row(original, TINY), row(original, SQUARE)])
@@ -248,7 +246,7 @@ FOCUSED: dict[str, tuple[list[tuple[Preset, dict[str, Any]]], bool, bool, bool]]
 
 
 @pytest.mark.parametrize("state", FOCUSED)
-def test_what_is_wanted_of_focuses_is_missing_stale_or_unwanted(
+def test_renditions_of_focal_points_are_missing_stale_or_unwanted(
     state: str, store_original: StoreOriginal, make_image: MakeImage, settings: Settings
 ) -> None:
     set_presets(settings)
@@ -264,14 +262,14 @@ def test_what_is_wanted_of_focuses_is_missing_stale_or_unwanted(
     assert bool(renditions.unwanted_rows(original)) is has_unwanted
 
 
-def test_a_focused_rendition_stands_beside_the_automatic_one(original: Original) -> None:
+def test_rendition_of_a_focal_point_is_stored_beside_the_automatic_one(original: Original) -> None:
     rows = [row(original, SQUARE), row(original, SQUARE, focus="1.1")]
     assert renditions.record(original, rows, [SQUARE]) == []
     assert renditions.record(original, [row(original, SQUARE, focus="1.1", width=7)], [SQUARE]) == []
     assert set(Rendition.objects.values_list("focus", "width")) == {("", 1), ("1.1", 7)}
 
 
-def test_what_another_step_replaces_is_not_dropped(original: Original, settings: Settings) -> None:
+def test_renditions_of_the_other_step_are_not_dropped(original: Original, settings: Settings) -> None:
     set_presets(settings)
     Rendition.objects.bulk_create([row(original, SQUARE, focus="1.1"), row(original, LARGE)])
     large, square = (row.key for row in Rendition.objects.order_by("preset"))
@@ -279,7 +277,7 @@ def test_what_another_step_replaces_is_not_dropped(original: Original, settings:
     assert renditions.drop_unwanted(original, [SQUARE]) == [square]
 
 
-def test_a_file_that_is_wanted_again_stays(original: Original, settings: Settings) -> None:
+def test_file_that_is_wanted_again_is_kept(original: Original, settings: Settings) -> None:
     set_presets(settings)
     stored = [
         renditions.store(original, Recipe(SQUARE, "webp", focus), Encoded(b"pixels", 9, 9))

@@ -108,13 +108,13 @@ def fail_with(error: BaseException) -> Callable[..., Any]:
 # --- Once ---------------------------------------------------------------------------------
 
 
-def test_thumbnails_and_sizes_share_the_presets_between_them() -> None:
+def test_presets_are_divided_between_the_two_steps() -> None:
     names = {step: [preset.name for preset in steps.presets_of(step)] for step in STEPS}
     assert names == {"generate_thumbnails": ["thumb"], "resize_image": ["xlarge", "large", "medium", "small"]}
 
 
 @both_steps
-def test_a_step_renders_its_presets(step: Step, original: Original, news: News) -> None:
+def test_step_renders_its_presets(step: Step, original: Original, news: News) -> None:
     run(step, original)
     assert set(Rendition.objects.values_list("preset", "format")) == {
         (preset.name, format) for preset in steps.presets_of(step) for format in ("webp", "jpeg")
@@ -125,7 +125,7 @@ def test_a_step_renders_its_presets(step: Step, original: Original, news: News) 
     assert_storage_matches_rows()
 
 
-def test_a_row_says_what_its_file_is(store_original: StoreOriginal, make_image: MakeImage) -> None:
+def test_row_describes_its_file(store_original: StoreOriginal, make_image: MakeImage) -> None:
     original = store_original(make_image(width=1000, height=500))
     run_all(original)
     sizes = {row.preset: (row.width, row.height) for row in Rendition.objects.all()}
@@ -142,7 +142,7 @@ def test_a_row_says_what_its_file_is(store_original: StoreOriginal, make_image: 
 
 
 @both_steps
-def test_the_first_step_describes_the_original(step: Step, original: Original) -> None:
+def test_first_step_describes_the_original(step: Step, original: Original) -> None:
     assert (original.thumbhash, original.color) == ("", "")
     run(step, original)
     original.refresh_from_db()
@@ -151,7 +151,7 @@ def test_the_first_step_describes_the_original(step: Step, original: Original) -
     assert original.transparent is False
 
 
-def test_the_original_is_described_before_its_first_rendition_is_there(
+def test_original_is_described_before_its_first_rendition(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     colors: list[str] = []
@@ -167,7 +167,7 @@ def test_the_original_is_described_before_its_first_rendition_is_there(
 
 
 @pytest.mark.parametrize(("mode", "formats"), [("RGBA", {"webp", "png"}), ("RGB", {"webp", "jpeg"})])
-def test_png_is_made_instead_of_jpeg_where_it_is_transparent(
+def test_png_replaces_jpeg_for_transparent_originals(
     mode: str, formats: set[str], store_original: StoreOriginal, make_image: MakeImage
 ) -> None:
     original = store_original(make_image(format="PNG", mode=mode))
@@ -177,13 +177,13 @@ def test_png_is_made_instead_of_jpeg_where_it_is_transparent(
     assert_storage_matches_rows()
 
 
-def test_an_animation_tells_its_frames(store_original: StoreOriginal, corpus: Path) -> None:
+def test_animation_records_its_frames(store_original: StoreOriginal, corpus: Path) -> None:
     original = store_original((corpus / "animation" / "animated_loop.gif").read_bytes())
     run("generate_thumbnails", original)
     assert {row.format: row.frames for row in Rendition.objects.all()} == {"webp": 4, "jpeg": 1}
 
 
-def test_what_is_not_there_any_more_is_no_error(db: None, news: News) -> None:
+def test_missing_original_is_ignored(db: None, news: News) -> None:
     steps.run(step="generate_thumbnails", content_hash="ab" * 32)
     assert (news.started, news.finished, news.failed) == ([], [], [])
 
@@ -192,9 +192,7 @@ def test_what_is_not_there_any_more_is_no_error(db: None, news: News) -> None:
 
 
 @both_steps
-def test_a_second_run_writes_nothing(
-    step: Step, original: Original, saved_keys: list[str], news: News
-) -> None:
+def test_second_run_writes_nothing(step: Step, original: Original, saved_keys: list[str], news: News) -> None:
     run(step, original)
     assert len(saved_keys) == ROWS[step]
     rows, times = row_values(), modified_at()
@@ -206,13 +204,13 @@ def test_a_second_run_writes_nothing(
 
 
 @both_steps
-def test_a_second_run_reads_no_file(step: Step, original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_run_reads_no_file(step: Step, original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
     run(step, original)
     monkeypatch.setattr(LocalStorage, "_open", fail_with(AssertionError("a file was opened")))
     run(step, original)
 
 
-def test_only_what_is_missing_is_rendered(original: Original, saved_keys: list[str]) -> None:
+def test_only_missing_renditions_are_rendered(original: Original, saved_keys: list[str]) -> None:
     run("resize_image", original)
     lost = Rendition.objects.get(preset="medium", format="webp")
     lost.delete()
@@ -228,7 +226,7 @@ def test_only_what_is_missing_is_rendered(original: Original, saved_keys: list[s
 
 @both_steps
 @pytest.mark.django_db(transaction=True)
-def test_a_step_in_a_race(step: Step, original: Original, news: News) -> None:
+def test_concurrent_runs_of_a_step_render_once(step: Step, original: Original, news: News) -> None:
     outcomes = run_at_once(*[lambda: run(step, original)] * 4)
     assert {type(outcome) for outcome in outcomes} <= {type(None), LeaseHeld}
     assert None in outcomes
@@ -239,7 +237,7 @@ def test_a_step_in_a_race(step: Step, original: Original, news: News) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_both_steps_at_once(original: Original) -> None:
+def test_both_steps_run_concurrently(original: Original) -> None:
     outcomes = run_at_once(*[lambda step=step: run(step, original) for step in STEPS])
     assert outcomes == [None, None]
     assert Rendition.objects.count() == 10
@@ -250,7 +248,7 @@ def test_both_steps_at_once(original: Original) -> None:
 
 @both_steps
 @pytest.mark.django_db(transaction=True)
-def test_who_comes_while_another_renders_is_turned_away(
+def test_second_worker_is_refused_during_rendering(
     step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, saved_keys: list[str]
 ) -> None:
     outcomes: list[BaseException | None] = []
@@ -263,7 +261,7 @@ def test_who_comes_while_another_renders_is_turned_away(
 
 @both_steps
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_that_is_overtaken_changes_nothing(
+def test_overtaken_worker_changes_nothing(
     step: Step, original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
@@ -283,7 +281,7 @@ def test_a_worker_that_is_overtaken_changes_nothing(
 
 @both_steps
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_that_is_overtaken_and_fails_says_nothing(
+def test_overtaken_worker_reports_no_failure(
     step: Step, original: Original, news: News, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtake() -> None:
@@ -346,7 +344,7 @@ def crashes_seen() -> Iterator[list[int]]:
 @both_steps
 @pytest.mark.parametrize("boundary", mortal.BOUNDARIES)
 @pytest.mark.django_db(transaction=True)
-def test_a_killed_step_is_made_whole(
+def test_killed_step_is_completed(
     step: Step,
     boundary: str,
     original: Original,
@@ -378,7 +376,7 @@ def remove_parts(*, expected: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_killed_step_is_not_run_again_before_its_lease_ends(
+def test_killed_step_is_not_repeated_before_its_lease_expires(
     original: Original, mortal_worker: subprocess.Popen[str]
 ) -> None:
     kill_at(mortal_worker, step="resize_image", original=original, boundary="after_the_lease")
@@ -389,7 +387,7 @@ def test_a_killed_step_is_not_run_again_before_its_lease_ends(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_kills_every_worker_is_given_up(
+def test_original_that_kills_every_worker_fails(
     original: Original, mortal_worker: subprocess.Popen[str], news: News, settings: Settings
 ) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_CRASHES": 3}
@@ -407,7 +405,7 @@ def test_what_kills_every_worker_is_given_up(
 
 
 @both_steps
-def test_a_step_that_is_broken_off_may_start_again_at_once(
+def test_interrupted_step_can_restart_immediately(
     step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, crashes_seen: list[int]
 ) -> None:
     with monkeypatch.context() as patch:
@@ -421,7 +419,7 @@ def test_a_step_that_is_broken_off_may_start_again_at_once(
     assert not Lease.objects.exists()
 
 
-def test_what_is_given_up_is_not_decoded_again(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_original_is_not_decoded_again(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(darkroom().max_crashes):
         leases.acquire(original, "generate_thumbnails")
         expire_leases()
@@ -430,7 +428,7 @@ def test_what_is_given_up_is_not_decoded_again(original: Original, monkeypatch: 
         run("generate_thumbnails", original)
 
 
-def test_one_crash_less_is_not_given_up(original: Original) -> None:
+def test_step_is_repeated_below_the_crash_limit(original: Original) -> None:
     for _ in range(darkroom().max_crashes - 1):
         leases.acquire(original, "generate_thumbnails")
         expire_leases()
@@ -444,7 +442,7 @@ def test_one_crash_less_is_not_given_up(original: Original) -> None:
 @pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize("call", ["_open", "_save"])
 @both_steps
-def test_a_storage_that_fails_postpones_the_step(
+def test_storage_failure_postpones_the_step(
     step: Step,
     call: str,
     original: Original,
@@ -470,7 +468,7 @@ def test_a_storage_that_fails_postpones_the_step(
     assert_storage_matches_rows()
 
 
-def test_a_storage_that_fails_for_long_is_given_up_with_its_reason(
+def test_permanent_storage_failure_fails_with_a_reason(
     original: Original, monkeypatch: pytest.MonkeyPatch, settings: Settings, news: News
 ) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_ATTEMPTS": 2}
@@ -486,7 +484,7 @@ def test_a_storage_that_fails_for_long_is_given_up_with_its_reason(
 
 
 @both_steps
-def test_a_database_that_fails_at_the_end_changes_nothing(
+def test_database_failure_at_the_end_changes_nothing(
     step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, news: News
 ) -> None:
     with monkeypatch.context() as patch:
@@ -501,7 +499,7 @@ def test_a_database_that_fails_at_the_end_changes_nothing(
 
 
 @both_steps
-def test_a_broken_image_is_final_at_once(
+def test_broken_image_fails_without_retry(
     step: Step, store_original: StoreOriginal, make_image: MakeImage, news: News
 ) -> None:
     whole = make_image(format="PNG")
@@ -516,7 +514,7 @@ def test_a_broken_image_is_final_at_once(
 
 
 @both_steps
-def test_a_lost_original_is_final_and_says_so(step: Step, original: Original, news: News) -> None:
+def test_lost_original_fails_with_its_code(step: Step, original: Original, news: News) -> None:
     originals.delete_file(original_key(original.content_hash))
     with pytest.raises(OriginalMissing) as refusal:
         run(step, original)
@@ -526,7 +524,7 @@ def test_a_lost_original_is_final_and_says_so(step: Step, original: Original, ne
 
 
 @both_steps
-def test_a_storage_that_is_gone_is_no_lost_original(step: Step, original: Original, news: News) -> None:
+def test_missing_storage_is_not_a_lost_original(step: Step, original: Original, news: News) -> None:
     shutil.rmtree(Path(django_settings.MEDIA_ROOT) / "originals")
     with pytest.raises(
         StorageUnavailable, match=r"Check that its disk is mounted or that its bucket exists\."
@@ -540,7 +538,7 @@ def test_a_storage_that_is_gone_is_no_lost_original(step: Step, original: Origin
 
 
 @both_steps
-def test_an_original_deleted_before_its_lease_is_no_error(
+def test_original_deleted_before_its_lease_is_ignored(
     step: Step, original: Original, news: News, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before(monkeypatch, steps, "_begin", lambda: originals.remove(original_id=original.pk))
@@ -562,7 +560,7 @@ MOMENTS = [
 @both_steps
 @pytest.mark.parametrize("moment", MOMENTS, ids=[name for _, name in MOMENTS])
 @pytest.mark.django_db(transaction=True)
-def test_an_original_deleted_in_the_middle_leaves_nothing(
+def test_original_deleted_during_a_step_leaves_nothing(
     step: Step, moment: tuple[object, str], original: Original, monkeypatch: pytest.MonkeyPatch, news: News
 ) -> None:
     before(monkeypatch, *moment, lambda: originals.remove(original_id=original.pk))
@@ -575,7 +573,7 @@ def test_an_original_deleted_in_the_middle_leaves_nothing(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_original_deleted_before_it_is_read_leaves_nothing(
+def test_original_deleted_before_it_is_read_leaves_nothing(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before(monkeypatch, originals, "read", lambda: originals.remove(original_id=original.pk))
@@ -587,7 +585,7 @@ def test_an_original_deleted_before_it_is_read_leaves_nothing(
 
 @both_steps
 @pytest.mark.django_db(transaction=True)
-def test_an_original_deleted_and_sent_again_keeps_its_new_files(
+def test_original_deleted_and_sent_again_keeps_its_new_files(
     step: Step, store_original: StoreOriginal, original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def delete_and_send_again() -> None:
@@ -609,7 +607,7 @@ def focus_on(original: Original, point: str = "100.900") -> Focus:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_focus_is_rendered_beside_what_is_there(original: Original, saved_keys: list[str]) -> None:
+def test_focal_point_is_rendered_beside_existing_files(original: Original, saved_keys: list[str]) -> None:
     run_all(original)
     before_it, times = digests(), modified_at()
     focus_on(original)
@@ -625,7 +623,7 @@ def test_a_focus_is_rendered_beside_what_is_there(original: Original, saved_keys
 
 @both_steps
 @pytest.mark.django_db(transaction=True)
-def test_a_focus_that_comes_while_a_step_ends_is_for_the_next_run(
+def test_focal_point_set_while_a_step_ends_is_rendered_by_the_next_run(
     step: Step, original: Original, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     set_presets(settings, medium={"width": 300, "height": 300, "mode": "fill"})
@@ -639,7 +637,7 @@ def test_a_focus_that_comes_while_a_step_ends_is_for_the_next_run(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_focus_that_goes_while_it_is_rendered_leaves_nothing(
+def test_focal_point_deleted_during_rendering_leaves_nothing(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_all(original)
@@ -651,7 +649,7 @@ def test_a_focus_that_goes_while_it_is_rendered_leaves_nothing(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_focus_that_comes_back_before_its_files_go_keeps_them(
+def test_focal_point_restored_before_deletion_keeps_its_files(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker renders it again after the rows were deleted, but before the files are."""
@@ -670,7 +668,7 @@ def test_a_focus_that_comes_back_before_its_files_go_keeps_them(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_focus_that_comes_back_keeps_what_a_worker_has_just_written(
+def test_restored_focal_point_keeps_files_just_written(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new file exists, but its row does not yet, when the old row's files are deleted."""
@@ -690,7 +688,7 @@ def test_a_focus_that_comes_back_keeps_what_a_worker_has_just_written(
 
 @pytest.mark.parametrize("boundary", mortal.BOUNDARIES)
 @pytest.mark.django_db(transaction=True)
-def test_a_focus_is_rendered_whatever_was_killed(
+def test_focal_point_is_rendered_after_a_kill_at_any_boundary(
     boundary: str, original: Original, mortal_worker: subprocess.Popen[str]
 ) -> None:
     run_all(original)
@@ -707,7 +705,7 @@ def test_a_focus_is_rendered_whatever_was_killed(
 
 
 @both_steps
-def test_the_first_step_notes_what_it_finds(step: Step, store_original: StoreOriginal, corpus: Path) -> None:
+def test_first_step_stores_metadata(step: Step, store_original: StoreOriginal, corpus: Path) -> None:
     original = store_original((corpus / "photos" / "Apple_iPhone_6.jpg").read_bytes())
     assert original.metadata is None
     run(step, original)
@@ -721,7 +719,7 @@ def test_the_first_step_notes_what_it_finds(step: Step, store_original: StoreOri
     }
 
 
-def test_an_original_from_before_is_described_when_it_is_rendered_again(original: Original) -> None:
+def test_older_original_is_described_when_it_is_rendered_again(original: Original) -> None:
     run_all(original)
     Original.objects.update(metadata=None, focus_x=0.123)
     rows = row_values()
@@ -741,7 +739,7 @@ def test_an_original_from_before_is_described_when_it_is_rendered_again(original
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_changed_preset_renders_exactly_what_changed(
+def test_changed_preset_renders_only_its_renditions(
     original: Original, settings: Settings, saved_keys: list[str]
 ) -> None:
     run_all(original)
@@ -775,7 +773,7 @@ def test_old_files_stay_until_the_new_rows_are_committed(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_old_rows_and_files_stay_where_the_commit_fails(original: Original, settings: Settings) -> None:
+def test_old_rows_and_files_stay_if_the_commit_fails(original: Original, settings: Settings) -> None:
     run_all(original)
     rows, old = row_values(), keys_of("medium")
     set_presets(settings, medium={"width": 500})
@@ -797,7 +795,7 @@ def test_old_rows_and_files_stay_where_the_commit_fails(original: Original, sett
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_preset_and_a_format_that_are_gone_are_dropped(original: Original, settings: Settings) -> None:
+def test_removed_preset_and_format_are_dropped(original: Original, settings: Settings) -> None:
     run_all(original)
     set_presets(settings, small=None, large={"width": 1280, "formats": ["webp"]})
     run("resize_image", original)
@@ -813,7 +811,7 @@ def test_a_preset_and_a_format_that_are_gone_are_dropped(original: Original, set
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_preset_that_becomes_a_thumbnail_moves_to_the_other_step(
+def test_preset_that_becomes_a_thumbnail_moves_to_the_other_step(
     original: Original, settings: Settings, saved_keys: list[str]
 ) -> None:
     run_all(original)
@@ -828,7 +826,7 @@ def test_a_preset_that_becomes_a_thumbnail_moves_to_the_other_step(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_done_again_gives_the_same_bytes(original: Original, saved_keys: list[str]) -> None:
+def test_forced_rendering_gives_the_same_bytes(original: Original, saved_keys: list[str]) -> None:
     run_all(original)
     expected, rendered_at = digests(), Rendition.objects.get(preset="thumb", format="webp").rendered_at
     saved_keys.clear()
@@ -841,7 +839,7 @@ def test_done_again_gives_the_same_bytes(original: Original, saved_keys: list[st
     assert_storage_matches_rows()
 
 
-def test_a_new_preset_is_rendered_alone(
+def test_only_the_new_preset_is_rendered(
     original: Original, settings: Settings, saved_keys: list[str]
 ) -> None:
     run_all(original)
@@ -853,7 +851,7 @@ def test_a_new_preset_is_rendered_alone(
 
 
 @both_steps
-def test_an_original_is_decoded_once_a_step(
+def test_original_is_decoded_once_per_step(
     step: Step, original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[str] = []
@@ -862,7 +860,7 @@ def test_an_original_is_decoded_once_a_step(
     assert decoded == [step]
 
 
-def test_a_refusal_of_the_decoder_reaches_who_asked(
+def test_refusal_of_the_decoder_reaches_the_caller(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "decode", fail_with(UnreadableImage("It is damaged.")))
@@ -870,7 +868,7 @@ def test_a_refusal_of_the_decoder_reaches_who_asked(
         run("resize_image", original)
 
 
-def test_one_preset_alone_gives_the_same_bytes(original: Original) -> None:
+def test_rendering_one_preset_alone_gives_the_same_bytes(original: Original) -> None:
     """A rendition's bytes depend on the original and the presets, not on other missing renditions."""
     steps.run(step="resize_image", content_hash=original.content_hash)
     before = dict(original.renditions.values_list("key", "digest"))

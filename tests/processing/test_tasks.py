@@ -42,17 +42,17 @@ def broker() -> Iterator[Any]:
 
 
 @both_tasks
-def test_each_task_has_a_queue_of_its_own(queue: str) -> None:
+def test_each_task_has_its_own_queue(queue: str) -> None:
     assert app.amqp.router.route({}, TASKS[queue].name)["queue"].name == queue
 
 
 @both_tasks
-def test_nobody_waits_for_a_result(queue: str) -> None:
+def test_tasks_store_no_result(queue: str) -> None:
     assert TASKS[queue].ignore_result
 
 
 @both_tasks
-def test_only_what_may_pass_is_tried_again(queue: str) -> None:
+def test_only_transient_errors_are_retried(queue: str) -> None:
     retried: tuple[type[Exception], ...] = TASKS[queue].autoretry_for
     assert set(retried) == {StorageUnavailable, LeaseHeld, OperationalError, InterfaceError}
     for error in retried:
@@ -61,7 +61,7 @@ def test_only_what_may_pass_is_tried_again(queue: str) -> None:
 
 
 @both_tasks
-def test_a_message_holds_the_content_hash_and_nothing_else(queue: str, broker: Any) -> None:
+def test_message_contains_only_the_content_hash(queue: str, broker: Any) -> None:
     TASKS[queue].delay(content_hash="ab" * 32)
     message = broker.basic_get(queue)
     arguments, keywords, _ = json.loads(message.body)
@@ -87,7 +87,7 @@ def attempts(task: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch) -
     [StorageUnavailable("away"), LeaseHeld("held"), OperationalError("locked"), InterfaceError("closed")],
 )
 @both_tasks
-def test_what_may_pass_is_tried_six_times(
+def test_transient_error_is_tried_six_times(
     queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried, result = attempts(TASKS[queue], error, monkeypatch)
@@ -97,22 +97,18 @@ def test_what_may_pass_is_tried_six_times(
 
 @pytest.mark.parametrize("error", [UnreadableImage("damaged"), ValueError("a mistake of ours")])
 @both_tasks
-def test_what_will_not_pass_is_tried_once(
-    queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_permanent_error_is_tried_once(queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     assert attempts(TASKS[queue], error, monkeypatch) == (1, error)
 
 
 @both_tasks
-def test_a_step_that_is_broken_off_is_handed_back_and_not_tried_here_again(
-    queue: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_step_is_handed_back_without_retry(queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
     count, result = attempts(TASKS[queue], KeyboardInterrupt(), monkeypatch)
     assert (count, type(result)) == (1, HandedBack)
     assert HandedBack in TASKS[queue].throws
 
 
-def test_waiting_between_the_tries_takes_about_half_a_minute_at_most() -> None:
+def test_retries_wait_at_most_half_a_minute() -> None:
     for task in TASKS.values():
         longest = sum(
             min(task.retry_backoff * 2**retry, task.retry_backoff_max) for retry in range(task.max_retries)
@@ -121,7 +117,7 @@ def test_waiting_between_the_tries_takes_about_half_a_minute_at_most() -> None:
 
 
 @both_tasks
-def test_a_task_runs_its_step(queue: str, store_original: StoreOriginal, news: News) -> None:
+def test_task_runs_its_step(queue: str, store_original: StoreOriginal, news: News) -> None:
     original = store_original()
     TASKS[queue].apply(kwargs={"content_hash": original.content_hash}, throw=True)
     assert news.finished == [TASKS[queue].name.rpartition(".")[2]]
@@ -157,7 +153,7 @@ def wait_until_done(original: Original, *, rows: int, worker: subprocess.Popen[b
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_real_worker_renders(store_original: StoreOriginal, worker: subprocess.Popen[bytes]) -> None:
+def test_real_worker_renders(store_original: StoreOriginal, worker: subprocess.Popen[bytes]) -> None:
     original = store_original()
     for task in (generate_thumbnails, resize_image, generate_thumbnails):
         task.delay(content_hash=original.content_hash)

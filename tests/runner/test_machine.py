@@ -24,13 +24,13 @@ def places(folder: Path, *, temporary: bool = False) -> Places:
     return Places((), (folder,), folder / "own") if temporary else Places((folder,), (), folder / "own")
 
 
-def test_nothing_is_told_where_nothing_changes(folder: Path) -> None:
+def test_unchanged_folder_has_no_problem(folder: Path) -> None:
     before = places(folder).files()
     assert len(before) == 2
     assert machine.changes(before, places(folder).files()) == []
 
 
-def test_what_is_left_changed_and_removed_is_told(folder: Path) -> None:
+def test_new_changed_and_removed_files_are_reported(folder: Path) -> None:
     before = places(folder).files()
     (folder / "new").touch()
     (folder / "kept").write_text("otherwise")
@@ -42,7 +42,7 @@ def test_what_is_left_changed_and_removed_is_told(folder: Path) -> None:
     ]
 
 
-def test_a_file_that_replaces_a_device_is_told(folder: Path) -> None:
+def test_file_that_replaces_a_device_is_reported(folder: Path) -> None:
     (folder / "null").symlink_to(os.devnull)
     before = places(folder).files()
     (folder / "null").unlink()
@@ -50,14 +50,14 @@ def test_a_file_that_replaces_a_device_is_told(folder: Path) -> None:
     assert machine.changes(before, places(folder).files()) == [f"{folder / 'null'} was changed."]
 
 
-def test_caches_are_pythons_own(folder: Path) -> None:
+def test_python_caches_are_ignored(folder: Path) -> None:
     before = places(folder).files()
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "module.pyc").touch()
     assert machine.changes(before, places(folder).files()) == []
 
 
-def test_of_a_folder_for_temporary_files_the_names_of_ours_are_compared(folder: Path) -> None:
+def test_only_own_names_count_in_a_folder_for_temporary_files(folder: Path) -> None:
     before = places(folder, temporary=True).files()
     (folder / "kept").write_text("written by another program")
     (folder / "own" / "report").touch()
@@ -67,7 +67,7 @@ def test_of_a_folder_for_temporary_files_the_names_of_ours_are_compared(folder: 
     assert machine.changes(before, after) == [f"{folder / 'darkroom-site'} was left behind."]
 
 
-def test_null_has_to_be_a_device(tmp_path: Path) -> None:
+def test_dev_null_must_be_a_device(tmp_path: Path) -> None:
     assert machine.null_problem() == []
     for path in (tmp_path / "missing", tmp_path / "plain"):
         assert machine.null_problem(path) == [f"{path} is no device any more."]
@@ -75,7 +75,7 @@ def test_null_has_to_be_a_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("found_by", ["mark", "folder"])
-def test_a_process_that_lives_on_is_told_and_killed(
+def test_leftover_process_is_reported_and_killed(
     found_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "PATIENCE", 0)
@@ -89,7 +89,7 @@ def test_a_process_that_lives_on_is_told_and_killed(
     assert told == [f"Process {process.pid} lived on: {' '.join(command)}"]
 
 
-def test_a_process_that_ends_is_no_problem(tmp_path: Path) -> None:
+def test_ended_process_is_no_problem(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "input()"]
     environment = {**os.environ, MARK: "this-run"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:

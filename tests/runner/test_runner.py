@@ -42,16 +42,16 @@ def outcomes(tmp_path: Path) -> list[Outcome]:
     return results.read_report(path)
 
 
-def test_a_report_is_read(outcomes: list[Outcome]) -> None:
+def test_report_is_parsed(outcomes: list[Outcome]) -> None:
     assert [outcome.ended for outcome in outcomes] == ["passed", "failed", "skipped", "failed"]
     assert outcomes[1] == Outcome("tests.a::two", "failed", 3.25)
 
 
-def test_without_a_report_there_is_no_outcome(tmp_path: Path) -> None:
+def test_missing_report_has_no_outcome(tmp_path: Path) -> None:
     assert results.read_report(tmp_path / "none.xml") == []
 
 
-def test_the_slowest_come_first(outcomes: list[Outcome]) -> None:
+def test_slowest_tests_are_listed_first(outcomes: list[Outcome]) -> None:
     assert [line.split()[-1] for line in results.slowest(outcomes)] == [
         "tests.a::two",
         "tests.b::four",
@@ -61,14 +61,14 @@ def test_the_slowest_come_first(outcomes: list[Outcome]) -> None:
     assert len(results.slowest(outcomes * 10)) == results.SLOWEST
 
 
-def test_the_sum_counts_each_test_and_each_problem(outcomes: list[Outcome]) -> None:
+def test_total_counts_tests_and_problems(outcomes: list[Outcome]) -> None:
     assert results.total(outcomes, more_failures=1) == "total: 1 passed, 3 failed, 1 skipped"
     assert results.total(outcomes[:1], more_failures=0) == "total: 1 passed, 0 failed, 0 skipped"
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("suite")
-def test_every_part_runs_though_the_first_fails(
+def test_every_part_runs_after_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parts = (
@@ -88,7 +88,7 @@ def test_every_part_runs_though_the_first_fails(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("suite")
-def test_a_run_in_which_no_test_is_selected_fails(
+def test_run_without_selected_tests_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(SELECTIONS, "all", Selection(((Part("one", ""),),), ""))

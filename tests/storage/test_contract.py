@@ -59,27 +59,27 @@ class Source(io.RawIOBase):
 class TestContract:
     """A key has its complete file, or none."""
 
-    def test_what_is_saved_is_read(self, storage: AnyStorage) -> None:
+    def test_saved_file_can_be_read(self, storage: AnyStorage) -> None:
         assert storage.save(KEY, ContentFile(b"pixels")) == KEY
         assert read(storage, KEY) == b"pixels"
         assert storage.exists(KEY)
         assert storage.size(KEY) == 6
         assert keys_in(storage) == {KEY}
 
-    def test_the_same_key_is_overwritten_and_not_renamed(self, storage: AnyStorage) -> None:
+    def test_existing_key_is_overwritten_and_not_renamed(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b"a longer text than the next"))
         assert storage.save(KEY, ContentFile(b"pixels")) == KEY
         assert read(storage, KEY) == b"pixels"
         assert keys_in(storage) == {KEY}
 
-    def test_keys_do_not_get_in_each_others_way(self, storage: AnyStorage) -> None:
+    def test_keys_are_independent(self, storage: AnyStorage) -> None:
         keys = {f"originals/{name[:2]}/{name}" for name in ("ab12", "ab13", "cd14")}
         for key in keys:
             storage.save(key, ContentFile(key.encode()))
         assert keys_in(storage) == keys
         assert {read(storage, key).decode() for key in keys} == keys
 
-    def test_nothing_is_a_file_too(self, storage: AnyStorage) -> None:
+    def test_empty_file_can_be_saved(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b""))
         assert read(storage, KEY) == b""
 
@@ -90,7 +90,7 @@ class TestContract:
         assert not storage.exists(KEY)
         assert keys_in(storage) == set()
 
-    def test_deleting_takes_no_other_file(self, storage: AnyStorage) -> None:
+    def test_deleting_keeps_other_files(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b"pixels"))
         storage.save(KEY + ".more", ContentFile(b"others"))
         storage.delete(KEY)
@@ -108,23 +108,23 @@ class TestContract:
         assert hour_ago < min(times)
         assert max(times) < hour_ago + timedelta(hours=2)
 
-    def test_a_folder_that_is_not_there_has_no_files(self, storage: AnyStorage) -> None:
+    def test_missing_folder_has_no_files(self, storage: AnyStorage) -> None:
         assert list(storage.walk("originals")) == []
 
-    def test_what_was_deleted_can_be_saved_again(self, storage: AnyStorage) -> None:
+    def test_deleted_key_can_be_saved_again(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b"pixels"))
         storage.delete(KEY)
         storage.save(KEY, ContentFile(b"others"))
         assert read(storage, KEY) == b"others"
 
-    def test_what_is_not_there_is_missing(self, storage: AnyStorage) -> None:
+    def test_absent_key_raises_file_missing(self, storage: AnyStorage) -> None:
         with pytest.raises(FileMissing):
             call_storage(lambda: read(storage, KEY), storage)
         storage.save(KEY + ".more", ContentFile(b"others"))
         with pytest.raises(FileMissing):
             call_storage(lambda: read(storage, KEY), storage)
 
-    def test_a_large_file_goes_through_in_chunks(self, storage: AnyStorage) -> None:
+    def test_large_file_is_saved_in_chunks(self, storage: AnyStorage) -> None:
         size = 8 * 1024 * 1024 + 1
         source = Source(size)
         storage.save(KEY, source.file())
@@ -137,25 +137,25 @@ class TestContract:
         assert storage.size(KEY) == size
 
     @pytest.mark.parametrize("size", [100_000, 20 * 1024 * 1024], ids=["small", "large"])
-    def test_a_source_that_breaks_off_leaves_nothing(self, size: int, storage: AnyStorage) -> None:
+    def test_interrupted_save_leaves_no_file(self, size: int, storage: AnyStorage) -> None:
         source = Source(size, breaks_at=size * 3 // 4)
         with pytest.raises(StorageUnavailable, match="the disk of the sender is broken"):
             call_storage(lambda: storage.save(KEY, source.file()), storage)
         assert keys_in(storage) == set()
 
-    def test_a_source_that_breaks_off_leaves_what_was_there(self, storage: AnyStorage) -> None:
+    def test_interrupted_save_keeps_the_existing_file(self, storage: AnyStorage) -> None:
         storage.save(KEY, ContentFile(b"pixels"))
         with pytest.raises(StorageUnavailable):
             call_storage(lambda: storage.save(KEY, Source(9999, breaks_at=0).file()), storage)
         assert read(storage, KEY) == b"pixels"
         assert keys_in(storage) == {KEY}
 
-    def test_a_file_that_was_read_before_is_saved_from_its_beginning(self, storage: AnyStorage) -> None:
+    def test_partly_read_file_is_saved_from_its_beginning(self, storage: AnyStorage) -> None:
         content = ContentFile(b"pixels")
         content.seek(3)
         storage.save(KEY, content)
         assert read(storage, KEY) == b"pixels"
 
-    def test_the_check_finds_nothing_amiss(self, storage: AnyStorage) -> None:
+    def test_check_passes_on_a_working_storage(self, storage: AnyStorage) -> None:
         storage.check()
         assert keys_in(storage) == set()

@@ -28,7 +28,7 @@ def root(storage: LocalStorage) -> Path:
     return Path(storage.location)
 
 
-def test_a_folder_that_was_never_written_to_is_not_there(storage: LocalStorage, root: Path) -> None:
+def test_folder_without_a_first_write_is_not_there(storage: LocalStorage, root: Path) -> None:
     assert not storage.is_there()
     storage.check()
     assert not storage.is_there()
@@ -61,25 +61,25 @@ def fail(*args: Any, **kwargs: Any) -> NoReturn:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_this_is_where_media_lies_without_a_bucket() -> None:
+def test_local_storage_is_the_default_without_a_bucket() -> None:
     assert isinstance(default_storage, LocalStorage)
 
 
-def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_answer(
+def test_file_is_synced_before_its_rename_and_the_folder_after_it(
     storage: LocalStorage, calls: list[str]
 ) -> None:
     storage.save(KEY, ContentFile(b"pixels"))
     assert calls == ["sync the file", "rename", "sync the folder"]
 
 
-def test_a_received_file_is_on_the_disk_before_the_name_too(
+def test_received_file_is_synced_before_its_rename(
     storage: LocalStorage, calls: list[str], make_file: MakeFile
 ) -> None:
     storage.save(KEY, make_file(b"pixels"))
     assert calls == ["sync the file", "rename", "sync the folder"]
 
 
-def test_no_reader_sees_a_file_before_it_is_whole(
+def test_readers_see_only_complete_files(
     storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.save(KEY, ContentFile(b"before"))
@@ -95,14 +95,16 @@ def test_no_reader_sees_a_file_before_it_is_whole(
     assert seen == [b"before", b"pixels"]
 
 
-def test_an_open_reader_keeps_what_it_has(storage: LocalStorage) -> None:
+def test_open_reader_keeps_the_old_content(storage: LocalStorage) -> None:
     storage.save(KEY, ContentFile(b"before"))
     with storage.open(KEY) as file:
         storage.save(KEY, ContentFile(b"pixels"))
         assert file.read() == b"before"
 
 
-def test_a_received_file_is_not_copied(storage: LocalStorage, root: Path, make_file: MakeFile) -> None:
+def test_received_file_is_linked_without_a_copy(
+    storage: LocalStorage, root: Path, make_file: MakeFile
+) -> None:
     file = make_file(b"pixels")
     storage.save(KEY, file)
     assert (root / KEY).stat().st_ino == os.fstat(file.fileno()).st_ino
@@ -111,7 +113,7 @@ def test_a_received_file_is_not_copied(storage: LocalStorage, root: Path, make_f
     assert (root / KEY).stat().st_nlink == 1
 
 
-def test_a_received_file_is_copied_where_it_cannot_be_linked(
+def test_received_file_is_copied_across_file_systems(
     storage: LocalStorage, root: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def other_file_system(*args: Any, **kwargs: Any) -> NoReturn:
@@ -126,7 +128,7 @@ def test_a_received_file_is_copied_where_it_cannot_be_linked(
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_files_can_be_read_by_a_web_server(
+def test_files_are_readable_by_a_web_server(
     linked: bool, storage: LocalStorage, root: Path, make_file: MakeFile
 ) -> None:
     storage.save(KEY, make_file(b"pixels") if linked else ContentFile(b"pixels"))
@@ -135,7 +137,7 @@ def test_files_can_be_read_by_a_web_server(
 
 @pytest.mark.parametrize("linked", [True, False])
 @pytest.mark.parametrize("call", ["chmod", "replace"])
-def test_a_disk_that_fails_at_the_end_leaves_nothing(
+def test_disk_failure_at_the_end_leaves_no_file(
     call: str, linked: bool, storage: LocalStorage, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = make_file(b"pixels") if linked else ContentFile(b"pixels")
@@ -145,31 +147,31 @@ def test_a_disk_that_fails_at_the_end_leaves_nothing(
     assert keys_in(storage) == set()
 
 
-def test_a_full_disk_leaves_nothing(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_no_file(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StorageUnavailable, match="No space left on device"):
         call_storage(lambda: storage.save(KEY, ContentFile(b"pixels")))
     assert keys_in(storage) == set()
 
 
-def test_no_name_leads_out_of_the_folder(storage: LocalStorage) -> None:
+def test_path_traversal_is_refused(storage: LocalStorage) -> None:
     for name in ("../evil", "originals/../../evil", "/etc/evil"):
         with pytest.raises(Exception, match=r"path traversal|outside of the base"):
             storage.save(name, ContentFile(b"pixels"))
 
 
-def test_the_check_makes_the_folder(storage: LocalStorage, root: Path) -> None:
+def test_check_creates_the_folder(storage: LocalStorage, root: Path) -> None:
     storage.check()
     assert root.is_dir()
 
 
-def test_the_check_finds_what_is_no_folder(tmp_path: Path) -> None:
+def test_check_fails_if_the_path_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("a file")
     with pytest.raises(StorageUnavailable):
         call_storage(LocalStorage(location=tmp_path / "media").check)
 
 
-def test_the_check_finds_a_folder_that_cannot_be_written_to(
+def test_check_fails_if_the_folder_is_not_writable(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *args: False)
@@ -177,19 +179,19 @@ def test_the_check_finds_a_folder_that_cannot_be_written_to(
         call_storage(storage.check)
 
 
-def test_a_file_that_is_no_file_of_ours_is_not_missing(storage: LocalStorage, make_image: MakeImage) -> None:
+def test_path_below_a_file_is_an_error_and_not_missing(storage: LocalStorage, make_image: MakeImage) -> None:
     storage.save(KEY, ContentFile(b"pixels"))
     with pytest.raises(StorageUnavailable):
         call_storage(lambda: storage.open(f"{KEY}/below").read())
 
 
-def test_an_error_keeps_its_cause() -> None:
+def test_storage_error_keeps_its_cause() -> None:
     with pytest.raises(StorageUnavailable) as caught:
         call_storage(fail)
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_a_mistake_of_ours_is_not_the_storages() -> None:
+def test_programming_error_is_not_a_storage_error() -> None:
     def mistake() -> NoReturn:
         raise KeyError("a mistake of ours")
 

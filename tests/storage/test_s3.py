@@ -58,14 +58,14 @@ def bucket(moto: S3Storage) -> S3Storage:
     return with_empty_bucket(moto)
 
 
-def test_a_rendition_may_be_kept_for_ever(bucket: S3Storage) -> None:
+def test_rendition_is_cached_without_expiry(bucket: S3Storage) -> None:
     bucket.save(RENDITION, ContentFile(b"pixels"))
     answer = head(bucket, RENDITION)
     assert answer["CacheControl"] == "public, max-age=31536000, immutable"
     assert answer["ContentType"] == "application/octet-stream"
 
 
-def test_an_original_is_nothing_that_a_browser_shows(bucket: S3Storage) -> None:
+def test_original_has_no_type_that_browsers_display(bucket: S3Storage) -> None:
     file = ContentFile(b"<script>alert(1)</script>", name="evil.html")
     file.content_type = "text/html"  # type: ignore[attr-defined]
     bucket.save(ORIGINAL, file)
@@ -105,39 +105,39 @@ def silent() -> Iterator[S3Storage]:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_server_that_is_away_is_unavailable_at_once(call: str, absent: S3Storage) -> None:
+def test_unreachable_server_is_unavailable_immediately(call: str, absent: S3Storage) -> None:
     assert_unavailable(absent, call)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_server_that_never_answers_is_unavailable_in_bounded_time(call: str, silent: S3Storage) -> None:
+def test_unresponsive_server_is_unavailable_in_bounded_time(call: str, silent: S3Storage) -> None:
     assert_unavailable(silent, call)
 
 
-def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_unavailable() -> None:
+def test_connection_closed_during_a_file_means_unavailable() -> None:
     with breaking_server() as endpoint, s3_storage(endpoint, config=QUICK) as storage:
         assert_unavailable(storage, "open")
 
 
-def test_the_settings_give_up_well_before_a_step_must_end() -> None:
+def test_time_outs_are_shorter_than_a_step() -> None:
     config: Config = S3Storage().client_config
     attempts = config.retries["total_max_attempts"]  # type: ignore[attr-defined]
     longest = attempts * (config.connect_timeout + config.read_timeout)  # type: ignore[attr-defined]
     assert longest < darkroom().step_time_limit
 
 
-def test_a_bucket_that_does_not_exist_is_unavailable(s3: S3Storage) -> None:
+def test_missing_bucket_is_unavailable(s3: S3Storage) -> None:
     with s3_storage(s3.endpoint_url, bucket="nowhere") as storage, pytest.raises(StorageUnavailable):
         call_storage(lambda: storage.save(ORIGINAL, ContentFile(b"pixels")), storage)
 
 
-def test_the_check_finds_that_the_bucket_is_not_there(s3: S3Storage) -> None:
+def test_check_fails_if_the_bucket_is_missing(s3: S3Storage) -> None:
     missing = pytest.raises((StorageUnavailable, FileMissing))
     with s3_storage(s3.endpoint_url, bucket="nowhere") as storage, missing:
         call_storage(storage.check, storage)
 
 
-def test_a_wrong_key_is_no_missing_file(rclone: S3Storage) -> None:
+def test_wrong_secret_key_is_unavailable_and_not_missing(rclone: S3Storage) -> None:
     options = {**storage_options(rclone.endpoint_url), "secret_key": "wrong"}
     storage = S3Storage(**options)
     with pytest.raises(StorageUnavailable):
@@ -168,7 +168,7 @@ def assert_objects_match_rows(storage: S3Storage) -> None:
     assert {key: stored_digest(key) for key in expected} == expected
 
 
-def test_an_upload_becomes_ready(media: S3Storage, send: Send, make_image: MakeImage) -> None:
+def test_upload_becomes_ready(media: S3Storage, send: Send, make_image: MakeImage) -> None:
     data = make_image()
     upload = send(data)
     completion.run_here(upload)
@@ -179,7 +179,7 @@ def test_an_upload_becomes_ready(media: S3Storage, send: Send, make_image: MakeI
     assert_objects_match_rows(media)
 
 
-def test_a_second_run_writes_nothing(media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_run_writes_nothing(media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = send()
     completion.run_here(upload)
 
@@ -192,7 +192,7 @@ def test_a_second_run_writes_nothing(media: S3Storage, send: Send, monkeypatch: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_changed_preset_leaves_no_old_object(media: S3Storage, send: Send, settings: Settings) -> None:
+def test_changed_preset_leaves_no_old_object(media: S3Storage, send: Send, settings: Settings) -> None:
     upload = send()
     completion.run_here(upload)
     presets = {**darkroom().presets, "thumb": {"width": 100, "height": 100, "mode": "fill"}}
@@ -202,7 +202,7 @@ def test_a_changed_preset_leaves_no_old_object(media: S3Storage, send: Send, set
     assert_objects_match_rows(media)
 
 
-def test_a_removed_original_leaves_no_object(media: S3Storage, send: Send) -> None:
+def test_removed_original_leaves_no_object(media: S3Storage, send: Send) -> None:
     upload = send()
     completion.run_here(upload)
     upload.delete()
@@ -210,7 +210,7 @@ def test_a_removed_original_leaves_no_object(media: S3Storage, send: Send) -> No
     assert keys_in(media) == set()
 
 
-def test_an_object_without_a_row_goes_after_its_time(
+def test_orphaned_object_is_removed_after_its_time(
     media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     completion.run_here(send())
@@ -222,9 +222,7 @@ def test_an_object_without_a_row_goes_after_its_time(
     assert_objects_match_rows(media)
 
 
-def test_a_storage_that_goes_away_postpones_the_step(
-    media: S3Storage, send: Send, settings: Settings
-) -> None:
+def test_storage_outage_postpones_the_step(media: S3Storage, send: Send, settings: Settings) -> None:
     upload = send()
     options = storage_options(f"http://127.0.0.1:{free_port()}", config=QUICK)
     backend = {"BACKEND": "processing.storages.s3.S3Storage", "OPTIONS": options}
@@ -240,7 +238,7 @@ def test_a_storage_that_goes_away_postpones_the_step(
     assert upload.status == Upload.Status.PROCESSING
 
 
-def test_a_bucket_that_is_gone_is_not_there(bucket: S3Storage) -> None:
+def test_deleted_bucket_is_not_there(bucket: S3Storage) -> None:
     assert bucket.is_there()
     bucket.connection.meta.client.delete_bucket(Bucket=bucket.bucket_name)
     assert not bucket.is_there()

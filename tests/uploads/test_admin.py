@@ -43,7 +43,7 @@ def act(client: Client, action: str, *uploads: Upload) -> list[str]:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_every_list_is_drawn(admin_client: Client, ready: Upload, path: str) -> None:
+def test_every_list_is_rendered(admin_client: Client, ready: Upload, path: str) -> None:
     answer = admin_client.get(f"/admin/{path}/")
     assert answer.status_code == 200
     assert b"<b>sea" not in answer.content
@@ -57,7 +57,7 @@ def test_lists_show_pictures(admin_client: Client, ready: Upload, path: str) -> 
     assert f'<img src="{links.staff_path(row).rpartition(".")[0]}' in page
 
 
-def test_every_row_is_drawn(admin_client: Client, ready: Upload) -> None:
+def test_every_row_is_rendered(admin_client: Client, ready: Upload) -> None:
     endpoint = endpoints.add(owner=ready.owner, url="https://example.com/")
     rows = [
         endpoint,
@@ -71,31 +71,33 @@ def test_every_row_is_drawn(admin_client: Client, ready: Upload) -> None:
         assert admin_client.get(path).status_code == 200, path
 
 
-def test_what_is_not_rendered_yet_is_drawn_too(admin_client: Client, send: Send) -> None:
+def test_lists_are_rendered_for_pending_uploads(admin_client: Client, send: Send) -> None:
     send()
     for path in LISTS:
         assert admin_client.get(f"/admin/{path}/").status_code == 200
 
 
-def test_a_failure_has_its_reason(admin_client: Client, send: Send) -> None:
+def test_failure_is_shown_with_its_reason(admin_client: Client, send: Send) -> None:
     send()
     Upload.objects.update(status="failed", error_code="unreadable_image", error_detail="It is damaged.")
     assert "unreadable_image: It is damaged." in admin_client.get("/admin/uploads/upload/").content.decode()
 
 
 @pytest.mark.parametrize("text", ["sea", "ada", "nothing"])
-def test_uploads_are_found(admin_client: Client, ready: Upload, text: str) -> None:
+def test_search_finds_uploads(admin_client: Client, ready: Upload, text: str) -> None:
     page = admin_client.get("/admin/uploads/upload/", {"q": text}).content.decode()
     assert (str(ready.pk) in page) is (text != "nothing")
 
 
-def test_uploads_are_found_by_id_and_hash(admin_client: Client, ready: Upload) -> None:
+def test_search_finds_uploads_by_id_and_hash(admin_client: Client, ready: Upload) -> None:
     for text in (str(ready.pk), ready.original.content_hash):
         assert str(ready.pk) in admin_client.get("/admin/uploads/upload/", {"q": text}).content.decode()
 
 
 @pytest.mark.parametrize("action", ["reprocess", "reprocess_everything"])
-def test_reprocess(admin_client: Client, ready: Upload, started: list[Upload], action: str) -> None:
+def test_action_reprocesses_uploads(
+    admin_client: Client, ready: Upload, started: list[Upload], action: str
+) -> None:
     assert act(admin_client, action, ready) == ["1 upload queued."]
     assert started == [ready]
     ready.refresh_from_db()
@@ -104,7 +106,9 @@ def test_reprocess(admin_client: Client, ready: Upload, started: list[Upload], a
     assert again == (10 if action == "reprocess_everything" else 0)
 
 
-def test_delete(admin_client: Client, ready: Upload, send: Send, make_image: MakeImage) -> None:
+def test_action_deletes_uploads(
+    admin_client: Client, ready: Upload, send: Send, make_image: MakeImage
+) -> None:
     assert act(admin_client, "delete_uploads", ready, send(make_image(seed=90))) == ["2 uploads deleted."]
     assert not Upload.objects.filter(deleted_at=None).exists()
     assert str(ready.pk) not in admin_client.get("/admin/uploads/upload/").content.decode()
@@ -113,18 +117,18 @@ def test_delete(admin_client: Client, ready: Upload, send: Send, make_image: Mak
 @pytest.mark.parametrize(
     "path", ["uploads/upload", "uploads/delivery", "processing/original", "processing/rendition"]
 )
-def test_rows_are_looked_at_and_not_made(admin_client: Client, path: str) -> None:
+def test_rows_cannot_be_added(admin_client: Client, path: str) -> None:
     assert admin_client.get(f"/admin/{path}/add/").status_code == 403
 
 
-def test_rows_are_not_edited_or_removed(admin_client: Client, ready: Upload) -> None:
+def test_rows_cannot_be_edited_or_removed(admin_client: Client, ready: Upload) -> None:
     path = f"/admin/uploads/upload/{ready.pk}"
     assert admin_client.post(f"{path}/change/", {"status": "failed"}).status_code == 403
     assert admin_client.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["", *[f"{path}/" for path in LISTS]])
-def test_a_plain_person_and_a_visitor_are_sent_to_sign_in(client: Client, owner: User, path: str) -> None:
+def test_visitor_and_plain_user_are_redirected_to_sign_in(client: Client, owner: User, path: str) -> None:
     for _ in range(2):
         answer = client.get(f"/admin/{path}")
         assert answer.status_code == 302
@@ -132,7 +136,7 @@ def test_a_plain_person_and_a_visitor_are_sent_to_sign_in(client: Client, owner:
         client.force_login(owner)
 
 
-def test_staff_without_a_permission_may_not_look(client: Client, owner: User, ready: Upload) -> None:
+def test_staff_need_a_permission(client: Client, owner: User, ready: Upload) -> None:
     User.objects.update(is_staff=True)
     client.force_login(User.objects.get())
     assert client.get("/admin/uploads/upload/").status_code == 403
@@ -140,7 +144,7 @@ def test_staff_without_a_permission_may_not_look(client: Client, owner: User, re
     assert client.get("/admin/uploads/upload/").status_code == 200
 
 
-def test_a_list_takes_a_fixed_number_of_queries(
+def test_list_uses_a_fixed_number_of_queries(
     admin_client: Client, send: Send, make_image: MakeImage, django_assert_max_num_queries: Any
 ) -> None:
     for seed in range(0, 250, 50):
@@ -149,7 +153,7 @@ def test_a_list_takes_a_fixed_number_of_queries(
         admin_client.get("/admin/uploads/upload/")
 
 
-def test_staff_see_no_secret_of_a_webhook(admin_client: Client, owner: User) -> None:
+def test_webhook_secrets_are_hidden_from_staff(admin_client: Client, owner: User) -> None:
     endpoint = endpoints.add(owner=owner, url="https://example.com/")
     for path in ("", f"{endpoint.pk}/change/"):
         page = admin_client.get(f"/admin/uploads/endpoint/{path}").content.decode()

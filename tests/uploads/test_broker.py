@@ -31,12 +31,12 @@ def test_every_queue_is_counted() -> None:
     assert broker.queue_depths() == {**dict.fromkeys(QUEUES, 0), "notifications": 1, "bulk": 1}
 
 
-def test_without_a_worker_none_answers() -> None:
+def test_no_workers_are_reported_if_none_runs() -> None:
     assert broker.workers() == {}
 
 
 @pytest.mark.usefixtures("refusing_broker")
 @pytest.mark.parametrize("question", [broker.queue_depths, broker.workers])
-def test_a_broker_that_is_away_is_told_soon(question: Any) -> None:
+def test_unavailable_broker_is_detected_quickly(question: Any) -> None:
     with pytest.raises(broker.BrokerAway):
         question()

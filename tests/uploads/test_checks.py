@@ -14,17 +14,17 @@ def found(*, at_deployment: bool) -> set[str | None]:
 
 
 @pytest.mark.usefixtures("private_addresses")
-def test_private_addresses_are_refused_at_a_deployment_alone() -> None:
+def test_private_addresses_are_refused_only_at_deployment() -> None:
     assert "darkroom.E005" not in found(at_deployment=False)
     with pytest.raises(SystemCheckError, match=r"darkroom\.E005"):
         call_command("check", "--deploy", stderr=StringIO())
 
 
-def test_without_them_nothing_is_refused() -> None:
+def test_deployment_without_private_addresses_passes() -> None:
     assert "darkroom.E005" not in found(at_deployment=True)
 
 
-def test_a_front_end_that_is_not_built_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_front_end_build_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "darkroom.W002" not in found(at_deployment=False)
     monkeypatch.setattr(finders, "find", lambda _path: None)
     assert "darkroom.W002" in found(at_deployment=False)

@@ -24,7 +24,7 @@ def render(upload: Upload) -> None:
         steps.run(step=step, content_hash=upload.original.content_hash)
 
 
-def test_a_whole_upload_becomes_ready_and_its_owner_is_told(send: Send) -> None:
+def test_complete_upload_becomes_ready_and_its_owner_is_notified(send: Send) -> None:
     upload = send()
     render(upload)
     assert complete(upload.pk) is True
@@ -39,7 +39,7 @@ def test_a_whole_upload_becomes_ready_and_its_owner_is_told(send: Send) -> None:
     assert (email.delivered_at, email.attempts) == (None, 0)
 
 
-def test_a_repeat_tells_nobody_again(send: Send) -> None:
+def test_repeated_completion_sends_no_second_notice(send: Send) -> None:
     upload = send()
     render(upload)
     assert [complete(upload.pk) for _ in range(3)] == [True, False, False]
@@ -47,7 +47,7 @@ def test_a_repeat_tells_nobody_again(send: Send) -> None:
     assert Delivery.objects.count() == 2
 
 
-def test_what_is_not_whole_is_not_ready(send: Send) -> None:
+def test_incomplete_upload_is_not_ready(send: Send) -> None:
     upload = send()
     render(upload)
     Rendition.objects.filter(preset="large", format="webp").delete()
@@ -59,7 +59,7 @@ def test_what_is_not_whole_is_not_ready(send: Send) -> None:
 @pytest.mark.parametrize(
     "change", [{"status": "failed"}, {"status": "ready"}, {"deleted_at": timezone.now()}]
 )
-def test_what_is_finished_or_deleted_is_left(send: Send, change: dict[str, Any]) -> None:
+def test_finished_or_deleted_upload_is_not_changed(send: Send, change: dict[str, Any]) -> None:
     upload = send()
     render(upload)
     Upload.objects.update(**change)
@@ -67,12 +67,12 @@ def test_what_is_finished_or_deleted_is_left(send: Send, change: dict[str, Any])
     assert not Delivery.objects.exists()
 
 
-def test_what_is_gone_is_nothing_to_tell() -> None:
+def test_missing_upload_is_ignored() -> None:
     assert complete(uuid.uuid4()) is False
     tasks.notify_owner(upload_id=str(uuid.uuid4()))
 
 
-def test_without_an_address_there_is_no_mail(send: Send, owner: User) -> None:
+def test_owner_without_an_email_gets_no_mail(send: Send, owner: User) -> None:
     User.objects.update(email="")
     upload = send(by=User.objects.get())
     render(upload)
@@ -80,7 +80,7 @@ def test_without_an_address_there_is_no_mail(send: Send, owner: User) -> None:
     assert Delivery.objects.get().channel == "in_app"
 
 
-def test_ready_again_is_no_news_and_its_moment_stays(send: Send) -> None:
+def test_reprocessing_sends_no_notice_and_keeps_ready_at(send: Send) -> None:
     upload = send()
     render(upload)
     complete(upload.pk)
@@ -92,7 +92,7 @@ def test_ready_again_is_no_news_and_its_moment_stays(send: Send) -> None:
     assert Delivery.objects.count() == 2
 
 
-def test_the_rest_happens_or_nothing_does(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_is_atomic(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = send()
     render(upload)
 
@@ -108,7 +108,7 @@ def test_the_rest_happens_or_nothing_does(send: Send, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.django_db(transaction=True)
-def test_five_at_once_tell_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_concurrent_completions_send_one_notice(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "publish", lambda _message: True)
     upload = send()
     render(upload)
@@ -118,7 +118,7 @@ def test_five_at_once_tell_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> 
     assert Delivery.objects.count() == 2
 
 
-def test_what_somebody_else_looks_at_holds_nobody_up(send: Send, stranger: User) -> None:
+def test_focal_point_of_another_owner_does_not_delay_an_upload(send: Send, stranger: User) -> None:
     """The other owner's focal point starts a chain for that owner only. It does not delay this upload."""
     upload, theirs = send(), send(by=stranger)
     render(upload)
@@ -129,7 +129,7 @@ def test_what_somebody_else_looks_at_holds_nobody_up(send: Send, stranger: User)
     assert complete(theirs.pk) is True
 
 
-def test_steps_that_ran_while_it_was_deleted_do_not_count(send: Send, owner: User) -> None:
+def test_steps_that_ran_while_deleted_do_not_complete_an_upload(send: Send, owner: User) -> None:
     upload = send()
     services.delete_upload(upload=upload)
     steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash)

@@ -39,7 +39,7 @@ def queued(owner: User) -> list[Upload]:
 
 @pytest.mark.django_db(transaction=True)
 class TestFairness:
-    def test_a_thousand_uploads_hold_up_nobody_else(
+    def test_thousand_uploads_do_not_delay_other_owners(
         self, owner: User, stranger: User, send: Send, redis_client: Redis
     ) -> None:
         make_uploads(owner, 1000)
@@ -48,12 +48,12 @@ class TestFairness:
         assert queued(stranger) == [theirs]
         assert redis_client.llen("thumbnails") == AT_ONCE + 1
 
-    def test_the_oldest_come_first(self, owner: User, redis_client: Redis) -> None:
+    def test_oldest_uploads_are_queued_first(self, owner: User, redis_client: Redis) -> None:
         uploads = make_uploads(owner, 5)
         assert pipeline.start(uploads[-1]) is True
         assert queued(owner) == uploads[:AT_ONCE]
 
-    def test_as_many_follow_as_there_is_room(self, owner: User, redis_client: Redis) -> None:
+    def test_held_back_uploads_fill_the_free_places(self, owner: User, redis_client: Redis) -> None:
         uploads = make_uploads(owner, 8)
         pipeline.start_next(owner.pk)
         Upload.objects.filter(pk__in=[upload.pk for upload in uploads[:2]]).update(status="ready")
@@ -61,26 +61,26 @@ class TestFairness:
         assert pipeline.start_next(owner.pk) == []
         assert queued(owner) == uploads[:5]
 
-    def test_the_next_follows_what_is_ready(self, owner: User, send: Send, redis_client: Redis) -> None:
+    def test_ready_upload_releases_the_next(self, owner: User, send: Send, redis_client: Redis) -> None:
         first = send()
         uploads = make_uploads(owner, 5)
         pipeline.start_next(owner.pk)
         completion.run_here(first)
         assert queued(owner) == [first, *uploads[:AT_ONCE]]
 
-    def test_the_next_follows_what_has_failed(self, owner: User, redis_client: Redis) -> None:
+    def test_failed_upload_releases_the_next(self, owner: User, redis_client: Redis) -> None:
         uploads = make_uploads(owner, 5)
         pipeline.start_next(owner.pk)
         completion.fail(uploads[0], UnreadableImage("It is damaged."))
         assert queued(owner) == uploads[: AT_ONCE + 1]
 
-    def test_the_next_follows_what_is_deleted(self, owner: User, redis_client: Redis) -> None:
+    def test_deleted_upload_releases_the_next(self, owner: User, redis_client: Redis) -> None:
         uploads = make_uploads(owner, 5)
         pipeline.start_next(owner.pk)
         services.delete_upload(upload=uploads[0])
         assert queued(owner) == uploads[: AT_ONCE + 1]
 
-    def test_the_sweeper_starts_what_nobody_has_let_in(
+    def test_sweeper_releases_held_back_uploads(
         self, owner: User, stranger: User, redis_client: Redis
     ) -> None:
         for person in (owner, stranger):
@@ -89,7 +89,7 @@ class TestFairness:
         Upload.objects.filter(pk=queued(stranger)[0].pk).update(status="ready")
         assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
 
-    def test_work_that_nobody_waits_for_takes_no_room(self, owner: User, redis_client: Redis) -> None:
+    def test_bulk_work_uses_no_place_of_the_owner(self, owner: User, redis_client: Redis) -> None:
         for upload in make_uploads(owner, 5, bulk=True):
             pipeline.start(upload)
         uploads = make_uploads(owner, 5)
@@ -97,7 +97,7 @@ class TestFairness:
         assert redis_client.llen("bulk") == 5
         assert queued(owner)[5:] == uploads[:AT_ONCE]
 
-    def test_a_broker_that_is_away_is_asked_once(
+    def test_unavailable_broker_is_tried_once(
         self, owner: User, monkeypatch: pytest.MonkeyPatch, redis_client: Redis
     ) -> None:
         make_uploads(owner, 5)

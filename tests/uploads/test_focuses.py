@@ -44,7 +44,7 @@ def ready(send: Send) -> Upload:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("started")
 class TestChoose:
-    def test_thumbnails_are_rendered_around_it(self, ready: Upload) -> None:
+    def test_thumbnails_are_rendered_around_the_focal_point(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         assert (ready.status, ready.point) == ("ready", "100.500")
         assert focused() == {("thumb", "100.500")}
@@ -52,20 +52,20 @@ class TestChoose:
         assert Rendition.objects.filter(focus="").count() == 10
         assert_storage_matches_rows()
 
-    def test_another_point_takes_the_place_of_the_first(self, ready: Upload) -> None:
+    def test_new_focal_point_replaces_the_old_one(self, ready: Upload) -> None:
         look_at(look_at(ready, LEFT), RIGHT)
         assert points() == ["900.500"]
         assert focused() == {("thumb", "900.500")}
         assert_storage_matches_rows()
 
-    def test_automatic_again(self, ready: Upload) -> None:
+    def test_reset_restores_the_automatic_crop(self, ready: Upload) -> None:
         look_at(look_at(ready, LEFT), None)
         assert (ready.status, ready.point) == ("ready", "")
         assert points() == []
         assert focused() == set()
         assert_storage_matches_rows()
 
-    def test_what_was_rendered_stays_until_its_step_has_run(self, ready: Upload, settings: Settings) -> None:
+    def test_old_renditions_stay_until_their_step_has_run(self, ready: Upload, settings: Settings) -> None:
         square = {"width": 300, "height": 300, "mode": "fill"}
         presets = {**darkroom().presets, "square": square}
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
@@ -77,7 +77,7 @@ class TestChoose:
         steps.run(step="resize_image", content_hash=ready.original.content_hash)
         assert focused() == {("thumb", "900.500"), ("square", "900.500")}
 
-    def test_two_people_look_at_the_same_original_in_two_ways(
+    def test_two_owners_have_separate_focal_points_on_one_original(
         self, ready: Upload, send: Send, stranger: User
     ) -> None:
         look_at(ready, LEFT)
@@ -97,7 +97,7 @@ class TestChoose:
         assert focused() == {("thumb", "100.500")}
         assert_storage_matches_rows()
 
-    def test_a_point_that_is_named_cannot_be_deleted(self, ready: Upload) -> None:
+    def test_focal_point_in_use_cannot_be_deleted(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         with pytest.raises(ProtectedError):
             Focus.objects.get().delete()
@@ -106,7 +106,7 @@ class TestChoose:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("started")
 class TestDrop:
-    def test_what_nobody_names_any_more_goes_with_its_files(
+    def test_unused_focal_point_is_deleted_with_its_files(
         self, ready: Upload, send: Send, stranger: User
     ) -> None:
         other = look_at(send(by=stranger), None)
@@ -121,7 +121,7 @@ class TestDrop:
         assert Original.objects.get().pk == other.original_id
         assert_storage_matches_rows()
 
-    def test_renditions_without_a_point_go(self, ready: Upload) -> None:
+    def test_renditions_without_a_focal_point_are_deleted(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         Upload.objects.update(focus=None)
         Focus.objects.all().delete()
@@ -130,13 +130,13 @@ class TestDrop:
         assert Rendition.objects.count() == 10
         assert_storage_matches_rows()
 
-    def test_while_somebody_waits_everything_stays(self, ready: Upload) -> None:
+    def test_nothing_is_deleted_while_an_upload_is_unfinished(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         services.set_focus(upload=ready, point=RIGHT)
         collector._drop_focuses()
         assert focused() == {("thumb", "100.500")}
 
-    def test_what_is_wanted_stays(self, ready: Upload) -> None:
+    def test_focal_point_in_use_is_kept(self, ready: Upload) -> None:
         look_at(ready, LEFT)
         before = list(Rendition.objects.order_by("pk").values_list())
         collector._drop_focuses()
@@ -147,7 +147,9 @@ class TestDrop:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("started")
 class TestRaces:
-    def test_two_people_at_once(self, ready: Upload, send: Send, stranger: User) -> None:
+    def test_two_owners_set_focal_points_concurrently(
+        self, ready: Upload, send: Send, stranger: User
+    ) -> None:
         other = look_at(send(by=stranger), None)
         for first, second in ((LEFT, LEFT), (RIGHT, LEFT), (None, RIGHT), (LEFT, None)):
             at_once(
@@ -163,7 +165,7 @@ class TestRaces:
             assert (ready.status, other.status) == ("ready", "ready")
         assert_storage_matches_rows()
 
-    def test_one_person_twice_at_once(self, ready: Upload) -> None:
+    def test_one_owner_sets_focal_points_concurrently(self, ready: Upload) -> None:
         at_once(*[partial(services.set_focus, upload=ready, point=point) for point in (LEFT, RIGHT, LEFT)])
         ready.refresh_from_db()
         assert points() == [ready.point]
@@ -173,7 +175,7 @@ class TestRaces:
         assert focused() == {("thumb", ready.point)}
         assert_storage_matches_rows()
 
-    def test_a_point_is_chosen_while_it_is_dropped(
+    def test_focal_point_is_set_while_it_is_deleted(
         self, ready: Upload, send: Send, stranger: User, make_image: MakeImage
     ) -> None:
         other = look_at(send(by=stranger), None)

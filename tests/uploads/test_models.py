@@ -33,7 +33,7 @@ def add_rendition(
     )
 
 
-def test_a_person_has_one_live_upload_of_an_original(send: Send, owner: User, stranger: User) -> None:
+def test_owner_has_one_live_upload_of_an_original(send: Send, owner: User, stranger: User) -> None:
     first = send()
     with pytest.raises(IntegrityError), transaction.atomic():
         Upload.objects.create(owner=owner, original=first.original, filename="again.jpg")
@@ -42,12 +42,12 @@ def test_a_person_has_one_live_upload_of_an_original(send: Send, owner: User, st
     Upload.objects.create(owner=owner, original=first.original, filename="after deletion.jpg")
 
 
-def test_an_original_in_use_cannot_be_deleted(send: Send) -> None:
+def test_original_in_use_cannot_be_deleted(send: Send) -> None:
     with pytest.raises(ProtectedError):
         send().original.delete()
 
 
-def test_an_event_happens_once_and_is_kept_after_its_upload(send: Send, owner: User) -> None:
+def test_event_is_unique_and_outlives_its_upload(send: Send, owner: User) -> None:
     upload = send()
     event = Event.objects.get()
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -58,7 +58,7 @@ def test_an_event_happens_once_and_is_kept_after_its_upload(send: Send, owner: U
     assert event.data["filename"] == "photo.jpg"
 
 
-def test_an_event_has_one_delivery_a_channel(send: Send) -> None:
+def test_event_has_one_delivery_per_channel(send: Send) -> None:
     send()
     event = Event.objects.get()
     Delivery.objects.create(event=event, channel="email", subject="one")
@@ -67,14 +67,14 @@ def test_an_event_has_one_delivery_a_channel(send: Send) -> None:
         Delivery.objects.create(event=event, channel="email", subject="two")
 
 
-def test_a_step_has_one_row_an_upload(send: Send) -> None:
+def test_step_has_one_row_per_upload(send: Send) -> None:
     fields: dict[str, Any] = {"upload": send(), "name": "resize_image", "started_at": timezone.now()}
     Step.objects.create(**fields)
     with pytest.raises(IntegrityError), transaction.atomic():
         Step.objects.create(**fields)
 
 
-def test_what_is_shown_follows_the_uploads_own_steps(send: Send) -> None:
+def test_shown_renditions_follow_the_steps_of_the_upload(send: Send) -> None:
     upload = send()
     thumbnail, large = add_rendition(upload, "thumb", width=256), add_rendition(upload, "large", width=1280)
     add_rendition(upload, "no-longer-configured", width=99)
@@ -85,7 +85,7 @@ def test_what_is_shown_follows_the_uploads_own_steps(send: Send) -> None:
     assert set(upload.shown_renditions()) == {thumbnail, large}
 
 
-def test_rows_say_what_they_are(send: Send) -> None:
+def test_rows_have_readable_names(send: Send) -> None:
     upload = send()
     now = timezone.now()
     assert str(upload) == "photo.jpg"
@@ -102,7 +102,7 @@ def test_pending_and_processing_are_unfinished(status: str, unfinished: bool) ->
     assert Upload(status=status).is_unfinished is unfinished
 
 
-def test_programs_get_an_event_as_its_name_its_time_and_what_happened(send: Send) -> None:
+def test_event_payload_contains_type_timestamp_and_data(send: Send) -> None:
     upload = send()
     event = Event.objects.get()
     assert event.payload() == {
@@ -112,7 +112,7 @@ def test_programs_get_an_event_as_its_name_its_time_and_what_happened(send: Send
     }
 
 
-def test_what_is_shown_is_of_ones_own_focus_where_it_is_there(send: Send) -> None:
+def test_shown_renditions_prefer_the_own_focal_point(send: Send) -> None:
     upload = send()
     upload.ready_at = timezone.now()
     jpeg, webp = (add_rendition(upload, "thumb", width=256, format=format) for format in ("jpeg", "webp"))
@@ -126,7 +126,7 @@ def test_what_is_shown_is_of_ones_own_focus_where_it_is_there(send: Send) -> Non
     assert theirs not in upload.shown_renditions()
 
 
-def test_what_is_repeated_happens_over_and_over(send: Send, owner: User) -> None:
+def test_repeated_events_can_be_recorded_again(send: Send, owner: User) -> None:
     upload = send()
     for name in Event.REPEATED * 2:
         Event.objects.create(owner=owner, upload=upload, name=name)

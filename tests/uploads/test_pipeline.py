@@ -58,7 +58,7 @@ def messages_in(client: Redis, queue: str) -> list[dict[str, Any]]:
 class TestMessages:
     pytestmark: ClassVar = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
-    def test_they_hold_the_hash_and_the_id_alone(self, send: Send, redis_client: Redis) -> None:
+    def test_messages_contain_only_hash_and_id(self, send: Send, redis_client: Redis) -> None:
         upload = send(name="a secret name.jpg")
         assert pipeline.start(upload) is True
         (message,) = messages_in(redis_client, "thumbnails")
@@ -77,7 +77,7 @@ class TestMessages:
         assert (resize["args"], notify["args"]) == ([], [])
         assert "secret" not in json.dumps(message)
 
-    def test_each_step_has_a_queue_of_its_own(self) -> None:
+    def test_each_step_has_its_own_queue(self) -> None:
         queues = {
             "processing.tasks.generate_thumbnails": "thumbnails",
             "processing.tasks.resize_image": "renditions",
@@ -87,7 +87,7 @@ class TestMessages:
         for name, queue in queues.items():
             assert current_app.amqp.router.route({}, name)["queue"].name == queue
 
-    def test_what_nobody_waits_for_stays_in_the_bulk_queue(self, send: Send, redis_client: Redis) -> None:
+    def test_bulk_work_stays_in_the_bulk_queue(self, send: Send, redis_client: Redis) -> None:
         send()
         Upload.objects.update(bulk=True)
         pipeline.start(Upload.objects.shown().get())
@@ -95,7 +95,7 @@ class TestMessages:
         assert [step["options"]["queue"] for step in message["embedded"]["chain"]] == ["bulk", "bulk"]
         assert redis_client.llen("thumbnails") == 0
 
-    def test_nobody_keeps_a_result(self, send: Send) -> None:
+    def test_tasks_store_no_result(self, send: Send) -> None:
         chain: Any = pipeline.build(send())
         assert [task.type.ignore_result for task in chain.tasks] == [True] * 3
 
@@ -103,19 +103,19 @@ class TestMessages:
 class TestStart:
     pytestmark = pytest.mark.django_db
 
-    def test_it_notes_when(self, send: Send, stopped_clock: datetime) -> None:
+    def test_start_records_queued_at(self, send: Send, stopped_clock: datetime) -> None:
         upload = send()
         pipeline.start(upload)
         upload.refresh_from_db()
         assert upload.queued_at == stopped_clock
 
-    def test_whoever_comes_second_publishes_nothing(self, send: Send, redis_client: Redis) -> None:
+    def test_second_start_publishes_nothing(self, send: Send, redis_client: Redis) -> None:
         upload = send()
         same = Upload.objects.select_related("original").get()
         assert [pipeline.start(upload), pipeline.start(same)] == [True, True]
         assert redis_client.llen("thumbnails") == 1
 
-    def test_while_the_broker_refuses_it_is_left_to_the_sweeper(
+    def test_sweeper_publishes_after_the_broker_refused(
         self, send: Send, monkeypatch: pytest.MonkeyPatch, redis_client: Redis
     ) -> None:
         upload = send()
@@ -129,7 +129,7 @@ class TestStart:
         assert redis_client.llen("thumbnails") == 1
 
     @pytest.mark.django_db(transaction=True)
-    def test_an_upload_is_taken_all_the_same(
+    def test_upload_is_accepted_while_the_broker_refuses(
         self,
         owner: User,
         client_of: Callable[[User], APIClient],
@@ -150,7 +150,7 @@ class TestStart:
 
 
 @pytest.mark.django_db
-def test_the_work_can_be_done_here(send: Send) -> None:
+def test_upload_can_be_processed_without_a_worker(send: Send) -> None:
     upload = send()
     for _ in range(2):
         completion.run_here(upload)
@@ -304,7 +304,7 @@ def assert_told_once(name: str, inbox: list[Message]) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("each")
 class TestWorkers:
-    def test_uploads_become_ready_and_their_owner_is_told_once(
+    def test_uploads_become_ready_with_one_notice(
         self,
         send: Send,
         make_image: MakeImage,
@@ -326,7 +326,7 @@ class TestWorkers:
         assert Step.objects.filter(finished_at__isnull=False).count() == 9
         assert redis_client.keys("celery-task-meta-*") == []
 
-    def test_a_chain_published_five_times_has_one_end(
+    def test_chain_published_five_times_completes_once(
         self, send: Send, at_rest: Callable[[], None], inbox: list[Message]
     ) -> None:
         upload = send()
@@ -339,7 +339,7 @@ class TestWorkers:
         assert_storage_matches_rows()
         assert not Lease.objects.exists()
 
-    def test_a_broken_image_has_failed_for_good(
+    def test_broken_image_fails_without_retry(
         self,
         send: Send,
         make_image: MakeImage,
@@ -363,7 +363,7 @@ class TestWorkers:
         assert lines
         assert not any("Retry in" in line for line in lines)
 
-    def test_bulk_work_is_done_too(
+    def test_bulk_work_is_processed(
         self, send: Send, at_rest: Callable[[], None], inbox: list[Message]
     ) -> None:
         upload = send()
@@ -378,7 +378,7 @@ class TestWorkers:
         assert not Rendition.objects.filter(redo=True).exists()
         assert inbox == []
 
-    def test_a_single_upload_does_not_wait_for_somebody_elses_many(
+    def test_single_upload_does_not_wait_for_many_of_another_owner(
         self,
         send: Send,
         stranger: User,
@@ -399,7 +399,7 @@ class TestWorkers:
         # admitted another one behind the single upload, which has three steps.
         assert later >= waiting - 3 * AT_ONCE
 
-    def test_everything_answers(
+    def test_site_is_ready_with_worker_and_beat(
         self, client: Client, at_rest: Callable[[], None], redis_client: Redis
     ) -> None:
         assert client.get("/readyz").json()["checks"]["workers"] == "ok"
@@ -454,9 +454,9 @@ def send_odd_body(body: bytes, content_type: str, headers: dict[str, str] | None
 @pytest.mark.slow
 @pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
-class TestOddMessages:
+class TestMalformedMessages:
     @pytest.mark.parametrize("odd", ODD_TASKS)
-    def test_an_odd_task_is_dropped_and_the_next_is_done(
+    def test_malformed_task_is_dropped_and_the_next_is_processed(
         self, odd: str, send: Send, at_rest: Callable[[], None]
     ) -> None:
         send_odd_task(*ODD_TASKS[odd])
@@ -465,7 +465,7 @@ class TestOddMessages:
         at_rest()
 
     @pytest.mark.parametrize("odd", ODD_BODIES)
-    def test_an_odd_body_is_dropped_and_the_next_is_done(
+    def test_malformed_body_is_dropped_and_the_next_is_processed(
         self, odd: str, send: Send, at_rest: Callable[[], None]
     ) -> None:
         send_odd_body(**ODD_BODIES[odd])

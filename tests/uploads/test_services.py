@@ -34,13 +34,15 @@ def make_ready(upload: Upload) -> Upload:
 
 @pytest.mark.django_db
 class TestReceive:
-    def test_an_upload_becomes_ready(self, send: Send) -> None:
+    def test_upload_becomes_ready(self, send: Send) -> None:
         upload = make_ready(send())
         assert upload.status == Upload.Status.READY
         assert upload.original.renditions.count() == 10
         assert_storage_matches_rows()
 
-    def test_original_upload_and_event_are_made(self, send: Send, owner: User, make_image: MakeImage) -> None:
+    def test_original_upload_and_event_are_created(
+        self, send: Send, owner: User, make_image: MakeImage
+    ) -> None:
         data = make_image(width=60, height=40)
         upload = send(data, name="sea.jpg")
         original = upload.original
@@ -50,12 +52,12 @@ class TestReceive:
         assert [event.name for event in upload.events.all()] == [Event.Name.RECEIVED]
         assert_storage_matches_rows()
 
-    def test_the_size_is_upright(self, send: Send, make_image: MakeImage) -> None:
+    def test_size_is_upright(self, send: Send, make_image: MakeImage) -> None:
         from_side = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
         original = send(make_image(width=60, height=40, exif=from_side)).original
         assert (original.width, original.height) == (40, 60)
 
-    def test_the_same_bytes_of_one_person_are_one_upload(
+    def test_same_bytes_of_one_owner_are_one_upload(
         self, owner: User, make_file: MakeFile, make_image: MakeImage
     ) -> None:
         data = make_image()
@@ -64,7 +66,7 @@ class TestReceive:
         assert first.upload == again.upload
         assert Event.objects.count() == 1
 
-    def test_the_same_bytes_of_two_persons_are_one_original(self, send: Send, stranger: User) -> None:
+    def test_same_bytes_of_two_owners_are_one_original(self, send: Send, stranger: User) -> None:
         first, second = send(), send(by=stranger)
         assert first != second
         assert first.original == second.original
@@ -77,13 +79,13 @@ class TestReceive:
         monkeypatch.setattr(originals, "store", lambda **_arguments: pytest.fail("stored twice"))
         send(by=stranger)
 
-    def test_a_refused_file_leaves_nothing(self, send: Send) -> None:
+    def test_refused_file_leaves_nothing(self, send: Send) -> None:
         with pytest.raises(Refusal):
             send(b"no image at all")
         assert stored_keys() == set()
         assert not Original.objects.exists()
 
-    def test_a_storage_that_is_away_leaves_nothing(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unavailable_storage_leaves_no_rows(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_arguments: object) -> None:
             raise OSError("No space left on device")
 
@@ -93,7 +95,7 @@ class TestReceive:
         assert not Original.objects.exists()
         assert not Upload.objects.exists()
 
-    def test_the_chain_starts_on_commit_only(
+    def test_chain_starts_only_on_commit(
         self, send: Send, started: list[Upload], django_capture_on_commit_callbacks: Any
     ) -> None:
         with django_capture_on_commit_callbacks(execute=True):
@@ -101,12 +103,12 @@ class TestReceive:
             assert started == []
         assert started == [upload]
 
-    def test_after_deletion_the_same_bytes_are_a_new_upload(self, send: Send) -> None:
+    def test_same_bytes_after_a_deletion_are_a_new_upload(self, send: Send) -> None:
         first = send()
         services.delete_upload(upload=first)
         assert send() != first
 
-    def test_an_original_that_was_half_removed_is_made_whole(self, send: Send) -> None:
+    def test_partly_removed_original_is_completed(self, send: Send) -> None:
         upload = send()
         completion.run_here(upload)
         # This is the state after a collector was killed just before its commit.
@@ -120,19 +122,19 @@ class TestReceive:
 
 @pytest.mark.django_db
 class TestLists:
-    def test_a_person_has_their_own_newest_first(
+    def test_list_contains_own_uploads_newest_first(
         self, send: Send, owner: User, stranger: User, make_image: MakeImage
     ) -> None:
         mine = [send(make_image(seed=seed)) for seed in range(3)]
         send(by=stranger)
         assert list(Upload.objects.shown().filter(owner=owner)) == mine[::-1]
 
-    def test_deleted_ones_are_left_out(self, send: Send, owner: User) -> None:
+    def test_deleted_uploads_are_omitted(self, send: Send, owner: User) -> None:
         services.delete_upload(upload=send())
         assert not Upload.objects.shown().filter(owner=owner).exists()
         assert not Upload.objects.shown().exists()
 
-    def test_all_that_is_shown_takes_a_fixed_number_of_queries(
+    def test_list_uses_a_fixed_number_of_queries(
         self, send: Send, owner: User, make_image: MakeImage, django_assert_num_queries: Any
     ) -> None:
         for seed in range(4):
@@ -146,7 +148,7 @@ class TestLists:
 
 @pytest.mark.django_db
 class TestReprocess:
-    def test_what_is_ready_is_started_again_and_tells_nobody_twice(
+    def test_reprocess_restarts_a_ready_upload_without_a_second_notice(
         self, send: Send, started: list[Upload]
     ) -> None:
         upload = make_ready(send())
@@ -159,24 +161,24 @@ class TestReprocess:
         assert Event.objects.latest("pk").name == "upload.reprocessed"
         assert list(Delivery.objects.values_list("pk", flat=True)) == notices
 
-    def test_of_what_is_reprocessed_in_bulk_no_event_tells(self, send: Send, started: list[Upload]) -> None:
+    def test_bulk_reprocessing_records_no_event(self, send: Send, started: list[Upload]) -> None:
         upload = make_ready(send())
         before = list(Event.objects.values_list("pk", flat=True))
         services.reprocess(uploads=[upload], bulk=True)
         make_ready(upload)
         assert list(Event.objects.values_list("pk", flat=True)) == before
 
-    def test_what_is_unfinished_is_not_started_twice(self, send: Send, started: list[Upload]) -> None:
+    def test_unfinished_upload_is_not_restarted(self, send: Send, started: list[Upload]) -> None:
         services.reprocess(uploads=[send()])
         assert started == []
 
-    def test_what_is_deleted_is_not_started(self, send: Send, started: list[Upload]) -> None:
+    def test_deleted_upload_is_not_restarted(self, send: Send, started: list[Upload]) -> None:
         upload = make_ready(send())
         services.delete_upload(upload=upload)
         services.reprocess(uploads=[upload])
         assert started == []
 
-    def test_a_failure_is_forgotten(self, send: Send, started: list[Upload]) -> None:
+    def test_reprocess_clears_the_failure(self, send: Send, started: list[Upload]) -> None:
         upload = send()
         Upload.objects.update(status="failed", error_code="broken", error_detail="It broke.")
         Lease.objects.create(
@@ -187,19 +189,21 @@ class TestReprocess:
         assert (upload.status, upload.error_code, upload.error_detail) == ("pending", "", "")
         assert not Lease.objects.exists()
 
-    def test_what_could_not_be_queued_is_counted(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reprocess_counts_uploads_that_could_not_be_queued(
+        self, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         upload = make_ready(send())
         monkeypatch.setattr(pipeline, "start", lambda _upload: False)
         assert services.reprocess(uploads=[upload]) == 1
 
-    def test_bulk_is_remembered(self, send: Send, started: list[Upload]) -> None:
+    def test_bulk_flag_is_stored(self, send: Send, started: list[Upload]) -> None:
         upload = make_ready(send())
         services.reprocess(uploads=[upload], bulk=True)
         upload.refresh_from_db()
         assert upload.bulk
         assert started[0].bulk
 
-    def test_without_force_nothing_is_rendered_that_is_there(self, send: Send) -> None:
+    def test_existing_renditions_are_kept_without_force(self, send: Send) -> None:
         upload = make_ready(send())
         before = list(Rendition.objects.values_list("pk", "rendered_at"))
         services.reprocess_here(upload=upload)
@@ -218,7 +222,7 @@ class TestReprocess:
         assert all(after[key][1] > before[key][1] for key in before)
         assert_storage_matches_rows()
 
-    def test_force_of_one_preset_leaves_the_others(self, send: Send) -> None:
+    def test_force_of_one_preset_keeps_the_others(self, send: Send) -> None:
         upload = make_ready(send())
         before = dict(Rendition.objects.values_list("key", "rendered_at"))
         preset = conf.preset_named("small")
@@ -230,13 +234,13 @@ class TestReprocess:
 
 @pytest.mark.django_db
 class TestChange:
-    def test_visibility(self, send: Send) -> None:
+    def test_visibility_is_updated(self, send: Send) -> None:
         upload = send()
         services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
         upload.refresh_from_db()
         assert upload.visibility == "private"
 
-    def test_a_deleted_upload_is_told_of_and_worked_on_no_more(self, send: Send) -> None:
+    def test_deleted_upload_records_an_event_and_is_not_processed(self, send: Send) -> None:
         upload = send()
         services.delete_upload(upload=upload)
         assert Event.objects.last().name == Event.Name.DELETED  # type: ignore[union-attr]
@@ -248,7 +252,7 @@ class TestChange:
 
 @pytest.mark.django_db
 class TestFocus:
-    def test_what_is_ready_is_processed_again(
+    def test_new_focal_point_reprocesses_a_ready_upload(
         self, send: Send, started: list[Upload], django_capture_on_commit_callbacks: Any
     ) -> None:
         upload = make_ready(send())
@@ -261,7 +265,7 @@ class TestFocus:
         assert (started, upload.focus.point) == ([upload], "310.400")
 
     @pytest.mark.parametrize("point", [None, (0.31, 0.4)])
-    def test_the_same_again_changes_nothing(
+    def test_same_focal_point_changes_nothing(
         self, send: Send, started: list[Upload], point: Any, django_capture_on_commit_callbacks: Any
     ) -> None:
         upload = send()
@@ -273,7 +277,7 @@ class TestFocus:
         assert (upload.status, started) == ("ready", [])
 
     @pytest.mark.parametrize("status", ["pending", "processing"])
-    def test_what_is_under_way_is_started_once_more(
+    def test_new_focal_point_restarts_an_unfinished_upload(
         self, send: Send, started: list[Upload], status: str, django_capture_on_commit_callbacks: Any
     ) -> None:
         """The steps that are running may not know the new focal point."""
@@ -288,7 +292,7 @@ class TestFocus:
         assert (upload.status, upload.queued_at, upload.bulk) == (status, None, False)
         assert started == [upload]
 
-    def test_the_end_is_right_whatever_the_steps_knew(
+    def test_upload_completes_only_with_its_current_focal_point(
         self, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = send()
@@ -299,20 +303,20 @@ class TestFocus:
         make_ready(upload)
         assert {row.focus for row in upload.shown_renditions() if row.preset == "thumb"} == {"310.400"}
 
-    def test_a_deleted_one_keeps_what_it_has(self, send: Send, started: list[Upload]) -> None:
+    def test_focal_point_of_a_deleted_upload_is_not_changed(self, send: Send, started: list[Upload]) -> None:
         upload = send()
         services.delete_upload(upload=upload)
         services.set_focus(upload=upload, point=(0.31, 0.4))
         assert not Focus.objects.exists()
 
-    def test_a_failed_one_is_tried_again(self, send: Send, started: list[Upload]) -> None:
+    def test_new_focal_point_retries_a_failed_upload(self, send: Send, started: list[Upload]) -> None:
         upload = send()
         Upload.objects.update(status="failed", error_code="broken", error_detail="It broke.")
         services.set_focus(upload=upload, point=(0.31, 0.4))
         upload.refresh_from_db()
         assert (upload.status, upload.error_code) == ("pending", "")
 
-    def test_it_comes_back_with_its_upload(self, send: Send, owner: User) -> None:
+    def test_focal_point_is_restored_with_its_upload(self, send: Send, owner: User) -> None:
         upload = send()
         services.set_focus(upload=upload, point=(0.31, 0.4))
         make_ready(upload)
@@ -326,7 +330,7 @@ class TestFocus:
 
 @pytest.mark.django_db
 class TestRestore:
-    def test_a_deletion_is_taken_back(self, send: Send, owner: User, started: list[Upload]) -> None:
+    def test_deletion_is_undone(self, send: Send, owner: User, started: list[Upload]) -> None:
         upload = make_ready(send())
         for _ in range(2):
             services.delete_upload(upload=upload)
@@ -336,7 +340,7 @@ class TestRestore:
         assert names[3:] == ["upload.deleted", "upload.restored"] * 2
         assert_storage_matches_rows()
 
-    def test_twice_is_once(self, send: Send, owner: User) -> None:
+    def test_repeated_delete_and_restore_record_one_event(self, send: Send, owner: User) -> None:
         upload = send()
         for _ in range(2):
             services.delete_upload(upload=upload)
@@ -346,7 +350,7 @@ class TestRestore:
             "upload.received", "upload.deleted", "upload.restored",
         ]  # fmt: skip
 
-    def test_what_was_on_its_way_goes_on(
+    def test_restored_unfinished_upload_is_restarted(
         self, send: Send, owner: User, started: list[Upload], django_capture_on_commit_callbacks: Any
     ) -> None:
         upload = send()
@@ -358,7 +362,7 @@ class TestRestore:
         assert started == [upload]
         assert make_ready(upload).status == "ready"
 
-    def test_the_same_bytes_sent_again_count_more(self, send: Send, owner: User) -> None:
+    def test_upload_sent_again_prevents_restoration(self, send: Send, owner: User) -> None:
         upload = send()
         services.delete_upload(upload=upload)
         again = send()
@@ -368,7 +372,7 @@ class TestRestore:
         services.delete_upload(upload=again)
         assert services.restore_upload(owner=owner, upload_id=upload.pk) == upload
 
-    def test_what_is_gone_or_another_persons_is_not_there(
+    def test_missing_or_foreign_upload_cannot_be_restored(
         self, send: Send, owner: User, stranger: User
     ) -> None:
         upload = send(by=stranger)
@@ -380,14 +384,14 @@ class TestRestore:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis_client")
 class TestRaces:
-    def test_a_deletion_at_once_is_told_once(self, send: Send, owner: User) -> None:
+    def test_concurrent_deletions_record_one_event(self, send: Send, owner: User) -> None:
         upload = send()
         at_once(*[partial(services.delete_upload, upload=upload)] * 4)
         assert upload.events.filter(name="upload.deleted").count() == 1
         at_once(*[partial(services.restore_upload, owner=owner, upload_id=upload.pk)] * 4)
         assert upload.events.filter(name="upload.restored").count() == 1
 
-    def test_what_is_restored_while_it_is_purged_is_whole_or_gone(
+    def test_upload_restored_during_a_purge_is_complete_or_gone(
         self, owner: User, send: Send, make_image: MakeImage
     ) -> None:
         for seed in range(8):
@@ -406,7 +410,7 @@ class TestRaces:
                 assert not Original.objects.filter(pk=upload.original_id).exists()
             assert_storage_matches_rows()
 
-    def test_what_is_restored_while_the_same_is_sent_is_there_once(
+    def test_upload_restored_while_the_same_bytes_are_sent_exists_once(
         self, owner: User, send: Send, make_file: MakeFile, make_image: MakeImage
     ) -> None:
         for seed in range(5):
@@ -422,7 +426,7 @@ class TestRaces:
             assert (live == upload) is (outcomes[0] is None)
             assert type(outcomes[0]) in {type(None), services.SentAgain}
 
-    def test_the_same_bytes_eight_times_at_once_are_one_upload(
+    def test_eight_concurrent_requests_create_one_upload(
         self, owner: User, client_of: Callable[[User], APIClient], make_image: MakeImage
     ) -> None:
         data = make_image()
@@ -446,7 +450,7 @@ class TestRaces:
             == []
         )
 
-    def test_two_persons_at_once_share_the_original(
+    def test_two_concurrent_owners_share_the_original(
         self, owner: User, stranger: User, make_file: MakeFile, make_image: MakeImage
     ) -> None:
         for seed in range(5):
@@ -459,7 +463,7 @@ class TestRaces:
         assert (Upload.objects.count(), Original.objects.count()) == (10, 5)
         assert_storage_matches_rows()
 
-    def test_bytes_sent_while_their_original_is_removed_are_kept(
+    def test_bytes_sent_during_removal_of_their_original_are_kept(
         self, owner: User, send: Send, make_file: MakeFile, make_image: MakeImage
     ) -> None:
         data = make_image()
@@ -487,7 +491,7 @@ def _forget(upload: Upload) -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_sent_again_as_private_becomes_private(
+def test_upload_sent_again_as_private_becomes_private(
     owner: User, make_file: MakeFile, make_image: MakeImage
 ) -> None:
     services.receive_upload(owner=owner, file=make_file(make_image()))

@@ -37,7 +37,7 @@ def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
     signal.disconnect(listen)
 
 
-def test_each_moment_is_told_with_the_upload(send: Send) -> None:
+def test_signals_contain_the_upload(send: Send) -> None:
     with heard(upload_received) as received, heard(upload_ready) as ready, heard(upload_deleted) as deleted:
         upload = send()
         completion.run_here(upload)
@@ -47,7 +47,7 @@ def test_each_moment_is_told_with_the_upload(send: Send) -> None:
     assert deleted == [{"upload": upload}]
 
 
-def test_ready_once_more_is_told_as_such(send: Send) -> None:
+def test_ready_signal_marks_a_repetition(send: Send) -> None:
     upload = send()
     completion.run_here(upload)
     with heard(upload_ready) as ready:
@@ -55,7 +55,7 @@ def test_ready_once_more_is_told_as_such(send: Send) -> None:
     assert ready == [{"upload": upload, "again": True}]
 
 
-def test_a_failure_is_told_with_its_reason(send: Send) -> None:
+def test_failed_signal_contains_the_refusal(send: Send) -> None:
     upload, refusal = send(), UnreadableImage("It is damaged.")
     with heard(upload_failed) as failed:
         completion.fail(upload, refusal)
@@ -63,7 +63,7 @@ def test_a_failure_is_told_with_its_reason(send: Send) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_exception_in_a_receiver_takes_all_back(send: Send, owner: User) -> None:
+def test_exception_in_a_receiver_rolls_back(send: Send, owner: User) -> None:
     def refuse(**_arguments: Any) -> None:
         raise ZeroDivisionError
 
@@ -77,7 +77,7 @@ def test_an_exception_in_a_receiver_takes_all_back(send: Send, owner: User) -> N
     assert not Event.objects.filter(owner=owner).exists()
 
 
-def test_the_documented_example_runs_its_task_on_commit(
+def test_documented_example_runs_its_task_on_commit(
     send: Send,
     capsys: pytest.CaptureFixture[str],
     django_capture_on_commit_callbacks: Callable[..., Any],

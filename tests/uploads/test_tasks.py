@@ -47,7 +47,7 @@ def count_attempts(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception)
     ("task", "name", "argument"),
     [(tasks.notify_owner, "complete", "upload_id"), (tasks.deliver, "deliver", "delivery_id")],
 )
-def test_a_database_that_is_away_is_asked_again(
+def test_unavailable_database_is_retried(
     monkeypatch: pytest.MonkeyPatch, task: Task[Any, Any], name: str, argument: str
 ) -> None:
     attempts = count_attempts(monkeypatch, name, OperationalError("the database is away"))
@@ -56,17 +56,17 @@ def test_a_database_that_is_away_is_asked_again(
 
 
 @pytest.mark.parametrize("error", [DeliveryFailed("not taken"), ZeroDivisionError()])
-def test_nothing_else_is(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_other_errors_are_not_retried(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     attempts = count_attempts(monkeypatch, "deliver", error)
     assert tasks.deliver.apply(kwargs={"delivery_id": "1"}).state == "FAILURE"
     assert attempts == ["1"]
 
 
-def test_nobody_reads_results() -> None:
+def test_tasks_store_no_result() -> None:
     assert all(task.ignore_result for task in (tasks.notify_owner, tasks.deliver))
 
 
-def test_a_new_notice_is_queued_on_commit_only(
+def test_new_notice_is_queued_only_on_commit(
     send: Send, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
 ) -> None:
     upload = send()
@@ -78,7 +78,7 @@ def test_a_new_notice_is_queued_on_commit_only(
     assert email.queued_at is not None
 
 
-def test_a_notice_that_is_held_for_a_digest_is_not_queued(
+def test_held_notice_is_not_queued(
     send: Send, owner: User, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
 ) -> None:
     preferences.choose_email(person=owner, choice="digest")
@@ -90,14 +90,14 @@ def test_a_notice_that_is_held_for_a_digest_is_not_queued(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_notice_that_was_rolled_back_is_not_queued(send: Send, published: list[dict[str, Any]]) -> None:
+def test_rolled_back_notice_is_not_queued(send: Send, published: list[dict[str, Any]]) -> None:
     with transaction.atomic():
         announce(send(), Event.Name.READY)
         transaction.set_rollback(True)
     assert published == []
 
 
-def test_a_notice_that_changes_is_not_queued_again(
+def test_changed_notice_is_not_queued_again(
     send: Send, published: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
 ) -> None:
     announce(send(), Event.Name.READY)
@@ -106,7 +106,7 @@ def test_a_notice_that_changes_is_not_queued_again(
     assert published == []
 
 
-def test_a_notice_that_cannot_be_queued_is_left_for_the_sweeper(
+def test_notice_that_cannot_be_queued_is_left_to_the_sweeper(
     send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker, "publish", lambda _message: False)

@@ -106,7 +106,7 @@ def configure(settings: Any, **presets: dict[str, Any]) -> None:
 
 
 class TestReady:
-    def test_each_format_has_every_width_up_to_the_presets(self, ready: Upload) -> None:
+    def test_srcset_has_every_width_up_to_that_of_the_preset(self, ready: Upload) -> None:
         found = tags(ready, 'preset="large" sizes="50vw" alt="The sea"')
         assert [name for name, _ in found] == ["picture", "source", "img"]
         source, shown = found[1][1], found[2][1]
@@ -117,7 +117,7 @@ class TestReady:
         assert (shown["loading"], shown["decoding"]) == ("lazy", "async")
         assert "data-status" not in shown
 
-    def test_every_address_answers_with_what_it_promises(self, ready: Upload, client: Client) -> None:
+    def test_every_url_of_the_srcset_is_served(self, ready: Upload, client: Client) -> None:
         for name, attributes in tags(ready, 'preset="medium"')[1:]:
             for address in re.findall(r"(\S+) \d+w", attributes["srcset"]):
                 answer = client.get(address)
@@ -126,33 +126,31 @@ class TestReady:
                 assert "immutable" in answer["Cache-Control"]
         assert image(ready, 'preset="medium"')["src"] in image(ready, 'preset="medium"')["srcset"]
 
-    def test_src_is_the_presets_own_file(self, ready: Upload) -> None:
+    def test_src_is_the_file_of_the_preset(self, ready: Upload) -> None:
         assert re.search(r"/medium-\w+\.jpg$", image(ready, 'preset="medium"')["src"])
 
-    def test_the_preset_of_the_whole_picture_is_the_default(self, ready: Upload) -> None:
+    def test_default_is_the_largest_uncropped_preset(self, ready: Upload) -> None:
         assert draw(ready) == draw(ready, 'preset="large"')
 
-    def test_a_small_original_is_offered_once_a_width(self, owner: User) -> None:
+    def test_small_original_is_listed_once_per_width(self, owner: User) -> None:
         upload = with_rows(owner, width=500, height=400)
         shown = image(upload, 'preset="xlarge"')
         assert widths(shown["srcset"]) == [320, 500]
         assert (shown["width"], shown["height"]) == ("500", "400")
         assert "/xlarge-0.jpg 500w" in shown["srcset"]
 
-    def test_one_file_is_no_choice(self, owner: User) -> None:
+    def test_srcset_may_have_one_file(self, owner: User) -> None:
         upload = with_rows(owner, width=200, height=100)
         assert image(upload)["srcset"] == image(upload)["src"]
 
-    def test_transparency_has_png_and_nothing_that_shines_through(
-        self, send: Send, make_image: MakeImage
-    ) -> None:
+    def test_transparent_picture_has_png_and_no_background(self, send: Send, make_image: MakeImage) -> None:
         upload = send(make_image(format="PNG", mode="RGBA"))
         completion.run_here(upload)
         shown = image(seen(upload))
         assert shown["src"].endswith(".png")
         assert "style" not in shown
 
-    def test_a_preset_that_is_not_rendered_yet_has_the_smaller_ones(self, owner: User, settings: Any) -> None:
+    def test_preset_that_is_not_rendered_uses_the_smaller_ones(self, owner: User, settings: Any) -> None:
         upload = with_rows(owner)
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {**darkroom().presets, "huge": {"width": 2400}}}
         shown = image(upload, 'preset="huge"')
@@ -161,7 +159,7 @@ class TestReady:
 
 
 class TestFormats:
-    def test_the_best_is_first(self, owner: User, settings: Any) -> None:
+    def test_best_format_is_first(self, owner: User, settings: Any) -> None:
         configure(settings, large={"width": 1280, "formats": ["jpeg", "webp", "avif"]})
         found = tags(with_rows(owner), 'preset="large"')
         assert [attributes["type"] for name, attributes in found if name == "source"] == [
@@ -169,12 +167,12 @@ class TestFormats:
             "image/webp",
         ]
 
-    def test_one_that_lacks_the_largest_file_is_not_offered(self, owner: User, settings: Any) -> None:
+    def test_format_without_the_largest_file_is_omitted(self, owner: User, settings: Any) -> None:
         configure(settings, small={"width": 320, "formats": ["avif", "webp", "jpeg"]}, large={"width": 1280})
         assert "image/avif" not in draw(with_rows(owner), 'preset="large"')
         assert "image/avif" in draw(with_rows(owner, seed=1), 'preset="small"')
 
-    def test_without_jpeg_the_next_best_stands_in_src(self, owner: User, settings: Any) -> None:
+    def test_src_uses_another_format_without_jpeg(self, owner: User, settings: Any) -> None:
         configure(settings, large={"width": 1280, "formats": ["avif", "webp"]})
         found = tags(with_rows(owner), 'preset="large"')
         assert [attributes.get("type") for _, attributes in found] == [None, "image/avif", None]
@@ -190,7 +188,7 @@ CROPS: dict[str, dict[str, Any]] = {
 
 
 class TestFill:
-    def test_crops_of_the_same_shape_belong_together(self, owner: User, settings: Any) -> None:
+    def test_crops_of_one_aspect_ratio_share_a_srcset(self, owner: User, settings: Any) -> None:
         configure(settings, **CROPS)
         upload = with_rows(owner)
         shown = image(upload, 'preset="square2"')
@@ -199,7 +197,7 @@ class TestFill:
         assert (shown["width"], shown["height"]) == ("400", "400")
 
     @pytest.mark.parametrize("name", ["square", "wide"])
-    def test_a_crop_of_its_own_shape_is_one_file(self, owner: User, settings: Any, name: str) -> None:
+    def test_crop_of_another_aspect_ratio_is_one_file(self, owner: User, settings: Any, name: str) -> None:
         configure(settings, **CROPS)
         shown = image(with_rows(owner), f'preset="{name}"')
         assert shown["srcset"] == shown["src"]
@@ -207,7 +205,7 @@ class TestFill:
 
 
 class TestPrivate:
-    def test_every_address_is_signed(self, ready: Upload, client: Client) -> None:
+    def test_every_url_of_a_private_picture_is_signed(self, ready: Upload, client: Client) -> None:
         Upload.objects.update(visibility="private")
         found = tags(seen(ready), 'preset="medium"')[1:]
         for _, attributes in found:
@@ -218,14 +216,14 @@ class TestPrivate:
                 assert client.get(address).status_code == 200
                 assert client.get(address.partition("?")[0]).status_code == 404
 
-    def test_one_that_waits_is_signed_too(self, send: Send, client: Client) -> None:
+    def test_placeholder_url_of_a_private_picture_is_signed(self, send: Send, client: Client) -> None:
         upload = send()
         Upload.objects.update(visibility="private")
         assert client.get(image(seen(upload))["src"]).status_code == 202
 
 
 class TestNotReady:
-    def test_a_picture_stands_in_that_has_its_shape(self, send: Send, client: Client) -> None:
+    def test_placeholder_has_the_aspect_ratio(self, send: Send, client: Client) -> None:
         upload = send()
         shown = image(seen(upload), 'preset="small"')
         assert tags(seen(upload))[0][0] == "picture"
@@ -235,12 +233,12 @@ class TestNotReady:
         assert (shown["data-upload"], shown["data-status"]) == (str(upload.pk), "pending")
         assert "srcset" not in shown
 
-    def test_its_colours_are_not_told_before_its_thumbnails(self, owner: User) -> None:
+    def test_placeholder_colours_are_hidden_before_the_thumbnails(self, owner: User) -> None:
         upload = with_rows(owner, status="processing", ready_at=None, thumbnails_ready_at=None)
         for placeholder in ("color", "thumbhash"):
             assert "style" not in image(upload, f'placeholder="{placeholder}"')
 
-    def test_a_thumbnail_is_shown_as_soon_as_it_is_there(self, owner: User) -> None:
+    def test_thumbnail_is_shown_when_it_is_ready(self, owner: User) -> None:
         upload = with_rows(owner, status="processing", ready_at=None)
         shown = image(upload, 'preset="thumb"')
         assert shown["src"].endswith("/thumb-0.jpg")
@@ -248,23 +246,23 @@ class TestNotReady:
         shown = image(upload, 'preset="large"')
         assert (shown["src"], shown["data-status"]) == (f"/i/{upload.pk}/large", "processing")
 
-    def test_a_thumbnail_does_not_stand_in_for_what_is_larger(self, owner: User, settings: Any) -> None:
+    def test_thumbnail_does_not_replace_a_larger_preset(self, owner: User, settings: Any) -> None:
         configure(settings, tiny={"width": 200, "height": 200}, large={"width": 1280})
         upload = with_rows(owner, status="processing", ready_at=None)
         assert image(upload, 'preset="large"')["src"] == f"/i/{upload.pk}/large"
 
-    def test_one_that_has_failed_is_a_picture_with_its_words(self, owner: User) -> None:
+    def test_failed_upload_shows_an_image_with_its_alt_text(self, owner: User) -> None:
         upload = with_rows(owner, status="failed", ready_at=None, thumbnails_ready_at=None)
         shown = image(upload, 'alt="The sea"')
         assert shown["src"] == "/static/uploads/failed.svg"
         assert (shown["alt"], shown["width"], shown["height"]) == ("The sea", "1280", "853")
         assert shown["data-status"] == "failed"
 
-    def test_one_that_failed_again_keeps_what_it_has(self, owner: User) -> None:
+    def test_reprocessed_upload_that_failed_keeps_its_renditions(self, owner: User) -> None:
         upload = with_rows(owner, status="failed")
         assert image(upload)["src"].endswith("/large-0.jpg")
 
-    def test_nothing_is_shown_of_nothing_and_of_what_is_deleted(self, owner: User) -> None:
+    def test_missing_or_deleted_upload_renders_nothing(self, owner: User) -> None:
         assert draw(None) == ""
         upload = with_rows(owner)
         services.delete_upload(upload=upload)
@@ -273,12 +271,12 @@ class TestNotReady:
 
 
 class TestPlaceholder:
-    def test_the_color_is_the_default(self, owner: User) -> None:
+    def test_dominant_colour_is_the_default_placeholder(self, owner: User) -> None:
         upload = with_rows(owner)
         assert image(upload)["style"] == "background-color:#123456"
         assert "style" not in image(upload, 'placeholder="none"')
 
-    def test_a_thumbhash_is_drawn(self, owner: User) -> None:
+    def test_thumbhash_is_rendered_as_background(self, owner: User) -> None:
         style = image(with_rows(owner), 'placeholder="thumbhash"')["style"]
         assert re.fullmatch(
             r"background:url\(data:image/png;base64,[A-Za-z0-9+/=]{100,}\) center/cover", style
@@ -286,7 +284,7 @@ class TestPlaceholder:
 
 
 class TestArguments:
-    def test_what_is_given_is_escaped(self, owner: User) -> None:
+    def test_arguments_are_escaped(self, owner: User) -> None:
         upload, nasty = with_rows(owner), '"><script>alert(1)</script>'
         arguments = "alt=nasty sizes=nasty css_class=nasty loading=nasty fetchpriority=nasty"
         text = (
@@ -296,11 +294,11 @@ class TestArguments:
         shown = image(upload, arguments, nasty=nasty)
         assert shown["alt"] == shown["sizes"] == shown["class"] == nasty
 
-    def test_what_is_needed_first_is_fetched_first(self, owner: User) -> None:
+    def test_loading_and_priority_are_passed_on(self, owner: User) -> None:
         shown = image(with_rows(owner), 'loading="eager" fetchpriority="high" css_class="hero"')
         assert (shown["loading"], shown["fetchpriority"], shown["class"]) == ("eager", "high", "hero")
 
-    def test_alt_is_empty_rather_than_missing(self, owner: User) -> None:
+    def test_alt_is_empty_by_default(self, owner: User) -> None:
         shown = image(with_rows(owner))
         assert shown["alt"] == ""
         assert "class" not in shown
@@ -316,17 +314,17 @@ class TestArguments:
             ('placeholder="colour"', "placeholder is 'colour'; it must be one of color, thumbhash, none"),
         ],
     )
-    def test_a_slip_is_told_with_what_there_is(self, arguments: str, words: str) -> None:
+    def test_invalid_argument_error_lists_the_valid_ones(self, arguments: str, words: str) -> None:
         with pytest.raises(TemplateSyntaxError, match=words):
             draw(None, arguments)
 
-    def test_numbers_are_those_of_html_in_every_language(self, owner: User, settings: Any) -> None:
+    def test_numbers_are_not_localised(self, owner: User, settings: Any) -> None:
         settings.USE_THOUSAND_SEPARATOR = True
         assert image(with_rows(owner))["width"] == "1280"
 
 
 @pytest.mark.parametrize("visibility", Upload.Visibility.values)
-def test_fifty_are_drawn_without_a_query_of_their_own(
+def test_fifty_pictures_use_no_query_each(
     owner: User, visibility: str, django_assert_num_queries: Any
 ) -> None:
     for seed in range(50):

@@ -129,7 +129,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return max(distance(*pair) for pair in zip(*bands, strict=True))
 
 
-def test_every_frame_of_a_gif_looks_as_it_must(corpus: Path) -> None:
+def test_frames_of_a_gif_match_the_reference(corpus: Path) -> None:
     checked = 0
     for name in names(corpus):
         path = corpus / "animation" / name
@@ -163,20 +163,18 @@ def test_every_frame_of_a_gif_looks_as_it_must(corpus: Path) -> None:
         ("../colour/colors-animated-8bpc.avif", 1, 5),
     ],
 )
-def test_an_animation_plays_as_often_as_in_a_browser(
-    name: str, plays: int, frames: int, corpus: Path
-) -> None:
+def test_number_of_plays_matches_browsers(name: str, plays: int, frames: int, corpus: Path) -> None:
     data = (corpus / "animation" / name).read_bytes()
     assert animation(data).film.plays == plays
     assert len(shown(data)) == frames
 
 
-def test_the_delivered_file_lasts_as_long_as_the_original(corpus: Path) -> None:
+def test_rendition_lasts_as_long_as_the_original(corpus: Path) -> None:
     for name, milliseconds in [("iss634.gif", 2830), ("iss634.apng", 2730), ("rotating-squares.gif", 900)]:
         assert sum(lengths((corpus / "animation" / name).read_bytes())) == milliseconds, name
 
 
-def test_what_is_laid_over_half_clear_green_stays_green(corpus: Path) -> None:
+def test_blending_over_translucent_green_keeps_the_colour(corpus: Path) -> None:
     data = (corpus / "animation" / "apng_blend_op_over.png").read_bytes()
     assert colors_at(data, (64, 32))[-1] == [(0, 255, 0, 255)]
 
@@ -197,7 +195,7 @@ def test_what_is_laid_over_half_clear_green_stays_green(corpus: Path) -> None:
         ([b"\x21\xff\x0bNETSCAPE2.0\x05\x02\0\0\0\0\0"], 1),
     ],
 )
-def test_a_gif_plays_once_more_than_it_is_repeated(blocks: list[bytes], plays: int) -> None:
+def test_gif_plays_one_time_more_than_its_repeat_count(blocks: list[bytes], plays: int) -> None:
     moving = [control(), frame(RED), control(), frame(BLUE)]
     for data in (gif(*blocks, *moving), gif(*moving, *blocks)):
         assert picture_in(webp(data).data).info["loop"] == plays
@@ -206,7 +204,7 @@ def test_a_gif_plays_once_more_than_it_is_repeated(blocks: list[bytes], plays: i
 @pytest.mark.parametrize(
     ("format", "loop", "plays"), [("WEBP", 0, 0), ("WEBP", 3, 3), ("PNG", 0, 0), ("PNG", 2, 2)]
 )
-def test_webp_and_png_count_plays(format: str, loop: int, plays: int) -> None:
+def test_webp_and_png_store_the_number_of_plays(format: str, loop: int, plays: int) -> None:
     assert picture_in(webp(animated(format, duration=100, loop=loop)).data).info["loop"] == plays
 
 
@@ -230,7 +228,7 @@ def edited(data: bytes, *, flags: int, edit: int, track: int) -> bytes:
     ("flags", "edit", "track", "plays"),
     [(0, 100, 300, 1), (1, 100, 300, 3), (1, 100, 301, 4), (1, 100, 2**64 - 1, 0), (1, 0, 300, 0)],
 )
-def test_an_avif_plays_as_its_edit_list_says(
+def test_avif_plays_as_its_edit_list_says(
     flags: int, edit: int, track: int, plays: int, corpus: Path
 ) -> None:
     data = (corpus / "colour" / "colors-animated-8bpc.avif").read_bytes()
@@ -248,36 +246,36 @@ def test_an_avif_plays_as_its_edit_list_says(
         ("AVIF", [9, 10, 11], [100, 100, 11]),
     ],
 )
-def test_a_delay_of_ten_milliseconds_or_less_is_a_hundred(
+def test_delay_of_ten_milliseconds_or_less_becomes_a_hundred(
     format: str, given: list[int], seen: list[int]
 ) -> None:
     assert lengths(animated(format, duration=given)) == seen
 
 
-def test_the_control_of_one_frame_is_not_that_of_the_next() -> None:
+def test_graphic_control_applies_to_one_frame_only() -> None:
     data = gif(control(hundredths=50, disposal=2, transparent=RED), frame(BLUE), frame(RED), frame(GREEN))
     assert lengths(data) == [500, 100, 100]
     assert colors_at(data, (5, 5)) == [[COLOR_OF[BLUE]], [COLOR_OF[RED]], [COLOR_OF[GREEN]]]
 
 
-def test_thirds_of_a_second_do_not_add_up_to_less() -> None:
+def test_fractional_delays_keep_the_total_duration() -> None:
     red, blue = (Image.new("RGBA", SCREEN, COLOR_OF[color]) for color in (RED, BLUE))
     data = apng(Part(picture, delay=(1, 30)) for picture in [red, blue] * 15)
     assert sum(lengths(data)) == 1000
     assert set(lengths(data)) == {33, 34}
 
 
-def test_an_avif_lasts_as_long_as_all_its_thirtieths_of_a_second(corpus: Path) -> None:
+def test_avif_keeps_the_total_of_fractional_delays(corpus: Path) -> None:
     data = (corpus / "colour" / "colors-animated-8bpc.avif").read_bytes()
     assert sum(lengths(data)) == pytest.approx(5000 / 30, abs=1)
 
 
-def test_the_delay_of_an_apng_is_in_hundredths_where_it_names_no_other_unit() -> None:
+def test_apng_delay_with_denominator_zero_is_in_hundredths() -> None:
     pictures = [Image.new("RGBA", SCREEN, COLOR_OF[color]) for color in (RED, BLUE)]
     assert lengths(apng(Part(picture, delay=(5, 0)) for picture in pictures)) == [50, 50]
 
 
-def test_no_delay_and_no_number_of_plays_is_too_large() -> None:
+def test_large_delays_and_numbers_of_plays_are_capped() -> None:
     red, blue = (Image.new("RGBA", SCREEN, COLOR_OF[color]) for color in (RED, BLUE))
     pictures = [red, red, blue, blue]
     data = apng([Part(picture, delay=(65535, 1)) for picture in pictures], plays=2**31)
@@ -303,7 +301,7 @@ def test_no_delay_and_no_number_of_plays_is_too_large() -> None:
         (7, COLOR_OF[BLUE]),
     ],
 )
-def test_a_frame_is_disposed_of_as_it_says(disposal: int, after: tuple[int, ...]) -> None:
+def test_gif_disposal_method_is_applied(disposal: int, after: tuple[int, ...]) -> None:
     data = gif(
         control(),
         frame(RED),
@@ -319,7 +317,7 @@ def test_a_frame_is_disposed_of_as_it_says(disposal: int, after: tuple[int, ...]
     ]
 
 
-def test_a_frame_is_cut_at_the_edges_of_the_screen() -> None:
+def test_frame_is_cropped_to_the_screen() -> None:
     data = gif(
         control(),
         frame(RED),
@@ -335,7 +333,7 @@ def test_a_frame_is_cut_at_the_edges_of_the_screen() -> None:
     assert lengths(data) == [100, 200]
 
 
-def test_a_first_frame_that_is_larger_than_the_screen_enlarges_it() -> None:
+def test_larger_first_frame_enlarges_the_screen() -> None:
     data = gif(control(), frame(RED, (40, 40), (20, 30)), control(), frame(BLUE, (90, 90), (50, 60)))
     assert [picture.size for picture in shown(data)] == [(60, 70)] * 2
     assert colors_at(data, (0, 0), (30, 40), (55, 65)) == [
@@ -345,7 +343,7 @@ def test_a_first_frame_that_is_larger_than_the_screen_enlarges_it() -> None:
     assert (webp(data).width, webp(data).height) == (60, 70)
 
 
-def test_what_a_first_frame_leaves_free_is_clear() -> None:
+def test_area_outside_the_first_frame_is_transparent() -> None:
     small = [control(), frame(RED, (20, 20), (10, 10))]
     for data in (gif(*small), gif(*small, control(), frame(BLUE))):
         with opened(data, limits=LIMITS) as image:
@@ -354,13 +352,13 @@ def test_what_a_first_frame_leaves_free_is_clear() -> None:
     assert colors_at(data, (5, 5), (15, 15))[0] == [CLEAR, COLOR_OF[RED]]
 
 
-def test_the_first_frame_of_any_other_file_is_left_to_pillow(make_image: MakeImage) -> None:
+def test_first_frame_of_other_files_is_left_to_pillow(make_image: MakeImage) -> None:
     for data in (flickering(2), make_image(), make_image(format="PNG"), animated("WEBP")):
         with opened(data, limits=LIMITS) as image:
             assert first_frame(data, image=image) is image
 
 
-def test_a_frame_has_its_own_colours() -> None:
+def test_frame_uses_its_local_colour_table() -> None:
     data = gif(
         control(transparent=RED),
         frame(RED, colors=palette(BLUE, RED, GREEN, YELLOW)),
@@ -372,7 +370,7 @@ def test_a_frame_has_its_own_colours() -> None:
     assert colors_at(data, (5, 5)) == [[CLEAR], [COLOR_OF[GREEN]], [COLOR_OF[RED]]]
 
 
-def test_a_gif_ends_at_what_is_no_block() -> None:
+def test_gif_ends_at_an_unknown_block() -> None:
     moving = [control(), frame(RED), control(), frame(BLUE)]
     assert len(shown(gif(*moving, b"\x99", control(), frame(GREEN)))) == 2
     assert len(shown(gif(*moving)[:-1])) == 2
@@ -399,7 +397,7 @@ HALF_GREEN = (0, 255, 0, 128)
         (2, 1, (127, 128, 0, 255), COLOR_OF[RED]),
     ],
 )
-def test_a_part_of_an_apng_is_blended_and_disposed_of(
+def test_apng_blend_and_disposal_are_applied(
     disposal: int, blend: int, during: tuple[int, ...], after: tuple[int, ...]
 ) -> None:
     data = apng(
@@ -413,25 +411,25 @@ def test_a_part_of_an_apng_is_blended_and_disposed_of(
     assert (seen, left, red) == (pytest.approx(during, abs=1), pytest.approx(after, abs=1), COLOR_OF[RED])
 
 
-def test_what_is_cleared_is_clear_even_where_the_picture_has_no_alpha() -> None:
+def test_cleared_area_is_transparent_in_an_opaque_apng() -> None:
     red, blue = plain((255, 0, 0), mode="RGB"), plain((0, 0, 255), (9, 9), mode="RGB")
     data = apng([Part(red, disposal=1), Part(blue, (20, 20))])
     assert colors_at(data, (5, 5), (25, 25)) == [[COLOR_OF[RED]] * 2, [CLEAR, COLOR_OF[BLUE]]]
 
 
-def test_the_colours_of_an_apng_with_a_palette_are_those_of_all_its_frames() -> None:
+def test_apng_palette_applies_to_all_frames() -> None:
     pictures = [Image.new("P", SCREEN, index) for index in (BLUE, RED)]
     shared = chunk(b"PLTE", palette(RED, GREEN, BLUE, YELLOW)) + chunk(b"tRNS", b"\x80")
     data = apng([Part(picture) for picture in pictures], shared=shared)
     assert colors_at(data, (5, 5)) == [[COLOR_OF[BLUE]], [(255, 0, 0, 128)]]
 
 
-def test_sixteen_bits_of_grey_are_not_clipped() -> None:
+def test_sixteen_bit_grey_is_not_clipped() -> None:
     pictures = [Image.new("I;16", SCREEN, value * 257) for value in (60, 200)]
     assert colors_at(apng(map(Part, pictures)), (5, 5)) == [[(60, 60, 60, 255)], [(200, 200, 200, 255)]]
 
 
-def test_a_default_image_outside_the_animation_is_only_shown_in_stills() -> None:
+def test_apng_default_image_is_shown_only_in_stills() -> None:
     part = Part(plain(HALF_GREEN, (20, 20)), (5, 5), blend=1)
     other = Part(plain(COLOR_OF[BLUE], (20, 20)), (5, 5))
     data = apng([part, other], default=plain(COLOR_OF[RED]))
@@ -441,7 +439,7 @@ def test_a_default_image_outside_the_animation_is_only_shown_in_stills() -> None
     assert only.getpixel((0, 0)) == CLEAR
 
 
-def test_an_apng_has_as_many_frames_as_it_says() -> None:
+def test_apng_has_at_most_the_declared_number_of_frames() -> None:
     parts = [Part(plain(COLOR_OF[color])) for color in (RED, BLUE, GREEN)]
     assert len(shown(apng(parts, declared=2))) == 2
     assert len(shown(apng(parts, declared=9))) == 3
@@ -450,7 +448,7 @@ def test_an_apng_has_as_many_frames_as_it_says() -> None:
 # --- The budget ---------------------------------------------------------------------------
 
 
-def test_frames_beyond_the_budget_are_left_out_and_counted() -> None:
+def test_frames_beyond_the_pixel_budget_are_omitted_and_counted() -> None:
     for format in ("GIF", "WEBP", "PNG", "AVIF"):
         data = animated(format, duration=100)
         whole = webp(data, animation_pixels=3 * 400 * 200)
@@ -459,19 +457,19 @@ def test_frames_beyond_the_budget_are_left_out_and_counted() -> None:
         assert (cut.frames, cut.frames_left_out) == (2, 1), format
 
 
-def test_one_frame_that_is_left_gives_a_still_picture() -> None:
+def test_single_remaining_frame_gives_a_still_picture() -> None:
     output = webp(animated("GIF", duration=100), animation_pixels=1)
     picture = picture_in(output.data)
     assert (output.frames, output.frames_left_out, getattr(picture, "n_frames", 1)) == (1, 2, 1)
     assert mean_color(picture) == pytest.approx([255, 0, 0], abs=4)
 
 
-def test_a_tiny_frame_counts_as_much_as_a_thumbnail() -> None:
+def test_tiny_frame_counts_as_a_thumbnail() -> None:
     output = webp(flickering(50_000, (1, 1)), animation_pixels=100 * 256 * 256)
     assert (output.frames, output.frames_left_out) == (100, 49_900)
 
 
-def test_frames_are_counted_and_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_counted_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     data = [animated(format, duration=100) for format in ("GIF", "WEBP", "PNG", "AVIF")]
     monkeypatch.setattr(ImageFile.ImageFile, "load", refuse_to_decode)
     for file in data:
@@ -479,7 +477,7 @@ def test_frames_are_counted_and_not_decoded(monkeypatch: pytest.MonkeyPatch) -> 
             assert read_animation(file, image=image, orientation=1, limits=LIMITS)
 
 
-def test_a_large_frame_on_a_small_screen_counts_in_full() -> None:
+def test_large_frame_on_a_small_screen_counts_in_full() -> None:
     data = gif(control(), frame(RED), control(), frame(BLUE, (900, 900)), control(), frame(GREEN, (900, 900)))
     for budget, frames in [(900_000, 2), (899_999 - 810_000 + 65_536, 1), (5_000_000, 3)]:
         output = webp(data, animation_pixels=budget)
@@ -487,7 +485,7 @@ def test_a_large_frame_on_a_small_screen_counts_in_full() -> None:
 
 
 @pytest.mark.parametrize(("size", "place"), [((1001, 1000), (0, 0)), ((1, 10), (1000, 990))])
-def test_a_frame_that_reaches_too_far_is_refused_before_it_is_decoded(
+def test_frame_beyond_the_pixel_limit_is_refused_before_decoding(
     size: tuple[int, int], place: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = gif(control(), frame(RED), control(), frame(BLUE, size, place))
@@ -497,7 +495,7 @@ def test_a_frame_that_reaches_too_far_is_refused_before_it_is_decoded(
         read(data, pixels=1_000_999)
 
 
-def test_a_canvas_that_would_take_too_much_memory_is_shown_still(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_animation_on_an_oversized_canvas_becomes_still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation_module, "_LARGEST_CANVAS", 1600)
     small, large = (render(flickering(5, (width, 40)), format="webp") for width in (40, 41))
     assert (small.frames, small.frames_left_out) == (5, 0)
@@ -508,7 +506,7 @@ def test_a_canvas_that_would_take_too_much_memory_is_shown_still(monkeypatch: py
 # --- Nothing is done twice ----------------------------------------------------------------
 
 
-def test_a_frame_that_changes_nothing_prolongs_the_one_before() -> None:
+def test_unchanged_frame_extends_the_previous_frame() -> None:
     colors = [RED, RED, BLUE, BLUE, BLUE, RED]
     data = gif(*(control() + frame(color) for color in colors))
     assert lengths(data) == [200, 300, 100]
@@ -534,14 +532,14 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[o
     return calls
 
 
-def test_every_frame_is_decoded_once_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_decoded_once_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = animation(flickering(6))
     drawn = counted(monkeypatch, frames_module, "_draw")
     found.render_all(FRAMINGS)
     assert len(drawn) == 6
 
 
-def test_presets_that_look_alike_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equivalent_presets_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = animation(flickering(3))
     added = counted(monkeypatch, AnimatedWebP, "add")
     encoded = found.render_all(FRAMINGS)
@@ -550,14 +548,14 @@ def test_presets_that_look_alike_are_encoded_once(monkeypatch: pytest.MonkeyPatc
     assert (encoded[FRAMINGS[0]].width, encoded[FRAMINGS[3]].width) == (40, 256)
 
 
-def test_a_rendition_is_the_same_whichever_are_made_with_it() -> None:
+def test_rendition_does_not_depend_on_the_others_rendered_with_it() -> None:
     found = animation(animated("GIF", duration=100))
     together = found.render_all(FRAMINGS)
     for framing in FRAMINGS:
         assert found.render_all([framing])[framing] == together[framing]
 
 
-def test_no_frame_is_kept_once_it_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoded_frames_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures: list[weakref.ref[Image.Image]] = []
     most = 0
     add = AnimatedWebP.add
@@ -574,7 +572,7 @@ def test_no_frame_is_kept_once_it_is_encoded(monkeypatch: pytest.MonkeyPatch) ->
     assert most <= 3
 
 
-def test_frames_of_a_webp_are_counted_in_the_file(make_image: MakeImage) -> None:
+def test_webp_frames_are_counted_from_the_file(make_image: MakeImage) -> None:
     assert frame_count(make_image(format="WEBP")) == 1
     assert frame_count(animated("WEBP", duration=100)) == 3
 
@@ -583,7 +581,7 @@ def test_frames_of_a_webp_are_counted_in_the_file(make_image: MakeImage) -> None
 
 
 @pytest.mark.parametrize("format", ["WEBP", "PNG"])
-def test_frames_are_turned_upright_and_cropped_as_they_are_seen(format: str) -> None:
+def test_frames_are_rotated_upright_before_cropping(format: str) -> None:
     pictures = []
     for color in ("blue", "yellow"):
         # Stored on its side: the left of the file is the top of the picture.
@@ -605,7 +603,7 @@ def test_frames_are_turned_upright_and_cropped_as_they_are_seen(format: str) -> 
     assert mean_color(part) == pytest.approx([255, 0, 0], abs=6)
 
 
-def test_each_focus_has_its_own_frames_and_they_pass_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_decoded_once_for_all_focal_points(monkeypatch: pytest.MonkeyPatch) -> None:
     found = animation(flickering(3))
     drawn = counted(monkeypatch, frames_module, "_draw")
     left, right = (THUMB, (0.0, 0.5)), (THUMB, (1.0, 0.5))
@@ -616,7 +614,7 @@ def test_each_focus_has_its_own_frames_and_they_pass_once(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])
-def test_frames_are_brought_to_srgb(format: str) -> None:
+def test_frames_are_converted_to_srgb(format: str) -> None:
     pictures = [Image.new("RGB", SCREEN, color) for color in ((200, 60, 30), (30, 60, 200))]
     options = {"save_all": True, "append_images": pictures[1:], "icc_profile": swapped_profile()}
     data = saved(pictures[0], format, **options)
@@ -656,7 +654,7 @@ def test_opaque_frames_stay_opaque() -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "AVIF"])
-def test_an_animation_stays_one_in_webp(format: str) -> None:
+def test_webp_rendition_keeps_the_animation(format: str) -> None:
     output = render(animated(format, duration=[100, 250, 70], loop=0), SMALL, "webp")
     picture = Image.open(BytesIO(output.data))
     seen = timeline(picture)
@@ -667,14 +665,14 @@ def test_an_animation_stays_one_in_webp(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "avif"])
-def test_an_animation_shows_its_first_frame_elsewhere(format: Format) -> None:
+def test_other_formats_show_the_first_frame(format: Format) -> None:
     output = render(animated("GIF", duration=100, loop=0), SMALL, format)
     picture = picture_in(output.data)
     assert (output.frames, getattr(picture, "n_frames", 1)) == (1, 1)
     assert mean_color(picture) == pytest.approx([255, 0, 0], abs=4)
 
 
-def test_what_does_not_move_is_no_animation(make_image: MakeImage, corpus: Path) -> None:
+def test_still_picture_is_not_an_animation(make_image: MakeImage, corpus: Path) -> None:
     assert read(gif(frame(RED))) is None
     for format in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF"):
         assert read(make_image(format=format)) is None, format
@@ -685,7 +683,7 @@ def test_what_does_not_move_is_no_animation(make_image: MakeImage, corpus: Path)
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
-def test_an_animation_that_is_cut_short_is_unreadable(format: str, make_image: MakeImage) -> None:
+def test_truncated_animation_is_unreadable(format: str, make_image: MakeImage) -> None:
     pictures = [picture_in(make_image(seed=seed)) for seed in (0, 99, 200)]
     data = saved(pictures[0], format, save_all=True, append_images=pictures[1:], duration=100)
     with pytest.raises(UnreadableImage):

@@ -22,7 +22,7 @@ def noise(size: tuple[int, int]) -> Image.Image:
 
 @pytest.mark.parametrize("place", [(20, 60), (300, 60), (160, 10), (160, 120)])
 @pytest.mark.parametrize("what", ["edges", "skin", "colour"])
-def test_attention_goes_where_something_is(what: str, place: tuple[int, int]) -> None:
+def test_focal_point_is_at_the_salient_patch(what: str, place: tuple[int, int]) -> None:
     picture = scene()
     patch = {
         "edges": noise((70, 70)),
@@ -34,7 +34,7 @@ def test_attention_goes_where_something_is(what: str, place: tuple[int, int]) ->
     assert (x * 400, y * 200) == pytest.approx((place[0] + 35, place[1] + 35), abs=25)
 
 
-def test_a_face_counts_for_more_than_a_bush() -> None:
+def test_skin_weighs_more_than_texture() -> None:
     picture = scene()
     picture.paste(scene((60, 60), SKIN), (30, 70))
     picture.paste(noise((60, 60)).point([110 + value // 12 for value in range(256)] * 3), (310, 70))
@@ -43,16 +43,16 @@ def test_a_face_counts_for_more_than_a_bush() -> None:
 
 @pytest.mark.parametrize("color", [GREY, (0, 0, 0), (255, 255, 255)])
 @pytest.mark.parametrize("size", [(400, 200), (1, 1), (2, 300), (300, 2)])
-def test_where_nothing_is_it_is_the_centre(color: tuple[int, ...], size: tuple[int, int]) -> None:
+def test_focal_point_of_a_plain_picture_is_the_centre(color: tuple[int, ...], size: tuple[int, int]) -> None:
     assert focus_of(scene(size, color)) == (0.5, 0.5)
 
 
-def test_the_same_everywhere_is_the_centre() -> None:
+def test_focal_point_of_a_uniform_colour_is_the_centre() -> None:
     x, y = focus_of(scene(color=(230, 20, 20)))
     assert (x, y) == pytest.approx((0.5, 0.5), abs=0.02)
 
 
-def test_what_is_clear_draws_no_attention() -> None:
+def test_transparent_pixels_are_ignored() -> None:
     picture = scene(color=(*GREY, 255), mode="RGBA")
     hidden = scene((100, 200), (230, 20, 20, 0), "RGBA")
     picture.paste(hidden, (0, 0))
@@ -60,7 +60,7 @@ def test_what_is_clear_draws_no_attention() -> None:
     assert focus_of(picture.convert("RGBa"))[0] > 0.7
 
 
-def test_the_border_of_a_picture_is_no_edge() -> None:
+def test_border_of_the_picture_is_not_an_edge() -> None:
     picture = scene(color=(250, 250, 250))
     picture.paste(noise((30, 30)), (200, 100))
     assert focus_of(picture) == pytest.approx((0.54, 0.575), abs=0.07)

@@ -121,7 +121,7 @@ def encoded(light: float) -> float:
         (2, 2, ORANGE),
     ],
 )
-def test_code_points_of_a_png(primaries: int, transfer: int, expected: tuple[int, ...]) -> None:
+def test_code_points_of_a_png_are_applied(primaries: int, transfer: int, expected: tuple[int, ...]) -> None:
     assert middle(shown(png(flat(ORANGE), cicp(primaries, transfer)))) == pytest.approx(expected, abs=1)
 
 
@@ -136,7 +136,9 @@ def test_code_points_of_a_png(primaries: int, transfer: int, expected: tuple[int
         (2, 2, ORANGE),
     ],
 )
-def test_code_points_of_an_avif_or_heic(primaries: int, transfer: int, expected: tuple[int, ...]) -> None:
+def test_code_points_of_an_avif_or_heic_are_applied(
+    primaries: int, transfer: int, expected: tuple[int, ...]
+) -> None:
     for format in ("AVIF", "HEIF"):
         data = avif(flat(ORANGE), primaries, transfer, format)
         assert middle(shown(data)) == pytest.approx(expected, abs=3), format
@@ -159,11 +161,11 @@ def test_code_points_of_an_avif_or_heic(primaries: int, transfer: int, expected:
         ("colour/Channel_digital_image_CMYK_color_no_profile.jpg", (108.7, 131.7, 109.2)),
     ],
 )
-def test_files_look_as_in_chromium(name: str, expected: tuple[float, ...], corpus: Path) -> None:
+def test_colours_match_chromium(name: str, expected: tuple[float, ...], corpus: Path) -> None:
     assert mean_color(shown((corpus / name).read_bytes())) == pytest.approx(expected, abs=1)
 
 
-def test_one_gamma_looks_like_the_other(corpus: Path) -> None:
+def test_pngsuite_gammas_look_alike(corpus: Path) -> None:
     for kind in ("0g16", "2c08", "3p04"):
         pictures = [
             shown((corpus / "pngsuite" / f"g{number}n{kind}.png").read_bytes())
@@ -175,7 +177,7 @@ def test_one_gamma_looks_like_the_other(corpus: Path) -> None:
 # --- Precedence ---------------------------------------------------------------------------
 
 
-def test_the_colours_of_display_p3_are_those_of_its_formula() -> None:
+def test_display_p3_matches_its_formula() -> None:
     light = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in ORANGE]
     # The matrix from Display P3 to sRGB, as in CSS Color 4.
     matrix = [(1.2249, -0.2247, 0.0), (-0.0421, 1.0421, 0.0), (-0.0196, -0.0786, 1.0979)]
@@ -186,33 +188,33 @@ def test_the_colours_of_display_p3_are_those_of_its_formula() -> None:
     assert middle(shown(avif(flat(ORANGE), P3, 13))) == pytest.approx(expected, abs=3)
 
 
-def test_code_points_count_more_than_the_rest_in_a_png() -> None:
+def test_png_code_points_take_precedence() -> None:
     data = png(flat(ORANGE), cicp(P3, 13), gamma(1.0), (b"sRGB", b"\0"))
     assert middle(shown(data)) == pytest.approx((206, 89, 30), abs=1)
     for broken in (cicp(P3, 13, full_range=0), cicp(P3, 13, matrix=1), (b"cICP", b"\x0c"), cicp(3, 13)):
         assert middle(shown(png(flat(ORANGE), broken))) == ORANGE
 
 
-def test_gamma_counts_only_where_nothing_better_is_told() -> None:
+def test_gamma_is_used_only_without_better_information() -> None:
     assert middle(shown(png(flat((128,) * 3), gamma(1.0)))) == pytest.approx([encoded(128 / 255)] * 3, abs=1)
     assert middle(shown(png(flat(128, "L"), gamma(1.0)))) == pytest.approx([encoded(128 / 255)] * 3, abs=1)
     for chunks in ([gamma(1.0), (b"sRGB", b"\0")], [gamma(0.45455)], [(b"cHRM", CHRM_P3)], [gamma(0)]):
         assert middle(shown(png(flat(ORANGE), *chunks))) == ORANGE, chunks
 
 
-def test_impossible_chromaticities_are_left_aside() -> None:
+def test_impossible_chromaticities_are_ignored() -> None:
     for numbers in ([0] * 8, [31270, 32900] * 4, [4_000_000_000] * 8, [1] * 8):
         data = png(flat(ORANGE), gamma(1.0), (b"cHRM", struct.pack(">8I", *numbers)))
         assert middle(shown(data)) == ORANGE, numbers
 
 
-def test_text_in_a_png_that_bears_the_name_of_a_colour_is_left_aside() -> None:
+def test_png_text_with_the_name_of_a_colour_chunk_is_ignored() -> None:
     for name in (b"gamma", b"chromaticity", b"srgb", b"icc_profile"):
         data = png(flat(ORANGE), (b"tEXt", name + b"\x00none"))
         assert middle(shown(data)) == ORANGE, name
 
 
-def test_a_profile_counts_more_than_the_code_points_of_an_avif() -> None:
+def test_avif_profile_takes_precedence_over_code_points() -> None:
     with Image.open(BytesIO(avif(flat(ORANGE), P3, 13))) as image:
         image.info["icc_profile"] = profile_of(SRGB, (1.0,))
         picture = in_srgb(flat(ORANGE), image, avif(flat(ORANGE), P3, 13))
@@ -221,7 +223,7 @@ def test_a_profile_counts_more_than_the_code_points_of_an_avif() -> None:
     assert middle(shown(with_broken)) == pytest.approx(ORANGE, abs=3)
 
 
-def test_decoding_tells_the_file_to_the_colours() -> None:
+def test_decoding_applies_code_points_from_the_file() -> None:
     data = png(flat(ORANGE), cicp(BT2020, 13))
     assert middle(rendered(data)) == pytest.approx((232, 73, 28), abs=1)
 
@@ -230,14 +232,14 @@ def test_decoding_tells_the_file_to_the_colours() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "P"])
-def test_a_grey_profile_describes_grey_pixels(mode: str) -> None:
+def test_grey_profile_is_applied_to_grey_pixels(mode: str) -> None:
     image = flat(128, "L").convert(mode)
     expected = [encoded((128 / 255) ** 1.8)] * 3
     assert abs(expected[0] - 128) > 10
     assert middle(shown(saved(image, "PNG", icc_profile=grey_profile(1.8)))) == pytest.approx(expected, abs=1)
 
 
-def test_colours_under_alpha_are_converted_as_they_are() -> None:
+def test_colours_are_converted_before_premultiplication() -> None:
     for alpha in (64, 255):
         image = Image.merge("LA", (flat(128, "L"), flat(alpha, "L")))
         image.paste((128, 254), (0, 0, 2, 2))
@@ -248,13 +250,13 @@ def test_colours_under_alpha_are_converted_as_they_are() -> None:
         assert shown_alpha == alpha
 
 
-def test_a_colour_profile_describes_grey_pixels_too() -> None:
+def test_colour_profile_is_applied_to_grey_pixels() -> None:
     profile = profile_of(PRIMARIES[P3], (1.0,))
     expected = pytest.approx([encoded(128 / 255)] * 3, abs=1)
     assert middle(shown(saved(flat(128, "L"), "PNG", icc_profile=profile))) == expected
 
 
-def test_a_profile_of_other_pixels_is_left_aside(corpus: Path) -> None:
+def test_profile_of_another_colour_space_is_ignored(corpus: Path) -> None:
     with Image.open(corpus / "colour" / "Channel_digital_image_CMYK_color.jpg") as image:
         cmyk = image.info["icc_profile"]
     for profile in (cmyk, grey_profile(1.8), b"no profile", cmyk[:5000], cmyk[:128], b"\0" * 200):
@@ -263,7 +265,7 @@ def test_a_profile_of_other_pixels_is_left_aside(corpus: Path) -> None:
     assert middle(shown(jpeg)) == pytest.approx((255, 127, 0), abs=2)
 
 
-def test_a_transform_is_made_once() -> None:
+def test_colour_transform_is_cached() -> None:
     profile = profile_of(PRIMARIES[P3], SRGB_CURVE)
     assert profile is not None
     before = conversion._transform(profile)
@@ -274,7 +276,7 @@ def test_a_transform_is_made_once() -> None:
 # --- High dynamic range -------------------------------------------------------------------
 
 
-def test_lights_are_compressed_as_the_report_says() -> None:
+def test_tone_mapping_follows_the_report() -> None:
     for nits in (0, 0.1, 1, 50, 80):
         assert compressed(nits) == pytest.approx(nits)
     assert 140 < compressed(REFERENCE_WHITE) < 180
@@ -284,7 +286,7 @@ def test_lights_are_compressed_as_the_report_says() -> None:
     assert levels == sorted(levels)
 
 
-def test_pq_is_undone_by_its_inverse() -> None:
+def test_pq_and_its_inverse_cancel_out() -> None:
     # 58 % is the reference white (ITU-R BT.2408, table 1).
     assert from_pq(0.58) == pytest.approx(REFERENCE_WHITE, rel=0.02)
     for value in (0.0, 0.1, 0.5, 0.75, 1.0):
@@ -292,7 +294,7 @@ def test_pq_is_undone_by_its_inverse() -> None:
 
 
 @pytest.mark.parametrize("primaries", [1, BT2020, P3])
-def test_greys_of_high_range_stay_grey_and_keep_their_order(primaries: int) -> None:
+def test_hdr_greys_stay_grey_and_ordered(primaries: int) -> None:
     ramp = Image.frombytes("L", (256, 1), bytes(range(256))).convert("RGB")
     for transfer in (16, 18):
         picture = shown(png(ramp, cicp(primaries, transfer)))
@@ -304,7 +306,7 @@ def test_greys_of_high_range_stay_grey_and_keep_their_order(primaries: int) -> N
         assert (levels[0], levels[-1]) == (0, 255)
 
 
-def test_the_reference_white_is_a_light_grey_in_pq_and_hlg_alike() -> None:
+def test_reference_white_is_light_grey_in_pq_and_hlg() -> None:
     pq = middle(shown(png(flat((148,) * 3), cicp(BT2020, 16))))
     hlg = middle(shown(png(flat((191,) * 3), cicp(BT2020, 18))))
     assert 220 < pq[0] < 240
@@ -314,7 +316,7 @@ def test_the_reference_white_is_a_light_grey_in_pq_and_hlg_alike() -> None:
 
 
 @pytest.mark.parametrize("name", ["colors_hdr_p3.avif", "colors_wcg_hdr_rec2020.avif"])
-def test_pictures_of_high_range_are_brightened(name: str, corpus: Path) -> None:
+def test_hdr_pictures_are_brightened(name: str, corpus: Path) -> None:
     data = (corpus / "colour" / name).read_bytes()
     with Image.open(BytesIO(data)) as image:
         untold = mean_color(image.convert("RGB"))
@@ -325,7 +327,7 @@ def test_pictures_of_high_range_are_brightened(name: str, corpus: Path) -> None:
 # --- Hostile boxes ------------------------------------------------------------------------
 
 
-def test_a_cut_or_scribbled_box_tells_nothing_and_breaks_nothing() -> None:
+def test_damaged_avif_boxes_are_ignored() -> None:
     data = avif(flat(ORANGE), P3, 13)
     assert code_points(data) == CodePoints(P3, 13)
     for end in range(data.index(b"mdat")):
@@ -335,14 +337,14 @@ def test_a_cut_or_scribbled_box_tells_nothing_and_breaks_nothing() -> None:
             code_points(data[:position] + scribble + data[position + 4 :])
 
 
-def test_a_box_of_another_picture_is_not_believed() -> None:
+def test_colour_box_of_another_item_is_ignored() -> None:
     data = avif(flat(ORANGE), P3, 13)
     start = data.index(b"ipma") + 12
     (item,) = struct.unpack_from(">H", data, start)
     assert code_points(data[:start] + struct.pack(">H", item + 1) + data[start + 2 :]) is None
 
 
-def test_endless_boxes_and_chunks_end() -> None:
+def test_parsing_of_many_boxes_and_chunks_ends() -> None:
     assert code_points(b"\0\0\0\x08free" * 1_000_000) is None
     assert code_points(b"\x89PNG\r\n\x1a\n" + chunk(b"teSt", b"") * 1_000_000) is None
 
@@ -350,7 +352,7 @@ def test_endless_boxes_and_chunks_end() -> None:
 # --- Depth and transparency ---------------------------------------------------------------
 
 
-def test_deep_grey_is_scaled() -> None:
+def test_sixteen_bit_grey_is_scaled() -> None:
     rows = [struct.pack(">4H", 0, 0x4000, 0x8000, 0xFFFF)] * 4
     assert shown(raw_png(16, 0, rows, 4)).crop((0, 0, 4, 1)).convert("L").tobytes() == bytes(
         [0, 64, 128, 255]
@@ -371,7 +373,7 @@ def test_deep_grey_is_scaled() -> None:
         (16, 2, struct.pack(">12H", *[0x1200] * 3, *[0x3456] * 3, *[0x5600] * 3, *[0] * 3), 0x3456, None),
     ],
 )
-def test_the_one_clear_colour_is_clear(
+def test_transparent_colour_of_a_png_is_transparent(
     depth: int, color_type: int, row: bytes, clear: int, expected: list[int] | None
 ) -> None:
     channels = 3 if color_type == 2 else 1
@@ -384,7 +386,7 @@ def test_the_one_clear_colour_is_clear(
 
 
 @pytest.mark.parametrize("name", ["tbbn0g04", "tbwn0g16", "tbrn2c08", "tbgn2c16", "tbwn3p08"])
-def test_the_ground_of_these_pictures_is_clear(name: str, corpus: Path) -> None:
+def test_background_of_pngsuite_pictures_is_transparent(name: str, corpus: Path) -> None:
     picture = shown((corpus / "pngsuite" / f"{name}.png").read_bytes())
     assert picture.mode == "RGBa"
     clear = picture.getchannel("a").histogram()[0]
@@ -392,7 +394,7 @@ def test_the_ground_of_these_pictures_is_clear(name: str, corpus: Path) -> None:
     assert clear == pytest.approx(456, abs=10)
 
 
-def test_a_deep_picture_is_reduced_strip_by_strip() -> None:
+def test_sixteen_bit_picture_is_reduced_in_strips() -> None:
     rows = [struct.pack(">H", 0x8000) * 1024] * 1024
     data = raw_png(16, 0, rows, 1024, (b"tRNS", b"\x00\x01"))
     with Image.open(BytesIO(data)) as image:

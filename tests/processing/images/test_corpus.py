@@ -58,7 +58,9 @@ def image_at(path: Path) -> Image.Image:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_headers_are_read_without_a_pixel(folder: str, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_are_read_without_decoding(
+    folder: str, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", refuse_to_decode)
     for path in corpus_files(corpus, folder=folder, expect="accept"):
         with path.open("rb") as file:
@@ -77,7 +79,7 @@ def entries(corpus: Path, part: int) -> list[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_file_ends_as_its_manifest_says_within_its_bounds(part: int, corpus: Path) -> None:
+def test_every_file_has_the_outcome_of_its_manifest(part: int, corpus: Path) -> None:
     """The process has the memory limit of a worker. A crash or a hang is a wrong outcome."""
     expected = entries(corpus, part)
     ended = ends([path for path, _ in expected])
@@ -90,7 +92,7 @@ def is_right(end: Ended, expect: str) -> bool:
     return end.how in ENDS[expect] and end.memory < MOST_MEMORY
 
 
-def test_the_manifest_expects_what_is_known_here(corpus: Path) -> None:
+def test_manifest_contains_every_outcome(corpus: Path) -> None:
     expected = [entry for part in range(PARTS) for entry in entries(corpus, part)]
     assert len(expected) >= 451
     assert {expect for _, expect in expected} == ENDS.keys()
@@ -107,7 +109,7 @@ def paths(corpus: Path, pattern: str) -> list[Path]:
 
 @pytest.mark.parametrize("preset", [SMALL, THUMB], ids=lambda preset: preset.name)
 @pytest.mark.parametrize("shape", ["Landscape", "Portrait"])
-def test_every_orientation_looks_like_the_upright_one(shape: str, preset: Preset, corpus: Path) -> None:
+def test_every_orientation_looks_like_the_upright_picture(shape: str, preset: Preset, corpus: Path) -> None:
     upright = rendered((corpus / "orientation" / f"{shape}_1.jpg").read_bytes(), preset)
     assert (upright.width > upright.height) is (shape == "Landscape" and preset is SMALL)
     for flip in (
@@ -123,7 +125,7 @@ def test_every_orientation_looks_like_the_upright_one(shape: str, preset: Preset
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])
-def test_every_orientation_of_a_small_picture(suffix: str, corpus: Path) -> None:
+def test_every_orientation_of_a_small_picture_is_upright(suffix: str, corpus: Path) -> None:
     upright = rendered((corpus / "orientation" / "hopper_orientation_2.jpg").read_bytes())
     files = paths(corpus, f"orientation/hopper_orientation_*.{suffix}")
     assert len(files) == 7
@@ -142,7 +144,7 @@ def test_rotations_and_mirrors_of_avif_are_applied(corpus: Path) -> None:
     assert distance(pictures[0], pictures[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)) > 6
 
 
-def test_an_orientation_behind_the_pixels_of_a_png_is_applied(corpus: Path) -> None:
+def test_png_orientation_after_the_pixels_is_applied(corpus: Path) -> None:
     path = corpus / "orientation" / "exif_imagemagick_orientation.png"
     stored = opened(path.read_bytes()).resize((320, 320), Image.Resampling.LANCZOS)
     upright = rendered(path.read_bytes())
@@ -166,7 +168,7 @@ def converted(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("name", WIDE_COLOR)
-def test_colours_are_those_of_a_colour_managed_viewer(name: str, corpus: Path) -> None:
+def test_colours_match_a_colour_managed_viewer(name: str, corpus: Path) -> None:
     data = (corpus / "colour" / name).read_bytes()
     expected = ImageOps.exif_transpose(converted(data))
     assert mean_color(rendered(data)) == pytest.approx(mean_color(expected), abs=1.5)
@@ -214,7 +216,7 @@ def test_transparency_is_kept_in_webp_and_png(corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["frozenpond.mpo", "sugarshack.mpo"])
-def test_the_first_picture_of_an_mpo_is_shown(name: str, corpus: Path) -> None:
+def test_first_picture_of_an_mpo_is_shown(name: str, corpus: Path) -> None:
     data = (corpus / "metadata" / name).read_bytes()
     first = Image.open(BytesIO(data))
     assert first.n_frames > 1  # type: ignore[attr-defined]
@@ -227,7 +229,7 @@ def test_the_first_picture_of_an_mpo_is_shown(name: str, corpus: Path) -> None:
     assert distance(rendered(data), expected) < 4
 
 
-def test_a_photograph_comes_out_in_every_size(corpus: Path) -> None:
+def test_photograph_is_rendered_in_every_size(corpus: Path) -> None:
     data = (corpus / "photos" / "Canon_EOS-1D_Mark_III__via_Adobe_Lightroom_.jpg").read_bytes()
     presets = [Preset(name=str(width), width=width, effort=1) for width in (1280, 640, 320)]
     source = decode(data, presets=presets, limits=LIMITS)

@@ -15,7 +15,7 @@ def result(number: int) -> Encoded:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_results_come_in_the_order_of_the_jobs(threads: int) -> None:
+def test_results_are_in_the_order_of_the_jobs(threads: int) -> None:
     with Encoders(threads=threads) as encoders:
         found: list[Encoded] = []
         for number in range(40):
@@ -25,7 +25,7 @@ def test_results_come_in_the_order_of_the_jobs(threads: int) -> None:
     assert [one.width for one in found] == list(range(40))
 
 
-def test_the_same_job_is_done_once() -> None:
+def test_equal_jobs_run_once() -> None:
     done: list[int] = []
 
     def job() -> Encoded:
@@ -39,7 +39,7 @@ def test_the_same_job_is_done_once() -> None:
     assert done == [1]
 
 
-def test_one_job_runs_elsewhere_one_waits_and_the_next_is_done_here() -> None:
+def test_job_runs_in_the_caller_when_the_thread_is_busy() -> None:
     begun, go_on = threading.Event(), threading.Event()
     where: dict[str, str] = {}
 
@@ -69,7 +69,7 @@ def test_one_job_runs_elsewhere_one_waits_and_the_next_is_done_here() -> None:
 
 
 @pytest.mark.parametrize("here", [True, False])
-def test_what_an_encoder_raises_is_raised_here(here: bool) -> None:
+def test_error_of_an_encoder_is_raised_in_the_caller(here: bool) -> None:
     def broken() -> Encoded:
         raise OSError("no such codec")
 

@@ -31,7 +31,7 @@ def with_orientation(orientation: int, format: str, compression: str | None) -> 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "jpeg"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_tiff_is_turned_once(orientation: int, compression: str | None) -> None:
+def test_tiff_is_rotated_once(orientation: int, compression: str | None) -> None:
     tiff = with_orientation(orientation, "TIFF", compression)
     jpeg = with_orientation(orientation, "JPEG", None)
     one, other = (decode(data, presets=[PRESET], limits=ALL) for data in (tiff, jpeg))
@@ -40,7 +40,7 @@ def test_tiff_is_turned_once(orientation: int, compression: str | None) -> None:
     assert distance(*(opened(source.render(Recipe(PRESET, "png")).data) for source in (one, other))) < 6
 
 
-def test_bmp_is_taken_where_it_is_turned_on() -> None:
+def test_bmp_is_accepted_if_enabled() -> None:
     output = BytesIO()
     Image.new("RGB", (60, 40), "red").save(output, "BMP")
     output.seek(0)
@@ -52,14 +52,14 @@ def test_bmp_is_taken_where_it_is_turned_on() -> None:
 
 
 @pytest.mark.parametrize("name", ["16bit.cropped.tif", "hopper.iccprofile.tif"])
-def test_the_corpus_of_tiff_is_taken_only_where_it_is_turned_on(name: str, corpus: Path) -> None:
+def test_tiff_is_accepted_only_if_enabled(name: str, corpus: Path) -> None:
     data = (corpus / "colour" / name).read_bytes()
     assert decode(data, presets=[PRESET], limits=ALL).size in {(64, 64), (128, 128)}
     with pytest.raises(UnsupportedFormat, match=r"Upload JPEG, PNG, GIF, WebP, AVIF or HEIC\."):
         decode(data, presets=[PRESET], limits=LIMITS)
 
 
-def test_sixteen_bits_of_tiff_are_scaled(corpus: Path) -> None:
+def test_sixteen_bit_tiff_is_scaled(corpus: Path) -> None:
     data = (corpus / "colour" / "16bit.cropped.tif").read_bytes()
     deep = opened(data)
     picture = opened(decode(data, presets=[PRESET], limits=ALL).render(Recipe(PRESET, "png")).data).convert(
@@ -69,7 +69,7 @@ def test_sixteen_bits_of_tiff_are_scaled(corpus: Path) -> None:
     assert distance(picture, expected) < 8
 
 
-def test_the_setting_adds_formats(settings: Settings) -> None:
+def test_setting_adds_input_formats(settings: Settings) -> None:
     assert conf.limits().formats == INPUT_FORMATS
     settings.DARKROOM = {**settings.DARKROOM, "EXTRA_FORMATS": ["bmp", "tiff"]}
     assert conf.limits().formats == (*INPUT_FORMATS, "BMP", "TIFF")

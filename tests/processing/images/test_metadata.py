@@ -72,17 +72,17 @@ def exif(*, gps: dict[int, Any] | None = None, taken_at: str = "", **tags: objec
         ("animation/animated_loop.gif", Metadata(camera="", profile="", frames=4, gps=False, taken_at=None)),
     ],
 )
-def test_real_files(file: str, expected: Metadata, corpus: Path) -> None:
+def test_metadata_of_real_files_is_read(file: str, expected: Metadata, corpus: Path) -> None:
     assert told_by((corpus / file).read_bytes()) == expected
 
 
-def test_an_empty_or_broken_position_is_none(corpus: Path) -> None:
+def test_empty_or_broken_position_is_ignored(corpus: Path) -> None:
     for name in ("empty_gps_ifd.jpg", "exif_gps_typeerror.jpg"):
         assert not told_by((corpus / "metadata" / name).read_bytes()).gps, name
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_format_tells(format: str, make_image: MakeImage) -> None:
+def test_metadata_of_every_format_is_read(format: str, make_image: MakeImage) -> None:
     tags = exif(Make="Canon", Model="Canon EOS 5D", gps=POSITION, taken_at="2020:02:29 23:59:59")
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = make_image(format=format, exif=tags.tobytes(), icc_profile=profile)
@@ -92,11 +92,11 @@ def test_every_format_tells(format: str, make_image: MakeImage) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_who_tells_nothing(format: str, make_image: MakeImage) -> None:
+def test_file_without_metadata_has_none(format: str, make_image: MakeImage) -> None:
     assert told_by(make_image(format=format)) == NOTHING
 
 
-def test_a_position_in_xmp_alone(make_image: MakeImage) -> None:
+def test_position_is_found_in_xmp(make_image: MakeImage) -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a exif:GPSLatitude="47,22N"/></x:xmpmeta>'
     assert told_by(make_image(xmp=xmp)).gps
     assert not told_by(make_image(xmp=xmp.replace(b"GPSLatitude", b"Latitude"))).gps
@@ -116,7 +116,7 @@ def test_a_position_in_xmp_alone(make_image: MakeImage) -> None:
         (b"\xff\xfe\0", 7, ""),
     ],
 )
-def test_a_camera_is_a_short_text(
+def test_camera_is_a_short_text(
     make: object, model: object, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert camera_of({ExifTags.Base.Make: make, ExifTags.Base.Model: model}, monkeypatch) == camera
@@ -141,18 +141,18 @@ def png() -> bytes:
 @pytest.mark.parametrize(
     "taken_at", ["0000:00:00 00:00:00", "yesterday", "2020:13:01 00:00:00", "    :  :     :  :  "]
 )
-def test_a_time_that_is_none(taken_at: str, make_image: MakeImage) -> None:
+def test_invalid_capture_time_is_ignored(taken_at: str, make_image: MakeImage) -> None:
     assert told_by(make_image(exif=exif(taken_at=taken_at).tobytes())).taken_at is None
 
 
-def test_bytes_that_are_no_profile_and_no_tags(make_image: MakeImage) -> None:
+def test_invalid_profile_and_exif_are_ignored(make_image: MakeImage) -> None:
     assert (
         told_by(make_image(icc_profile=b"no profile" * 99, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")) == NOTHING
     )
 
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, SystemError, KeyError, UnicodeDecodeError])
-def test_whatever_a_parser_throws_is_unknown(
+def test_exception_of_a_parser_means_no_metadata(
     error: type[Exception], make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> None:
@@ -165,14 +165,14 @@ def test_whatever_a_parser_throws_is_unknown(
         assert read_metadata(image, frames=1) == NOTHING
 
 
-def test_a_text_chunk_is_no_profile_and_no_xmp() -> None:
+def test_text_chunks_are_not_read_as_profile_or_xmp() -> None:
     with opened(png(), limits=LIMITS) as image:
         image.info.update({"icc_profile": "words", "xmp": "GPSLatitude", "exif": "words"})
         assert read_metadata(image, frames=1) == NOTHING
 
 
 @pytest.mark.parametrize(("folder", "expect"), [("metadata", "accept"), ("hostile", "bounded")])
-def test_no_pixel_is_decoded_for_it(
+def test_metadata_is_read_without_decoding(
     folder: str, expect: str, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[object] = []

@@ -14,7 +14,7 @@ PART = (1, 0, 3, 1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_part_stays_where_it_is_in_the_picture(orientation: int) -> None:
+def test_turned_box_matches_the_turned_picture(orientation: int) -> None:
     stored = Image.new("L", (7, 4))
     stored.paste(255, PART)
     upright = turned(stored, orientation)
@@ -22,14 +22,14 @@ def test_a_part_stays_where_it_is_in_the_picture(orientation: int) -> None:
     assert upright.size == swapped(stored.size, orientation)
 
 
-def test_the_eight_orientations_are_eight() -> None:
+def test_eight_orientations_are_distinct() -> None:
     stored = Image.new("L", (7, 4))
     stored.paste(255, PART)
     assert len({(turned(stored, one).tobytes(), turned(stored, one).size) for one in range(1, 9)}) == 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_sizes_swap_back(orientation: int) -> None:
+def test_swapping_a_size_twice_restores_it(orientation: int) -> None:
     assert swapped(swapped((7, 4), orientation), orientation) == (7, 4)
 
 
@@ -42,7 +42,7 @@ WITH_NO_EXIF = {
 
 
 @pytest.mark.parametrize("format", WITH_NO_EXIF)
-def test_exif_data_that_are_none_spoil_no_picture(format: str) -> None:
+def test_invalid_exif_is_ignored(format: str) -> None:
     data = WITH_NO_EXIF[format]
     header = read_header(BytesIO(data), name="a picture", limits=LIMITS)
     assert (header.width, header.height) == rendered(data).size

@@ -34,7 +34,9 @@ def waves(size: tuple[int, int], format: str, mode: str = "RGB") -> bytes:
     ("format", "mode", "limit"),
     [("JPEG", "RGB", 0.8), ("PNG", "RGB", 0.8), ("PNG", "RGBA", 1.5), ("WEBP", "RGBA", 1.5)],
 )
-def test_nothing_is_moved(format: str, mode: str, limit: float, size: tuple[int, int]) -> None:
+def test_reduction_does_not_shift_the_picture(
+    format: str, mode: str, limit: float, size: tuple[int, int]
+) -> None:
     data = waves(size, format, mode)
     target = size[0] // 5, size[1] // 5
     view = decoded_view(Image.open(BytesIO(data)), target).resized(target)
@@ -50,7 +52,7 @@ def straight(picture: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "I;16"])
-def test_strips_give_what_the_whole_gives(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reduction_in_strips_equals_reduction_at_once(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     image = Image.frombytes(
         mode, (101, 67), bytes(index * 37 % 251 for index in range(101 * 67 * 4))[: _size(mode)]
     )
@@ -66,7 +68,7 @@ def _size(mode: str) -> int:
     return len(Image.new(mode, (101, 67)).tobytes())
 
 
-def test_a_view_is_reduced_by_a_whole_factor_and_stays_large_enough() -> None:
+def test_view_is_reduced_by_an_integer_factor_and_stays_large_enough() -> None:
     view = View(Image.new("RGB", (21, 14)), (0, 0, 20.5, 13.5))
     assert view.reduced((10, 6)).box == (0, 0, 10.25, 6.75)
     assert view.reduced((10, 6)).picture.size == (11, 7)
@@ -74,7 +76,7 @@ def test_a_view_is_reduced_by_a_whole_factor_and_stays_large_enough() -> None:
     assert view.reduced((30, 30)) is view
 
 
-def test_what_has_the_size_already_is_not_resized() -> None:
+def test_view_of_the_target_size_is_not_resized() -> None:
     view = whole(Image.new("RGB", (20, 10)))
     assert view.resized((20, 10)) is view
     assert view.resized((10, 5)).picture.size == (10, 5)

@@ -94,7 +94,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "data"), KINDS, ids=map(str, range(len(KINDS))))
-def test_what_is_not_taken_is_called_by_its_name(kind: str | None, data: bytes) -> None:
+def test_refusal_names_the_actual_file_type(kind: str | None, data: bytes) -> None:
     assert kind_of(data) == kind
     assert not set(formats_of(data)) & set(TAKEN)
     called = kind or "not a supported image"
@@ -103,13 +103,13 @@ def test_what_is_not_taken_is_called_by_its_name(kind: str | None, data: bytes) 
     assert str(refusal.value) == f"holiday.jpg is {called}. Upload JPEG, PNG, GIF, WebP, AVIF or HEIC."
 
 
-def test_nothing_at_all_is_called_empty() -> None:
+def test_refusal_of_an_empty_file_says_so() -> None:
     with pytest.raises(UnsupportedFormat, match=r"^sea\.jpg is empty\. Choose another file\.$"):
         read_header(BytesIO(), name="sea.jpg", limits=LIMITS)
 
 
 @pytest.mark.parametrize("format", TAKEN)
-def test_what_is_taken_is_known_by_its_bytes_and_no_other_decoder_is_asked(
+def test_format_is_detected_from_the_bytes_by_one_decoder(
     format: str, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, asked = make_image(format=format), set[str]()
@@ -130,11 +130,11 @@ def test_what_is_taken_is_known_by_its_bytes_and_no_other_decoder_is_asked(
 
 
 @pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
-def test_brands_that_both_use_leave_it_to_the_two_decoders(brand: bytes) -> None:
+def test_brands_shared_by_avif_and_heif_try_both_decoders(brand: bytes) -> None:
     assert formats_of(box(b"ftyp", brand + bytes(4))) == ("AVIF", "HEIF")
 
 
-def test_every_picture_of_the_corpus_is_known_by_its_bytes(corpus: Path) -> None:
+def test_corpus_pictures_are_recognised_by_their_bytes(corpus: Path) -> None:
     pictures = [path for path in corpus.glob("heic/*") if path.stat().st_size]
     assert len(pictures) >= 7
     assert [path.name for path in pictures if not formats_of(path.read_bytes()[:BEGINNING])] == []
@@ -143,6 +143,6 @@ def test_every_picture_of_the_corpus_is_known_by_its_bytes(corpus: Path) -> None
 @pytest.mark.parametrize(
     "data", [b"<!---->", b"<??>", b"<!-- ", b" ", b"<!DOCTYPE svg [", b"<!DOCTYPE svg [] "], ids=repr
 )
-def test_no_text_makes_the_search_slow(data: bytes) -> None:
+def test_recognition_of_text_is_linear(data: bytes) -> None:
     """Search a megabyte. A search that backtracks at each byte would take hours."""
     assert kind_of((data * MUCH)[:MUCH]) == "a text file"

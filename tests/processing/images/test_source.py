@@ -74,7 +74,7 @@ def with_orientation(image: Image.Image, orientation: int) -> bytes:
 
 
 @pytest.mark.parametrize("format", INPUTS)
-def test_the_header_tells_format_and_size_without_the_pixels(
+def test_header_contains_format_and_size_without_decoding(
     format: str, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_image(width=60, height=40, format=format)
@@ -83,17 +83,17 @@ def test_the_header_tells_format_and_size_without_the_pixels(
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "AVIF", "HEIF"])
-def test_the_header_tells_of_transparency(format: str, make_image: MakeImage) -> None:
+def test_header_reports_transparency(format: str, make_image: MakeImage) -> None:
     assert header_of(make_image(format=format, mode="RGBA")).has_alpha
 
 
 @pytest.mark.parametrize("orientation", FLIPS)
-def test_the_size_of_the_header_is_upright(orientation: int) -> None:
+def test_header_size_is_upright(orientation: int) -> None:
     header = header_of(with_orientation(Image.new("RGB", (60, 40)), orientation))
     assert (header.width, header.height) == ((40, 60) if orientation >= 5 else (60, 40))
 
 
-def test_a_header_cut_short_is_refused_as_damaged(make_image: MakeImage) -> None:
+def test_truncated_header_is_refused_as_damaged(make_image: MakeImage) -> None:
     with pytest.raises(UnreadableImage) as refusal:
         header_of(make_image(format="PNG")[:20])
     assert (
@@ -103,7 +103,7 @@ def test_a_header_cut_short_is_refused_as_damaged(make_image: MakeImage) -> None
     assert (refusal.value.code, refusal.value.status) == ("unreadable_image", 400)
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(
+def test_too_many_pixels_are_refused_before_decoding(
     make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_image(width=2000, height=1000)
@@ -120,7 +120,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
         decode(data, presets=[SMALL], limits=limits_of(1_999_999, 10**9))
 
 
-def test_the_limits_of_pillow_do_not_get_in_the_way() -> None:
+def test_pillow_limits_do_not_apply() -> None:
     # These 180 megapixels exceed the limit of Pillow's warning. Darkroom sets its own limit.
     header = header_of(saved(Image.new("1", (18000, 10000))), max_pixels=210_000_000)
     assert header.width == 18000
@@ -130,9 +130,7 @@ def test_the_limits_of_pillow_do_not_get_in_the_way() -> None:
 
 
 @pytest.mark.parametrize("size", [(600, 400), (400, 600), (300, 300), (40, 30), (1, 1), (1, 900), (900, 1)])
-def test_fill_has_its_exact_size_and_fit_is_never_enlarged(
-    size: tuple[int, int], make_image: MakeImage
-) -> None:
+def test_fill_has_the_exact_size_and_fit_never_enlarges(size: tuple[int, int], make_image: MakeImage) -> None:
     data = make_image(width=size[0], height=size[1], format="PNG")
     thumb, small = render(data, THUMB), render(data, SMALL)
     assert (thumb.width, thumb.height) == opened(thumb.data).size == (256, 256)
@@ -147,7 +145,7 @@ def test_fill_shows_the_middle(make_image: MakeImage) -> None:
     assert distance(rendered(data, THUMB), expected) < 1
 
 
-def test_every_size_of_a_cascade_looks_like_the_picture(make_image: MakeImage) -> None:
+def test_every_size_of_the_cascade_looks_like_the_picture(make_image: MakeImage) -> None:
     data = make_image(width=2400, height=1600, format="PNG")
     presets = [Preset(name=str(width), width=width, effort=1) for width in (1920, 1280, 640, 320, 64)]
     source = decode(data, presets=presets, limits=LIMITS)
@@ -156,9 +154,7 @@ def test_every_size_of_a_cascade_looks_like_the_picture(make_image: MakeImage) -
         assert distance(opened(source.render(Recipe(preset, "png")).data), expected) < 1, preset.name
 
 
-def test_a_jpeg_is_scaled_down_while_it_is_decoded(
-    make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jpeg_is_scaled_down_during_decoding(make_image: MakeImage, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[tuple[int, int]] = []
     mode_for = reduction._mode_for
 
@@ -178,7 +174,9 @@ def test_a_jpeg_is_scaled_down_while_it_is_decoded(
 
 @pytest.mark.parametrize("preset", [SMALL, THUMB], ids=lambda preset: preset.name)
 @pytest.mark.parametrize("orientation", FLIPS)
-def test_every_orientation_comes_out_upright(orientation: int, preset: Preset, make_image: MakeImage) -> None:
+def test_every_orientation_is_rendered_upright(
+    orientation: int, preset: Preset, make_image: MakeImage
+) -> None:
     upright = opened(make_image(width=600, height=400, format="PNG"))
     flip = FLIPS[orientation]
     stored = upright.transpose(flip) if flip is not None else upright
@@ -188,7 +186,7 @@ def test_every_orientation_comes_out_upright(orientation: int, preset: Preset, m
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_does_not_exist_is_none(orientation: int, make_image: MakeImage) -> None:
+def test_invalid_orientation_is_ignored(orientation: int, make_image: MakeImage) -> None:
     upright = opened(make_image(format="PNG"))
     assert distance(rendered(with_orientation(upright, orientation)), rendered(saved(upright))) < 1.5
 
@@ -212,14 +210,14 @@ def test_transparency_is_kept(format: Format) -> None:
     assert clear[3] == 0
 
 
-def test_a_jpeg_is_flattened_on_white() -> None:
+def test_jpeg_is_flattened_on_white() -> None:
     picture = rendered(half_clear(), SMALL, "jpeg")
     assert picture.mode == "RGB"
     assert picture.getpixel((300, 80)) == pytest.approx((255, 255, 255), abs=3)
     assert picture.getpixel((20, 80)) == pytest.approx((255, 0, 0), abs=6)
 
 
-def test_the_colour_of_clear_pixels_does_not_bleed() -> None:
+def test_colour_of_transparent_pixels_does_not_bleed() -> None:
     # Resizing without regard to alpha would make the edge dark red.
     picture = rendered(half_clear(), Preset(name="p", width=77))
     reds, alphas = (picture.getchannel(band).tobytes() for band in "RA")
@@ -228,7 +226,7 @@ def test_the_colour_of_clear_pixels_does_not_bleed() -> None:
     assert min(red for red, _ in seen) >= 250
 
 
-def test_a_picture_that_only_could_be_transparent_is_opaque() -> None:
+def test_picture_with_an_opaque_alpha_channel_is_opaque() -> None:
     data = saved(Image.new("RGBA", (20, 10), (9, 99, 200, 255)))
     assert header_of(data).has_alpha
     source = decode(data, presets=[SMALL], limits=LIMITS)
@@ -236,7 +234,7 @@ def test_a_picture_that_only_could_be_transparent_is_opaque() -> None:
     assert opened(source.render(Recipe(SMALL, "png")).data).mode == "RGB"
 
 
-def test_a_transparent_palette_is_transparent() -> None:
+def test_palette_transparency_is_kept() -> None:
     image = Image.new("P", (20, 10), 1)
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.paste(0, (0, 0, 10, 10))
@@ -249,7 +247,7 @@ def test_a_transparent_palette_is_transparent() -> None:
 # --- Colour -------------------------------------------------------------------------------
 
 
-def test_sixteen_bits_of_grey_are_scaled_and_not_clipped() -> None:
+def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
     line = b"".join((value * 257).to_bytes(2, "little") for value in range(256))
     data = saved(Image.frombytes("I;16", (256, 256), line * 256))
     assert opened(data).getextrema() == (0, 65535)
@@ -275,7 +273,7 @@ def test_every_mode_becomes_rgb(mode: str, color: Any, expected: tuple[int, ...]
     assert picture.getpixel((25, 25)) == pytest.approx(expected, abs=2)
 
 
-def test_a_broken_profile_is_left_aside() -> None:
+def test_broken_profile_is_ignored() -> None:
     data = saved(Image.new("RGB", (50, 50), (200, 100, 50)), "PNG", icc_profile=b"no profile at all")
     assert rendered(data).getpixel((25, 25)) == (200, 100, 50)
 
@@ -308,7 +306,7 @@ def chatty_png() -> bytes:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("data", [chatty(), chatty_png()], ids=["JPEG", "PNG"])
-def test_a_rendition_holds_nothing_but_pixels(data: bytes, format: Format) -> None:
+def test_rendition_contains_only_pixels(data: bytes, format: Format) -> None:
     assert b"Camera of Ada" in data
     output = render(data, SMALL, format).data
     for mark in (
@@ -332,13 +330,13 @@ def test_a_rendition_holds_nothing_but_pixels(data: bytes, format: Format) -> No
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_same_bytes_and_recipe_give_the_same_bytes(format: Format, make_image: MakeImage) -> None:
+def test_rendering_is_deterministic(format: Format, make_image: MakeImage) -> None:
     data = make_image(width=900, height=600, format="PNG", mode="RGBA")
     assert render(data, SMALL, format) == render(data, SMALL, format)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_threads_change_no_byte(mode: str, make_image: MakeImage) -> None:
+def test_number_of_threads_does_not_change_the_bytes(mode: str, make_image: MakeImage) -> None:
     data = make_image(width=900, height=600, format="PNG", mode=mode)
     presets = [Preset(name=str(width), width=width, formats=FORMATS, effort=1) for width in (640, 320, 100)]
     recipes = [Recipe(preset, format) for preset in presets for format in FORMATS]
@@ -352,9 +350,7 @@ def test_threads_change_no_byte(mode: str, make_image: MakeImage) -> None:
     assert others == [one, one]
 
 
-def test_presets_that_come_to_the_same_are_encoded_once(
-    make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equivalent_presets_are_encoded_once(make_image: MakeImage, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: list[str] = []
     encode = encoding.encode
 
@@ -375,14 +371,14 @@ def test_presets_that_come_to_the_same_are_encoded_once(
     assert len(found[2].data) > len(found[0].data)
 
 
-def test_fill_shows_the_focus(make_image: MakeImage) -> None:
+def test_fill_crops_around_the_focal_point(make_image: MakeImage) -> None:
     data = make_image(width=800, height=400, format="PNG")
     output = decode(data, presets=[THUMB], limits=LIMITS).render(Recipe(THUMB, "png"), focus=(0.9, 0.5))
     expected = opened(data).crop((400, 0, 800, 400)).resize((256, 256), Image.Resampling.LANCZOS)
     assert distance(opened(output.data), expected) < 1
 
 
-def test_each_recipe_is_cropped_around_its_own_focus(make_image: MakeImage) -> None:
+def test_each_recipe_is_cropped_around_its_focal_point(make_image: MakeImage) -> None:
     data = make_image(width=800, height=400, format="PNG")
     recipes = [Recipe(THUMB, format, focus) for focus in ("", "100.500", "900.500") for format in FORMATS]
     together = list(decode(data, presets=[THUMB], limits=LIMITS).render_all(recipes, focus=(0.5, 0.5)))
@@ -401,7 +397,7 @@ print(*(hashlib.sha256(render(data, SMALL, format).data).hexdigest() for format 
 """
 
 
-def test_another_process_gives_the_same_bytes_too(make_image: MakeImage) -> None:
+def test_rendering_is_the_same_in_another_process(make_image: MakeImage) -> None:
     data = make_image(width=900, height=600)
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_DIGESTS], input=data, capture_output=True, check=True, timeout=60
@@ -422,7 +418,7 @@ def test_quality_and_effort_reach_the_encoders(make_image: MakeImage) -> None:
 # --- Damage -------------------------------------------------------------------------------
 
 
-def test_a_header_that_claims_gigabytes_is_refused_before_they_are_allocated() -> None:
+def test_header_that_claims_gigabytes_is_refused_before_allocation() -> None:
     # The first frame claims 65535 × 65535 pixels, and is to be cleared after it is shown.
     control, place = b"!\xf9\x04\x08\0\0\0\0", b"," + bytes(4) + b"\xff" * 4 + b"\0"
     bomb = b"GIF89a\x0a\0\x0a\0\x80\0\0\0\0\0\xff\xff\xff" + control + place + b"\x02\x02\x4c\x01\0;"
@@ -432,7 +428,7 @@ def test_a_header_that_claims_gigabytes_is_refused_before_they_are_allocated() -
 
 
 @pytest.mark.parametrize("format", INPUTS)
-def test_a_picture_cut_in_two_is_unreadable(format: str, make_image: MakeImage) -> None:
+def test_truncated_picture_is_unreadable(format: str, make_image: MakeImage) -> None:
     data = make_image(format=format)
     with pytest.raises(UnreadableImage):
         decode(data[: len(data) // 2], presets=[SMALL], limits=LIMITS)
@@ -446,7 +442,7 @@ def throws(error: Exception) -> Callable[..., NoReturn]:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError(1), IndexError(), OSError(5), RecursionError()])
-def test_whatever_a_decoder_throws_is_one_refusal(
+def test_any_exception_of_a_decoder_is_a_refusal(
     error: Exception, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", throws(error))
@@ -455,7 +451,7 @@ def test_whatever_a_decoder_throws_is_one_refusal(
     assert refusal.value.__cause__ is error
 
 
-def test_a_picture_that_wants_too_much_memory_is_too_large(
+def test_picture_that_needs_too_much_memory_is_too_large(
     make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", throws(MemoryError()))
@@ -466,14 +462,14 @@ def test_a_picture_that_wants_too_much_memory_is_too_large(
 # --- Placeholders -------------------------------------------------------------------------
 
 
-def test_the_dominant_colour_is_that_of_most_pixels() -> None:
+def test_dominant_colour_is_that_of_most_pixels() -> None:
     image = Image.new("RGB", (100, 100), (20, 60, 200))
     image.paste((250, 250, 250), (0, 0, 100, 30))
     source = decode(saved(image), presets=[SMALL], limits=LIMITS)
     assert source.placeholder().color == "#143cc8"
 
 
-def test_what_is_clear_has_no_part_in_the_dominant_colour() -> None:
+def test_transparent_pixels_do_not_affect_the_dominant_colour() -> None:
     image = Image.new("RGBA", (100, 100), (255, 0, 0, 0))
     image.paste((20, 60, 200, 255), (0, 0, 100, 30))
     assert decode(saved(image), presets=[SMALL], limits=LIMITS).placeholder().color == "#143cc8"
@@ -484,7 +480,7 @@ def test_what_is_clear_has_no_part_in_the_dominant_colour() -> None:
 @pytest.mark.parametrize(
     ("size", "expected"), [((600, 300), (32, 16)), ((300, 600), (16, 32)), ((9, 9), (9, 9))]
 )
-def test_a_placeholder_is_small_and_has_the_shape(
+def test_placeholder_is_small_and_has_the_aspect_ratio(
     size: tuple[int, int], expected: tuple[int, int], make_image: MakeImage
 ) -> None:
     data = make_image(width=size[0], height=size[1], format="PNG")
@@ -493,7 +489,7 @@ def test_a_placeholder_is_small_and_has_the_shape(
     assert len(placeholder.rgba) == expected[0] * expected[1] * 4
 
 
-def test_a_picture_stands_in_for_a_rendition_to_come() -> None:
+def test_plain_picture_replaces_a_missing_rendition() -> None:
     data = plain_picture(size=(1920, 1080), color="#143cc8")
     picture = opened(data)
     assert (picture.format, picture.size) == ("PNG", (1920, 1080))
@@ -501,11 +497,11 @@ def test_a_picture_stands_in_for_a_rendition_to_come() -> None:
     assert len(data) < 2000
 
 
-def test_what_is_drawn_is_a_small_picture() -> None:
+def test_drawn_picture_is_a_small_png() -> None:
     pixels = bytes([255, 0, 0, 255, 0, 255, 0, 128])
     picture = opened(drawn_picture(size=(2, 1), rgba=pixels))
     assert (picture.format, picture.size, picture.tobytes()) == ("PNG", (2, 1), pixels)
 
 
-def test_every_format_can_be_written_here() -> None:
+def test_every_format_can_be_encoded() -> None:
     assert [format for format in FORMATS if not can_encode(format)] == []

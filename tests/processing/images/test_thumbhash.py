@@ -117,7 +117,7 @@ def nibbles_apart(one: bytes, other: bytes) -> int:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_puts_out_what_the_reference_does(name: str) -> None:
+def test_encoding_matches_the_reference(name: str) -> None:
     ours, reference = encoded(CASES[name]), bytes.fromhex(CASES[name].reference)
     assert ours[:4] == reference[:4]
     # A coefficient exactly between two steps may be rounded either way.
@@ -125,7 +125,7 @@ def test_it_puts_out_what_the_reference_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gradient", "tall", "square", "strip", "pixel"])
-def test_the_header_holds_the_average_colour(name: str) -> None:
+def test_header_contains_the_average_colour(name: str) -> None:
     case = CASES[name]
     pixels, count = pixels_of(case), case.width * case.height
     head = read(encoded(case))
@@ -134,7 +134,7 @@ def test_the_header_holds_the_average_colour(name: str) -> None:
     assert not head.transparent
 
 
-def test_the_header_holds_the_average_alpha_and_the_colour_of_what_is_seen() -> None:
+def test_header_contains_average_alpha_and_visible_colour() -> None:
     # The left half is transparent black, the right half orange. Black is never visible.
     rgba = (bytes([0, 0, 0, 0]) * 8 + bytes([255, 128, 0, 255]) * 8) * 8
     head = read(thumbhash.encode(width=16, height=8, rgba=rgba))
@@ -147,19 +147,19 @@ def test_the_header_holds_the_average_alpha_and_the_colour_of_what_is_seen() -> 
     ("width", "height", "across", "down"),
     [(32, 32, 7, 7), (32, 16, 7, 4), (16, 32, 4, 7), (32, 1, 7, 1), (1, 32, 1, 7), (1, 1, 7, 7)],
 )
-def test_the_header_holds_the_shape(width: int, height: int, across: int, down: int) -> None:
+def test_header_contains_the_aspect_ratio(width: int, height: int, across: int, down: int) -> None:
     head = read(thumbhash.encode(width=width, height=height, rgba=bytes([9, 99, 200, 255]) * width * height))
     assert (head.across, head.down) == (across, down)
     assert head.landscape is (width > height)
 
 
-def test_transparency_leaves_fewer_waves() -> None:
+def test_transparency_reduces_the_number_of_waves() -> None:
     head = read(thumbhash.encode(width=32, height=16, rgba=bytes([9, 99, 200, 100]) * 512))
     assert (head.across, head.down, head.transparent) == (5, 3, True)
 
 
 @pytest.mark.parametrize("name", ["gradient", "square", "tall"])
-def test_what_is_drawn_from_it_looks_like_the_picture(name: str) -> None:
+def test_decoded_hash_looks_like_the_picture(name: str) -> None:
     case = CASES[name]
     drawn, pixels = luminances(encoded(case), case.width, case.height), pixels_of(case)
     meant = [sum(pixels[start : start + 3]) / 765 for start in range(0, len(pixels), 4)]
@@ -169,17 +169,17 @@ def test_what_is_drawn_from_it_looks_like_the_picture(name: str) -> None:
     assert mirrored > 2 * error
 
 
-def test_one_opaque_pixel_short_of_all_counts_as_transparent() -> None:
+def test_one_translucent_pixel_makes_the_hash_transparent() -> None:
     almost = bytes([1, 2, 3, 255]) * 15 + bytes([1, 2, 3, 254])
     assert read(thumbhash.encode(width=4, height=4, rgba=almost)).transparent
     assert not read(thumbhash.encode(width=4, height=4, rgba=bytes([1, 2, 3, 255]) * 16)).transparent
 
 
-def test_it_is_short() -> None:
+def test_thumbhash_is_short() -> None:
     assert max(len(encoded(case)) for case in CASES.values()) <= 25
 
 
-def test_a_real_picture_of_many_pixels_is_hashed_from_few(make_image: MakeImage) -> None:
+def test_large_picture_is_hashed_from_a_small_placeholder(make_image: MakeImage) -> None:
     limits = Limits(pixels=10**8, animation_pixels=10**8)
     source = decode(make_image(width=3000, height=2000), presets=[Preset(name="p", width=256)], limits=limits)
     placeholder = source.placeholder()
@@ -205,7 +205,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_draws_what_the_reference_does(name: str) -> None:
+def test_decoding_matches_the_reference(name: str) -> None:
     drawing = thumbhash.decode(bytes.fromhex(CASES[name].reference))
     count = drawing.width * drawing.height
     assert len(drawing.rgba) == 4 * count
@@ -215,7 +215,7 @@ def test_it_draws_what_the_reference_does(name: str) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(32, 20), (20, 32), (32, 32), (32, 5)])
 @pytest.mark.parametrize("alpha", [255, 128])
-def test_what_is_encoded_and_drawn_looks_the_same(width: int, height: int, alpha: int) -> None:
+def test_encoding_and_decoding_preserve_the_picture(width: int, height: int, alpha: int) -> None:
     rgba = bytes(
         value
         for y in range(height)

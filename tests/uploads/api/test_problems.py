@@ -52,14 +52,14 @@ def test_each_error_has_its_status_and_code(error: Exception, status: int, code:
     assert body["title"]
 
 
-def test_a_refusal_tells_its_own_words() -> None:
+def test_refusal_uses_its_own_sentence() -> None:
     response = problems.exception_handler(UnreadableImage("cat.jpg is damaged."), {})
     assert response is not None
     assert response.data["title"] == "The image cannot be read"
     assert response.data["detail"] == "cat.jpg is damaged."
 
 
-def test_an_invalid_field_is_named_in_words_and_for_programs() -> None:
+def test_invalid_field_is_named_in_detail_and_errors() -> None:
     response = problems.exception_handler(exceptions.ValidationError({"file": ["It is required."]}), {})
     assert response is not None
     assert response.data["detail"] == "file: It is required."
@@ -70,30 +70,30 @@ def test_an_invalid_field_is_named_in_words_and_for_programs() -> None:
     ("error", "seconds"),
     [(exceptions.Throttled(wait=7), "7"), (StorageUnavailable(), "60"), (OperationalError(), "60")],
 )
-def test_what_may_pass_says_when_to_come_back(error: Exception, seconds: str) -> None:
+def test_transient_error_has_retry_after(error: Exception, seconds: str) -> None:
     response = problems.exception_handler(error, {})
     assert response is not None
     assert response.headers["Retry-After"] == seconds
 
 
-def test_a_bug_of_ours_is_left_to_django() -> None:
+def test_unexpected_exception_is_left_to_django() -> None:
     assert problems.exception_handler(ZeroDivisionError(), {}) is None
 
 
-def test_forgery_is_told_to_programs_as_a_problem() -> None:
+def test_csrf_failure_of_a_program_is_a_problem() -> None:
     response = problems.csrf_failure(RequestFactory().post("/api/uploads/"), reason="no cookie")
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert response.headers["Content-Type"] == "application/problem+json"
     assert json.loads(response.content)["code"] == "csrf_failed"
 
 
-def test_forgery_is_told_to_people_as_a_page() -> None:
+def test_csrf_failure_of_a_person_is_a_page() -> None:
     response = problems.csrf_failure(RequestFactory().post("/"), reason="no cookie")
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert response.headers["Content-Type"].startswith("text/html")
 
 
-def test_a_problem_of_a_plain_view_is_kept_by_no_cache() -> None:
+def test_problem_of_a_plain_view_is_not_cached() -> None:
     response = problem_response(status=404, code="not_found", title="Not Found", detail="Nothing here.")
     assert set(json.loads(response.content)) == MEMBERS
     assert response.headers["Cache-Control"] == "no-store"

@@ -77,7 +77,7 @@ def finish(upload: Upload) -> None:
 
 
 class TestSend:
-    def test_a_new_image_is_answered_with_its_upload(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_new_image_returns_its_upload(self, api: APIClient, make_image: MakeImage) -> None:
         data = make_image(width=60, height=40)
         response = post(api, data, name="sea.jpg")
         body = response.json()
@@ -113,7 +113,7 @@ class TestSend:
         assert parse_datetime(body["created_at"]) == upload.created_at
         assert response.headers["Location"] == body["url"]
 
-    def test_a_finished_upload_has_everything(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_ready_upload_has_every_field(self, api: APIClient, make_image: MakeImage) -> None:
         pk = post(api, make_image()).json()["id"]
         finish(Upload.objects.get())
         body = api.get(f"/api/uploads/{pk}/").json()
@@ -132,14 +132,14 @@ class TestSend:
             row["width"] for row in body["renditions"]
         )
 
-    def test_the_same_bytes_again_are_a_duplicate(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_same_bytes_are_a_duplicate(self, api: APIClient, make_image: MakeImage) -> None:
         first = post(api, make_image()).json()
         response = post(api, make_image(), name="another name.jpg")
         assert response.status_code == 200
         assert response.json() == {**first, "duplicate": True}
         assert api.get(first["url"]).json()["duplicate"] is False
 
-    def test_another_persons_same_bytes_share_the_original_invisibly(
+    def test_shared_original_is_not_visible_to_its_owners(
         self, api: APIClient, client_of: ClientOf, stranger: User, make_image: MakeImage
     ) -> None:
         post(api, make_image())
@@ -160,16 +160,16 @@ class TestSend:
         assert client_of(stranger).get(body["url"]).json()["status"] == "ready"
         assert api.get(f"/api/uploads/{first.pk}/").json() == before
 
-    def test_visibility_can_be_given(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_visibility_can_be_set_on_upload(self, api: APIClient, make_image: MakeImage) -> None:
         body = post(api, make_image(), visibility="private").json()
         assert body["visibility"] == "private"
         assert "?signature=" in body["image_url"]
 
-    def test_an_unknown_visibility_is_refused(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_unknown_visibility_is_refused(self, api: APIClient, make_image: MakeImage) -> None:
         assert_problem(post(api, make_image(), visibility="everybody"), 400, "invalid")
         assert stored_keys() == set()
 
-    def test_the_web_process_decodes_no_pixel(
+    def test_web_process_decodes_no_pixels(
         self, api: APIClient, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         images = [
@@ -192,7 +192,7 @@ class TestSend:
             monkeypatch.setattr(owner_of_load, "load", refuse)
         assert [post(api, data).status_code for data in images] == [201] * len(images)
 
-    def test_the_file_is_not_kept_among_the_incoming(
+    def test_incoming_folder_is_empty_after_an_upload(
         self, api: APIClient, make_image: MakeImage, incoming: Path
     ) -> None:
         post(api, make_image())
@@ -200,7 +200,7 @@ class TestSend:
         assert list(incoming.iterdir()) == []
         assert_storage_matches_rows()
 
-    def test_a_name_is_display_text(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_file_name_is_display_text(self, api: APIClient, make_image: MakeImage) -> None:
         names = ["../../etc/passwd", "<script>.jpg", "ü 😀.jpg", 'a"b.jpg', "x" * 300 + ".jpg"]
         bodies = [post(api, make_image(seed=seed), name=name).json() for seed, name in enumerate(names)]
         assert [body["filename"] for body in bodies[:4]] == ["passwd", "<script>.jpg", "ü 😀.jpg", 'a"b.jpg']
@@ -209,10 +209,10 @@ class TestSend:
 
 
 class TestRefuse:
-    def test_what_is_damaged(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_damaged_file_is_refused(self, api: APIClient, make_image: MakeImage) -> None:
         assert_problem(post(api, make_image()[:12]), 400, "unreadable_image")
 
-    def test_what_is_too_large(
+    def test_oversized_file_is_refused(
         self, api: APIClient, make_image: MakeImage, incoming: Path, settings: Any
     ) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 1000}
@@ -221,7 +221,9 @@ class TestRefuse:
         assert "sea.jpg" in response.json()["detail"]
         assert list(incoming.iterdir()) == []
 
-    def test_what_is_too_large_by_session(self, owner: User, make_image: MakeImage, settings: Any) -> None:
+    def test_oversized_file_is_refused_with_a_session(
+        self, owner: User, make_image: MakeImage, settings: Any
+    ) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 1000}
         client = APIClient()
         client.force_login(owner)
@@ -230,54 +232,54 @@ class TestRefuse:
     @pytest.mark.parametrize(
         "data", [b"", b"words", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"BM" + bytes(99)]
     )
-    def test_what_is_no_image(self, api: APIClient, data: bytes) -> None:
+    def test_file_that_is_no_image_is_refused(self, api: APIClient, data: bytes) -> None:
         assert_problem(post(api, data), 415, "unsupported_format")
 
-    def test_what_is_called_a_picture_and_is_none(self, api: APIClient) -> None:
+    def test_false_extension_is_refused(self, api: APIClient) -> None:
         response = post(api, b"8BPS" + bytes(40), name="holiday.jpg", content_type="image/jpeg")
         assert_problem(response, 415, "unsupported_format")
         sentence = "holiday.jpg is a Photoshop file. Upload JPEG, PNG, GIF, WebP, AVIF or HEIC."
         assert response.json()["detail"] == sentence
 
-    def test_a_picture_that_is_called_something_else(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_picture_with_another_extension_is_accepted(self, api: APIClient, make_image: MakeImage) -> None:
         response = post(api, make_image(format="PNG"), name="page.html", content_type="text/html")
         assert (response.status_code, response.json()["format"]) == (201, "png")
 
-    def test_what_has_too_many_pixels(self, api: APIClient, make_image: MakeImage, settings: Any) -> None:
+    def test_too_many_pixels_are_refused(self, api: APIClient, make_image: MakeImage, settings: Any) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXELS": 1000}
         assert_problem(post(api, make_image()), 422, "too_many_pixels")
 
-    def test_no_file(self, api: APIClient) -> None:
+    def test_missing_file_is_refused(self, api: APIClient) -> None:
         response = api.post("/api/uploads/", {"visibility": "private"}, format="multipart")
         assert_problem(response, 400, "invalid")
         assert response.json()["detail"].startswith("file: ")
 
-    def test_a_file_that_is_none(self, api: APIClient) -> None:
+    def test_text_instead_of_a_file_is_refused(self, api: APIClient) -> None:
         assert_problem(api.post("/api/uploads/", {"file": "words"}, format="json"), 400, "invalid")
 
     @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=b"])
-    def test_a_body_that_makes_no_sense(self, api: APIClient, content_type: str) -> None:
+    def test_malformed_body_is_refused(self, api: APIClient, content_type: str) -> None:
         response = api.post("/api/uploads/", b"nonsense", content_type=content_type)
         assert response.status_code == 400
         assert response.headers["Content-Type"] == "application/problem+json"
 
-    def test_a_body_that_breaks_off(self, api: APIClient, incoming: Path) -> None:
+    def test_truncated_body_is_refused(self, api: APIClient, incoming: Path) -> None:
         body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + bytes(5000)
         assert_problem(
             api.post("/api/uploads/", body, content_type="multipart/form-data; boundary=b"), 400, "invalid"
         )
         assert list(incoming.iterdir()) == []
 
-    def test_another_kind_of_body(self, api: APIClient) -> None:
+    def test_unsupported_media_type_is_refused(self, api: APIClient) -> None:
         response = api.post("/api/uploads/", b"words", content_type="text/plain")
         assert_problem(response, 415, "unsupported_media_type")
 
-    def test_malformed_json(self, api: APIClient) -> None:
+    def test_malformed_json_is_refused(self, api: APIClient) -> None:
         assert_problem(
             api.post("/api/uploads/", b"{", content_type="application/json"), 400, "malformed_request"
         )
 
-    def test_a_storage_that_is_away(
+    def test_unavailable_storage_is_a_problem(
         self, api: APIClient, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_arguments: object) -> None:
@@ -288,23 +290,23 @@ class TestRefuse:
         assert_problem(response, 503, "storage_unavailable")
         assert response.headers["Retry-After"] == "60"
 
-    def test_another_method(self, api: APIClient, send: Send) -> None:
+    def test_unsupported_method_is_refused(self, api: APIClient, send: Send) -> None:
         assert_problem(api.put(f"/api/uploads/{send().pk}/", {}, format="json"), 405, "method_not_allowed")
 
 
 class TestSignIn:
     @pytest.mark.parametrize("method", ["get", "post"])
-    def test_without_credentials(self, method: str) -> None:
+    def test_request_without_credentials_is_refused(self, method: str) -> None:
         response = getattr(APIClient(), method)("/api/uploads/")
         assert_problem(response, 401, "not_authenticated")
         assert response.headers["WWW-Authenticate"] == "Token"
 
-    def test_a_wrong_token(self, db: None) -> None:
+    def test_wrong_token_is_refused(self, db: None) -> None:
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION="Token wrong")
         assert_problem(client.get("/api/uploads/"), 401, "authentication_failed")
 
-    def test_a_session_needs_the_csrf_token(self, owner: User, make_image: MakeImage) -> None:
+    def test_session_needs_a_csrf_token(self, owner: User, make_image: MakeImage) -> None:
         client = APIClient(enforce_csrf_checks=True)
         client.force_login(owner)
         assert_problem(post(client, make_image()), 403, "permission_denied")
@@ -320,16 +322,14 @@ class TestSignIn:
         )
         assert response.status_code == 201
 
-    def test_a_token_needs_none(self, client_of: ClientOf, owner: User, make_image: MakeImage) -> None:
+    def test_token_needs_no_csrf_token(self, client_of: ClientOf, owner: User, make_image: MakeImage) -> None:
         client = client_of(owner)
         client.handler.enforce_csrf_checks = True
         assert post(client, make_image()).status_code == 201
 
 
 class TestSeveralFiles:
-    def test_several_files_in_one_request_are_refused_and_none_is_stored(
-        self, api: APIClient, make_image: MakeImage
-    ) -> None:
+    def test_several_files_in_one_request_are_refused(self, api: APIClient, make_image: MakeImage) -> None:
         files = [SimpleUploadedFile(f"{seed}.jpg", make_image(seed=seed), "image/jpeg") for seed in range(2)]
         response = api.post("/api/uploads/", {"file": files}, format="multipart")
         assert response.status_code == 400
@@ -341,7 +341,7 @@ class TestSeveralFiles:
 
 class TestUnknownParameters:
     @pytest.mark.parametrize("path", ["/api/uploads/", "/api/notices/", "/api/webhooks/"])
-    def test_a_parameter_that_a_list_does_not_have_is_refused(self, path: str, api: APIClient) -> None:
+    def test_unknown_query_parameter_is_refused(self, path: str, api: APIClient) -> None:
         response = api.get(path, {"state": "ready"})
         assert response.status_code == 400
         assert response.json()["code"] == "invalid"
@@ -350,7 +350,9 @@ class TestUnknownParameters:
 
 
 class TestList:
-    def test_newest_first_page_by_page(self, api: APIClient, send: Send, make_image: MakeImage) -> None:
+    def test_uploads_are_paginated_newest_first(
+        self, api: APIClient, send: Send, make_image: MakeImage
+    ) -> None:
         uploads = [send(make_image(seed=seed)) for seed in range(5)]
         answer = api.get("/api/uploads/", {"page_size": 2}).json()
         assert set(answer) == {"next", "previous", "results"}
@@ -364,7 +366,7 @@ class TestList:
         assert ids == [str(upload.pk) for upload in reversed(uploads)]
         assert api.get(answer["previous"]).status_code == 200
 
-    def test_uploads_of_the_same_moment_are_all_listed(
+    def test_uploads_with_equal_times_are_all_listed(
         self, api: APIClient, send: Send, make_image: MakeImage
     ) -> None:
         for seed in range(5):
@@ -377,7 +379,7 @@ class TestList:
             address = answer["next"]
         assert len(ids) == len(set(ids)) == 5
 
-    def test_by_status(self, api: APIClient, send: Send, make_image: MakeImage) -> None:
+    def test_uploads_are_filtered_by_status(self, api: APIClient, send: Send, make_image: MakeImage) -> None:
         uploads = {}
         for seed, status in enumerate(Upload.Status.values):
             uploads[status] = send(make_image(seed=seed))
@@ -387,17 +389,17 @@ class TestList:
             assert [result["id"] for result in results] == [str(upload.pk)]
 
     @pytest.mark.parametrize("status", ["done", "", "READY"])
-    def test_by_a_status_that_does_not_exist(self, api: APIClient, status: str) -> None:
+    def test_unknown_status_is_refused(self, api: APIClient, status: str) -> None:
         assert_problem(api.get("/api/uploads/", {"status": status}), 400, "invalid")
 
-    def test_a_cursor_that_makes_no_sense(self, api: APIClient) -> None:
+    def test_invalid_cursor_is_not_found(self, api: APIClient) -> None:
         assert_problem(api.get("/api/uploads/", {"cursor": "nonsense"}), 404, "not_found")
 
-    def test_only_ones_own(self, api: APIClient, send: Send, stranger: User) -> None:
+    def test_list_contains_only_own_uploads(self, api: APIClient, send: Send, stranger: User) -> None:
         send(by=stranger)
         assert api.get("/api/uploads/").json() == {"next": None, "previous": None, "results": []}
 
-    def test_a_page_takes_a_fixed_number_of_queries(
+    def test_list_uses_a_fixed_number_of_queries(
         self, api: APIClient, send: Send, make_image: MakeImage, django_assert_max_num_queries: Any
     ) -> None:
         for seed in range(6):
@@ -407,14 +409,14 @@ class TestList:
 
 
 class TestOne:
-    def test_a_failed_one_says_why(self, api: APIClient, send: Send) -> None:
+    def test_failed_upload_has_its_reason(self, api: APIClient, send: Send) -> None:
         upload = send()
         Upload.objects.update(status="failed", error_code="unreadable_image", error_detail="It is damaged.")
         body = api.get(f"/api/uploads/{upload.pk}/").json()
         assert body["status"] == "failed"
         assert body["error"] == {"code": "unreadable_image", "detail": "It is damaged."}
 
-    def test_a_step_that_broke_is_shown(self, api: APIClient, send: Send) -> None:
+    def test_failed_step_is_shown(self, api: APIClient, send: Send) -> None:
         upload = send()
         upload.steps.create(name="generate_thumbnails", started_at=timezone.now(), finished_at=timezone.now())
         upload.steps.create(name="resize_image", started_at=timezone.now())
@@ -423,7 +425,7 @@ class TestOne:
         Upload.objects.update(status="failed")
         assert [step["state"] for step in api.get(address).json()["steps"]] == ["done", "failed", "waiting"]
 
-    def test_visibility_is_changed(self, api: APIClient, send: Send) -> None:
+    def test_visibility_can_be_changed(self, api: APIClient, send: Send) -> None:
         address = f"/api/uploads/{send().pk}/"
         for visibility in ("private", "unlisted"):
             response = api.patch(address, {"visibility": visibility}, format="json")
@@ -432,11 +434,13 @@ class TestOne:
             assert response.json()["visibility"] == api.get(address).json()["visibility"] == visibility
 
     @pytest.mark.parametrize("value", ["everybody", None, 1, ["private"]])
-    def test_an_unknown_visibility_is_refused(self, api: APIClient, send: Send, value: object) -> None:
+    def test_change_to_an_unknown_visibility_is_refused(
+        self, api: APIClient, send: Send, value: object
+    ) -> None:
         response = api.patch(f"/api/uploads/{send().pk}/", {"visibility": value}, format="json")
         assert_problem(response, 400, "invalid")
 
-    def test_a_focus_is_set_and_taken_back(self, api: APIClient, send: Send) -> None:
+    def test_focal_point_is_set_and_removed(self, api: APIClient, send: Send) -> None:
         upload = send()
         finish(upload)
         address = f"/api/uploads/{upload.pk}/"
@@ -461,7 +465,7 @@ class TestOne:
             *[{"x": 0.3, "y": y} for y in (1.001, -0.001, "nan", "inf", "left", [0], 1e999)],
         ],
     )
-    def test_what_is_no_point_is_refused(self, api: APIClient, send: Send, value: object) -> None:
+    def test_invalid_focal_point_is_refused(self, api: APIClient, send: Send, value: object) -> None:
         upload = send()
         body = json.dumps({"focus": value, "visibility": "private"})
         response = api.patch(f"/api/uploads/{upload.pk}/", body, content_type="application/json")
@@ -471,9 +475,7 @@ class TestOne:
         upload.refresh_from_db()
         assert (upload.focus, upload.visibility) == (None, "unlisted")
 
-    def test_what_was_found_is_shown_after_the_first_step(
-        self, api: APIClient, send: Send, stranger: User
-    ) -> None:
+    def test_metadata_is_shown_after_the_first_step(self, api: APIClient, send: Send, stranger: User) -> None:
         finish(send(by=stranger))
         upload = send()
         address = f"/api/uploads/{upload.pk}/"
@@ -487,7 +489,7 @@ class TestOne:
             "taken_at": None,
         }
 
-    def test_a_deletion_is_taken_back(self, api: APIClient, send: Send) -> None:
+    def test_deletion_is_undone(self, api: APIClient, send: Send) -> None:
         upload = send()
         finish(upload)
         address = f"/api/uploads/{upload.pk}/"
@@ -500,7 +502,7 @@ class TestOne:
             assert api.get(before["renditions"][0]["url"]).status_code == 200
         assert api.post(f"{address}restore/").json() == before
 
-    def test_a_deletion_is_not_taken_back_once_the_same_was_sent_again(
+    def test_deletion_cannot_be_undone_after_the_same_bytes_were_sent(
         self, api: APIClient, make_image: MakeImage
     ) -> None:
         first = post(api, make_image()).json()
@@ -509,13 +511,13 @@ class TestOne:
         assert_problem(api.post(f"/api/uploads/{first['id']}/restore/"), 409, "sent_again")
         assert [row["id"] for row in api.get("/api/uploads/").json()["results"]] == [second["id"]]
 
-    def test_what_is_purged_cannot_be_restored(self, api: APIClient, send: Send) -> None:
+    def test_purged_upload_cannot_be_restored(self, api: APIClient, send: Send) -> None:
         upload = send()
         api.delete(f"/api/uploads/{upload.pk}/")
         Upload.objects.all().delete()
         assert_problem(api.post(f"/api/uploads/{upload.pk}/restore/"), 404, "not_found")
 
-    def test_another_persons_deletion_is_not_taken_back(
+    def test_deletion_of_another_owner_cannot_be_undone(
         self, api: APIClient, send: Send, stranger: User
     ) -> None:
         upload = send(by=stranger)
@@ -524,7 +526,7 @@ class TestOne:
         upload.refresh_from_db()
         assert upload.deleted_at is not None
 
-    def test_nothing_else_is_changed(self, api: APIClient, send: Send) -> None:
+    def test_other_fields_cannot_be_changed(self, api: APIClient, send: Send) -> None:
         address = f"/api/uploads/{send().pk}/"
         before = api.get(address).json()
         changes = {
@@ -537,7 +539,7 @@ class TestOne:
         assert api.patch(address, changes, format="json").status_code == 200
         assert api.get(address).json() == before
 
-    def test_deleted_is_gone_everywhere(self, api: APIClient, send: Send) -> None:
+    def test_deleted_upload_is_not_found_anywhere(self, api: APIClient, send: Send) -> None:
         upload = send()
         finish(upload)
         address = f"/api/uploads/{upload.pk}/"
@@ -564,7 +566,7 @@ class TestOne:
         assert set(response.json()) == FIELDS
         assert response.json()["status"] == "pending"
 
-    def test_what_is_being_processed_is_accepted_as_it_is(self, api: APIClient, send: Send) -> None:
+    def test_reprocess_of_a_processing_upload_changes_nothing(self, api: APIClient, send: Send) -> None:
         upload = send()
         Upload.objects.update(status="processing", queued_at=timezone.now())
         assert api.post(f"/api/uploads/{upload.pk}/reprocess/").json()["status"] == "processing"
@@ -573,7 +575,7 @@ class TestOne:
         ("method", "path"),
         [("get", ""), ("patch", ""), ("delete", ""), ("post", "reprocess/"), ("post", "restore/")],
     )
-    def test_another_persons_is_not_found(
+    def test_upload_of_another_owner_is_not_found(
         self, api: APIClient, send: Send, stranger: User, method: str, path: str
     ) -> None:
         upload = send(by=stranger)
@@ -589,14 +591,14 @@ class TestAddresses:
     @pytest.mark.parametrize(
         "path", ["/api/", "/api/nothing/", "/api/uploads/7/", "/api/uploads/x/y/z", "/api/uploads"]
     )
-    def test_an_unknown_address_is_a_problem(self, api: APIClient, path: str) -> None:
+    def test_unknown_url_is_a_problem(self, api: APIClient, path: str) -> None:
         assert_problem(api.get(path), 404, "not_found")
 
-    def test_the_schema_is_openapi_3_without_a_warning(self, tmp_path: Path) -> None:
+    def test_schema_is_valid_openapi_3(self, tmp_path: Path) -> None:
         call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema.yaml"))
         assert (tmp_path / "schema.yaml").read_text().startswith("openapi: 3.")
 
-    def test_the_schema_and_its_page_answer(self, client: Any) -> None:
+    def test_schema_and_its_page_are_served(self, client: Any) -> None:
         schema = client.get("/api/schema/?format=json")
         assert schema.status_code == 200
         assert schema.json()["openapi"].startswith("3.")
@@ -613,7 +615,7 @@ class TestAddresses:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestBrokerAway:
+class TestBrokerUnavailable:
     @pytest.fixture(autouse=True)
     def redis_client(self) -> Iterator[Redis]:
         with Redis.from_url(django_settings.REDIS_URL) as client:
@@ -621,7 +623,7 @@ class TestBrokerAway:
             yield client
             client.flushdb()
 
-    def test_the_upload_is_taken_all_the_same(
+    def test_upload_is_accepted_while_the_broker_is_unavailable(
         self, api: APIClient, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_arguments: object, **_options: object) -> None:
@@ -632,18 +634,20 @@ class TestBrokerAway:
         assert post(api, make_image()).status_code == 201
         assert Upload.objects.get().queued_at is None
 
-    def test_while_it_is_there_the_upload_is_queued(self, api: APIClient, make_image: MakeImage) -> None:
+    def test_upload_is_queued_while_the_broker_is_available(
+        self, api: APIClient, make_image: MakeImage
+    ) -> None:
         assert post(api, make_image()).status_code == 201
         assert Upload.objects.get().queued_at is not None
 
-    def test_a_duplicate_is_not_queued_again(
+    def test_duplicate_is_not_queued(
         self, api: APIClient, make_image: MakeImage, redis_client: Redis
     ) -> None:
         post(api, make_image())
         post(api, make_image())
         assert redis_client.llen("thumbnails") == 1
 
-    def test_reprocess_is_accepted_all_the_same(
+    def test_reprocess_is_accepted_while_the_broker_is_unavailable(
         self, api: APIClient, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = send()

@@ -30,7 +30,7 @@ def make(api: APIClient, **fields: Any) -> Any:
     return api.post("/api/webhooks/", {"url": "https://example.com/hook", **fields}, format="json")
 
 
-def test_a_webhook_is_made_with_its_secret(api: APIClient, owner: User) -> None:
+def test_webhook_is_created_with_its_secret(api: APIClient, owner: User) -> None:
     response = make(api, description="The shop", events=["upload.failed", "upload.ready"])
     assert response.status_code == 201
     body = response.json()
@@ -57,7 +57,7 @@ def test_a_webhook_is_made_with_its_secret(api: APIClient, owner: User) -> None:
     assert api.get("/api/webhooks/").json()["results"] == [body]
 
 
-def test_one_that_is_disabled_from_the_start(api: APIClient) -> None:
+def test_webhook_can_be_created_disabled(api: APIClient) -> None:
     assert make(api, enabled=False).json()["disabled_reason"] == "owner"
 
 
@@ -74,7 +74,7 @@ def test_one_that_is_disabled_from_the_start(api: APIClient) -> None:
         ({"description": "x" * 201}, "description"),
     ],
 )
-def test_what_makes_no_sense_is_refused(api: APIClient, fields: dict[str, Any], field: str) -> None:
+def test_invalid_field_is_refused(api: APIClient, fields: dict[str, Any], field: str) -> None:
     response = make(api, **fields)
     assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert list(response.json()["errors"]) == [field]
@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused(api: APIClient, fields: dict[str, Any], 
     assert not Endpoint.objects.exists()
 
 
-def test_the_eleventh_is_refused(api: APIClient, owner: User) -> None:
+def test_eleventh_webhook_is_refused(api: APIClient, owner: User) -> None:
     for number in range(10):
         endpoints.add(owner=owner, url=f"https://example.com/{number}")
     response = make(api)
@@ -90,7 +90,7 @@ def test_the_eleventh_is_refused(api: APIClient, owner: User) -> None:
     assert "Delete one first" in response.json()["detail"]
 
 
-def test_everything_may_be_changed(api: APIClient, owner: User) -> None:
+def test_every_field_can_be_changed(api: APIClient, owner: User) -> None:
     endpoint = endpoints.add(owner=owner, url="https://example.com/")
     changes = {
         "url": "https://example.org/",
@@ -108,14 +108,16 @@ def test_everything_may_be_changed(api: APIClient, owner: User) -> None:
     assert api.put(path_of(endpoint), changes, format="json").status_code == 405
 
 
-def test_a_deleted_one_is_gone_with_its_deliveries(api: APIClient, endpoint: Endpoint, send: Send) -> None:
+def test_deleted_webhook_is_removed_with_its_deliveries(
+    api: APIClient, endpoint: Endpoint, send: Send
+) -> None:
     send()
     assert api.delete(path_of(endpoint)).status_code == 204
     assert not Delivery.objects.exists()
     assert api.get(path_of(endpoint)).status_code == 404
 
 
-def test_a_test_is_answered_at_once_and_sent(api: APIClient, endpoint: Endpoint, receiver: Receiver) -> None:
+def test_manual_test_is_accepted_and_sent(api: APIClient, endpoint: Endpoint, receiver: Receiver) -> None:
     response = api.post(path_of(endpoint, "test"))
     assert response.status_code == 202
     body = response.json()
@@ -124,7 +126,7 @@ def test_a_test_is_answered_at_once_and_sent(api: APIClient, endpoint: Endpoint,
     assert receiver.requests[0].id == body["id"]
 
 
-def test_a_rotation_shows_both_secrets(api: APIClient, endpoint: Endpoint) -> None:
+def test_rotation_returns_both_secrets(api: APIClient, endpoint: Endpoint) -> None:
     former = endpoint.secrets.get().value
     response = api.post(path_of(endpoint, "rotate"))
     assert response.status_code == 200
@@ -139,7 +141,7 @@ class TestDeliveries:
         send()
         return endpoint.deliveries.get()
 
-    def test_they_are_listed_newest_first(
+    def test_deliveries_are_listed_newest_first(
         self, api: APIClient, endpoint: Endpoint, delivery: Delivery, receiver: Receiver
     ) -> None:
         receiver.status, receiver.body = 500, b"no room"
@@ -166,7 +168,7 @@ class TestDeliveries:
         assert row["next_attempt_at"] is not None
         assert row["duration"] >= 0
 
-    def test_one_is_sent_again_at_once_under_its_id(
+    def test_delivery_is_sent_again_under_its_id(
         self,
         api: APIClient,
         endpoint: Endpoint,
@@ -185,7 +187,7 @@ class TestDeliveries:
         assert len({(request.id, request.body) for request in receiver.requests}) == 1
         assert len(receiver.requests) == 2
 
-    def test_nothing_is_sent_to_one_that_is_disabled(
+    def test_disabled_webhook_receives_nothing(
         self, api: APIClient, endpoint: Endpoint, delivery: Delivery
     ) -> None:
         endpoints.change(endpoint=endpoint, enabled=False)
@@ -193,13 +195,13 @@ class TestDeliveries:
             response = api.post(path)
             assert (response.status_code, response.json()["code"]) == (409, "endpoint_disabled")
 
-    def test_one_of_another_endpoint_is_not_found(
+    def test_delivery_of_another_endpoint_is_not_found(
         self, api: APIClient, owner: User, delivery: Delivery
     ) -> None:
         other = endpoints.add(owner=owner, url="https://example.com/")
         assert api.post(path_of(other, "deliveries", delivery.pk, "resend")).status_code == 404
 
-    def test_nobody_else_finds_any_of_it(
+    def test_another_user_finds_no_webhook(
         self, endpoint: Endpoint, delivery: Delivery, stranger: User, client_of: Callable[[User], APIClient]
     ) -> None:
         other = client_of(stranger)
@@ -214,10 +216,10 @@ class TestDeliveries:
         assert endpoint.secrets.count() == 1
 
 
-def test_whoever_is_not_signed_in_sees_nothing(endpoint: Endpoint) -> None:
+def test_visitor_is_refused(endpoint: Endpoint) -> None:
     for path in ("/api/webhooks/", path_of(endpoint), path_of(endpoint, "deliveries")):
         assert APIClient().get(path).status_code == 401
 
 
-def test_the_schema_has_no_gaps(tmp_path: Path) -> None:
+def test_schema_is_complete(tmp_path: Path) -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", file=str(tmp_path / "schema.yaml"))

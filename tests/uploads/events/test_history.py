@@ -34,7 +34,7 @@ def names_of(upload: Upload) -> list[str]:
     return [event.name for event in upload.events.all()]
 
 
-def test_an_event_is_recorded_once(send: Send, owner: User) -> None:
+def test_event_is_recorded_once(send: Send, owner: User) -> None:
     upload = send()
     event = announce(upload, Event.Name.READY, size=7)
     assert event is not None
@@ -43,14 +43,14 @@ def test_an_event_is_recorded_once(send: Send, owner: User) -> None:
     assert names_of(upload) == ["upload.received", "upload.ready"]
 
 
-def test_a_repeated_event_makes_no_second_notice(send: Send) -> None:
+def test_repeated_event_creates_no_second_notice(send: Send) -> None:
     upload = send()
     for _ in range(3):
         announce(upload, Event.Name.READY)
     assert Delivery.objects.count() == 2
 
 
-def test_a_step_that_starts_is_shown_on_every_upload_of_the_original(send: Send, stranger: User) -> None:
+def test_step_start_is_shown_on_every_upload_of_the_original(send: Send, stranger: User) -> None:
     uploads = [send(), send(by=stranger)]
     start(uploads[0], "generate_thumbnails")
     for upload in uploads:
@@ -59,7 +59,7 @@ def test_a_step_that_starts_is_shown_on_every_upload_of_the_original(send: Send,
         assert upload.steps.get().finished_at is None
 
 
-def test_a_step_that_starts_again_counts_from_then(send: Send) -> None:
+def test_repeated_step_start_resets_its_time(send: Send) -> None:
     upload = send()
     start(upload, "generate_thumbnails")
     finish(upload, "generate_thumbnails")
@@ -71,7 +71,7 @@ def test_a_step_that_starts_again_counts_from_then(send: Send) -> None:
 
 
 @pytest.mark.parametrize("status", ["ready", "failed"])
-def test_what_is_finished_or_deleted_is_left_as_it_is(send: Send, stranger: User, status: str) -> None:
+def test_finished_or_deleted_upload_is_not_changed(send: Send, stranger: User, status: str) -> None:
     finished, deleted = send(), send(by=stranger)
     Upload.objects.filter(pk=finished.pk).update(status=status)
     services.delete_upload(upload=deleted)
@@ -83,7 +83,7 @@ def test_what_is_finished_or_deleted_is_left_as_it_is(send: Send, stranger: User
     assert not Event.objects.filter(name__in=["upload.thumbnails_ready", "upload.failed"]).exists()
 
 
-def test_thumbnails_are_told_once_and_their_moment_stays(send: Send) -> None:
+def test_thumbnails_ready_is_recorded_once(send: Send) -> None:
     upload = send()
     start(upload, "generate_thumbnails")
     finish(upload, "generate_thumbnails")
@@ -95,7 +95,7 @@ def test_thumbnails_are_told_once_and_their_moment_stays(send: Send) -> None:
     assert names_of(upload) == ["upload.received", "upload.thumbnails_ready"]
 
 
-def test_the_sizes_are_no_event_of_their_own(send: Send) -> None:
+def test_resize_step_records_no_event(send: Send) -> None:
     upload = send()
     start(upload, "resize_image")
     finish(upload, "resize_image")
@@ -105,7 +105,7 @@ def test_the_sizes_are_no_event_of_their_own(send: Send) -> None:
     assert names_of(upload) == ["upload.received"]
 
 
-def test_a_failure_has_its_reason_and_its_notices(send: Send, stranger: User) -> None:
+def test_failure_has_a_reason_and_notices(send: Send, stranger: User) -> None:
     uploads = [send(), send(by=stranger)]
     fail(uploads[0])
     for upload in uploads:
@@ -117,11 +117,11 @@ def test_a_failure_has_its_reason_and_its_notices(send: Send, stranger: User) ->
         assert set(event.deliveries.values_list("channel", flat=True)) == {"in_app", "email"}
 
 
-def test_a_step_of_another_original_is_nothing_to_us(send: Send) -> None:
+def test_step_of_another_original_is_ignored(send: Send) -> None:
     step_started.send(sender=None, content_hash="0" * 64, step="generate_thumbnails")
     assert send().status == Upload.Status.PENDING
 
 
-def test_an_end_without_a_start_makes_no_step(send: Send) -> None:
+def test_step_end_without_a_start_creates_no_step(send: Send) -> None:
     history.end_step([send()], "resize_image")
     assert not Step.objects.filter(finished_at__lte=timezone.now()).exists()

@@ -76,7 +76,7 @@ def all_ids() -> list[int]:
     return list(Event.objects.order_by("pk").values_list("pk", flat=True))
 
 
-def test_it_begins_with_the_id_to_resume_from(owner: User) -> None:
+def test_stream_starts_with_the_id_to_resume_from(owner: User) -> None:
     async def test() -> None:
         async with aclosing(follow(owner_id=owner.pk, after=7)) as stream:
             assert await take(stream, 1) == ["retry: 2000\nid: 7\n\n"]
@@ -84,7 +84,7 @@ def test_it_begins_with_the_id_to_resume_from(owner: User) -> None:
     run(test())
 
 
-def test_what_comes_after_an_event_is_sent_in_order(
+def test_later_events_are_sent_in_order(
     send: Send, owner: User, pictures: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "_BATCH", 2)
@@ -99,7 +99,7 @@ def test_what_comes_after_an_event_is_sent_in_order(
     run(test())
 
 
-def test_an_event_is_its_id_its_name_and_its_payload(send: Send) -> None:
+def test_event_block_contains_id_name_and_payload(send: Send) -> None:
     upload = send()
     event = Event.objects.get()
     assert block(event) == (
@@ -109,12 +109,12 @@ def test_an_event_is_its_id_its_name_and_its_payload(send: Send) -> None:
     )
 
 
-def test_a_file_name_with_line_breaks_stays_in_its_line(send: Send, make_image: MakeImage) -> None:
+def test_file_name_with_line_breaks_stays_on_one_line(send: Send, make_image: MakeImage) -> None:
     send(make_image(), name="a\n\nid: 7\u2028.jpg")
     assert block(Event.objects.get()).count("\n") == 4
 
 
-def test_an_event_comes_by_its_wakeup_alone(send: Send, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_arrives_by_its_wake_up(send: Send, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEP_ALIVE", 600)
 
     async def test() -> None:
@@ -133,7 +133,7 @@ def test_an_event_comes_by_its_wakeup_alone(send: Send, owner: User, monkeypatch
     run(test())
 
 
-def test_without_redis_it_looks_by_itself(
+def test_stream_polls_without_redis(
     send: Send, owner: User, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "REDIS_URL": f"unix://{tmp_path}/nobody.sock"}
@@ -148,7 +148,7 @@ def test_without_redis_it_looks_by_itself(
     run(test())
 
 
-def test_a_redis_that_says_nothing_is_taken_for_away(
+def test_stream_polls_if_redis_does_not_answer(
     send: Send, owner: User, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "REDIS_URL": f"unix://{tmp_path}/silent.sock"}
@@ -167,7 +167,7 @@ def test_a_redis_that_says_nothing_is_taken_for_away(
     run(test())
 
 
-def test_while_nothing_happens_there_are_signs_of_life(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_stream_sends_keep_alive_comments(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEP_ALIVE", 0.05)
 
     async def test() -> None:
@@ -177,9 +177,7 @@ def test_while_nothing_happens_there_are_signs_of_life(owner: User, monkeypatch:
     run(test())
 
 
-def test_it_ends_so_that_whoever_goes_on_is_signed_in_still(
-    owner: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stream_ends_after_its_lifetime(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "LIFETIME", 0.2)
     monkeypatch.setattr(stream, "KEEP_ALIVE", 0.05)
 
@@ -191,7 +189,7 @@ def test_it_ends_so_that_whoever_goes_on_is_signed_in_still(
     run(test())
 
 
-def test_it_waits_for_a_database_that_is_away(
+def test_stream_waits_for_an_unavailable_database(
     send: Send, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send()
@@ -213,7 +211,7 @@ def test_it_waits_for_a_database_that_is_away(
     run(test())
 
 
-def test_the_listener_goes_with_the_last_stream(owner: User) -> None:
+def test_redis_listener_ends_with_the_last_stream(owner: User) -> None:
     async def test() -> None:
         both = [follow(owner_id=owner.pk, after=0) for _ in range(2)]
         for one in both:
@@ -227,7 +225,7 @@ def test_the_listener_goes_with_the_last_stream(owner: User) -> None:
     wait_until(lambda: not _bells._listening, seconds=PATIENCE)
 
 
-def test_ids_become_visible_in_their_order(send: Send, owner: User, pictures: Callable[[int], bytes]) -> None:
+def test_event_ids_become_visible_in_order(send: Send, owner: User, pictures: Callable[[int], bytes]) -> None:
     """While one transaction is recording an event, another one of the same person has to wait."""
     first, second = send(pictures(1)), send(pictures(2))
     recorded, watched = Signal(), Signal()
@@ -252,7 +250,7 @@ def test_ids_become_visible_in_their_order(send: Send, owner: User, pictures: Ca
     assert len(seen[0]) == 2
 
 
-def test_two_originals_of_the_same_people_fail_at_once(
+def test_two_shared_originals_can_fail_concurrently(
     send: Send, owner: User, stranger: User, pictures: Callable[[int], bytes]
 ) -> None:
     """Uploads are locked in their own order, which differs from the order of their owners."""
@@ -284,7 +282,7 @@ class TestOverHTTP:
 
         return run(test())
 
-    def test_it_begins_now(self, send: Send, get: Callable[..., Any]) -> None:
+    def test_stream_starts_at_the_newest_event(self, send: Send, get: Callable[..., Any]) -> None:
         send()
         response, blocks = self.read(get(), 1)
         assert response.status_code == 200
@@ -293,7 +291,7 @@ class TestOverHTTP:
         assert blocks == [f"retry: 2000\nid: {all_ids()[0]}\n\n"]
 
     @pytest.mark.parametrize("place", ["header", "query"])
-    def test_it_resumes(
+    def test_stream_resumes_after_the_given_event(
         self, place: str, send: Send, get: Callable[..., Any], pictures: Callable[[int], bytes]
     ) -> None:
         for number in range(3):
@@ -306,7 +304,7 @@ class TestOverHTTP:
             answer = get({"last_event_id": first})
         assert ids(self.read(answer, 3)[1]) == later
 
-    def test_other_peoples_events_are_not_in_it(
+    def test_stream_contains_no_events_of_others(
         self, send: Send, stranger: User, get: Callable[..., Any], pictures: Callable[[int], bytes]
     ) -> None:
         send(pictures(1), by=stranger)
@@ -315,18 +313,18 @@ class TestOverHTTP:
         _, blocks = self.read(get({"last_event_id": 0}), 2)
         assert str(mine.pk) in blocks[1]
 
-    def test_an_id_that_is_yet_to_come_misses_nothing(self, send: Send, get: Callable[..., Any]) -> None:
+    def test_future_event_id_is_treated_as_the_newest(self, send: Send, get: Callable[..., Any]) -> None:
         send()
         _, blocks = self.read(get({"last_event_id": 10**17}), 1)
         assert blocks == [f"retry: 2000\nid: {all_ids()[0]}\n\n"]
 
     @pytest.mark.parametrize("text", ["-1", "one", "1.5", "9" * 19])
-    def test_what_is_no_id_is_refused(self, text: str, get: Callable[..., Any]) -> None:
+    def test_invalid_event_id_is_refused(self, text: str, get: Callable[..., Any]) -> None:
         response = run(get({"last_event_id": text}))
         assert response.status_code == 400
         assert response.json()["code"] == "invalid"
 
-    def test_nobody_gets_nothing(self) -> None:
+    def test_visitor_is_refused(self) -> None:
         response = run(AsyncClient().get("/api/events/", headers={"Accept": "text/event-stream"}))
         assert response.status_code == 401
         assert response.headers["Content-Type"] == "application/problem+json"

@@ -10,7 +10,7 @@ from tests.conftest import Send
 from uploads.events import wakeups
 
 
-def test_a_wake_up_is_sent_once_an_event_is_committed(
+def test_wake_up_is_sent_when_an_event_is_committed(
     send: Send, django_capture_on_commit_callbacks: object
 ) -> None:
     with Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as channel:
@@ -26,9 +26,7 @@ def test_a_wake_up_is_sent_once_an_event_is_committed(
     assert int(message["data"]) == upload.owner_id
 
 
-def test_a_redis_that_is_away_is_left_alone_for_a_while(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_circuit_breaker_skips_an_unavailable_redis(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     away = wakeups._Wakeups(f"unix://{tmp_path}/nobody.sock")
     for _ in range(20):
         away.tell(1)

@@ -54,7 +54,7 @@ def refuse(*_arguments: object, **_options: object) -> None:
     raise OSError("Input/output error")
 
 
-def test_alive(client: Client, django_assert_num_queries: Any) -> None:
+def test_healthz_answers_without_a_query(client: Client, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         answer = client.get("/healthz")
     assert (answer.status_code, answer.content) == (200, b"ok\n")
@@ -63,40 +63,40 @@ def test_alive(client: Client, django_assert_num_queries: Any) -> None:
 
 class TestReady:
     @pytest.mark.usefixtures("whole")
-    def test_all_is_well(self, client: Client) -> None:
+    def test_ready_site_passes_every_check(self, client: Client) -> None:
         assert set(checks(client, 200).values()) == {"ok"}
 
-    def test_without_workers_and_beat_both_are_named(self, client: Client) -> None:
+    def test_missing_workers_and_beat_are_reported(self, client: Client) -> None:
         found = checks(client, 503)
         assert found["workers"] == f"no worker for: {', '.join(sorted(QUEUES))}"
         assert "beat" in found["beat"]
         assert (found["database"], found["broker"], found["storage"]) == ("ok", "ok", "ok")
 
     @pytest.mark.usefixtures("whole")
-    def test_a_queue_without_a_worker_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_queue_without_a_worker_is_reported(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(broker, "workers", lambda: {"most@here": QUEUES - {"bulk"}})
         assert checks(client, 503)["workers"] == "no worker for: bulk"
 
     @pytest.mark.usefixtures("whole")
-    def test_beat_that_fell_silent_is_named(self, client: Client) -> None:
+    def test_silent_beat_is_reported(self, client: Client) -> None:
         Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=31))
         assert missing(client) == {"beat"}
 
     @pytest.mark.usefixtures("whole")
-    def test_a_storage_that_is_away_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unavailable_storage_is_reported(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(default_storage, "check", refuse)
         assert "Input/output error" in checks(client, 503)["storage"]
 
     @pytest.mark.usefixtures("whole")
-    def test_a_storage_that_cannot_be_written_to_is_named(
-        self, client: Client, settings: Any, tmp_path: Any
-    ) -> None:
+    def test_unwritable_storage_is_reported(self, client: Client, settings: Any, tmp_path: Any) -> None:
         (tmp_path / "file").write_text("not a folder")
         settings.MEDIA_ROOT = tmp_path / "file" / "media"
         assert missing(client) == {"storage"}
 
     @pytest.mark.usefixtures("whole")
-    def test_a_database_that_is_away_is_named(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unavailable_database_is_reported(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse_cursor() -> None:
             raise OperationalError("the database is away")
 
@@ -105,7 +105,7 @@ class TestReady:
         )
         assert checks(client, 503)["database"] == "the database is away"
 
-    def test_a_broker_that_is_away_is_named_with_its_workers(
+    def test_unavailable_broker_is_reported_with_its_workers(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with socket.socket() as free:
@@ -116,7 +116,7 @@ class TestReady:
         assert {"broker", "workers"} <= missing(client)
 
     @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-    def test_nothing_is_changed_by_asking(self, client: Client, path: str) -> None:
+    def test_health_pages_refuse_post(self, client: Client, path: str) -> None:
         assert client.post(path).status_code == 405
 
 
@@ -132,7 +132,7 @@ def values(family: Metric, label: str) -> dict[str, float]:
 
 
 class TestMetrics:
-    def test_every_figure(self, client: Client, send: Send, make_image: MakeImage) -> None:
+    def test_metrics_contain_every_figure(self, client: Client, send: Send, make_image: MakeImage) -> None:
         with Redis.from_url(django_settings.REDIS_URL) as redis_client:
             redis_client.flushdb()
         upload = send()
@@ -154,12 +154,12 @@ class TestMetrics:
         assert 600 <= single["darkroom_oldest_waiting_seconds"] < 660
         assert all(family.documentation for family in found.values())
 
-    def test_of_an_empty_system(self, client: Client) -> None:
+    def test_metrics_of_an_empty_system_are_zero(self, client: Client) -> None:
         found = figures(client)
         assert sum(values(found["darkroom_uploads"], "status").values()) == 0
         assert found["darkroom_oldest_waiting_seconds"].samples[0].value == 0
 
-    def test_without_the_broker_the_rest_is_told(
+    def test_metrics_omit_queues_while_the_broker_is_unavailable(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def away() -> dict[str, int]:
@@ -170,36 +170,34 @@ class TestMetrics:
         assert found["darkroom_queue_depth"].samples == []
         assert "darkroom_originals" in found
 
-    def test_what_was_delivered_does_not_wait(self, client: Client, send: Send) -> None:
+    def test_delivered_notice_is_not_waiting(self, client: Client, send: Send) -> None:
         event = announce(send(), Event.Name.READY)
         assert event is not None
         event.deliveries.update(delivered_at=timezone.now(), next_attempt_at=None)
         assert figures(client)["darkroom_deliveries_waiting"].samples[0].value == 0
 
     @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "", "nonsense"])
-    def test_a_stranger_from_elsewhere_finds_nothing(self, client: Client, owner: User, address: str) -> None:
+    def test_metrics_are_hidden_from_other_machines(self, client: Client, owner: User, address: str) -> None:
         assert client.get("/metrics", REMOTE_ADDR=address).status_code == 404
         client.force_login(owner)
         assert client.get("/metrics", REMOTE_ADDR=address).status_code == 404
 
     @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])
-    def test_this_machine_may_ask(self, client: Client, address: str) -> None:
+    def test_metrics_are_shown_to_the_same_machine(self, client: Client, address: str) -> None:
         assert figures(client, REMOTE_ADDR=address)
 
     @pytest.mark.parametrize(
         "header", ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"]
     )
-    def test_what_a_proxy_on_this_machine_passes_on_is_not_of_this_machine(
-        self, client: Client, header: str
-    ) -> None:
+    def test_metrics_are_hidden_behind_a_local_proxy(self, client: Client, header: str) -> None:
         assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 404
 
-    def test_with_a_token_it_alone_opens(self, client: Client, settings: Any) -> None:
+    def test_metrics_token_replaces_the_address_check(self, client: Client, settings: Any) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "METRICS_TOKEN": "a-token-of-prometheus"}
         for value in ("", "Bearer", "Bearer wrong", "Token a-token-of-prometheus", "Bearer é"):
             assert client.get("/metrics", headers={"authorization": value}).status_code == 404
         headers = {"authorization": "Bearer a-token-of-prometheus", "x-forwarded-for": "192.0.2.7"}
         assert figures(client, REMOTE_ADDR="192.0.2.7", headers=headers)
 
-    def test_staff_may_ask_from_anywhere(self, admin_client: Client) -> None:
+    def test_metrics_are_shown_to_staff_anywhere(self, admin_client: Client) -> None:
         assert figures(admin_client, REMOTE_ADDR="192.0.2.7")

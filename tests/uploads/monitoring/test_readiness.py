@@ -43,7 +43,7 @@ def stalled_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_what_answers_is_told() -> None:
+def test_readiness_reports_each_component() -> None:
     beat_at = timezone.now()
     Heartbeat.objects.create(name="sweep", at=beat_at)
     seen = readiness.look()
@@ -53,7 +53,7 @@ def test_what_answers_is_told() -> None:
     assert {name for name, problem in seen.problems.items() if problem} == {"workers"}
 
 
-def test_a_queue_is_served_by_whichever_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_worker_can_serve_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = {"one@here": {"bulk"}, "two@here": QUEUES - {"bulk"}, "three@here": {"bulk"}}
     monkeypatch.setattr(broker, "workers", lambda: workers)
     seen = readiness.look()
@@ -62,7 +62,7 @@ def test_a_queue_is_served_by_whichever_worker(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("hanging_storage")
-def test_a_storage_that_hangs_holds_up_nothing() -> None:
+def test_hanging_storage_does_not_delay_other_checks() -> None:
     seen = readiness.look()
     assert seen.problems["storage"] == "no answer within 1 seconds"
     assert not seen.problems["broker"]
@@ -70,7 +70,7 @@ def test_a_storage_that_hangs_holds_up_nothing() -> None:
 
 
 @pytest.mark.usefixtures("hanging_storage")
-def test_however_often_a_storage_that_hangs_is_asked_the_others_answer(
+def test_repeated_checks_of_a_hanging_storage_do_not_block_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(broker, "workers", lambda: {"all@here": QUEUES})
@@ -81,7 +81,7 @@ def test_however_often_a_storage_that_hangs_is_asked_the_others_answer(
         assert not problems["workers"]
 
 
-def test_a_storage_that_hung_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovered_storage_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(default_storage, "check", over.wait)
@@ -92,7 +92,7 @@ def test_a_storage_that_hung_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("stalled_broker")
-def test_a_broker_that_says_nothing_leaves_figures_unknown() -> None:
+def test_unresponsive_broker_leaves_figures_unknown() -> None:
     seen = readiness.look()
     assert seen.problems["broker"]
     assert seen.problems["workers"]
@@ -100,7 +100,7 @@ def test_a_broker_that_says_nothing_leaves_figures_unknown() -> None:
     assert not seen.problems["storage"]
 
 
-def test_an_error_without_words_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_without_a_message_is_reported_by_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> None:
         raise broker.BrokerAway
 

@@ -26,13 +26,13 @@ def change(upload: Upload, **fields: Any) -> None:
     Upload.objects.filter(pk=upload.pk).update(**fields)
 
 
-def test_uploads_by_status_leave_out_what_is_deleted(uploads: list[Upload]) -> None:
+def test_uploads_by_status_exclude_deleted_uploads(uploads: list[Upload]) -> None:
     change(uploads[0], status="ready")
     change(uploads[1], status="failed", deleted_at=timezone.now())
     assert statistics.uploads_by_status() == {"pending": 2, "processing": 0, "ready": 1, "failed": 0}
 
 
-def test_the_oldest_that_waits(uploads: list[Upload]) -> None:
+def test_oldest_waiting_upload_is_found(uploads: list[Upload]) -> None:
     now = timezone.now()
     for days, upload in enumerate(uploads):
         change(upload, created_at=now - timedelta(days=10 - days))
@@ -41,7 +41,7 @@ def test_the_oldest_that_waits(uploads: list[Upload]) -> None:
     assert statistics.oldest_waiting_at() == now - timedelta(days=8)
 
 
-def test_nothing_waits_in_an_empty_system() -> None:
+def test_statistics_of_an_empty_system_are_zero() -> None:
     assert statistics.oldest_waiting_at() is None
     assert statistics.throughput() == Throughput(minute=0, hour=0, day=0, median=None, slow=None)
     assert list(statistics.failures()) == []
@@ -53,7 +53,7 @@ def ready(upload: Upload, *, ago: timedelta, took: float) -> None:
     change(upload, status="ready", ready_at=ready_at, created_at=ready_at - timedelta(seconds=took))
 
 
-def test_throughput_counts_the_minute_the_hour_and_the_day(uploads: list[Upload]) -> None:
+def test_throughput_counts_the_last_minute_hour_and_day(uploads: list[Upload]) -> None:
     ready(uploads[0], ago=timedelta(seconds=5), took=2)
     ready(uploads[1], ago=timedelta(minutes=50), took=4)
     ready(uploads[2], ago=timedelta(hours=23), took=100)
@@ -61,7 +61,7 @@ def test_throughput_counts_the_minute_the_hour_and_the_day(uploads: list[Upload]
     assert statistics.throughput() == Throughput(minute=1, hour=2, day=3, median=3.0, slow=4.0)
 
 
-def test_the_slow_end_is_what_95_of_100_keep_within(send: Send) -> None:
+def test_slow_time_is_the_95th_percentile(send: Send) -> None:
     now = timezone.now()
     original = send().original
     people = User.objects.bulk_create(User(username=f"person {number}") for number in range(100))
@@ -78,14 +78,14 @@ def test_the_slow_end_is_what_95_of_100_keep_within(send: Send) -> None:
     assert statistics.throughput() == Throughput(minute=100, hour=100, day=100, median=50.5, slow=95.0)
 
 
-def test_failures_are_newest_first(uploads: list[Upload]) -> None:
+def test_failures_are_listed_newest_first(uploads: list[Upload]) -> None:
     for upload in uploads[:3]:
         change(upload, status="failed")
     change(uploads[1], deleted_at=timezone.now())
     assert list(statistics.failures()) == [uploads[2], uploads[0]]
 
 
-def test_notices_by_channel(uploads: list[Upload], owner: User) -> None:
+def test_notices_are_counted_by_channel(uploads: list[Upload], owner: User) -> None:
     for upload in uploads:
         announce(upload, Event.Name.READY)
     endpoints = [

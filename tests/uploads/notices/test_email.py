@@ -61,7 +61,7 @@ def send_due() -> None:
         schedule.deliver(str(delivery.pk))
 
 
-def test_two_hundred_uploads_make_one_mail(inbox: Inbox, upload: Upload) -> None:
+def test_two_hundred_uploads_send_one_mail(inbox: Inbox, upload: Upload) -> None:
     mails = make_batch(upload, IMAGES)
     pass_time(10)
     assert email.gather() == IMAGES
@@ -77,7 +77,9 @@ def test_two_hundred_uploads_make_one_mail(inbox: Inbox, upload: Upload) -> None
     assert email.gather() == 0
 
 
-def test_failures_stand_first_with_their_reasons(inbox: Inbox, send: Send, make_image: MakeImage) -> None:
+def test_failures_are_listed_first_with_their_reasons(
+    inbox: Inbox, send: Send, make_image: MakeImage
+) -> None:
     finish(send(make_image(seed=1)), name="sea\r\n.jpg")
     finish(send(make_image(seed=2)), name="cut.jpg", error="It is <damaged> & incomplete.")
     pass_time(10)
@@ -91,7 +93,7 @@ def test_failures_stand_first_with_their_reasons(inbox: Inbox, send: Send, make_
     )
 
 
-def test_a_digest_of_one_is_the_plain_mail(inbox: Inbox, upload: Upload) -> None:
+def test_digest_of_one_notice_is_a_plain_mail(inbox: Inbox, upload: Upload) -> None:
     mail = finish(upload, name="sea.jpg")
     pass_time(10)
     email.gather()
@@ -102,7 +104,7 @@ def test_a_digest_of_one_is_the_plain_mail(inbox: Inbox, upload: Upload) -> None
     assert message["Message-ID"] == f"<{mail.pk}@127.0.0.1>"
 
 
-def test_a_mail_that_is_sent_again_is_the_same_mail(inbox: Inbox, upload: Upload) -> None:
+def test_repeated_mail_is_identical(inbox: Inbox, upload: Upload) -> None:
     make_batch(upload, 3)
     pass_time(10)
     email.gather()
@@ -124,7 +126,7 @@ def test_a_mail_that_is_sent_again_is_the_same_mail(inbox: Inbox, upload: Upload
     assert body_of(first) == body_of(second)
 
 
-def test_a_second_batch_makes_a_second_mail(inbox: Inbox, upload: Upload) -> None:
+def test_second_batch_sends_a_second_mail(inbox: Inbox, upload: Upload) -> None:
     for count in (2, 3):
         make_batch(upload, count)
         pass_time(10)
@@ -133,13 +135,13 @@ def test_a_second_batch_makes_a_second_mail(inbox: Inbox, upload: Upload) -> Non
     assert [message["Subject"] for message in inbox.messages] == ["2 images are ready", "3 images are ready"]
 
 
-def test_a_batch_is_not_over_while_something_has_just_come(upload: Upload) -> None:
+def test_batch_is_not_finished_right_after_an_upload(upload: Upload) -> None:
     finish(upload)
     pass_time(8)
     assert email.gather() == 0
 
 
-def test_an_unfinished_upload_holds_the_batch_for_an_hour(
+def test_unfinished_upload_holds_the_batch_for_an_hour(
     inbox: Inbox, send: Send, make_image: MakeImage
 ) -> None:
     finish(send(make_image(seed=1)))
@@ -153,7 +155,7 @@ def test_an_unfinished_upload_holds_the_batch_for_an_hour(
 
 
 @pytest.mark.parametrize("unimportant", ["bulk", "deleted", "another person's"])
-def test_what_the_person_does_not_wait_for_holds_nothing(
+def test_unrelated_upload_does_not_hold_the_batch(
     send: Send, make_image: MakeImage, stranger: User, unimportant: str
 ) -> None:
     finish(send(make_image(seed=1)))
@@ -166,7 +168,7 @@ def test_what_the_person_does_not_wait_for_holds_nothing(
     assert email.gather() == 1
 
 
-def test_people_get_digests_of_their_own(inbox: Inbox, send: Send, stranger: User) -> None:
+def test_each_owner_gets_a_separate_digest(inbox: Inbox, send: Send, stranger: User) -> None:
     finish(send(name="hers.jpg"), name="hers.jpg")
     finish(send(by=stranger, name="his.jpg"), name="his.jpg")
     pass_time(10)
@@ -176,7 +178,7 @@ def test_people_get_digests_of_their_own(inbox: Inbox, send: Send, stranger: Use
     assert subjects == {"ada@example.com": "hers.jpg is ready", "bob@example.com": "his.jpg is ready"}
 
 
-def test_who_wants_no_mail_any_more_gets_none(inbox: Inbox, upload: Upload, owner: User) -> None:
+def test_owner_who_turned_mail_off_gets_none(inbox: Inbox, upload: Upload, owner: User) -> None:
     make_batch(upload, 2)
     preferences.choose_email(person=owner, choice="none")
     pass_time(10)
@@ -187,7 +189,7 @@ def test_who_wants_no_mail_any_more_gets_none(inbox: Inbox, upload: Upload, owne
     assert Delivery.objects.filter(channel="in_app").count() == 2
 
 
-def test_what_is_given_up_is_given_up_with_all_its_members(inbox: Inbox, upload: Upload) -> None:
+def test_failed_digest_fails_all_its_deliveries(inbox: Inbox, upload: Upload) -> None:
     make_batch(upload, 3)
     pass_time(10)
     email.gather()
@@ -201,7 +203,7 @@ def test_what_is_given_up_is_given_up_with_all_its_members(inbox: Inbox, upload:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_sweeps_at_once_make_one_digest(inbox: Inbox, upload: Upload) -> None:
+def test_concurrent_sweeps_create_one_digest(inbox: Inbox, upload: Upload) -> None:
     make_batch(upload, 20)
     pass_time(10)
     assert sum(at_once(*[email.gather] * 4)) == 20
@@ -218,7 +220,7 @@ def german(owner: User) -> User:
 
 
 @pytest.mark.usefixtures("german")
-def test_a_digest_is_in_the_language_of_the_person(inbox: Inbox, send: Send, make_image: MakeImage) -> None:
+def test_digest_is_in_the_language_of_the_owner(inbox: Inbox, send: Send, make_image: MakeImage) -> None:
     finish(send())
     finish(send(make_image(seed=1)), name="sea.png", error="sea.png is damaged.")
     pass_time(10)
@@ -234,7 +236,7 @@ def test_a_digest_is_in_the_language_of_the_person(inbox: Inbox, send: Send, mak
 
 
 @pytest.mark.usefixtures("german")
-def test_a_single_mail_is_in_the_language_of_the_person(inbox: Inbox, upload: Upload) -> None:
+def test_single_mail_is_in_the_language_of_the_owner(inbox: Inbox, upload: Upload) -> None:
     finish(upload)
     pass_time(10)
     email.gather()

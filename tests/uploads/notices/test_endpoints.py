@@ -46,7 +46,7 @@ def sent_by(delivery: Delivery) -> int:
 
 
 class TestLimit:
-    def test_ten_a_person(self, owner: User, stranger: User) -> None:
+    def test_owner_may_have_ten_endpoints(self, owner: User, stranger: User) -> None:
         for number in range(10):
             endpoints.add(owner=owner, url=f"https://example.com/{number}")
         with pytest.raises(endpoints.TooManyEndpoints, match="10 webhooks"):
@@ -55,7 +55,7 @@ class TestLimit:
         assert Endpoint.objects.filter(owner=owner).count() == 10
 
     @pytest.mark.django_db(transaction=True)
-    def test_also_where_several_are_made_at_once(self, owner: User) -> None:
+    def test_limit_holds_for_concurrent_requests(self, owner: User) -> None:
         for number in range(8):
             endpoints.add(owner=owner, url=f"https://example.com/{number}")
         refused = run_at_once(*[lambda: endpoints.add(owner=owner, url="https://example.com/more")] * 4)
@@ -63,58 +63,58 @@ class TestLimit:
         assert Endpoint.objects.count() == 10
 
 
-def test_an_address_is_checked_by_the_settings(settings: Any) -> None:
+def test_setting_allows_private_urls(settings: Any) -> None:
     with pytest.raises(InvalidURL):
         endpoints.check_url("http://127.0.0.1/")
     settings.DARKROOM = {**settings.DARKROOM, "WEBHOOK_PRIVATE_ADDRESSES": True}
     endpoints.check_url("http://127.0.0.1/")
 
 
-def test_neither_name_tells_a_secret_or_an_address(endpoint: Endpoint) -> None:
+def test_names_reveal_no_secret_and_no_url(endpoint: Endpoint) -> None:
     secret = endpoint.secrets.get()
     assert str(endpoint) == f"endpoint {endpoint.pk}"
     assert str(secret) == f"secret {secret.pk} of {endpoint.pk}"
 
 
 class TestRotating:
-    def test_the_former_secret_ends_a_day_later(self, endpoint: Endpoint) -> None:
+    def test_old_secret_expires_after_a_day(self, endpoint: Endpoint) -> None:
         endpoints.rotate(endpoint=endpoint)
         present, former = endpoint.secrets.all()
         assert present.expires_at is None
         assert former.expires_at is not None
         assert DAY - timedelta(minutes=1) < former.expires_at - timezone.now() <= DAY
 
-    def test_a_second_rotation_does_not_lengthen_that(self, endpoint: Endpoint) -> None:
+    def test_second_rotation_does_not_extend_the_expiry(self, endpoint: Endpoint) -> None:
         endpoints.rotate(endpoint=endpoint)
         first = Secret.objects.earliest("pk")
         endpoints.rotate(endpoint=endpoint)
         assert Secret.objects.earliest("pk").expires_at == first.expires_at
 
-    def test_what_has_ended_is_removed(self, endpoint: Endpoint) -> None:
+    def test_expired_secret_is_removed(self, endpoint: Endpoint) -> None:
         endpoints.rotate(endpoint=endpoint)
         Secret.objects.filter(expires_at__isnull=False).update(expires_at=timezone.now())
         endpoints.rotate(endpoint=endpoint)
         assert endpoint.secrets.count() == 2
 
-    def test_no_more_than_five_sign(self, endpoint: Endpoint) -> None:
+    def test_at_most_five_secrets_sign(self, endpoint: Endpoint) -> None:
         for _ in range(8):
             endpoints.rotate(endpoint=endpoint)
         assert endpoint.secrets.count() == 5
         assert endpoint.secrets.filter(expires_at=None).count() == 1
 
-    def test_one_secret_lasts(self, endpoint: Endpoint) -> None:
+    def test_endpoint_has_one_permanent_secret(self, endpoint: Endpoint) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
             Secret.objects.create(endpoint=endpoint, value="whsec_AAAA")
 
     @pytest.mark.django_db(transaction=True)
-    def test_two_rotations_at_once_are_two_rotations(self, endpoint: Endpoint) -> None:
+    def test_concurrent_rotations_both_take_effect(self, endpoint: Endpoint) -> None:
         at_once(*[lambda: endpoints.rotate(endpoint=endpoint)] * 2)
         assert endpoint.secrets.count() == 3
         assert endpoint.secrets.filter(expires_at=None).count() == 1
 
 
-class TestGone:
-    def test_it_is_disabled_at_once_and_its_owner_told(
+class TestGoneEndpoint:
+    def test_gone_endpoint_is_disabled_and_its_owner_notified(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver, owner: User
     ) -> None:
         other = endpoints.add(owner=owner, url=receiver.url)
@@ -133,7 +133,7 @@ class TestGone:
         assert "The endpoint answered 410 Gone." in message.body
         assert "/account/webhooks/" in message.body
 
-    def test_its_owner_is_told_in_their_language(
+    def test_owner_is_notified_in_their_language(
         self, delivery: Delivery, owner: User, receiver: Receiver
     ) -> None:
         preferences.choose_language(person=owner, language="de")
@@ -147,7 +147,7 @@ class TestGone:
         assert message.subject == f"Der Webhook {receiver.url} ist abgeschaltet"
         assert "Der Endpunkt hat mit 410 Gone geantwortet." in message.body
 
-    def test_nothing_is_sent_until_it_is_enabled_again(
+    def test_gone_endpoint_receives_nothing_until_it_is_enabled(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver, send: Send, make_image: Any
     ) -> None:
         receiver.status = 410
@@ -164,7 +164,9 @@ class TestGone:
         endpoint.refresh_from_db()
         assert (endpoint.disabled_at, endpoint.disabled_reason, endpoint.failures) == (None, "", 0)
 
-    def test_who_wants_no_mail_gets_none(self, delivery: Delivery, receiver: Receiver, owner: User) -> None:
+    def test_owner_who_turned_mail_off_gets_only_a_notice(
+        self, delivery: Delivery, receiver: Receiver, owner: User
+    ) -> None:
         preferences.choose_email(person=owner, choice="none")
         receiver.status = 410
         fail(delivery)
@@ -173,7 +175,7 @@ class TestGone:
 
 
 class TestFailing:
-    def test_it_is_disabled_when_it_has_taken_nothing_for_five_days(
+    def test_endpoint_is_disabled_after_failing_for_five_days(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         receiver.status = 500
@@ -188,7 +190,7 @@ class TestFailing:
         assert (endpoint.enabled, endpoint.disabled_reason) == (False, "failing")
         assert "five days" in Event.objects.get(name="webhook.disabled").data["detail"]
 
-    def test_a_success_between_starts_the_count_anew(
+    def test_success_resets_the_failures(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         receiver.status = 500
@@ -200,7 +202,7 @@ class TestFailing:
         endpoint.refresh_from_db()
         assert (endpoint.failures, endpoint.failing_since, endpoint.resting_until) == (0, None, None)
 
-    def test_another_address_is_asked_at_once_the_same_one_is_not(
+    def test_only_a_new_url_ends_the_back_off(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         receiver.status = 500
@@ -210,7 +212,7 @@ class TestFailing:
         changed = endpoints.change(endpoint=endpoint, url=f"{receiver.url}/new")
         assert (changed.failures, changed.failing_since, changed.resting_until) == (0, None, None)
 
-    def test_it_is_told_once(self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver) -> None:
+    def test_owner_is_notified_once(self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver) -> None:
         receiver.status = 410
         second = endpoints.send_test(endpoint=endpoint)
         claimed = [schedule._claim(str(one.pk)) for one in (delivery, second)]
@@ -220,8 +222,8 @@ class TestFailing:
         assert Event.objects.filter(name="webhook.disabled").count() == 1
 
 
-class TestByHand:
-    def test_a_test_goes_to_that_endpoint_only_and_makes_no_notice(
+class TestManualDeliveries:
+    def test_manual_test_goes_only_to_its_endpoint_without_a_notice(
         self, endpoint: Endpoint, receiver: Receiver, owner: User
     ) -> None:
         other = endpoints.add(owner=owner, url=receiver.url)
@@ -233,7 +235,7 @@ class TestByHand:
         assert Delivery.objects.get() == delivery
         assert not other.deliveries.exists()
 
-    def test_a_test_reaches_an_endpoint_that_rests(
+    def test_manual_test_ignores_the_back_off(
         self, delivery: Delivery, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         receiver.status = 500
@@ -241,9 +243,7 @@ class TestByHand:
         receiver.status = 200
         assert sent_by(endpoints.send_test(endpoint=endpoint)) == 1
 
-    def test_what_was_delivered_is_sent_again_under_its_id(
-        self, delivery: Delivery, receiver: Receiver
-    ) -> None:
+    def test_repeated_delivery_keeps_its_id(self, delivery: Delivery, receiver: Receiver) -> None:
         sent_by(delivery)
         endpoints.send_again(delivery=delivery)
         delivery.refresh_from_db()
@@ -252,7 +252,7 @@ class TestByHand:
         first, second = receiver.requests
         assert (first.id, first.body) == (second.id, second.body)
 
-    def test_what_was_given_up_has_all_its_attempts_again(
+    def test_failed_delivery_gets_all_its_attempts_again(
         self, delivery: Delivery, receiver: Receiver
     ) -> None:
         receiver.status = 500
@@ -265,7 +265,7 @@ class TestByHand:
         delivery.refresh_from_db()
         assert (delivery.state, delivery.attempts) == ("waiting", 1)
 
-    def test_nothing_goes_to_one_that_is_disabled(self, delivery: Delivery, endpoint: Endpoint) -> None:
+    def test_disabled_endpoint_refuses_deliveries(self, delivery: Delivery, endpoint: Endpoint) -> None:
         endpoints.change(endpoint=endpoint, enabled=False)
         endpoint.refresh_from_db()
         assert endpoint.disabled_reason == "owner"

@@ -58,7 +58,7 @@ def port_of(receiver: Receiver) -> int:
     return int(receiver.url.rsplit(":", 1)[1].partition("/")[0])
 
 
-def test_the_request_arrives_as_it_was_meant(receiver: Receiver) -> None:
+def test_request_has_the_expected_path_headers_and_body(receiver: Receiver) -> None:
     answer = send(f"{receiver.url}?key=1")
     assert answer == Answer(200, "", 0)
     (request,) = receiver.requests
@@ -68,14 +68,14 @@ def test_the_request_arrives_as_it_was_meant(receiver: Receiver) -> None:
     assert request.headers["user-agent"] == "Darkroom"
 
 
-def test_the_beginning_of_an_error_is_kept_as_one_line(receiver: Receiver) -> None:
+def test_error_excerpt_is_the_beginning_on_one_line(receiver: Receiver) -> None:
     receiver.status, receiver.body = 500, b"Traceback\r\n\x00 \xff " + b"x" * 10_000
     answer = send(receiver.url)
     assert answer.status == 500
     assert answer.excerpt == "Traceback " + "x" * 290
 
 
-def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
+def test_redirect_is_not_followed(receiver: Receiver) -> None:
     receiver.status, receiver.headers = 302, {"Location": f"{receiver.url}/other"}
     assert send(receiver.url).status == 302
     assert len(receiver.requests) == 1
@@ -84,31 +84,31 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("120", 120), ("-1", 0), ("soon", 0), ("9" * 5000, 0), ("", 0)]
 )
-def test_how_long_the_other_side_wants_to_rest(receiver: Receiver, header: str, seconds: float) -> None:
+def test_retry_after_in_seconds_is_parsed(receiver: Receiver, header: str, seconds: float) -> None:
     receiver.status, receiver.headers = 503, {"Retry-After": header}
     assert send(receiver.url).retry_after == seconds
 
 
-def test_a_date_until_which_it_wants_to_rest(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_as_a_date_is_parsed(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime.datetime(2026, 5, 4, 12, 0, tzinfo=datetime.UTC).timestamp()
     monkeypatch.setattr(urllib3.util.retry, "time", SimpleNamespace(time=lambda: now))
     receiver.status, receiver.headers = 429, {"Retry-After": "Mon, 04 May 2026 12:10:00 GMT"}
     assert send(receiver.url).retry_after == 600
 
 
-def test_nobody_there() -> None:
+def test_refused_connection_is_no_answer() -> None:
     with pytest.raises(NoAnswer, match="Connection refused"):
         send(f"http://127.0.0.1:{any_free_port()}/")
 
 
-def test_an_answer_that_is_lost(receiver: Receiver) -> None:
+def test_closed_connection_is_no_answer(receiver: Receiver) -> None:
     receiver.instead = lambda connection: connection.shutdown(socket.SHUT_RDWR)
     with pytest.raises(NoAnswer):
         send(receiver.url)
     assert len(receiver.requests) == 1
 
 
-def test_what_is_no_http_at_all(receiver: Receiver) -> None:
+def test_response_that_is_not_http_is_no_answer(receiver: Receiver) -> None:
     receiver.instead = lambda connection: connection.sendall(b"220 \x00 mail.example" + b"x" * 999 + b"\r\n")
     with pytest.raises(NoAnswer, match=r"^220 mail.examplex*$") as caught:
         send(receiver.url)
@@ -137,14 +137,14 @@ def drip_continue(connection: socket.socket) -> None:
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("way", [silent, drip_headers, drip_continue])
-def test_who_never_comes_to_an_end_is_left(receiver: Receiver, way: object) -> None:
+def test_endless_response_ends_at_the_time_limit(receiver: Receiver, way: object) -> None:
     receiver.instead = way  # type: ignore[assignment]
     with pytest.raises(NoAnswer, match=r"did not answer within 0\.5 seconds"):
         send(receiver.url)
 
 
 @pytest.mark.usefixtures("hasty")
-def test_an_endless_body_is_not_read_to_its_end(receiver: Receiver) -> None:
+def test_endless_body_is_not_read_completely(receiver: Receiver) -> None:
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n")
         drip(connection, b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
@@ -154,7 +154,7 @@ def test_an_endless_body_is_not_read_to_its_end(receiver: Receiver) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_headers_without_end_are_left(receiver: Receiver) -> None:
+def test_endless_headers_are_abandoned(receiver: Receiver) -> None:
     ended = Event()
 
     def flood(connection: socket.socket) -> None:
@@ -169,7 +169,7 @@ def test_headers_without_end_are_left(receiver: Receiver) -> None:
     assert not ended.is_set()
 
 
-def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
+def test_compressed_body_is_not_decompressed(receiver: Receiver) -> None:
     """A kilobyte can decompress to a gigabyte, so the body is never decompressed."""
     receiver.status, receiver.headers = 500, {"Content-Encoding": "gzip"}
     receiver.body = gzip.compress(b"x" * 10_000_000)
@@ -177,7 +177,7 @@ def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_success_needs_no_body(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_body_of_a_success_is_not_read(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: object, **__: object) -> bytes:
         raise AssertionError("the body was read")
 
@@ -194,7 +194,7 @@ def test_a_success_needs_no_body(receiver: Receiver, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_slow_resolver_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_resolver_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     given_up = Event()
 
     def slow(_host: str, _port: int) -> list[str]:
@@ -207,7 +207,7 @@ def test_a_slow_resolver_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     given_up.set()
 
 
-def test_a_name_that_does_not_exist() -> None:
+def test_unknown_host_is_no_answer() -> None:
     with pytest.raises(NoAnswer):
         send("http://nothing.invalid/")
 
@@ -219,20 +219,20 @@ def test_a_name_that_does_not_exist() -> None:
         "017700000001", "0", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]",
     ],
 )  # fmt: skip
-def test_the_own_machine_is_never_asked(receiver: Receiver, host: str) -> None:
+def test_own_machine_is_refused(receiver: Receiver, host: str) -> None:
     with pytest.raises(NoAnswer, match="not on the public internet"):
         send(f"http://{host}:{port_of(receiver)}/", private_allowed=False)
     assert receiver.requests == []
 
 
-def test_a_name_that_stands_for_the_own_machine(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_name_of_the_own_machine_is_refused(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     name_is(monkeypatch, "127.0.0.1", "::1", "169.254.169.254")
     with pytest.raises(NoAnswer, match=r"hook\.example is not on the public internet"):
         send(f"http://hook.example:{port_of(receiver)}/", private_allowed=False)
     assert receiver.requests == []
 
 
-def test_the_name_is_looked_up_once_and_the_checked_address_connected_to(
+def test_host_is_resolved_once_and_the_checked_address_used(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: a name that has another address a moment later does not change the connection."""
@@ -243,9 +243,7 @@ def test_the_name_is_looked_up_once_and_the_checked_address_connected_to(
     assert receiver.requests[0].headers["host"] == f"hook.example:{port_of(receiver)}"
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_next_address_is_tried_after_a_failure(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     name_is(monkeypatch, "127.0.0.2", "127.0.0.1")
     assert send(f"http://hook.example:{port_of(receiver)}/").status == 200
 
@@ -287,27 +285,27 @@ class TestTLS:
         with receiving(tls=context) as receiver:
             yield receiver
 
-    def test_the_certificate_is_that_of_the_name(self, secure: Receiver) -> None:
+    def test_certificate_of_the_host_name_is_accepted(self, secure: Receiver) -> None:
         assert send(f"https://hook.example:{port_of(secure)}/").status == 200
         assert secure.requests[0].headers["host"] == f"hook.example:{port_of(secure)}"
 
-    def test_a_certificate_of_another_name_is_refused(self, secure: Receiver) -> None:
+    def test_certificate_of_another_host_is_refused(self, secure: Receiver) -> None:
         with pytest.raises(NoAnswer, match=r"(?i)certificate"):
             send(f"https://other.example:{port_of(secure)}/")
         assert secure.requests == []
 
-    def test_a_certificate_that_nobody_vouches_for_is_refused(
+    def test_untrusted_certificate_is_refused(
         self, secure: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("SSL_CERT_FILE")
         with pytest.raises(NoAnswer, match=r"(?i)certificate"):
             send(f"https://hook.example:{port_of(secure)}/")
 
-    def test_a_certificate_of_an_address(self, secure: Receiver) -> None:
+    def test_certificate_of_an_ip_address_is_accepted(self, secure: Receiver) -> None:
         assert send(f"https://127.0.0.9:{port_of(secure)}/").status == 200
 
     @pytest.mark.usefixtures("hasty")
-    def test_who_never_comes_to_an_end_is_left(self, secure: Receiver) -> None:
+    def test_endless_response_over_tls_ends_at_the_time_limit(self, secure: Receiver) -> None:
         secure.instead = drip_headers
         with pytest.raises(NoAnswer, match="did not answer within"):
             send(f"https://hook.example:{port_of(secure)}/")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("name", [Event.Name.RECEIVED, Event.Name.THUMBNAILS_READY, Event.Name.DELETED])
-def test_other_events_have_no_notice(send: Send, name: Event.Name) -> None:
+def test_other_events_create_no_notice(send: Send, name: Event.Name) -> None:
     announce(send(), name)
     assert not Delivery.objects.exists()
 
@@ -26,7 +26,7 @@ def test_other_events_have_no_notice(send: Send, name: Event.Name) -> None:
         ("none", {"in_app"}, False),
     ],
 )
-def test_mail_is_sent_held_or_not_made(
+def test_mail_is_sent_held_or_omitted_by_choice(
     send: Send, owner: User, choice: str, channels: set[str], at_once: bool
 ) -> None:
     preferences.choose_email(person=owner, choice=choice)
@@ -35,14 +35,14 @@ def test_mail_is_sent_held_or_not_made(
     assert Delivery.objects.filter(next_attempt_at__isnull=False).exists() == at_once
 
 
-def test_without_an_address_there_is_no_mail(send: Send, owner: User) -> None:
+def test_owner_without_an_email_gets_no_mail(send: Send, owner: User) -> None:
     owner.email = ""
     owner.save()
     announce(send(), Event.Name.READY)
     assert Delivery.objects.get().channel == "in_app"
 
 
-def test_a_notice_is_in_the_language_of_the_person(send: Send, owner: User) -> None:
+def test_notice_is_in_the_language_of_the_owner(send: Send, owner: User) -> None:
     preferences.choose_language(person=owner, language="de")
     upload = send()
     with override("en"):
@@ -50,7 +50,7 @@ def test_a_notice_is_in_the_language_of_the_person(send: Send, owner: User) -> N
     assert {row.subject for row in Delivery.objects.all()} == {"photo.jpg ist fertig"}
 
 
-def test_a_notice_is_not_in_the_language_of_whoever_made_it_happen(send: Send) -> None:
+def test_notice_ignores_the_language_of_the_request(send: Send) -> None:
     upload = send()
     with override("de"):
         announce(upload, Event.Name.FAILED, code="unreadable_image", detail="It is damaged.")

@@ -54,20 +54,20 @@ def test_notices_are_listed_newest_first(api: APIClient, ready: list[Upload]) ->
     )  # fmt: skip
 
 
-def test_a_page_tells_how_many_are_unread_in_all(api: APIClient, ready: list[Upload]) -> None:
+def test_each_page_contains_the_total_of_unread_notices(api: APIClient, ready: list[Upload]) -> None:
     first = listed(api, page_size=2)
     assert (first["unread"], len(first["results"])) == (3, 2)
     second = api.get(first["next"]).json()
     assert [notice["subject"] for notice in second["results"]] == ["0.jpg is ready"]
 
 
-def test_all_can_be_read_at_once(api: APIClient, ready: list[Upload]) -> None:
+def test_all_notices_can_be_marked_as_read(api: APIClient, ready: list[Upload]) -> None:
     response = api.post("/api/notices/read/")
     assert (response.status_code, response.json()) == (200, {"unread": 0})
     assert all(notice["read_at"] for notice in listed(api)["results"])
 
 
-def test_some_can_be_read(api: APIClient, ready: list[Upload]) -> None:
+def test_some_notices_can_be_marked_as_read(api: APIClient, ready: list[Upload]) -> None:
     ids = [notice["id"] for notice in listed(api)["results"]]
     assert api.post("/api/notices/read/", {"ids": ids[:1]}, format="json").json() == {"unread": 2}
     assert [bool(notice["read_at"]) for notice in listed(api)["results"]] == [True, False, False]
@@ -81,13 +81,13 @@ def test_reading_twice_keeps_the_first_time(api: APIClient, ready: list[Upload])
     assert listed(api) == before
 
 
-def test_what_is_told_by_mail_is_no_notice_here(api: APIClient, ready: list[Upload]) -> None:
+def test_mail_deliveries_are_not_listed_or_read(api: APIClient, ready: list[Upload]) -> None:
     assert Delivery.objects.filter(channel=Delivery.Channel.EMAIL).count() == 3
     api.post("/api/notices/read/")
     assert not Delivery.objects.filter(channel=Delivery.Channel.EMAIL).exclude(read_at=None).exists()
 
 
-def test_others_neither_see_nor_read_them(
+def test_another_user_cannot_see_or_read_notices(
     ready: list[Upload], stranger: User, client_of: Callable[[User], APIClient], api: APIClient
 ) -> None:
     other = client_of(stranger)
@@ -98,19 +98,19 @@ def test_others_neither_see_nor_read_them(
     assert listed(api)["unread"] == 3
 
 
-def test_a_notice_outlives_its_upload(api: APIClient, ready: list[Upload]) -> None:
+def test_notice_outlives_its_upload(api: APIClient, ready: list[Upload]) -> None:
     ready[2].delete()
     newest = listed(api)["results"][0]
     assert (newest["subject"], newest["upload"]) == ("2.jpg is ready", None)
 
 
 @pytest.mark.parametrize("ids", ["all", ["seven"], [str(uuid.uuid4())] * 1001])
-def test_ids_that_make_no_sense_are_refused(ids: Any, api: APIClient) -> None:
+def test_invalid_ids_are_refused(ids: Any, api: APIClient) -> None:
     response = api.post("/api/notices/read/", {"ids": ids}, format="json")
     assert response.status_code == 400
     assert response.headers["Content-Type"] == "application/problem+json"
 
 
-def test_whoever_is_not_signed_in_sees_nothing() -> None:
+def test_visitor_is_refused() -> None:
     assert APIClient().get("/api/notices/").status_code == 401
     assert APIClient().post("/api/notices/read/").status_code == 401

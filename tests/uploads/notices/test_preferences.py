@@ -12,11 +12,11 @@ from uploads.notices import preferences
 pytestmark = pytest.mark.django_db
 
 
-def test_a_digest_unless_something_else_is_chosen(owner: User) -> None:
+def test_email_choice_is_digest_by_default(owner: User) -> None:
     assert preferences.email_choice(owner) == "digest"
 
 
-def test_the_last_choice_counts_and_is_ones_own(owner: User, stranger: User) -> None:
+def test_last_email_choice_applies_to_its_owner_only(owner: User, stranger: User) -> None:
     preferences.choose_email(person=owner, choice="each")
     preferences.choose_email(person=owner, choice="none")
     assert preferences.email_choice(owner) == "none"
@@ -24,7 +24,7 @@ def test_the_last_choice_counts_and_is_ones_own(owner: User, stranger: User) -> 
     assert str(Preferences.objects.get()) == f"preferences of {owner.pk}"
 
 
-def test_the_choice_over_the_api(owner: User, client_of: Callable[[User], APIClient]) -> None:
+def test_email_choice_is_changed_by_the_api(owner: User, client_of: Callable[[User], APIClient]) -> None:
     api = client_of(owner)
     assert api.get("/api/settings/").json() == {"email": "digest"}
     response = api.patch("/api/settings/", {"email": "none"}, format="json")
@@ -33,29 +33,29 @@ def test_the_choice_over_the_api(owner: User, client_of: Callable[[User], APICli
     assert api.get("/api/settings/").json() == {"email": "none"}
 
 
-def test_no_other_choice_is_taken(owner: User, client_of: Callable[[User], APIClient]) -> None:
+def test_unknown_email_choice_is_refused(owner: User, client_of: Callable[[User], APIClient]) -> None:
     response = client_of(owner).patch("/api/settings/", {"email": "hourly"}, format="json")
     assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert preferences.email_choice(owner) == "digest"
 
 
-def test_whoever_is_not_signed_in_chooses_nothing() -> None:
+def test_visitor_is_refused() -> None:
     assert APIClient().get("/api/settings/").status_code == 401
     assert APIClient().patch("/api/settings/", {"email": "none"}, format="json").status_code == 401
 
 
-def test_english_unless_another_language_is_chosen(owner: User, stranger: User) -> None:
+def test_language_is_english_by_default(owner: User, stranger: User) -> None:
     preferences.choose_language(person=owner, language="de")
     assert (preferences.language_of(owner), preferences.language_of(stranger)) == ("de", "en")
 
 
-def test_one_choice_leaves_the_other(owner: User) -> None:
+def test_choices_are_independent(owner: User) -> None:
     preferences.choose_language(person=owner, language="de")
     preferences.choose_email(person=owner, choice="each")
     preferences.choose_language(person=owner, language="de")
     assert (preferences.language_of(owner), preferences.email_choice(owner)) == ("de", "each")
 
 
-def test_a_language_that_is_no_more_is_not_written_in(owner: User) -> None:
+def test_removed_language_falls_back_to_english(owner: User) -> None:
     preferences.choose_language(person=owner, language="la")
     assert preferences.language_of(owner) == "en"

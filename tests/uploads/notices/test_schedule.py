@@ -44,7 +44,7 @@ def break_mail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setitem(schedule._CHANNELS, Delivery.Channel.EMAIL, replace(channel, send=break_off))
 
 
-def test_a_real_server_receives_one_mail_with_a_stable_id(inbox: Inbox, email: Delivery) -> None:
+def test_mail_server_receives_one_mail_with_a_stable_id(inbox: Inbox, email: Delivery) -> None:
     schedule.deliver(str(email.pk))
     schedule.deliver(str(email.pk))
     (message,) = inbox.messages
@@ -57,7 +57,7 @@ def test_a_real_server_receives_one_mail_with_a_stable_id(inbox: Inbox, email: D
     assert (email.attempts, email.next_attempt_at, email.last_error) == (1, None, "")
 
 
-def test_a_failure_is_told_with_its_reason(inbox: Inbox, send: Send) -> None:
+def test_mail_about_a_failure_contains_its_reason(inbox: Inbox, send: Send) -> None:
     email = make_email(
         send(), Event.Name.FAILED, code="unreadable_image", detail="It is <damaged> & incomplete."
     )
@@ -76,7 +76,7 @@ def test_a_failure_is_told_with_its_reason(inbox: Inbox, send: Send) -> None:
         ("x" * 255, "x" * 255 + " is ready"),
     ],
 )
-def test_an_odd_file_name_is_safe_in_the_subject(
+def test_unusual_file_name_is_safe_in_the_subject(
     inbox: Inbox, send: Send, filename: str, subject: str
 ) -> None:
     upload = send()
@@ -88,7 +88,7 @@ def test_an_odd_file_name_is_safe_in_the_subject(
     assert "Bcc" not in message
 
 
-def test_a_server_that_refuses_is_asked_again_later_and_later(
+def test_refused_mail_is_retried_with_growing_delays(
     inbox: Inbox, email: Delivery, stopped_clock: datetime
 ) -> None:
     inbox.answer = "451 come back later"
@@ -108,7 +108,7 @@ def test_a_server_that_refuses_is_asked_again_later_and_later(
     assert [message["Message-ID"] for message in inbox.messages] == [f"<{email.pk}@127.0.0.1>"]
 
 
-def test_the_delay_is_an_hour_at_most(email: Delivery, settings: Any) -> None:
+def test_delay_is_at_most_an_hour(email: Delivery, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", any_free_port()
     Delivery.objects.update(attempts=60)
@@ -119,20 +119,20 @@ def test_the_delay_is_an_hour_at_most(email: Delivery, settings: Any) -> None:
     assert email.next_attempt_at - timezone.now() <= timedelta(hours=1)
 
 
-def test_what_is_not_due_yet_is_not_sent(email: Delivery) -> None:
+def test_mail_is_not_sent_before_it_is_due(email: Delivery) -> None:
     Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=5))
     schedule.deliver(str(email.pk))
     assert mail.outbox == []
 
 
-def test_a_notice_that_is_gone_is_not_sent(email: Delivery) -> None:
+def test_deleted_notice_is_not_sent(email: Delivery) -> None:
     key = str(email.pk)
     email.delete()
     schedule.deliver(key)
     assert mail.outbox == []
 
 
-def test_a_worker_that_dies_leaves_it_to_be_sent_a_minute_later(
+def test_mail_of_a_dead_worker_is_sent_a_minute_later(
     email: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -148,38 +148,38 @@ def test_a_worker_that_dies_leaves_it_to_be_sent_a_minute_later(
 
 
 class TestDue:
-    def test_a_new_one_that_was_not_queued(self, email: Delivery) -> None:
+    def test_unqueued_delivery_is_due(self, email: Delivery) -> None:
         assert schedule.due().get() == email
 
-    def test_not_one_that_is_in_the_queue(self, email: Delivery) -> None:
+    def test_queued_delivery_is_not_due(self, email: Delivery) -> None:
         outbox.publish(email)
         assert not schedule.due().exists()
 
-    def test_one_whose_message_was_lost(self, email: Delivery) -> None:
+    def test_delivery_with_a_lost_message_is_due(self, email: Delivery) -> None:
         Delivery.objects.update(
             queued_at=timezone.now() - timedelta(seconds=301),
             next_attempt_at=timezone.now() - timedelta(seconds=302),
         )
         assert schedule.due().get() == email
 
-    def test_one_whose_next_attempt_has_come(self, email: Delivery) -> None:
+    def test_delivery_is_due_at_its_next_attempt(self, email: Delivery) -> None:
         now = timezone.now()
         Delivery.objects.update(
             queued_at=now - timedelta(seconds=20), next_attempt_at=now - timedelta(seconds=1)
         )
         assert schedule.due().get() == email
 
-    def test_not_one_whose_time_has_not_come(self, email: Delivery) -> None:
+    def test_delivery_is_not_due_before_its_next_attempt(self, email: Delivery) -> None:
         Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=1))
         assert not schedule.due().exists()
 
-    def test_not_one_that_is_delivered(self, email: Delivery) -> None:
+    def test_finished_delivery_is_not_due(self, email: Delivery) -> None:
         Delivery.objects.update(delivered_at=timezone.now(), next_attempt_at=None)
         assert not schedule.due().exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_at_once_send_once(send: Send, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_workers_send_once(send: Send, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "publish", lambda _message: True)
     email = make_email(send())
     at_once(*[partial(schedule.deliver, str(email.pk))] * 4)
@@ -188,14 +188,14 @@ def test_workers_at_once_send_once(send: Send, inbox: Inbox, monkeypatch: pytest
     assert email.attempts == 1
 
 
-def test_a_closed_connection_is_no_bug_of_ours(email: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_connection_is_a_failed_delivery(email: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
     break_mail(monkeypatch, smtplib.SMTPServerDisconnected("gone"))
     with pytest.raises(schedule.DeliveryFailed, match="gone"):
         schedule.deliver(str(email.pk))
 
 
-class TestGivingUp:
-    def test_after_eighty_attempts_in_about_three_days(
+class TestLastAttempt:
+    def test_mail_fails_after_eighty_attempts_in_three_days(
         self, email: Delivery, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         break_mail(monkeypatch, OSError("away"))
@@ -212,7 +212,7 @@ class TestGivingUp:
         assert timedelta(days=2.9) < waited < timedelta(days=3.1)
         assert not schedule.due().exists()
 
-    def test_also_where_each_attempt_kills_its_worker(
+    def test_mail_fails_if_each_attempt_kills_its_worker(
         self, email: Delivery, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         break_mail(monkeypatch, SystemExit())
@@ -223,7 +223,7 @@ class TestGivingUp:
         assert email.failed_at is not None
         assert email.next_attempt_at is None
 
-    def test_not_where_the_last_attempt_succeeds(self, email: Delivery) -> None:
+    def test_last_attempt_can_succeed(self, email: Delivery) -> None:
         Delivery.objects.update(attempts=79)
         schedule.deliver(str(email.pk))
         email.refresh_from_db()

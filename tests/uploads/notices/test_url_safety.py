@@ -18,7 +18,7 @@ from uploads.notices.url_safety import InvalidURL, check_url, is_public
         "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b:1::1",
     ],
 )  # fmt: skip
-def test_what_is_not_of_the_public_internet(address: str) -> None:
+def test_special_address_is_not_public(address: str) -> None:
     assert not is_public(address)
     url = f"http://[{address}]/" if ":" in address else f"http://{address}/"
     with pytest.raises(InvalidURL):
@@ -39,14 +39,14 @@ SPECIAL = [
 
 
 @pytest.mark.parametrize("network", SPECIAL)
-def test_no_special_network_is_public_from_its_first_to_its_last_address(network: str) -> None:
+def test_first_and_last_address_of_special_networks_are_not_public(network: str) -> None:
     ends = ip_network(network)
     assert not is_public(str(ends[0]))
     assert not is_public(str(ends[-1]))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450::1"])
-def test_what_is(address: str) -> None:
+def test_ordinary_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -58,7 +58,7 @@ def test_what_is(address: str) -> None:
         "https://[2606:4700::1111]/", "https://xn--bcher-kva.example/",
     ],
 )  # fmt: skip
-def test_addresses_that_are_taken(url: str) -> None:
+def test_valid_url_is_accepted(url: str) -> None:
     check_url(url, private_allowed=False)
 
 
@@ -78,7 +78,7 @@ def test_addresses_that_are_taken(url: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("private_allowed", [False, True])
-def test_addresses_that_are_never_taken(url: str, private_allowed: bool) -> None:
+def test_invalid_url_is_refused(url: str, private_allowed: bool) -> None:
     with pytest.raises(InvalidURL, match="Enter a URL such as"):
         check_url(url, private_allowed=private_allowed)
 
@@ -86,7 +86,7 @@ def test_addresses_that_are_never_taken(url: str, private_allowed: bool) -> None
 @pytest.mark.parametrize(
     "url", ["http://localhost/", "http://localhost.:80/", "http://a.localhost/", "http://127.0.0.1/"]
 )
-def test_the_own_machine_is_taken_only_where_that_is_allowed(url: str) -> None:
+def test_private_url_is_accepted_only_if_allowed(url: str) -> None:
     check_url(url, private_allowed=True)
     with pytest.raises(InvalidURL, match="not on the public internet"):
         check_url(url, private_allowed=False)

@@ -108,9 +108,9 @@ def fail_upload(upload: Upload) -> Delivery:
     return event.deliveries.get(channel="webhook")
 
 
-class TestWhichEventsAreSent:
+class TestEvents:
     @pytest.mark.parametrize("name", Event.OF_UPLOADS)
-    def test_every_event_of_an_upload(
+    def test_every_event_of_an_upload_is_sent(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, name: Event.Name
     ) -> None:
         Event.objects.all().delete()
@@ -124,7 +124,7 @@ class TestWhichEventsAreSent:
         assert delivery.duration is not None
         assert (request.id, request.headers["content-type"]) == (str(delivery.pk), "application/json")
 
-    def test_the_body_tells_what_and_when(
+    def test_body_contains_type_timestamp_and_data(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         event = deliver(happen(upload)).event
@@ -134,14 +134,14 @@ class TestWhichEventsAreSent:
             "data": {"id": str(upload.pk), "filename": "photo.jpg"},
         }
 
-    def test_only_those_that_are_wanted(self, upload: Upload, endpoint: Endpoint) -> None:
+    def test_only_selected_events_are_sent(self, upload: Upload, endpoint: Endpoint) -> None:
         endpoints.change(endpoint=endpoint, events=["upload.failed", "upload.deleted"])
         announce(upload, Event.Name.READY)
         assert not Delivery.objects.filter(channel="webhook").exists()
         services.delete_upload(upload=upload)
         assert Delivery.objects.get(channel="webhook").subject == "upload.deleted"
 
-    def test_one_for_each_endpoint_of_the_owner(
+    def test_each_enabled_endpoint_of_the_owner_gets_a_delivery(
         self, upload: Upload, endpoint: Endpoint, stranger: Any, receiver: Receiver
     ) -> None:
         other = endpoints.add(owner=upload.owner, url=receiver.url)
@@ -152,14 +152,14 @@ class TestWhichEventsAreSent:
         made = Delivery.objects.filter(channel="webhook")
         assert set(made.values_list("endpoint", flat=True)) == {endpoint.pk, other.pk}
 
-    def test_one_delivery_an_event_and_endpoint(self, upload: Upload, endpoint: Endpoint) -> None:
+    def test_event_has_one_delivery_per_endpoint(self, upload: Upload, endpoint: Endpoint) -> None:
         delivery = happen(upload)
         with pytest.raises(IntegrityError), transaction.atomic():
             webhooks.create_delivery(event=delivery.event, endpoint=endpoint)
         assert announce(upload, Event.Name.READY) is None
 
     @pytest.mark.django_db(transaction=True)
-    def test_none_for_what_was_rolled_back(self, upload: Upload, endpoint: Endpoint) -> None:
+    def test_rolled_back_event_has_no_delivery(self, upload: Upload, endpoint: Endpoint) -> None:
         with transaction.atomic():
             happen(upload)
             transaction.set_rollback(True)
@@ -167,7 +167,7 @@ class TestWhichEventsAreSent:
 
 
 class TestSigning:
-    def test_the_time_is_that_of_the_attempt(
+    def test_timestamp_is_the_time_of_the_attempt(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The header and the signed time agree, even if the clock has a fraction."""
@@ -195,7 +195,7 @@ class TestSigning:
         with pytest.raises(WebhookVerificationError):
             receiver.requests[1].verify(former)
 
-    def test_another_endpoint_has_another_secret(
+    def test_each_endpoint_has_its_own_secret(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         endpoints.change(endpoint=endpoint, events=["upload.deleted"])
@@ -205,14 +205,14 @@ class TestSigning:
         with pytest.raises(WebhookVerificationError):
             receiver.requests[0].verify(secret_of(endpoint))
 
-    def test_secrets_are_as_the_standard_wants_them(self) -> None:
+    def test_secrets_follow_the_standard(self) -> None:
         prefix, _, code = webhooks.new_secret().partition("_")
         assert (prefix, len(b64decode(code))) == ("whsec", 32)
         assert webhooks.new_secret() != webhooks.new_secret()
 
 
-class TestTryingAgain:
-    def test_an_answer_that_is_lost_brings_the_same_again(
+class TestRetries:
+    def test_lost_response_repeats_the_same_request(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         receiver.instead = lambda connection: connection.shutdown(socket.SHUT_RDWR)
@@ -226,7 +226,7 @@ class TestTryingAgain:
         first.verify(secret_of(endpoint))
         second.verify(secret_of(endpoint))
 
-    def test_the_schedule_is_that_of_the_standard_and_then_it_is_given_up(
+    def test_attempts_follow_the_standard_schedule_and_then_end(
         self,
         upload: Upload,
         endpoint: Endpoint,
@@ -256,7 +256,7 @@ class TestTryingAgain:
         ("status", "wish", "seconds"),
         [(429, "60", 60), (503, "60", 60), (503, "999999", 3600), (503, "1", 5)],
     )
-    def test_a_wish_for_rest_is_granted_within_an_hour(
+    def test_retry_after_is_respected_up_to_an_hour(
         self,
         upload: Upload,
         receiver: Receiver,
@@ -273,7 +273,7 @@ class TestTryingAgain:
         assert seconds <= (delivery.next_attempt_at - timezone.now()).total_seconds() <= seconds * 1.1
         assert endpoint.resting_until - timezone.now() == timedelta(seconds=seconds)
 
-    def test_a_wish_with_another_answer_is_none(
+    def test_retry_after_is_ignored_for_other_statuses(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, stopped_clock: datetime
     ) -> None:
         refuse(receiver, 500, Retry_After="3000")
@@ -281,12 +281,12 @@ class TestTryingAgain:
         assert delivery.next_attempt_at is not None
         assert delivery.next_attempt_at < stopped_clock + timedelta(seconds=6)
 
-    def test_a_redirect_is_a_failure(self, upload: Upload, endpoint: Endpoint, receiver: Receiver) -> None:
+    def test_redirect_is_a_failure(self, upload: Upload, endpoint: Endpoint, receiver: Receiver) -> None:
         refuse(receiver, 302, Location=f"{receiver.url}/other")
         assert fail(happen(upload)).status_code == 302
         assert len(receiver.requests) == 1
 
-    def test_a_worker_that_dies_leaves_it_to_be_sent_a_minute_later(
+    def test_webhook_of_a_dead_worker_is_sent_a_minute_later(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         def die(*_arguments: object, **_options: object) -> None:
@@ -303,7 +303,7 @@ class TestTryingAgain:
         assert drain() == 1
         assert len(receiver.requests) == 1
 
-    def test_a_name_of_the_own_network_is_not_asked(
+    def test_private_url_is_not_requested(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, settings: Any
     ) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "WEBHOOK_PRIVATE_ADDRESSES": False}
@@ -311,7 +311,7 @@ class TestTryingAgain:
         assert delivery.last_error == "127.0.0.1 is not on the public internet, so nothing is sent there."
         assert receiver.requests == []
 
-    def test_what_is_deleted_meanwhile_is_no_error(self, upload: Upload, endpoint: Endpoint) -> None:
+    def test_endpoint_may_be_deleted_during_a_delivery(self, upload: Upload, endpoint: Endpoint) -> None:
         delivery = happen(upload)
         claimed = schedule._claim(str(delivery.pk))
         assert claimed is not None
@@ -321,8 +321,8 @@ class TestTryingAgain:
         assert not Delivery.objects.filter(channel="webhook").exists()
 
 
-class TestAReceiverThatIsDown:
-    def test_for_an_hour_gets_everything_once_it_is_back(
+class TestEndpointOutage:
+    def test_endpoint_gets_every_event_after_an_hour_of_outage(
         self, upload: Upload, owner: Any, private_addresses: None
     ) -> None:
         port = any_free_port()
@@ -344,8 +344,8 @@ class TestAReceiverThatIsDown:
         assert (endpoint.failures, endpoint.failing_since, endpoint.resting_until) == (0, None, None)
 
 
-class TestOneBadEndpoint:
-    def test_is_asked_by_one_delivery_at_a_time(
+class TestFailingEndpoint:
+    def test_failing_endpoint_gets_one_delivery_at_a_time(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         refuse(receiver)
@@ -360,7 +360,7 @@ class TestOneBadEndpoint:
         assert endpoint.failures == 2
         assert sum(Delivery.objects.values_list("attempts", flat=True)) == 2
 
-    def test_rests_longer_and_longer(
+    def test_back_off_of_a_failing_endpoint_doubles(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, stopped_clock: datetime
     ) -> None:
         refuse(receiver)
@@ -375,7 +375,7 @@ class TestOneBadEndpoint:
             pass_time(timedelta(hours=1))
         assert rests == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
 
-    def test_gets_the_rest_at_once_when_it_takes_something_again(
+    def test_recovered_endpoint_gets_the_rest_immediately(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver
     ) -> None:
         refuse(receiver)
@@ -387,7 +387,7 @@ class TestOneBadEndpoint:
         assert drain() == 20
         assert len({request.id for request in receiver.requests}) == 20
 
-    def test_does_not_keep_another_persons_mail(
+    def test_failing_endpoint_does_not_delay_mail_of_others(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, send: Send, stranger: Any
     ) -> None:
         """The sweeper publishes the mail, and one delivery for the endpoint."""
@@ -402,7 +402,7 @@ class TestOneBadEndpoint:
         assert len(receiver.requests) == 1
 
     @pytest.mark.django_db(transaction=True)
-    def test_holds_two_threads_at_most(
+    def test_failing_endpoint_uses_at_most_two_threads(
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(broker, "publish", lambda _message: True)

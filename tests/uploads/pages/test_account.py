@@ -11,7 +11,7 @@ from uploads.notices import preferences
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
-def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> None:
+def test_account_page_creates_and_replaces_a_token(signed_in: Client, person: User) -> None:
     assert "You have no token yet." in signed_in.get("/account/").content.decode()
     signed_in.post("/account/")
     first = Token.objects.get(user=person)
@@ -22,13 +22,13 @@ def test_account_makes_and_renews_a_token(signed_in: Client, person: User) -> No
     assert Token.objects.get(user=person).key != first.key
 
 
-def test_how_much_mail_comes_is_chosen_on_the_account_page(signed_in: Client, person: User) -> None:
+def test_email_choice_is_saved_on_the_account_page(signed_in: Client, person: User) -> None:
     assert 'value="digest" checked>' in in_one_line(signed_in.get("/account/"))
     answer = signed_in.post("/account/email", {"email": "none"})
     assert (answer["Location"], told(answer)) == ("/account/", ["Saved."])
     assert 'value="none" checked>' in in_one_line(signed_in.get("/account/"))
 
 
-def test_an_unknown_choice_changes_nothing(signed_in: Client, person: User) -> None:
+def test_unknown_email_choice_changes_nothing(signed_in: Client, person: User) -> None:
     signed_in.post("/account/email", {"email": "hourly"})
     assert preferences.email_choice(person) == "digest"

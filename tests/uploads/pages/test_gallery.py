@@ -33,18 +33,18 @@ def own_surroundings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pipeline, "start", lambda _upload: True)
 
 
-def test_a_visitor_is_sent_to_sign_in(client: Client) -> None:
+def test_visitor_is_redirected_to_sign_in(client: Client) -> None:
     assert client.get("/")["Location"] == "/accounts/login/?next=/"
 
 
-def test_the_first_page_teaches(signed_in: Client) -> None:
+def test_empty_gallery_explains_how_to_upload(signed_in: Client) -> None:
     page = signed_in.get("/").content.decode()
     assert "No images yet" in page
     assert 'type="file"' in page
     assert "multiple" in page
 
 
-def test_several_files_are_taken(signed_in: Client, person: User) -> None:
+def test_several_files_are_accepted(signed_in: Client, person: User) -> None:
     files = [image_file("sea.png", "teal"), image_file("sand.png", "tan")]
     answer = signed_in.post("/", {"file": files, "visibility": "private"})
     assert (answer.status_code, answer["Location"]) == (302, "/")
@@ -52,14 +52,14 @@ def test_several_files_are_taken(signed_in: Client, person: User) -> None:
     assert {upload.visibility for upload in Upload.objects.filter(owner=person)} == {"private"}
 
 
-def test_a_duplicate_is_told(signed_in: Client, person: User) -> None:
+def test_duplicate_is_reported(signed_in: Client, person: User) -> None:
     signed_in.post("/", {"file": image_file()})
     answer = signed_in.post("/", {"file": image_file()})
     assert told(answer)[-1] == "sea.png is already uploaded."
     assert Upload.objects.filter(owner=person).count() == 1
 
 
-def test_each_refusal_is_told_and_the_others_are_taken(signed_in: Client, person: User) -> None:
+def test_refusal_is_reported_and_other_files_are_accepted(signed_in: Client, person: User) -> None:
     words = SimpleUploadedFile("words.txt", b"no image at all", "text/plain")
     answer = signed_in.post("/", {"file": [words, image_file()]})
     refused, taken = told(answer)
@@ -68,27 +68,25 @@ def test_each_refusal_is_told_and_the_others_are_taken(signed_in: Client, person
     assert Upload.objects.filter(owner=person).count() == 1
 
 
-def test_a_file_that_is_too_large_is_told(signed_in: Client, person: User, settings: Any) -> None:
+def test_oversized_file_is_reported(signed_in: Client, person: User, settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 10}
     answer = signed_in.post("/", {"file": image_file()})
     assert "sea.png" in told(answer)[0]
     assert Upload.objects.filter(owner=person).count() == 0
 
 
-def test_no_file_is_told(signed_in: Client) -> None:
+def test_missing_file_is_reported(signed_in: Client) -> None:
     assert told(signed_in.post("/", {"visibility": "private"})) == ["Choose at least one image first."]
 
 
-def test_the_form_is_guarded_against_forgery(person: User) -> None:
+def test_form_needs_a_csrf_token(person: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(person)
     assert client.post("/", {"file": image_file()}).status_code == 403
     assert Upload.objects.filter(owner=person).count() == 0
 
 
-def test_an_unfinished_card_shows_its_colour_and_the_page_reloads_itself(
-    signed_in: Client, person: User
-) -> None:
+def test_unfinished_card_shows_its_colour_and_the_page_reloads(signed_in: Client, person: User) -> None:
     make_upload(person, status="processing", thumbnails_ready_at=timezone.now())
     page = signed_in.get("/").content.decode()
     assert "processing" in page
@@ -97,7 +95,7 @@ def test_an_unfinished_card_shows_its_colour_and_the_page_reloads_itself(
     assert "<img" not in page
 
 
-def test_a_ready_card_shows_its_picture_and_leads_to_its_page(signed_in: Client, person: User) -> None:
+def test_ready_card_shows_its_picture_and_links_to_its_page(signed_in: Client, person: User) -> None:
     upload = make_upload(person, status="ready", ready_at=timezone.now())
     make_rendition(upload, preset="medium", width=640)
     make_rendition(upload, preset="thumb", width=256)
@@ -107,7 +105,7 @@ def test_a_ready_card_shows_its_picture_and_leads_to_its_page(signed_in: Client,
     assert 'http-equiv="refresh"' not in page
 
 
-def test_a_card_has_the_shape_of_its_picture(signed_in: Client, person: User) -> None:
+def test_card_has_the_aspect_ratio_of_its_picture(signed_in: Client, person: User) -> None:
     make_upload(person, size=(3000, 2000))
     page = signed_in.get("/").content.decode()
     (shape,) = re.findall(r"shape-(\d+)", page)
@@ -116,26 +114,26 @@ def test_a_card_has_the_shape_of_its_picture(signed_in: Client, person: User) ->
     assert float(ratio) == pytest.approx(1.5, rel=0.03)
 
 
-def test_every_shape_is_in_the_stylesheet() -> None:
+def test_every_aspect_ratio_is_in_the_stylesheet() -> None:
     stylesheet = (settings.BASE_DIR / "uploads/static/uploads/darkroom.css").read_text()
     widths = range(1, 10000)
     shapes = {listing.shape_of(Original(width=width, height=1000)) for width in widths}
     assert shapes == {int(shape) for shape in re.findall(r"\.shape-(\d+)", stylesheet)}
 
 
-def test_a_failed_card_says_why(signed_in: Client, person: User) -> None:
+def test_failed_card_shows_the_reason(signed_in: Client, person: User) -> None:
     make_upload(person, status="failed", error_code="unreadable_image", error_detail="It ends too early.")
     assert "failed: It ends too early." in signed_in.get("/").content.decode()
 
 
-def test_a_file_name_is_text(signed_in: Client, person: User) -> None:
+def test_file_name_is_escaped(signed_in: Client, person: User) -> None:
     make_upload(person, filename="<script>alert(1)</script>.png")
     page = signed_in.get("/").content.decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.png" in page
 
 
-def test_nothing_is_inline(signed_in: Client, person: User) -> None:
+def test_gallery_has_no_inline_style_or_script(signed_in: Client, person: User) -> None:
     make_rendition(make_upload(person, status="ready", ready_at=timezone.now()), preset="thumb", width=256)
     page = signed_in.get("/").content.decode()
     assert "style=" not in page
@@ -165,7 +163,7 @@ def test_older_images_are_on_the_next_page(signed_in: Client, person: User) -> N
     assert 'rel="next"' not in second
 
 
-def test_the_address_of_a_page_stays_while_images_come_and_go(signed_in: Client, person: User) -> None:
+def test_url_of_a_page_is_stable_when_images_change(signed_in: Client, person: User) -> None:
     uploads = many(person, listing.PAGE_SIZE + 2)
     address = f"/?{signed_in.get('/').context['page'].next_query}"
     make_upload(person, filename="newer.png")
@@ -174,7 +172,7 @@ def test_the_address_of_a_page_stays_while_images_come_and_go(signed_in: Client,
     assert shown(signed_in.get(address).content.decode(), uploads) == rest
 
 
-def test_images_of_the_same_moment_are_each_on_one_page(signed_in: Client, person: User) -> None:
+def test_images_with_equal_times_are_each_on_one_page(signed_in: Client, person: User) -> None:
     now = timezone.now()
     uploads = [make_upload(person, created_at=now) for _ in range(listing.PAGE_SIZE + 5)]
     first = signed_in.get("/")
@@ -184,7 +182,7 @@ def test_images_of_the_same_moment_are_each_on_one_page(signed_in: Client, perso
 
 
 @pytest.mark.parametrize("before", ["nonsense", "1.2", "9" * 30 + ".0-" + "0" * 32, "1.000000-xyz"])
-def test_a_position_that_is_none_shows_the_newest(signed_in: Client, person: User, before: str) -> None:
+def test_invalid_position_shows_the_newest(signed_in: Client, person: User, before: str) -> None:
     upload = make_upload(person)
     assert f"upload-{upload.pk}" in signed_in.get("/", {"before": before}).content.decode()
 
@@ -202,18 +200,18 @@ def test_images_are_filtered_by_status_and_name(signed_in: Client, person: User)
     assert list(found.values()) == [[0, 2], [0, 1], [0], [0, 1, 2], []]
 
 
-def test_nothing_that_is_like_that_is_told(signed_in: Client, person: User) -> None:
+def test_search_without_matches_says_so(signed_in: Client, person: User) -> None:
     make_upload(person)
     assert "No images match." in signed_in.get("/", {"q": "mountain"}).content.decode()
 
 
-def test_the_page_of_a_filter_leads_to_the_next_one_of_it(signed_in: Client, person: User) -> None:
+def test_next_page_keeps_the_filter(signed_in: Client, person: User) -> None:
     many(person, listing.PAGE_SIZE + 1)
     following = signed_in.get("/", {"q": "PNG"}).context["page"].next_query
     assert following.startswith("q=PNG&before=")
 
 
-def test_a_page_asks_the_database_a_fixed_number_of_times(
+def test_gallery_uses_a_fixed_number_of_queries(
     signed_in: Client, person: User, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(10):
@@ -222,7 +220,7 @@ def test_a_page_asks_the_database_a_fixed_number_of_times(
         signed_in.get("/")
 
 
-def test_cards_are_drawn_alone(signed_in: Client, person: User) -> None:
+def test_requested_cards_are_rendered_alone(signed_in: Client, person: User) -> None:
     upload = make_upload(person)
     make_upload(person)
     fragment = signed_in.get("/cards/", {"id": str(upload.pk)}).content.decode()
@@ -230,7 +228,7 @@ def test_cards_are_drawn_alone(signed_in: Client, person: User) -> None:
     assert f"upload-{upload.pk}" in fragment
 
 
-def test_cards_of_others_and_nonsense_are_left_out(signed_in: Client) -> None:
+def test_cards_of_others_and_invalid_ids_are_omitted(signed_in: Client) -> None:
     others = make_upload(User.objects.create_user("grace"))
     answer = signed_in.get("/cards/", {"id": [str(others.pk), "nonsense"]})
     assert answer.content.decode().strip() == ""
@@ -240,7 +238,7 @@ def act(client: Client, action: str, uploads: list[Upload], **extra: Any) -> Any
     return client.post(f"/uploads/selected/{action}", {"id": [str(upload.pk) for upload in uploads]}, **extra)
 
 
-def test_several_are_processed_again(signed_in: Client, person: User) -> None:
+def test_selected_images_are_reprocessed(signed_in: Client, person: User) -> None:
     uploads = [make_upload(person, status=status) for status in ("failed", "ready", "ready")]
     answer = act(signed_in, "reprocess", uploads[:2])
     assert (answer["Location"], told(answer)) == ("/", ["Reprocessing 2 images."])
@@ -250,7 +248,7 @@ def test_several_are_processed_again(signed_in: Client, person: User) -> None:
 
 
 @pytest.mark.parametrize("visibility", ["private", "unlisted"])
-def test_several_are_shown_to_others_or_not(signed_in: Client, person: User, visibility: str) -> None:
+def test_visibility_of_selected_images_is_changed(signed_in: Client, person: User, visibility: str) -> None:
     uploads = [make_upload(person, visibility=value) for value in Upload.Visibility.values]
     act(signed_in, visibility, uploads)
     assert set(Upload.objects.values_list("visibility", flat=True)) == {visibility}
@@ -261,7 +259,7 @@ def undo(client: Client, answer: Any, **extra: Any) -> Any:
     return client.post("/uploads/restore", {"deleted_at": message.extra_tags}, **extra)
 
 
-def test_several_are_deleted_and_come_back_together(signed_in: Client, person: User) -> None:
+def test_selected_images_are_deleted_and_restored_together(signed_in: Client, person: User) -> None:
     uploads = many(person, 3)
     act(signed_in, "delete", uploads[2:])
     answer = act(signed_in, "delete", uploads[:2])
@@ -271,14 +269,14 @@ def test_several_are_deleted_and_come_back_together(signed_in: Client, person: U
     assert shown(signed_in.get("/").content.decode(), uploads) == [0, 1]
 
 
-def test_the_way_back_is_on_the_page(signed_in: Client, person: User) -> None:
+def test_undo_is_offered_after_a_deletion(signed_in: Client, person: User) -> None:
     act(signed_in, "delete", [make_upload(person)])
     page = signed_in.get("/").content.decode()
     assert "1 image deleted." in page
     assert 'action="/uploads/restore"' in page
 
 
-def test_what_is_purged_does_not_come_back(signed_in: Client, person: User) -> None:
+def test_purged_image_cannot_be_restored(signed_in: Client, person: User) -> None:
     upload = make_upload(person)
     answer = act(signed_in, "delete", [upload])
     Upload.objects.all().delete()
@@ -286,14 +284,12 @@ def test_what_is_purged_does_not_come_back(signed_in: Client, person: User) -> N
 
 
 @pytest.mark.parametrize("deleted_at", ["", "yesterday", "2026-01-01", "2026-99-99T00:00:00Z"])
-def test_a_moment_at_which_nothing_was_deleted_brings_nothing_back(
-    signed_in: Client, deleted_at: str
-) -> None:
+def test_undo_with_another_time_restores_nothing(signed_in: Client, deleted_at: str) -> None:
     answer = signed_in.post("/uploads/restore", {"deleted_at": deleted_at})
     assert told(answer) == ["Too late to undo: the deletion is permanent."]
 
 
-def test_what_somebody_else_deleted_stays_so(signed_in: Client) -> None:
+def test_deletion_of_another_owner_is_not_undone(signed_in: Client) -> None:
     moment = timezone.now()
     upload = make_upload(User.objects.create_user("grace"), deleted_at=moment)
     signed_in.post("/uploads/restore", {"deleted_at": moment.isoformat()})
@@ -301,7 +297,7 @@ def test_what_somebody_else_deleted_stays_so(signed_in: Client) -> None:
     assert upload.deleted_at == moment
 
 
-def test_a_script_is_told_what_has_changed(signed_in: Client, person: User) -> None:
+def test_htmx_response_lists_the_changed_uploads(signed_in: Client, person: User) -> None:
     uploads = many(person, 2)
     answer = act(signed_in, "private", uploads, headers=HTMX)
     changed = json.loads(answer["HX-Trigger"])["uploads-changed"]["ids"]
@@ -310,27 +306,27 @@ def test_a_script_is_told_what_has_changed(signed_in: Client, person: User) -> N
     assert "<html" not in answer.content.decode()
 
 
-def test_nothing_selected_is_told(signed_in: Client) -> None:
+def test_empty_selection_is_reported(signed_in: Client) -> None:
     assert told(act(signed_in, "delete", [])) == ["Select at least one image first."]
 
 
 @pytest.mark.parametrize("action", sorted(gallery._ACTIONS))
-def test_nothing_is_done_to_another_persons_images(signed_in: Client, action: str) -> None:
+def test_images_of_another_owner_are_not_changed(signed_in: Client, action: str) -> None:
     upload = make_upload(User.objects.create_user("grace"), status="ready")
     before = Upload.objects.values().get()
     act(signed_in, action, [upload])
     assert Upload.objects.values().get() == before
 
 
-def test_an_action_that_is_none_is_not_found(signed_in: Client, person: User) -> None:
+def test_unknown_action_is_not_found(signed_in: Client, person: User) -> None:
     assert act(signed_in, "frame", [make_upload(person)]).status_code == 404
 
 
-def test_a_get_does_nothing_to_several(signed_in: Client) -> None:
+def test_selected_action_refuses_get(signed_in: Client) -> None:
     assert signed_in.get("/uploads/selected/delete").status_code == 405
 
 
-def test_staff_find_the_admin_and_flower(signed_in: Client, person: User, settings: Any) -> None:
+def test_staff_see_links_to_admin_and_flower(signed_in: Client, person: User, settings: Any) -> None:
     settings.FLOWER_URL = "http://127.0.0.1:5555/"
     assert settings.FLOWER_URL not in signed_in.get("/").content.decode()
     User.objects.filter(pk=person.pk).update(is_staff=True)
@@ -339,7 +335,7 @@ def test_staff_find_the_admin_and_flower(signed_in: Client, person: User, settin
     assert 'href="/admin/"' in page
 
 
-def test_what_is_not_there_has_our_look(client: Client) -> None:
+def test_page_not_found_uses_the_design_of_the_site(client: Client) -> None:
     answer = client.get("/nowhere")
     assert answer.status_code == 404
     assert "Page not found" in answer.content.decode()

@@ -51,7 +51,7 @@ def act(client: Client, upload: Upload, action: str, **fields: Any) -> Any:
     return client.post(f"/uploads/{upload.pk}/{action}", fields)
 
 
-def test_every_rendition_is_listed_with_what_it_saves(signed_in: Client, upload: Upload) -> None:
+def test_every_rendition_is_listed_with_its_saving(signed_in: Client, upload: Upload) -> None:
     page = page_of(signed_in, upload)
     for row in upload.original.renditions.all():
         assert f'href="http://testserver{links.rendition_path(upload, row)}"' in page
@@ -59,9 +59,7 @@ def test_every_rendition_is_listed_with_what_it_saves(signed_in: Client, upload:
     assert 'http-equiv="refresh"' not in page
 
 
-def test_a_rendition_that_is_larger_than_the_original_saves_nothing(
-    signed_in: Client, upload: Upload
-) -> None:
+def test_rendition_larger_than_the_original_shows_no_saving(signed_in: Client, upload: Upload) -> None:
     Original.objects.update(byte_size=1000)
     assert "%</td>" not in page_of(signed_in, upload)
 
@@ -79,7 +77,7 @@ def test_a_rendition_that_is_larger_than_the_original_saves_nothing(
         ),
     ],
 )
-def test_what_was_found_is_told(
+def test_metadata_is_shown(
     signed_in: Client, upload: Upload, metadata: dict[str, Any], words: list[str]
 ) -> None:
     Original.objects.update(metadata=metadata)
@@ -87,9 +85,7 @@ def test_what_was_found_is_told(
     assert [text for text in words if text not in page] == []
 
 
-def test_what_was_found_for_somebody_else_is_not_told_before_the_own_step(
-    signed_in: Client, person: User
-) -> None:
+def test_metadata_is_hidden_before_the_first_step_of_the_upload(signed_in: Client, person: User) -> None:
     upload = make_upload(person)
     Original.objects.update(metadata={"camera": "Leica", "profile": "", "frames": 1, "gps": True})
     page = page_of(signed_in, upload)
@@ -97,7 +93,7 @@ def test_what_was_found_for_somebody_else_is_not_told_before_the_own_step(
     assert 'http-equiv="refresh"' in page
 
 
-def test_what_happened_is_told_in_order(person: User, upload: Upload) -> None:
+def test_timeline_is_in_order(person: User, upload: Upload) -> None:
     begun = upload.created_at
     for number, name in enumerate(Step.Name.values, 1):
         started = begun + timedelta(seconds=number)
@@ -117,17 +113,17 @@ def test_what_happened_is_told_in_order(person: User, upload: Upload) -> None:
     ]  # fmt: skip
 
 
-def test_a_step_under_way_has_no_duration(upload: Upload) -> None:
+def test_running_step_has_no_duration(upload: Upload) -> None:
     Step.objects.create(upload=upload, name="resize_image", started_at=timezone.now())
     assert [moment.duration for moment in image.timeline(upload) if moment.text == "sizes"] == [None]
 
 
-def test_a_failure_is_told(signed_in: Client, person: User) -> None:
+def test_failure_is_shown(signed_in: Client, person: User) -> None:
     upload = make_upload(person, status="failed", error_code="unreadable_image", error_detail="It is cut.")
     assert "failed: It is cut." in page_of(signed_in, upload)
 
 
-def test_it_is_to_be_used_elsewhere(signed_in: Client, upload: Upload) -> None:
+def test_snippets_contain_absolute_urls(signed_in: Client, upload: Upload) -> None:
     page = page_of(signed_in, upload)
     address = f"http://testserver/i/{upload.pk}/large"
     assert f">{address}</textarea>" in page
@@ -136,21 +132,21 @@ def test_it_is_to_be_used_elsewhere(signed_in: Client, upload: Upload) -> None:
     assert "http://testserver/renditions/" in page
 
 
-def test_what_is_private_is_shared_by_signed_addresses(signed_in: Client, upload: Upload) -> None:
+def test_snippets_of_a_private_image_are_signed(signed_in: Client, upload: Upload) -> None:
     Upload.objects.update(visibility="private")
     page = page_of(signed_in, upload)
     assert f"http://testserver/i/{upload.pk}/large?signature=" in page
     assert f"http://testserver/i/{upload.pk}/large.jpg?signature=" in page
 
 
-def test_process_again(signed_in: Client, upload: Upload) -> None:
+def test_image_is_reprocessed(signed_in: Client, upload: Upload) -> None:
     answer = act(signed_in, upload, "reprocess")
     upload.refresh_from_db()
     assert (answer["Location"], upload.status) == (f"/uploads/{upload.pk}/", "pending")
     assert told(answer) == ["Reprocessing sea [view].png."]
 
 
-def test_delete_and_come_back(signed_in: Client, upload: Upload) -> None:
+def test_image_is_deleted_and_restored(signed_in: Client, upload: Upload) -> None:
     answer = act(signed_in, upload, "delete")
     assert (answer["Location"], told(answer)) == ("/", ["1 image deleted."])
     assert signed_in.get(f"/uploads/{upload.pk}/").status_code == 404
@@ -161,13 +157,15 @@ def test_delete_and_come_back(signed_in: Client, upload: Upload) -> None:
 
 
 @pytest.mark.parametrize(("value", "kept"), [("private", "private"), ("public", "unlisted")])
-def test_who_sees_it(signed_in: Client, upload: Upload, value: str, kept: str) -> None:
+def test_visibility_is_changed_to_valid_values_only(
+    signed_in: Client, upload: Upload, value: str, kept: str
+) -> None:
     act(signed_in, upload, "visibility", visibility=value)
     upload.refresh_from_db()
     assert upload.visibility == kept
 
 
-def test_the_focal_point_is_set_and_found_again(signed_in: Client, upload: Upload) -> None:
+def test_focal_point_is_set_shown_and_reset(signed_in: Client, upload: Upload) -> None:
     act(signed_in, upload, "focus", x="31.0", y="40")
     upload.refresh_from_db()
     assert upload.focus is not None
@@ -183,7 +181,7 @@ def test_the_focal_point_is_set_and_found_again(signed_in: Client, upload: Uploa
 @pytest.mark.parametrize(
     ("x", "y"), [("", "1"), ("x", "1"), ("-1", "1"), ("1", "101"), ("nan", "1"), ("1e999", "1")]
 )
-def test_no_place_is_no_focal_point(signed_in: Client, upload: Upload, x: str, y: str) -> None:
+def test_invalid_focal_point_is_refused(signed_in: Client, upload: Upload, x: str, y: str) -> None:
     answer = act(signed_in, upload, "focus", x=x, y=y)
     assert told(answer) == ["Enter the focal point as two numbers from 0 to 100."]
     upload.refresh_from_db()
@@ -191,7 +189,7 @@ def test_no_place_is_no_focal_point(signed_in: Client, upload: Upload, x: str, y
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_another_persons_image_is_not_there(signed_in: Client, action: str) -> None:
+def test_image_of_another_owner_is_not_found(signed_in: Client, action: str) -> None:
     upload = make_upload(User.objects.create_user("grace"), status="ready")
     before = Upload.objects.values().get()
     assert signed_in.get(f"/uploads/{upload.pk}/").status_code == 404
@@ -200,21 +198,21 @@ def test_another_persons_image_is_not_there(signed_in: Client, action: str) -> N
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_get_changes_nothing(signed_in: Client, upload: Upload, action: str) -> None:
+def test_action_refuses_get(signed_in: Client, upload: Upload, action: str) -> None:
     assert signed_in.get(f"/uploads/{upload.pk}/{action}").status_code == 405
 
 
-def test_an_action_that_is_none_is_not_found(signed_in: Client, upload: Upload) -> None:
+def test_unknown_action_is_not_found(signed_in: Client, upload: Upload) -> None:
     assert act(signed_in, upload, "frame").status_code == 404
 
 
-def test_nothing_is_inline(signed_in: Client, upload: Upload) -> None:
+def test_image_page_has_no_inline_style_or_script(signed_in: Client, upload: Upload) -> None:
     page = page_of(signed_in, upload)
     assert "style=" not in page
     assert "onclick=" not in page
 
 
-def test_it_asks_the_database_a_fixed_number_of_times(
+def test_image_page_uses_a_fixed_number_of_queries(
     signed_in: Client, upload: Upload, django_assert_max_num_queries: Any
 ) -> None:
     services.set_focus(upload=upload, point=(0.1, 0.2))

@@ -29,7 +29,9 @@ def language_in(page: str) -> str:
         ("fr,de", "de"),
     ],
 )
-def test_a_browser_asks_for_a_language(client: Client, db: None, header: str, language: str) -> None:
+def test_language_follows_the_accept_language_header(
+    client: Client, db: None, header: str, language: str
+) -> None:
     page = client.get("/accounts/login/", headers={"Accept-Language": header})
     assert language_in(page.content.decode()) == language
     assert page.headers["Content-Language"] == language
@@ -37,14 +39,14 @@ def test_a_browser_asks_for_a_language(client: Client, db: None, header: str, la
 
 
 @pytest.mark.parametrize(("cookie", "language"), [("en", "en"), ("de", "de"), ("fr", "de"), ("../x", "de")])
-def test_what_was_chosen_comes_before_what_the_browser_asks_for(
+def test_chosen_language_takes_precedence_over_the_header(
     client: Client, db: None, cookie: str, language: str
 ) -> None:
     client.cookies["django_language"] = cookie
     assert language_in(client.get("/accounts/login/", headers=GERMAN).content.decode()) == language
 
 
-def test_pictures_are_the_same_in_every_language(client: Client, owner: User) -> None:
+def test_placeholder_does_not_vary_by_language(client: Client, owner: User) -> None:
     upload = make_upload(owner, status="pending")
     answer = client.get(f"/i/{upload.pk}/small", headers=GERMAN)
     assert answer.headers["Vary"] == "Accept"
@@ -52,7 +54,7 @@ def test_pictures_are_the_same_in_every_language(client: Client, owner: User) ->
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/favicon.ico", "/i/{id}/small.webp", "/{key}"])
-def test_what_has_no_words_does_not_vary_by_language(client: Client, owner: User, path: str) -> None:
+def test_response_without_text_does_not_vary_by_language(client: Client, owner: User, path: str) -> None:
     upload = make_upload(owner, status="ready", ready_at=timezone.now())
     row = make_rendition(upload, preset="small", width=320)
     answer = client.get(path.format(id=upload.pk, key=row.key), headers=GERMAN)
@@ -60,7 +62,7 @@ def test_what_has_no_words_does_not_vary_by_language(client: Client, owner: User
     assert "Content-Language" not in answer.headers
 
 
-def test_an_original_does_not_vary_by_language(client: Client, owner: User, send: Send) -> None:
+def test_original_does_not_vary_by_language(client: Client, owner: User, send: Send) -> None:
     client.force_login(owner)
     answer = client.head(f"/uploads/{send().pk}/original", headers=GERMAN)
     assert answer.status_code == 200
@@ -68,7 +70,7 @@ def test_an_original_does_not_vary_by_language(client: Client, owner: User, send
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_WORDS))
-def test_the_names_of_what_has_no_words_are_right(name: str) -> None:
+def test_names_of_views_without_text_exist(name: str) -> None:
     arguments = {
         "uploads:picture": {"upload_id": "00000000-0000-0000-0000-000000000000", "name": "small"},
         "uploads:rendition": {"path": "x"},
@@ -78,13 +80,13 @@ def test_the_names_of_what_has_no_words_are_right(name: str) -> None:
 
 
 class TestApi:
-    def test_a_detail_follows_the_request_and_a_code_never_does(self, client: Client, db: None) -> None:
+    def test_detail_is_translated_and_code_is_not(self, client: Client, db: None) -> None:
         english, german = client.get("/api/nothing/"), client.get("/api/nothing/", headers=GERMAN)
         assert english.json()["detail"] == "Nothing exists at this URL."
         assert german.json()["detail"] == "Unter dieser URL gibt es nichts."
         assert english.json()["code"] == german.json()["code"] == "not_found"
 
-    def test_what_is_refused_is_told_in_the_language_of_the_page(self, client: Client, owner: User) -> None:
+    def test_refusal_is_in_the_language_of_the_page(self, client: Client, owner: User) -> None:
         client.force_login(owner)
         client.cookies["django_language"] = "de"
         with open(__file__, "rb") as file:
@@ -93,7 +95,7 @@ class TestApi:
         assert "ist eine Textdatei. Bitte JPEG, PNG" in answer.json()["detail"]
         assert answer.json()["detail"].startswith("test_language.py")
 
-    def test_a_stored_failure_is_told_by_its_code(self, client: Client, owner: User) -> None:
+    def test_stored_failure_is_translated_by_its_code(self, client: Client, owner: User) -> None:
         upload = make_upload(
             owner, status="failed", error_code="unreadable_image", error_detail="sea.png is damaged."
         )
@@ -112,30 +114,30 @@ def choose(client: Client, language: str, **more: str) -> str:
     return answer.headers["Location"]
 
 
-def test_every_page_offers_the_languages_without_a_script(client: Client, db: None) -> None:
+def test_languages_are_offered_without_javascript(client: Client, db: None) -> None:
     page = in_one_line(client.get("/accounts/login/?next=/account/"))
     assert '<button class="link" name="language" value="de" lang="de">Deutsch</button>' in page
     assert 'value="en" lang="en" aria-current="true">English</button>' in page
     assert '<input type="hidden" name="next" value="/accounts/login/?next=/account/">' in page
 
 
-def test_a_language_is_named_in_itself(client: Client, db: None) -> None:
+def test_language_is_named_in_itself(client: Client, db: None) -> None:
     page = in_one_line(client.get("/accounts/login/", headers={"Accept-Language": "de"}))
     assert 'value="de" lang="de" aria-current="true">Deutsch</button>' in page
     assert 'value="en" lang="en">English</button>' in page
 
 
-def test_a_language_is_chosen_and_stays(client: Client, db: None) -> None:
+def test_chosen_language_is_kept_in_a_cookie(client: Client, db: None) -> None:
     assert choose(client, "de", next="/accounts/login/?x=1") == "/accounts/login/?x=1"
     assert client.cookies["django_language"]["max-age"] == 365 * 24 * 3600
     assert "Anmelden" in client.get("/accounts/login/").content.decode()
 
 
-def test_nobody_is_led_to_another_site(client: Client, db: None) -> None:
+def test_language_form_does_not_redirect_to_another_site(client: Client, db: None) -> None:
     assert choose(client, "de", next="https://elsewhere.example/") == "/"
 
 
-def test_a_person_is_written_to_in_the_language_that_they_choose(client: Client, owner: User) -> None:
+def test_chosen_language_is_saved_for_mail(client: Client, owner: User) -> None:
     client.force_login(owner)
     assert preferences.language_of(owner) == "en"
     choose(client, "de")
@@ -145,13 +147,13 @@ def test_a_person_is_written_to_in_the_language_that_they_choose(client: Client,
 
 
 @pytest.mark.parametrize("language", ["fr", "", "de-AT", "x" * 100])
-def test_what_is_no_language_of_ours_is_not_noted(client: Client, owner: User, language: str) -> None:
+def test_unknown_language_is_not_saved(client: Client, owner: User, language: str) -> None:
     client.force_login(owner)
     choose(client, language)
     assert preferences.language_of(owner) == "en"
 
 
-def test_a_choice_needs_a_form_of_ours(db: None) -> None:
+def test_language_form_needs_a_csrf_token(db: None) -> None:
     client = Client(enforce_csrf_checks=True)
     assert client.post("/i18n/setlang/", {"language": "de"}).status_code == 403
     assert client.get("/i18n/setlang/").status_code in (403, 405)

@@ -20,7 +20,7 @@ def notify(owner: User, subject: str, **fields: Any) -> Delivery:
     return Delivery.objects.create(event=event, channel="in_app", subject=subject, **fields)
 
 
-def test_the_bell_counts_what_is_unread(signed_in: Client, person: User) -> None:
+def test_bell_shows_the_number_of_unread_notices(signed_in: Client, person: User) -> None:
     assert "unread</span>" not in signed_in.get("/account/").content.decode()
     for _ in range(2):
         notify(person, "sea.png is ready")
@@ -29,7 +29,7 @@ def test_the_bell_counts_what_is_unread(signed_in: Client, person: User) -> None
     assert "2 unread" in signed_in.get("/notices/unread").content.decode()
 
 
-def test_the_bell_opens_the_latest(signed_in: Client, person: User) -> None:
+def test_bell_opens_the_latest_notices(signed_in: Client, person: User) -> None:
     for number in range(notices.LATEST + 1):
         notify(person, f"{number}.png is ready")
     page = signed_in.get("/notices/latest").content.decode()
@@ -37,7 +37,7 @@ def test_the_bell_opens_the_latest(signed_in: Client, person: User) -> None:
     assert ("8.png is ready" in page, "0.png is ready" in page) == (True, False)
 
 
-def test_notices_are_the_persons_own(signed_in: Client, person: User) -> None:
+def test_page_shows_only_own_notices(signed_in: Client, person: User) -> None:
     for owner in (person, User.objects.create_user("grace")):
         notify(owner, f"Notice for {owner.get_username()}")
     for address in ("/notices/", "/notices/latest"):
@@ -45,7 +45,7 @@ def test_notices_are_the_persons_own(signed_in: Client, person: User) -> None:
         assert ("Notice for ada" in page, "Notice for grace" in page) == (True, False)
 
 
-def test_a_notice_leads_to_its_image_while_there_is_one(signed_in: Client, person: User) -> None:
+def test_notice_links_to_its_image_while_it_exists(signed_in: Client, person: User) -> None:
     here, gone = notify(person, "here"), notify(person, "gone")
     Upload.objects.filter(events=gone.event).update(deleted_at=timezone.now())
     page = signed_in.get("/notices/").content.decode()
@@ -53,25 +53,25 @@ def test_a_notice_leads_to_its_image_while_there_is_one(signed_in: Client, perso
     assert f"/uploads/{gone.event.upload_id}/" not in page
 
 
-def test_a_subject_is_text(signed_in: Client, person: User) -> None:
+def test_subject_is_escaped(signed_in: Client, person: User) -> None:
     notify(person, "<script>alert(1)</script>.png is ready")
     assert "<script>alert" not in signed_in.get("/notices/").content.decode()
 
 
-def test_all_are_marked_as_read(signed_in: Client, person: User) -> None:
+def test_all_notices_are_marked_as_read(signed_in: Client, person: User) -> None:
     notify(person, "sea.png is ready")
     assert signed_in.post("/notices/read")["Location"] == "/notices/"
     assert inbox.unread_count(person) == 0
 
 
-def test_a_script_gets_the_count_back(signed_in: Client, person: User) -> None:
+def test_htmx_response_contains_the_unread_count(signed_in: Client, person: User) -> None:
     notify(person, "sea.png is ready")
     answer = signed_in.post("/notices/read", headers={"HX-Request": "true"})
     assert 'id="unread"' in answer.content.decode()
     assert "unread</span>" not in answer.content.decode()
 
 
-def test_looking_marks_nothing_as_read(signed_in: Client, person: User) -> None:
+def test_viewing_marks_nothing_as_read(signed_in: Client, person: User) -> None:
     notify(person, "sea.png is ready")
     for address in ("/notices/", "/notices/latest", "/notices/unread"):
         signed_in.get(address)
@@ -85,7 +85,7 @@ def test_older_notices_are_on_the_next_page(signed_in: Client, person: User) -> 
     assert "0.png is ready" in signed_in.get("/notices/?page=2").content.decode()
 
 
-def test_notices_ask_the_database_a_fixed_number_of_times(
+def test_notices_use_a_fixed_number_of_queries(
     signed_in: Client, person: User, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(10):
@@ -95,5 +95,5 @@ def test_notices_ask_the_database_a_fixed_number_of_times(
 
 
 @pytest.mark.parametrize("address", ["/notices/", "/notices/latest", "/notices/unread"])
-def test_a_visitor_is_sent_to_sign_in(client: Client, address: str) -> None:
+def test_visitor_is_redirected_to_sign_in(client: Client, address: str) -> None:
     assert client.get(address)["Location"].startswith("/accounts/login/")

@@ -77,7 +77,7 @@ def told(answer: Any) -> list[str]:
     return [str(message) for message in get_messages(answer.wsgi_request)]
 
 
-class TestWhoMaySeeIt:
+class TestPermissions:
     ADDRESSES = (
         ("get", "/status/"),
         ("post", "/status/retry"),
@@ -85,26 +85,24 @@ class TestWhoMaySeeIt:
     )
 
     @pytest.mark.parametrize(("method", "path"), ADDRESSES)
-    def test_a_visitor_is_sent_to_sign_in(self, client: Client, method: str, path: str) -> None:
+    def test_visitor_is_redirected_to_sign_in(self, client: Client, method: str, path: str) -> None:
         answer = getattr(client, method)(path)
         assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={path}")
 
     @pytest.mark.parametrize(("method", "path"), [*ADDRESSES, ("get", "/status/figures")])
-    def test_others_find_nothing(self, client: Client, owner: User, method: str, path: str) -> None:
+    def test_other_users_get_not_found(self, client: Client, owner: User, method: str, path: str) -> None:
         client.force_login(owner)
         assert getattr(client, method)(path).status_code == 404
 
-    def test_the_figures_are_no_page_to_sign_in_for(self, client: Client) -> None:
+    def test_figures_do_not_redirect_to_sign_in(self, client: Client) -> None:
         assert client.get("/status/figures").status_code == 404
 
-    def test_the_page_is_in_the_menu_of_staff_alone(
-        self, client: Client, admin_client: Client, owner: User
-    ) -> None:
+    def test_only_staff_see_the_menu_entry(self, client: Client, admin_client: Client, owner: User) -> None:
         client.force_login(owner)
         assert "/status/" not in client.get("/account/").content.decode()
         assert 'href="/status/"' in admin_client.get("/account/").content.decode()
 
-    def test_staff_do_what_the_admin_lets_them(self, client: Client, owner: User, fail: Fail) -> None:
+    def test_staff_need_the_permissions_of_the_admin(self, client: Client, owner: User, fail: Fail) -> None:
         upload = fail()
         User.objects.update(is_staff=True)
         client.force_login(owner)
@@ -117,16 +115,18 @@ class TestWhoMaySeeIt:
         assert "formaction" not in page
 
     @pytest.mark.parametrize("path", ["/status/retry", f"/status/retry/{uuid.UUID(int=1)}"])
-    def test_nothing_is_started_by_looking(self, admin_client: Client, path: str) -> None:
+    def test_retry_refuses_get(self, admin_client: Client, path: str) -> None:
         assert admin_client.get(path).status_code == 405
 
     @pytest.mark.parametrize("path", ["/status/", "/status/figures"])
-    def test_nobody_keeps_it(self, admin_client: Client, path: str) -> None:
+    def test_status_page_is_not_cached(self, admin_client: Client, path: str) -> None:
         assert "no-store" in admin_client.get(path)["Cache-Control"]
 
 
 class TestFigures:
-    def test_a_system_that_is_well(self, admin_client: Client, send: Send, fail: Fail) -> None:
+    def test_figures_are_shown_for_a_working_system(
+        self, admin_client: Client, send: Send, fail: Fail
+    ) -> None:
         upload = send()
         completion.run_here(upload)
         fail()
@@ -142,19 +142,19 @@ class TestFigures:
         assert re.fullmatch("now|.* ago", cells(page, "Beat")[0])
         assert cells(page, "one@here") == ["just now"]
 
-    def test_every_queue_with_its_depth_and_its_workers(self, admin_client: Client, send: Send) -> None:
+    def test_queues_are_shown_with_depth_and_workers(self, admin_client: Client, send: Send) -> None:
         current_app.send_task("uploads.tasks.notify_owner", kwargs={"upload_id": "1"}, queue="bulk")
         page = page_of(admin_client)
         assert cells(page, "bulk") == ["1", "one@here"]
         assert cells(page, "thumbnails") == ["0", "one@here"]
 
-    def test_an_empty_system(self, admin_client: Client) -> None:
+    def test_figures_are_shown_for_an_empty_system(self, admin_client: Client) -> None:
         page = page_of(admin_client)
         assert cells(page, "Oldest upload") == ["–"]
         assert cells(page, "95th percentile") == ["–"]
         assert "No failed images." in page
 
-    def test_the_part_that_is_drawn_anew_is_that_of_the_page(self, admin_client: Client) -> None:
+    def test_refreshed_figures_equal_those_of_the_page(self, admin_client: Client) -> None:
         part = in_one_line(admin_client.get("/status/figures")).strip()
         assert part.startswith('<section class="figures" id="figures"')
         assert part.endswith("</section>")
@@ -162,7 +162,7 @@ class TestFigures:
         # A focused or open element would be reset every few seconds.
         assert not re.search("<(a|button|details|input)[ >]", part)
 
-    def test_it_takes_a_fixed_number_of_queries(
+    def test_status_page_uses_a_fixed_number_of_queries(
         self, admin_client: Client, fail: Fail, django_assert_max_num_queries: Any
     ) -> None:
         for _ in range(5):
@@ -172,7 +172,9 @@ class TestFigures:
 
 
 class TestAlarms:
-    def test_no_worker_and_a_silent_beat(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_workers_and_silent_beat_raise_alarms(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(broker, "workers", dict)
         Heartbeat.objects.all().delete()
         page = page_of(admin_client)
@@ -182,25 +184,29 @@ class TestAlarms:
         assert cells(page, "thumbnails") == ["0", "none"]
         assert (cells(page, "Workers"), cells(page, "Beat")) == (["no answer"], ["never"])
 
-    def test_a_queue_that_nobody_serves(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_queue_without_a_worker_raises_an_alarm(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(broker, "workers", lambda: {"one@here": QUEUES - {"bulk"}})
         assert re.search("Some queues have no worker.*no worker for: bulk", page_of(admin_client))
 
     @pytest.mark.usefixtures("broker_away")
-    def test_a_broker_that_is_away(self, admin_client: Client) -> None:
+    def test_unavailable_broker_raises_an_alarm(self, admin_client: Client) -> None:
         page = page_of(admin_client)
         assert "The broker is unavailable." in page
         assert cells(page, "bulk") == ["unknown", "unknown"]
         assert cells(page, "Workers") == ["unknown"]
 
-    def test_a_storage_that_is_away(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unavailable_storage_raises_an_alarm(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def refuse() -> None:
             raise OSError("<Input/output error>")
 
         monkeypatch.setattr(default_storage, "check", refuse)
         assert re.search("The storage is unavailable.*&lt;Input/output error&gt;", page_of(admin_client))
 
-    def test_what_is_told_already_is_not_announced_again(
+    def test_repeated_alarm_is_not_announced_again(
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(broker, "workers", dict)
@@ -228,7 +234,7 @@ class TestWithoutTheDatabase:
         monkeypatch.setattr(place, name, refuse)
 
     @pytest.mark.usefixtures("away")
-    def test_the_page_says_so(self, admin_client: Client) -> None:
+    def test_status_page_reports_an_unavailable_database(self, admin_client: Client) -> None:
         answer = admin_client.get("/status/")
         assert answer.status_code == 503
         page = answer.content.decode()
@@ -238,7 +244,7 @@ class TestWithoutTheDatabase:
         assert "Reload" in page
 
     @pytest.mark.usefixtures("away")
-    def test_the_part_that_is_drawn_anew_says_so_in_place_of_old_figures(self, admin_client: Client) -> None:
+    def test_refreshed_figures_report_an_unavailable_database(self, admin_client: Client) -> None:
         answer = admin_client.get("/status/figures")
         assert answer.status_code == 200
         assert "The database is unavailable." in answer.content.decode()
@@ -248,7 +254,7 @@ class TestWithoutTheDatabase:
 
 
 class TestFailures:
-    def test_each_has_its_reason_its_owner_and_a_link(self, admin_client: Client, fail: Fail) -> None:
+    def test_failure_is_listed_with_reason_owner_and_link(self, admin_client: Client, fail: Fail) -> None:
         upload = fail("<b>sea<b>.jpg")
         page = page_of(admin_client)
         assert f'href="/admin/uploads/upload/{upload.pk}/change/"' in page
@@ -257,7 +263,7 @@ class TestFailures:
         for text in ("unreadable_image", "It is damaged.", "ada"):
             assert text in page
 
-    def test_the_newest_are_shown_and_all_are_counted(
+    def test_newest_failures_are_shown_and_all_are_counted(
         self, admin_client: Client, fail: Fail, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(status, "FAILURES_SHOWN", 2)
@@ -269,7 +275,7 @@ class TestFailures:
         assert "The newest 2 of 3." in page
         assert "Retry all 3" in page
 
-    def test_one_that_is_retried_goes_before_bulk_work(
+    def test_single_retry_is_not_bulk_work(
         self, admin_client: Client, fail: Fail, started: list[Upload]
     ) -> None:
         upload = fail()
@@ -278,7 +284,9 @@ class TestFailures:
         upload.refresh_from_db()
         assert (upload.status, upload.bulk, upload.error_code) == ("pending", False, "")
 
-    def test_one_is_retried_once(self, admin_client: Client, fail: Fail, started: list[Upload]) -> None:
+    def test_failed_image_is_retried_once(
+        self, admin_client: Client, fail: Fail, started: list[Upload]
+    ) -> None:
         upload = fail()
         admin_client.post(f"/status/retry/{upload.pk}")
         assert (
@@ -287,7 +295,7 @@ class TestFailures:
         )
         assert len(started) == 1
 
-    def test_all_are_retried_as_bulk_work(
+    def test_retry_of_all_failures_is_bulk_work(
         self, admin_client: Client, fail: Fail, send: Send, started: list[Upload]
     ) -> None:
         failed = {fail(), fail(), fail()}
@@ -298,7 +306,7 @@ class TestFailures:
         assert set(Upload.objects.filter(bulk=True)) == failed
         assert told(admin_client.post("/status/retry"))[-1] == "Reprocessing 0 images."
 
-    def test_one_press_retries_so_many_and_no_more(
+    def test_retry_of_all_failures_is_limited(
         self, admin_client: Client, fail: Fail, started: list[Upload], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(status, "RETRIES", 3)
@@ -310,7 +318,7 @@ class TestFailures:
         assert len(started) == 3
         assert list(statistics.failures()) == failed[:1]
 
-    def test_a_broker_that_goes_away_meanwhile_ends_it(
+    def test_retry_stops_when_the_broker_fails(
         self, admin_client: Client, fail: Fail, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(status, "_PART", 2)
@@ -321,13 +329,15 @@ class TestFailures:
         assert statistics.failures().count() == 3
 
     @pytest.mark.usefixtures("broker_away")
-    def test_without_the_broker_nothing_is_retried(self, admin_client: Client, fail: Fail) -> None:
+    def test_nothing_is_retried_while_the_broker_is_unavailable(
+        self, admin_client: Client, fail: Fail
+    ) -> None:
         fail()
         answer = admin_client.post("/status/retry")
         assert told(answer) == ["The broker is unavailable. No image has been retried."]
         assert statistics.failures().count() == 1
 
-    def test_what_was_deleted_is_not_retried(
+    def test_deleted_upload_is_not_retried(
         self, admin_client: Client, fail: Fail, started: list[Upload]
     ) -> None:
         upload = fail()
@@ -338,7 +348,7 @@ class TestFailures:
         admin_client.post("/status/retry")
         assert started == []
 
-    def test_a_form_from_elsewhere_is_refused(self, admin_user: User, fail: Fail) -> None:
+    def test_retry_needs_a_csrf_token(self, admin_user: User, fail: Fail) -> None:
         client = Client(enforce_csrf_checks=True)
         client.force_login(admin_user)
         fail()

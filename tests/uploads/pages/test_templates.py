@@ -32,12 +32,12 @@ def most_attributes_on_a_line(tag: str) -> int:
     return max(lines.values(), default=0)
 
 
-def test_the_templates_are_found() -> None:
+def test_templates_are_found() -> None:
     assert {"home.html", "card.html", "404.html"} <= {path.name for path in TEMPLATES}
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_template_is_easy_to_read(path: Path) -> None:
+def test_template_follows_the_style(path: Path) -> None:
     assert list(problems(path.read_text())) == []
 
 
@@ -52,7 +52,7 @@ def test_a_template_is_easy_to_read(path: Path) -> None:
         "x" * LONGEST,
     ],
 )
-def test_what_is_well_written_passes(template: str) -> None:
+def test_good_template_passes(template: str) -> None:
     assert list(problems(template)) == []
 
 
@@ -67,6 +67,6 @@ def test_what_is_well_written_passes(template: str) -> None:
         ('<a\n  hx-select="#cards > *"\n  rel="next" href="/"\n>', "two attributes on one line"),
     ],
 )
-def test_what_is_badly_written_is_noticed(template: str, words: str) -> None:
+def test_bad_template_is_reported(template: str, words: str) -> None:
     (problem,) = problems(template)
     assert problem.startswith(words)

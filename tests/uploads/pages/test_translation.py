@@ -158,13 +158,13 @@ def reader(client: Client, person: User) -> Client:
     return client
 
 
-def test_every_address_is_known_as_a_page_or_an_action() -> None:
+def test_every_url_is_listed_as_page_or_action() -> None:
     names = {pattern.name for pattern in urls.urlpatterns}
     assert names == PAGES | ACTIONS
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
-def test_a_page_has_no_english(
+def test_page_contains_no_english(
     reader: Client, images: list[Upload], endpoint: Endpoint, english: English, name: str
 ) -> None:
     User.objects.update(is_staff=True, is_superuser=True)
@@ -177,18 +177,18 @@ def test_a_page_has_no_english(
 
 
 @pytest.mark.parametrize("query", ["?status=failed", "?q=nothing", "?before=99999999999.000000-" + "0" * 32])
-def test_a_narrowed_gallery_has_no_english(
+def test_filtered_gallery_contains_no_english(
     reader: Client, images: list[Upload], english: English, query: str
 ) -> None:
     assert left_over(reader.get(f"/{query}").content.decode(), english) == []
 
 
-def test_an_empty_gallery_has_no_english(reader: Client, english: English) -> None:
+def test_empty_gallery_contains_no_english(reader: Client, english: English) -> None:
     assert left_over(reader.get("/").content.decode(), english) == []
 
 
 @pytest.mark.parametrize("name", [*OF_STRANGERS, *OF_MEMBERS])
-def test_a_page_of_accounts_has_no_english(client: Client, person: User, english: English, name: str) -> None:
+def test_account_page_contains_no_english(client: Client, person: User, english: English, name: str) -> None:
     if name in OF_MEMBERS:
         client.force_login(person)
     for ask in (client.get, client.post):
@@ -197,14 +197,14 @@ def test_a_page_of_accounts_has_no_english(client: Client, person: User, english
 
 
 @pytest.mark.django_db
-def test_an_address_without_a_page_has_no_english(client: Client, english: English) -> None:
+def test_page_not_found_contains_no_english(client: Client, english: English) -> None:
     page = client.get("/nothing/here", headers={"Accept-Language": "de"})
     assert page.status_code == 404
     assert left_over(page.content.decode(), english) == []
 
 
 @pytest.mark.parametrize("action", ["reprocess", "private", "unlisted", "delete"])
-def test_what_is_done_is_told_without_english(
+def test_message_after_an_action_contains_no_english(
     reader: Client, images: list[Upload], english: English, action: str
 ) -> None:
     htmx = {"HX-Request": "true"}
@@ -213,7 +213,7 @@ def test_what_is_done_is_told_without_english(
     assert left_over(answer.content.decode(), english) == []
 
 
-def test_english_is_noticed(english: English) -> None:
+def test_english_text_is_detected(english: English) -> None:
     assert len(english) > 200
     assert {"Choose images", "Delete"} <= {*left_over('<p title="Delete">Choose images</p>', english)}
     assert left_over('<script id="words">{"ready": "Try again"}</script>', english) == ["Try again"]
@@ -221,7 +221,7 @@ def test_english_is_noticed(english: English) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
-def test_no_text_of_a_template_is_left_out_of_translation(template: Path) -> None:
+def test_every_text_of_a_template_is_marked_for_translation(template: Path) -> None:
     source = re.sub(TRANSLATED, "", template.read_text(), flags=re.DOTALL)
     text = words_of(re.sub(r"{%.*?%}|{{.*?}}", "", source))
     assert set(re.findall(r"\w*[a-zA-Z]\w*", text)) - NAMES == set()

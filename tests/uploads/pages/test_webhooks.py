@@ -31,7 +31,7 @@ def act(client: Client, endpoint: Endpoint, action: str) -> list[str]:
     return told(answer)[-1:]
 
 
-def test_a_webhook_is_added(signed_in: Client, owner: User) -> None:
+def test_webhook_is_added(signed_in: Client, owner: User) -> None:
     fields = {"url": "https://example.com/hook", "description": "The <shop>", "events": ["upload.ready"]}
     answer = signed_in.post("/account/webhooks/", fields)
     assert (answer["Location"], told(answer)) == (
@@ -44,21 +44,21 @@ def test_a_webhook_is_added(signed_in: Client, owner: User) -> None:
     assert "The &lt;shop&gt;" in page
 
 
-def test_an_address_that_cannot_be_is_told_beside_the_field(signed_in: Client) -> None:
+def test_invalid_url_is_reported_beside_the_field(signed_in: Client) -> None:
     answer = signed_in.post("/account/webhooks/", {"url": "http://127.0.0.1/"})
     assert answer.status_code == 400
     assert "not on the public internet" in answer.content.decode()
     assert not Endpoint.objects.exists()
 
 
-def test_the_eleventh_is_told(signed_in: Client, owner: User) -> None:
+def test_eleventh_webhook_is_refused_with_a_message(signed_in: Client, owner: User) -> None:
     for number in range(10):
         endpoints.add(owner=owner, url=f"https://example.com/{number}")
     answer = signed_in.post("/account/webhooks/", {"url": "https://example.com/"})
     assert "10 webhooks" in told(answer)[0]
 
 
-def test_its_page_shows_secret_state_and_deliveries(
+def test_webhook_page_shows_secret_state_and_deliveries(
     signed_in: Client, endpoint: Endpoint, receiver: Receiver, send: Send
 ) -> None:
     receiver.status, receiver.body = 500, b"<script>alert(1)</script>"
@@ -73,7 +73,7 @@ def test_its_page_shows_secret_state_and_deliveries(
     assert "failing since" in page
 
 
-def test_each_button_does_what_it_says(signed_in: Client, endpoint: Endpoint) -> None:
+def test_each_button_performs_its_action(signed_in: Client, endpoint: Endpoint) -> None:
     assert act(signed_in, endpoint, "test") == ["Test event queued."]
     assert act(signed_in, endpoint, "rotate")[0].startswith("New secret created")
     assert endpoint.secrets.count() == 2
@@ -86,7 +86,7 @@ def test_each_button_does_what_it_says(signed_in: Client, endpoint: Endpoint) ->
     assert not Endpoint.objects.exists()
 
 
-def test_a_delivery_is_sent_again(
+def test_delivery_is_sent_again(
     signed_in: Client, endpoint: Endpoint, receiver: Receiver, send: Send
 ) -> None:
     send()
@@ -98,7 +98,9 @@ def test_a_delivery_is_sent_again(
     assert len(receiver.requests) == 2
 
 
-def test_other_people_find_none_of_it(client: Client, endpoint: Endpoint, stranger: User, send: Send) -> None:
+def test_another_user_finds_no_webhook(
+    client: Client, endpoint: Endpoint, stranger: User, send: Send
+) -> None:
     send()
     delivery = Delivery.objects.get()
     client.force_login(stranger)
@@ -109,14 +111,12 @@ def test_other_people_find_none_of_it(client: Client, endpoint: Endpoint, strang
     assert endpoint.secrets.count() == 1
 
 
-def test_an_unknown_action_is_not_found_and_a_visit_does_nothing(
-    signed_in: Client, endpoint: Endpoint
-) -> None:
+def test_unknown_action_is_not_found_and_get_is_refused(signed_in: Client, endpoint: Endpoint) -> None:
     assert signed_in.post(f"/account/webhooks/{endpoint.pk}/explode").status_code == 404
     assert signed_in.get(f"/account/webhooks/{endpoint.pk}/delete").status_code == 405
     assert signed_in.post(f"/account/webhooks/{endpoint.pk}/").status_code == 405
 
 
-def test_a_visitor_is_sent_to_sign_in(client: Client, endpoint: Endpoint) -> None:
+def test_visitor_is_redirected_to_sign_in(client: Client, endpoint: Endpoint) -> None:
     for path in ("/account/webhooks/", f"/account/webhooks/{endpoint.pk}/"):
         assert client.get(path)["Location"].startswith("/accounts/login/")

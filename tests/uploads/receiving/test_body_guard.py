@@ -98,7 +98,7 @@ def small(settings: Any) -> None:
 
 @pytest.mark.usefixtures("small")
 class TestSize:
-    def test_what_says_that_it_is_too_large_is_refused_unread(self, token: str) -> None:
+    def test_declared_oversized_body_is_refused_unread(self, token: str) -> None:
         client = Client(token=token, content_length=str(2 * MEGABYTE), content_type=FORM)
         assert client.send(bytes(2 * MEGABYTE)) == 413
         assert client.taken_unanswered == 0
@@ -106,32 +106,32 @@ class TestSize:
         assert client.problem["code"] == "too_large"
         assert client.problem["detail"] == "The request is larger than 1 MB. Upload a smaller file."
 
-    def test_what_turns_out_to_be_is_refused_as_soon_as_it_does(self, token: str) -> None:
+    def test_chunked_oversized_body_is_refused_at_the_limit(self, token: str) -> None:
         client = Client(token=token, transfer_encoding="chunked", content_type=FORM)
         assert client.send(*[bytes(MEGABYTE // 4)] * 40) == 413
         assert client.taken_unanswered <= 1.25 * MEGABYTE
         assert client.problem["code"] == "too_large"
 
-    def test_a_sender_who_goes_on_gets_the_answer_all_the_same(self, token: str) -> None:
+    def test_sender_that_continues_still_gets_the_response(self, token: str) -> None:
         client = Client(token=token, content_length=str(2 * MEGABYTE), content_type=FORM)
         assert client.send(*[bytes(MEGABYTE // 2)] * 4) == 413
         assert client.taken == 2 * MEGABYTE
         assert client.events[-1].get("more_body", False) is False
 
-    def test_whoever_sends_it(self) -> None:
+    def test_oversized_body_of_a_visitor_is_refused(self) -> None:
         assert Client(content_length=str(2 * MEGABYTE)).send() == 413
 
-    def test_elsewhere_nobody_sends_much(self, token: str) -> None:
+    def test_other_urls_have_a_lower_limit(self, token: str) -> None:
         client = Client("/api/settings/", token=token, content_length=str(3 * MEGABYTE))
         assert client.send() == 413
         assert client.problem["detail"] == "The request is larger than 2.5 MB. Upload a smaller file."
 
-    def test_the_answer_is_in_the_readers_language(self, token: str) -> None:
+    def test_response_is_in_the_language_of_the_request(self, token: str) -> None:
         client = Client(token=token, content_length=str(2 * MEGABYTE), accept_language="de")
         assert client.send() == 413
         assert client.problem["detail"].startswith("Die Anfrage ist größer als 1 MB")
 
-    def test_a_form_tells_it_on_the_page(self, owner: User) -> None:
+    def test_oversized_form_shows_a_message_on_the_page(self, owner: User) -> None:
         from_page = Client("/", content_length=str(11 * MEGABYTE), cookie=session_cookie(owner))
         assert from_page.send() == 302
         assert from_page.headers["location"] == "/"
@@ -141,13 +141,13 @@ class TestSize:
 class TestPace:
     pytestmark = pytest.mark.usefixtures("small")
 
-    def test_a_body_that_stops_coming_is_given_up(self, token: str) -> None:
+    def test_stalled_body_is_refused(self, token: str) -> None:
         client = Client(token=token, content_length="1000", content_type=FORM)
         assert client.send(b"--edge", then_wait=True) == 408
         assert client.problem["code"] == "too_slow"
         assert not Upload.objects.exists()
 
-    def test_a_body_that_trickles_is_given_up(self, token: str, settings: Any) -> None:
+    def test_slow_body_is_refused(self, token: str, settings: Any) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "BODY_RATE": 10**9}
         body = body_guard.Body(silent, limit=MEGABYTE, length=None)
         assert body._patience() == pytest.approx(0.2, abs=0.05)
@@ -165,25 +165,25 @@ async def silent() -> Mapping[str, Any]:
 
 
 class TestAdmission:
-    def test_who_has_not_signed_in_sends_nothing(self) -> None:
+    def test_visitor_is_refused_before_sending(self) -> None:
         client = Client(content_length="1000", content_type=FORM)
         assert client.send() == 401
         assert client.headers["www-authenticate"] == "Token"
         assert client.problem["code"] == "not_authenticated"
 
-    def test_a_full_quota_is_told_before_the_bytes_move(self, owner: User, token: str, settings: Any) -> None:
+    def test_full_quota_is_refused_before_sending(self, owner: User, token: str, settings: Any) -> None:
         Quota.objects.create(owner=owner, images=3, max_images=3)
         client = Client(token=token, content_length="1000", content_type=FORM)
         assert client.send() == 507
         assert client.problem["code"] == "quota_exceeded"
         assert client.problem["detail"].startswith("You have 3 of 3 images.")
 
-    def test_a_file_that_does_not_fit_is_too(self, owner: User, token: str) -> None:
+    def test_file_beyond_the_quota_is_refused_before_sending(self, owner: User, token: str) -> None:
         Quota.objects.create(owner=owner, max_bytes=MEGABYTE)
         client = Client(token=token, content_length=str(2 * MEGABYTE), content_type=FORM)
         assert client.send() == 507
 
-    def test_who_sends_too_often_waits(
+    def test_rate_limit_is_applied_before_sending(
         self, owner: User, token: str, settings: Any, make_image: MakeImage, redis_client: object
     ) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "1/hour"}
@@ -195,7 +195,7 @@ class TestAdmission:
         assert second.problem["code"] == "rate_limited"
         assert 0 < int(second.headers["retry-after"]) <= 7200
 
-    def test_a_request_is_counted_once(
+    def test_request_is_counted_once(
         self, token: str, settings: Any, make_image: MakeImage, redis_client: object
     ) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_ADDRESS": "2/hour"}
@@ -204,14 +204,14 @@ class TestAdmission:
             client = Client(token=token, content_length=str(len(body)), content_type=FORM)
             assert client.send(body) == status
 
-    def test_the_form_is_asked_too(self, owner: User) -> None:
+    def test_admission_applies_to_the_form(self, owner: User) -> None:
         Quota.objects.create(owner=owner, images=3, max_images=3)
         client = Client("/", content_length="1000", content_type=FORM, cookie=session_cookie(owner))
         assert client.send() == 302
         assert client.headers["set-cookie"].startswith("messages=")
 
     @pytest.mark.parametrize("error", [InterfaceError, OperationalError])
-    def test_without_the_database_the_body_is_refused(
+    def test_body_is_refused_while_the_database_is_unavailable(
         self, error: type[Exception], token: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(**_options: Any) -> None:
@@ -224,7 +224,7 @@ class TestAdmission:
         assert client.problem["code"] == "database_unavailable"
         assert client.headers["retry-after"] == "60"
 
-    def test_a_form_of_nobody_is_not_read(self) -> None:
+    def test_form_of_a_visitor_is_not_read(self) -> None:
         client = Client("/", content_length="1000", content_type=FORM)
         assert client.send() == 302
         assert client.headers["location"] == "/accounts/login/?next=/"
@@ -236,7 +236,7 @@ def session_cookie(person: User) -> str:
     return f"sessionid={browser.cookies['sessionid'].value}"
 
 
-def test_few_bodies_of_unknown_length_come_in_at_once() -> None:
+def test_few_bodies_of_unknown_length_are_admitted_at_once() -> None:
     inside = most = 0
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:

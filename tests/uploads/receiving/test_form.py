@@ -62,7 +62,7 @@ def zeros(megabytes: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"x" * MEGABYTE, b"\r\n--boundary" * 99_999])
-def test_a_file_is_on_the_disk_with_its_hash(incoming: Path, data: bytes) -> None:
+def test_file_is_written_to_disk_with_its_hash(incoming: Path, data: bytes) -> None:
     file = parse(Body(whole(part("a.jpg", iter([data])))))["file"]
     assert file.content_hash == hashlib.sha256(data).hexdigest()
     assert (file.name, file.size, file.tell()) == ("a.jpg", len(data), 0)
@@ -90,12 +90,12 @@ def test_memory_does_not_grow_with_the_file(incoming: Path) -> None:
     assert peak < 10 * MEGABYTE
 
 
-def test_a_file_of_the_limit_is_taken(incoming: Path, settings: Any) -> None:
+def test_file_at_the_limit_is_accepted(incoming: Path, settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 3 * MEGABYTE}
     assert parse(Body(whole(part("a.jpg", zeros(3)))))["file"].size == 3 * MEGABYTE
 
 
-def test_a_file_beyond_the_limit_is_refused_at_once_and_leaves_nothing(incoming: Path, settings: Any) -> None:
+def test_file_beyond_the_limit_is_refused_and_leaves_nothing(incoming: Path, settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 3 * MEGABYTE}
     body = Body(whole(part("fine.jpg", iter([b"fine"])), part("large.jpg", zeros(20))))
     with pytest.raises(TooLarge, match=r"large\.jpg is larger than 3 MB"):
@@ -104,12 +104,12 @@ def test_a_file_beyond_the_limit_is_refused_at_once_and_leaves_nothing(incoming:
     assert list(incoming.iterdir()) == []
 
 
-def test_a_body_that_ends_early_gives_no_file_and_leaves_nothing(incoming: Path) -> None:
+def test_truncated_body_gives_no_file_and_leaves_nothing(incoming: Path) -> None:
     assert parse(Body(part("half.jpg", zeros(2)))) == {}
     assert list(incoming.iterdir()) == []
 
 
-def test_a_connection_that_breaks_leaves_nothing(incoming: Path) -> None:
+def test_broken_connection_leaves_nothing(incoming: Path) -> None:
     def breaking() -> Iterator[bytes]:
         yield bytes(MEGABYTE)
         raise ConnectionResetError
@@ -120,5 +120,5 @@ def test_a_connection_that_breaks_leaves_nothing(incoming: Path) -> None:
     assert list(incoming.iterdir()) == []
 
 
-def test_a_handler_that_received_nothing_has_nothing_to_remove() -> None:
+def test_interrupted_handler_without_a_file_does_nothing() -> None:
     HashingUploadHandler().upload_interrupted()

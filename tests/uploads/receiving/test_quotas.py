@@ -38,13 +38,13 @@ def test_uploads_are_counted_with_their_bytes(
     assert used(stranger) == (0, 0)
 
 
-def test_the_same_bytes_again_count_once(owner: User, send: Send) -> None:
+def test_duplicate_counts_once(owner: User, send: Send) -> None:
     upload = send()
     send()
     assert used(owner) == (1, upload.original.byte_size)
 
 
-def test_what_is_deleted_counts_no_more_until_it_is_restored(owner: User, send: Send) -> None:
+def test_deleted_upload_does_not_count_until_it_is_restored(owner: User, send: Send) -> None:
     upload = send()
     services.delete_upload(upload=upload)
     assert used(owner) == (0, 0)
@@ -53,7 +53,7 @@ def test_what_is_deleted_counts_no_more_until_it_is_restored(owner: User, send: 
     assert used(owner) == (1, upload.original.byte_size)
 
 
-def test_the_last_image_fits_and_the_next_does_not(owner: User, send: Send, make_image: MakeImage) -> None:
+def test_image_beyond_the_quota_is_refused(owner: User, send: Send, make_image: MakeImage) -> None:
     limit_to(owner, max_images=1)
     send()
     with pytest.raises(QuotaExceeded, match="You have 1 of 1 images"):
@@ -62,7 +62,7 @@ def test_the_last_image_fits_and_the_next_does_not(owner: User, send: Send, make
     assert len([key for key in stored_keys() if key.startswith("originals/")]) == 1
 
 
-def test_the_last_byte_fits_and_the_next_does_not(owner: User, send: Send, make_image: MakeImage) -> None:
+def test_byte_beyond_the_quota_is_refused(owner: User, send: Send, make_image: MakeImage) -> None:
     first, second = make_image(), make_image(seed=1)
     limit_to(owner, max_bytes=len(first) + len(second) - 1)
     send(first)
@@ -72,14 +72,16 @@ def test_the_last_byte_fits_and_the_next_does_not(owner: User, send: Send, make_
     send(second)
 
 
-def test_limits_of_their_own_go_before_those_of_everybody(owner: User, stranger: User, settings: Any) -> None:
+def test_personal_limits_take_precedence_over_the_settings(
+    owner: User, stranger: User, settings: Any
+) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "QUOTA_IMAGES": 7, "QUOTA_BYTES": 0}
     limit_to(owner, max_images=3, max_bytes=9)
     assert [quotas.usage_of(person).max_images for person in (owner, stranger)] == [3, 7]
     assert [quotas.usage_of(person).max_bytes for person in (owner, stranger)] == [9, None]
 
 
-def test_who_came_before_there_were_quotas_is_counted(owner: User, send: Send, make_image: MakeImage) -> None:
+def test_uploads_before_quotas_existed_are_counted(owner: User, send: Send, make_image: MakeImage) -> None:
     first = send()
     Quota.objects.all().delete()
     assert used(owner) == (1, first.original.byte_size)
@@ -87,7 +89,7 @@ def test_who_came_before_there_were_quotas_is_counted(owner: User, send: Send, m
     assert used(owner) == (2, first.original.byte_size + second.original.byte_size)
 
 
-def test_what_was_miscounted_is_counted_anew(owner: User, send: Send) -> None:
+def test_recount_corrects_wrong_counts(owner: User, send: Send) -> None:
     upload = send()
     Quota.objects.update(images=7, bytes=1)
     recurring.recount_quotas()
@@ -95,7 +97,9 @@ def test_what_was_miscounted_is_counted_anew(owner: User, send: Send) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_sends_at_once_does_not_get_more(owner: User, make_image: MakeImage, make_file: MakeFile) -> None:
+def test_concurrent_uploads_do_not_exceed_the_quota(
+    owner: User, make_image: MakeImage, make_file: MakeFile
+) -> None:
     limit_to(owner, max_images=3)
     files = [make_file(make_image(seed=seed)) for seed in range(8)]
 
@@ -114,7 +118,7 @@ def test_who_sends_at_once_does_not_get_more(owner: User, make_image: MakeImage,
 
 
 class TestAPI:
-    def test_it_tells_what_is_used(
+    def test_api_returns_usage_and_limits(
         self, owner: User, send: Send, client_of: Callable[[User], APIClient]
     ) -> None:
         upload = send()
@@ -124,7 +128,7 @@ class TestAPI:
             "bytes": {"used": upload.original.byte_size, "limit": 0},
         }
 
-    def test_a_full_quota_is_a_problem_with_its_code(
+    def test_full_quota_is_a_problem_with_its_code(
         self, owner: User, make_image: MakeImage, client_of: Callable[[User], APIClient]
     ) -> None:
         limit_to(owner, max_images=0)
@@ -135,7 +139,7 @@ class TestAPI:
 
 class TestPages:
     @pytest.mark.parametrize("path", ["/", "/account/"])
-    def test_the_figures_are_on_the_page(self, path: str, owner: User, client: Client) -> None:
+    def test_page_shows_usage_and_limits(self, path: str, owner: User, client: Client) -> None:
         Quota.objects.create(owner=owner, images=1234, bytes=5 << 20, max_images=2000, max_bytes=10 << 20)
         client.force_login(owner)
         page = " ".join(client.get(path).content.decode().replace("\xa0", " ").split())
@@ -143,7 +147,7 @@ class TestPages:
         assert "5.0 MB of 10.0 MB" in page
         assert '<meter min="0" max="2000" value="1234"' in page
 
-    def test_a_form_tells_that_it_is_full(self, owner: User, client: Client, make_image: MakeImage) -> None:
+    def test_form_reports_a_full_quota(self, owner: User, client: Client, make_image: MakeImage) -> None:
         limit_to(owner, max_images=0)
         client.force_login(owner)
         file = SimpleUploadedFile("a.jpg", make_image())

@@ -33,34 +33,34 @@ def may_send(person_id: int, address: str = "192.0.2.1", count: int = 1) -> bool
     return True
 
 
-def test_a_person_may_send_so_many() -> None:
+def test_images_are_limited_per_person() -> None:
     assert [may_send(1, f"192.0.2.{number}") for number in range(4)] == [True, True, True, False]
     assert may_send(2)
 
 
-def test_so_many_come_from_an_address() -> None:
+def test_images_are_limited_per_address() -> None:
     assert [may_send(person) for person in range(6)] == [True] * 5 + [False]
     assert may_send(9, "192.0.2.2")
 
 
-def test_several_at_once_count_as_many() -> None:
+def test_several_files_of_a_request_are_counted_each() -> None:
     assert may_send(1, count=2)
     assert not may_send(1, count=2)
     assert may_send(1)
 
 
-def test_the_addresses_of_a_household_count_as_one() -> None:
+def test_addresses_of_an_ipv6_network_count_as_one() -> None:
     addresses = [f"2001:db8:0:7::{number:x}" for number in range(6)]
     assert [may_send(person, address) for person, address in enumerate(addresses)] == [True] * 5 + [False]
     assert may_send(9, "2001:db8:0:8::1")
 
 
-def test_an_address_that_is_none_counts_too() -> None:
+def test_invalid_address_is_counted() -> None:
     assert rate_limits.household("") == ""
     assert may_send(1, "")
 
 
-def test_it_tells_how_long_to_wait(settings: Any) -> None:
+def test_refusal_contains_the_time_to_wait(settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "1/minute"}
     rate_limits.take(person_id=1, address="")
     with pytest.raises(RateLimited, match=r"Try again in \d+ seconds") as refused:
@@ -68,13 +68,13 @@ def test_it_tells_how_long_to_wait(settings: Any) -> None:
     assert 0 < (refused.value.retry_after or 0) <= 120
 
 
-def test_without_a_rate_nobody_is_counted(settings: Any, redis_client: Redis) -> None:
+def test_nothing_is_counted_without_a_limit(settings: Any, redis_client: Redis) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "", "UPLOADS_PER_ADDRESS": ""}
     assert all(may_send(1) for _ in range(10))
     assert redis_client.keys("darkroom:rates*") == []
 
 
-def test_processes_count_together(redis_client: Redis) -> None:
+def test_processes_share_their_counts(redis_client: Redis) -> None:
     assert all(may_send(1) for _ in range(3))
     assert redis_client.keys("darkroom:rates*") != []
     other = rate_limits._Counts(
@@ -83,7 +83,7 @@ def test_processes_count_together(redis_client: Redis) -> None:
     assert other.wait(rate_limits.rates("3/hour")[0], "person:1", 1) > 0
 
 
-def test_while_redis_is_away_everybody_may_send() -> None:
+def test_uploads_are_allowed_while_redis_is_unavailable() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         counts = rate_limits._Counts(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
@@ -91,14 +91,14 @@ def test_while_redis_is_away_everybody_may_send() -> None:
     assert counts._circuit.is_open
 
 
-def test_a_rate_that_makes_no_sense_stops_the_start(settings: Any) -> None:
+def test_invalid_rate_stops_the_start(settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "a lot"}
     (error,) = checks.check_rates()
     assert (error.id, "UPLOADS_PER_PERSON" in error.msg) == ("darkroom.E006", True)
 
 
 @pytest.mark.django_db
-def test_a_form_takes_as_many_as_there_may_be(client: Client, owner: User, make_image: MakeImage) -> None:
+def test_form_accepts_files_up_to_the_limit(client: Client, owner: User, make_image: MakeImage) -> None:
     client.force_login(owner)
     files = [SimpleUploadedFile(f"{seed}.jpg", make_image(seed=seed)) for seed in range(5)]
     answer = client.post("/", {"file": files}, follow=True)

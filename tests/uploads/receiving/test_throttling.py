@@ -28,7 +28,7 @@ def assert_refused(answer: Any, *, seconds: str) -> None:
     assert "<h1>Too many attempts</h1>" in answer.content.decode()
 
 
-def test_five_wrong_passwords_close_a_login_for_a_while(client: Client, owner: User) -> None:
+def test_five_wrong_passwords_lock_a_login(client: Client, owner: User) -> None:
     for _ in range(5):
         assert sign_in(client).status_code == 200
     assert_refused(sign_in(client, password="correct horse"), seconds="300")
@@ -38,7 +38,7 @@ def test_five_wrong_passwords_close_a_login_for_a_while(client: Client, owner: U
     assert_refused(elsewhere, seconds="300")
 
 
-def test_ten_failures_close_an_address_whatever_it_says_of_itself(client: Client, owner: User) -> None:
+def test_ten_failures_lock_an_address_despite_forged_headers(client: Client, owner: User) -> None:
     """The web server sets the client's address. The client controls only the header."""
     for number in range(10):
         headers = {"x-forwarded-for": f"192.0.2.{number}"}
@@ -48,37 +48,37 @@ def test_ten_failures_close_an_address_whatever_it_says_of_itself(client: Client
     assert sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302
 
 
-def test_a_success_is_not_counted(client: Client, owner: User) -> None:
+def test_successful_sign_in_is_not_counted(client: Client, owner: User) -> None:
     for _ in range(7):
         assert sign_in(client, password="correct horse").status_code == 302
         client.logout()
 
 
-def test_sign_ups_of_an_address_are_counted(client: Client) -> None:
+def test_sign_ups_are_limited_per_address(client: Client) -> None:
     answers = [client.post("/accounts/signup/", {}) for _ in range(21)]
     assert {answer.status_code for answer in answers[:20]} == {200}
     assert_refused(answers[20], seconds="60")
 
 
-def test_mails_for_a_new_password_are_counted(client: Client) -> None:
+def test_password_reset_mails_are_limited(client: Client) -> None:
     answers = [client.post("/accounts/password/reset/", {"email": "a@example.com"}) for _ in range(6)]
     assert_refused(answers[5], seconds="60")
 
 
-def test_the_admin_has_no_form_of_its_own(client: Client) -> None:
+def test_admin_has_no_separate_sign_in_form(client: Client) -> None:
     for ask in (client.get, client.post):
         answer = ask("/admin/login/", {"username": "ada", "password": "x"})
         assert answer.status_code == 302
         assert answer["Location"].startswith("/accounts/login/?next=")
 
 
-def test_it_is_told_in_german(client: Client) -> None:
+def test_refusal_is_translated(client: Client) -> None:
     headers = {"Accept-Language": "de"}
     answer = [sign_in(client, headers=headers) for _ in range(6)][-1]
     assert "Zu viele Versuche" in answer.content.decode()
 
 
-def test_who_tries_all_at_once_is_counted_as_well() -> None:
+def test_concurrent_attempts_are_counted() -> None:
     """Concurrent attempts are counted too, because the count is in Redis under a lock."""
     request = RequestFactory().post("/")
 

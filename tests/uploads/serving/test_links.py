@@ -14,7 +14,7 @@ from uploads.serving import links
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
-def test_a_signature_opens_its_own_upload_only(send: Send, make_image: MakeImage) -> None:
+def test_signature_is_valid_only_for_its_upload(send: Send, make_image: MakeImage) -> None:
     upload, other = send(), send(make_image(seed=1))
     value = links.signature(upload)
     assert links.is_signed(upload, value)
@@ -22,24 +22,24 @@ def test_a_signature_opens_its_own_upload_only(send: Send, make_image: MakeImage
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", "a:b:c", "\x00", "é:é:é"])
-def test_nonsense_is_no_signature(send: Send, value: str) -> None:
+def test_malformed_signature_is_invalid(send: Send, value: str) -> None:
     assert not links.is_signed(send(), value)
 
 
-def test_a_changed_signature_is_none(send: Send) -> None:
+def test_changed_signature_is_invalid(send: Send) -> None:
     upload = send()
     value = links.signature(upload)
     assert not links.is_signed(upload, value[:-1] + ("a" if value[-1] != "a" else "b"))
 
 
-def test_a_signature_expires(send: Send, settings: Any) -> None:
+def test_signature_expires(send: Send, settings: Any) -> None:
     upload = send()
     value = links.signature(upload)
     settings.DARKROOM = {**settings.DARKROOM, "SIGNED_LINK_MAX_AGE": -1}
     assert not links.is_signed(upload, value)
 
 
-def test_only_a_private_picture_has_a_signed_address(send: Send) -> None:
+def test_only_private_pictures_have_signed_urls(send: Send) -> None:
     upload = send()
     assert links.picture_path(upload, "small") == f"/i/{upload.pk}/small"
     upload.visibility = Upload.Visibility.PRIVATE
@@ -60,12 +60,12 @@ def test_only_a_private_picture_has_a_signed_address(send: Send) -> None:
         ({"tall": {"height": 300}}, "tall"),
     ],
 )
-def test_the_main_preset_is_the_largest_up_to_1280(settings: Any, presets: dict[str, Any], name: str) -> None:
+def test_main_preset_is_the_largest_up_to_1280(settings: Any, presets: dict[str, Any], name: str) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
     assert links.main_preset() == name
 
 
-def test_a_renditions_address_is_its_key_behind_the_mark_of_its_upload(send: Send, stranger: User) -> None:
+def test_permanent_url_contains_mark_and_key(send: Send, stranger: User) -> None:
     upload, other = send(), send(by=stranger)
     row = Rendition(key="renditions/ab/abc/thumb-0.webp")
     address = links.rendition_path(upload, row)

@@ -95,17 +95,19 @@ class TestFormat:
             ("nonsense", "jpeg"),
         ],
     )
-    def test_by_what_is_accepted(self, client: Client, ready: Upload, accept: str, format: str) -> None:
+    def test_format_follows_the_accept_header(
+        self, client: Client, ready: Upload, accept: str, format: str
+    ) -> None:
         response = client.get(f"/i/{ready.pk}/small", headers={"accept": accept})
         assert response.status_code == 200
         assert response.headers["Content-Type"] == f"image/{format}"
         assert picture_of(response).format == format.upper()
         assert varies_by(response) == {"Accept"}
 
-    def test_without_the_header(self, client: Client, ready: Upload) -> None:
+    def test_format_is_jpeg_without_an_accept_header(self, client: Client, ready: Upload) -> None:
         assert client.get(f"/i/{ready.pk}/small").headers["Content-Type"] == "image/jpeg"
 
-    def test_avif_is_sent_to_those_that_name_it(self, client: Client, send: Send, settings: Any) -> None:
+    def test_avif_is_sent_only_if_accepted_by_name(self, client: Client, send: Send, settings: Any) -> None:
         presets = {"small": {"width": 64, "formats": ["avif", "webp", "jpeg"]}}
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
         upload = send()
@@ -114,7 +116,7 @@ class TestFormat:
             response = client.get(f"/i/{upload.pk}/small", headers={"accept": accept})
             assert response.headers["Content-Type"] == f"image/{format}"
 
-    def test_png_takes_the_place_of_jpeg_where_there_is_transparency(
+    def test_png_replaces_jpeg_for_transparent_originals(
         self, client: Client, send: Send, make_image: MakeImage
     ) -> None:
         upload = send(make_image(format="PNG", mode="RGBA"))
@@ -123,7 +125,9 @@ class TestFormat:
         assert_problem(client.get(f"/i/{upload.pk}/small.jpg"), "no_such_format")
 
     @pytest.mark.parametrize(("extension", "format"), [("webp", "webp"), ("jpg", "jpeg"), ("jpeg", "jpeg")])
-    def test_by_extension(self, client: Client, ready: Upload, extension: str, format: str) -> None:
+    def test_extension_selects_the_format(
+        self, client: Client, ready: Upload, extension: str, format: str
+    ) -> None:
         response = client.get(f"/i/{ready.pk}/thumb.{extension}", headers={"accept": "image/webp"})
         assert response.headers["Content-Type"] == f"image/{format}"
         assert picture_of(response).size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
@@ -136,7 +140,7 @@ class TestFormat:
 
 
 class TestHeaders:
-    def test_of_a_picture(self, client: Client, ready: Upload) -> None:
+    def test_picture_has_caching_and_security_headers(self, client: Client, ready: Upload) -> None:
         response = client.get(f"/i/{ready.pk}/small")
         assert response.headers["Cache-Control"].startswith("public, max-age=")
         assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -152,7 +156,7 @@ class TestHeaders:
         assert all(etag.startswith('"') and etag.endswith('"') for etag in etags)
 
     @pytest.mark.parametrize("value", ["{etag}", "W/{etag}", '"other", {etag}', "*"])
-    def test_whoever_has_it_gets_304(self, client: Client, ready: Upload, value: str) -> None:
+    def test_matching_etag_gets_304(self, client: Client, ready: Upload, value: str) -> None:
         address = f"/i/{ready.pk}/small"
         first = client.get(address)
         again = client.get(address, headers={"if-none-match": value.format(etag=first.headers["ETag"])})
@@ -160,11 +164,11 @@ class TestHeaders:
         for name in ("ETag", "Cache-Control", "Vary"):
             assert again.headers[name] == first.headers[name]
 
-    def test_whoever_has_another_gets_the_picture(self, client: Client, ready: Upload) -> None:
+    def test_other_etag_gets_the_picture(self, client: Client, ready: Upload) -> None:
         response = client.get(f"/i/{ready.pk}/small", headers={"if-none-match": '"other"'})
         assert response.status_code == 200
 
-    def test_of_the_permanent_address(self, client: Client, ready: Upload) -> None:
+    def test_permanent_url_is_cached_as_immutable(self, client: Client, ready: Upload) -> None:
         for row in Rendition.objects.all():
             response = client.get(links.rendition_path(ready, row))
             assert response.status_code == 200
@@ -182,7 +186,7 @@ class TestHeaders:
             )
 
     @pytest.mark.parametrize("method", ["head", "get"])
-    def test_head_is_get_without_a_body(self, client: Client, ready: Upload, method: str) -> None:
+    def test_head_equals_get_without_a_body(self, client: Client, ready: Upload, method: str) -> None:
         row = Rendition.objects.filter(preset="small", format="jpeg").get()
         for address in (f"/i/{ready.pk}/small", links.rendition_path(ready, row)):
             response = getattr(client, method)(address)
@@ -199,7 +203,7 @@ class TestNotReady:
     @pytest.mark.parametrize(
         ("preset", "size"), [("thumb", (256, 256)), ("small", (320, 213)), ("large", (600, 400))]
     )
-    def test_a_placeholder_of_its_size_says_when_to_come_back(
+    def test_placeholder_has_the_size_and_retry_after(
         self, client: Client, send: Send, preset: str, size: tuple[int, int]
     ) -> None:
         response = client.get(f"/i/{send().pk}/{preset}")
@@ -210,11 +214,11 @@ class TestNotReady:
         assert varies_by(response) == {"Accept"}
         assert picture_of(response).size == size
 
-    def test_also_by_extension(self, client: Client, send: Send) -> None:
+    def test_placeholder_is_sent_for_an_extension(self, client: Client, send: Send) -> None:
         response = client.get(f"/i/{send().pk}/thumb.webp")
         assert (response.status_code, response.headers["Content-Type"]) == (202, "image/png")
 
-    def test_a_placeholder_is_small_however_large_the_picture(
+    def test_placeholder_of_a_large_preset_is_a_small_file(
         self, client: Client, send: Send, settings: Any
     ) -> None:
         settings.DARKROOM = {
@@ -225,46 +229,46 @@ class TestNotReady:
         assert picture_of(response).size == (8000, 8000)
         assert len(response.content) < 50_000
 
-    def test_a_failure_is_told_with_its_reason(self, client: Client, send: Send) -> None:
+    def test_failed_upload_is_a_problem_with_its_reason(self, client: Client, send: Send) -> None:
         upload = send()
         Upload.objects.update(status="failed", error_code="unreadable_image", error_detail="It is damaged.")
         response = client.get(f"/i/{upload.pk}/thumb")
         assert_problem(response, "unreadable_image")
         assert response.json()["detail"] == "It is damaged."
 
-    def test_what_was_rendered_stays_while_it_is_rendered_again(self, client: Client, ready: Upload) -> None:
+    def test_old_rendition_is_served_during_reprocessing(self, client: Client, ready: Upload) -> None:
         services.prepare_again(uploads=[ready], force=True, presets=(), bulk=False)
         assert client.get(f"/i/{ready.pk}/small").status_code == 200
         Upload.objects.update(status="failed", error_code="processing_failed", error_detail="It broke off.")
         assert client.get(f"/i/{ready.pk}/small").status_code == 200
 
 
-class TestNotThere:
-    def test_no_such_upload(self, client: Client) -> None:
+class TestNotFound:
+    def test_unknown_upload_is_not_found(self, client: Client) -> None:
         assert_problem(client.get(f"/i/{uuid.uuid4()}/thumb"), "not_found")
 
     @pytest.mark.parametrize("name", ["nothing", "nothing.webp", "Thumb", "thumb%20"])
-    def test_no_such_preset(self, client: Client, ready: Upload, name: str) -> None:
+    def test_unknown_preset_is_not_found(self, client: Client, ready: Upload, name: str) -> None:
         assert_problem(client.get(f"/i/{ready.pk}/{name}"), "no_such_preset")
 
     @pytest.mark.parametrize("extension", ["gif", "png", "avif", "exe", "webp.exe"])
-    def test_no_such_format(self, client: Client, ready: Upload, extension: str) -> None:
+    def test_unknown_format_is_not_found(self, client: Client, ready: Upload, extension: str) -> None:
         assert_problem(client.get(f"/i/{ready.pk}/thumb.{extension}"), "no_such_format")
 
     @pytest.mark.parametrize("path", ["x", "ab/abc/thumb-0.webp", "../originals/ab/abc", "..%2foriginals"])
-    def test_no_such_rendition(self, client: Client, ready: Upload, path: str) -> None:
+    def test_unknown_rendition_is_not_found(self, client: Client, ready: Upload, path: str) -> None:
         assert_problem(client.get(f"/renditions/{path}"), "not_found")
 
-    def test_an_original_is_no_rendition(self, client: Client, ready: Upload) -> None:
+    def test_original_is_not_served_as_a_rendition(self, client: Client, ready: Upload) -> None:
         key = original_key(ready.original.content_hash)
         for address in (f"/renditions/{key}", f"/{key}", f"/media/{key}", f"/renditions/../{key}"):
             assert client.get(address).status_code == 404
 
-    def test_a_lost_file_is_a_problem(self, client: Client, ready: Upload) -> None:
+    def test_lost_rendition_is_a_problem(self, client: Client, ready: Upload) -> None:
         default_storage.delete(Rendition.objects.get(preset="small", format="jpeg").key)
         assert_problem(client.get(f"/i/{ready.pk}/small"), "rendition_missing")
 
-    def test_a_storage_that_is_away_is_a_problem(
+    def test_unavailable_storage_is_a_problem(
         self, client: Client, ready: Upload, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_arguments: object) -> None:
@@ -279,14 +283,14 @@ class TestPrivate:
         permanent = links.rendition_path(upload, upload.original.renditions.all()[0])
         return [f"/i/{upload.pk}/small", f"/i/{upload.pk}/small.webp", permanent]
 
-    def test_nobody_else_finds_it(
+    def test_private_picture_is_hidden_from_others(
         self, client: Client, private: Upload, client_of: ClientOf, stranger: User
     ) -> None:
         for someone in (client, client_of(stranger)):
             for address in [*self.addresses(private), f"/i/{private.pk}/nothing"]:
                 assert_problem(someone.get(address), "not_found")
 
-    def test_its_owner_finds_it(
+    def test_owner_sees_the_private_picture(
         self, client: Client, private: Upload, client_of: ClientOf, owner: User
     ) -> None:
         client.force_login(owner)
@@ -296,17 +300,17 @@ class TestPrivate:
                 assert response.status_code == 200
                 assert response.headers["Cache-Control"].startswith("private, ")
 
-    def test_a_signed_link_opens_it_to_anyone(self, client: Client, private: Upload) -> None:
+    def test_signed_link_opens_a_private_picture(self, client: Client, private: Upload) -> None:
         response = client.get(links.picture_path(private, "small"))
         assert response.status_code == 200
         assert response.headers["Cache-Control"].startswith("private, ")
 
-    def test_an_expired_link_does_not(self, client: Client, private: Upload, settings: Any) -> None:
+    def test_expired_link_is_refused(self, client: Client, private: Upload, settings: Any) -> None:
         address = links.picture_path(private, "small")
         settings.DARKROOM = {**settings.DARKROOM, "SIGNED_LINK_MAX_AGE": -1}
         assert_problem(client.get(address), "not_found")
 
-    def test_a_changed_link_does_not(
+    def test_changed_link_is_refused(
         self, client: Client, private: Upload, send: Send, make_image: MakeImage
     ) -> None:
         other = links.signature(send(make_image(seed=90)))
@@ -314,12 +318,12 @@ class TestPrivate:
         for wrong in (other, value[:-1], value.swapcase(), ""):
             assert_problem(client.get(f"/i/{private.pk}/small", {"signature": wrong}), "not_found")
 
-    def test_a_wrong_token_is_nobody(self, client: Client, private: Upload, owner: User) -> None:
+    def test_wrong_token_overrides_the_session(self, client: Client, private: Upload, owner: User) -> None:
         client.force_login(owner)
         address = f"/i/{private.pk}/small"
         assert_problem(client.get(address, headers={"authorization": "Token wrong"}), "not_found")
 
-    def test_what_another_person_shows_everybody_shows_only_there(
+    def test_shared_original_is_public_only_through_the_public_upload(
         self, client: Client, private: Upload, send: Send, stranger: User
     ) -> None:
         public = send(by=stranger)
@@ -331,7 +335,9 @@ class TestPrivate:
         services.delete_upload(upload=public)
         assert_problem(client.get(theirs), "not_found")
 
-    def test_staff_see_its_renditions(self, private: Upload, admin_client: Client, client: Client) -> None:
+    def test_staff_see_private_renditions(
+        self, private: Upload, admin_client: Client, client: Client
+    ) -> None:
         address = links.staff_path(private.original.renditions.all()[0])
         for path in (self.addresses(private)[-1], address):
             assert admin_client.get(path).status_code == 200
@@ -357,7 +363,7 @@ class TestOriginal:
 
         return async_to_sync(ask)()
 
-    def test_its_owner_gets_every_byte_as_an_attachment(
+    def test_owner_downloads_the_original_as_an_attachment(
         self, send: Send, owner: User, make_image: MakeImage
     ) -> None:
         data = make_image(width=3000, height=2000, quality=95)
@@ -371,20 +377,18 @@ class TestOriginal:
         assert response.headers["Content-Security-Policy"].startswith("sandbox")
         assert response.headers["Cache-Control"].startswith("private")
 
-    def test_also_by_token(self, send: Send, owner: User) -> None:
+    def test_owner_downloads_the_original_by_token(self, send: Send, owner: User) -> None:
         token = Token.objects.create(user=owner)
         response, body = self.fetch(send(), authorization=f"Token {token.key}")
         assert (response.status_code, len(body)) == (200, int(response.headers["Content-Length"]))
 
-    def test_nobody_else_finds_it(self, send: Send, stranger: User) -> None:
+    def test_original_is_hidden_from_others(self, send: Send, stranger: User) -> None:
         upload = send()
         for person in (None, stranger):
             assert_problem(self.fetch(upload, by=person)[0], "not_found")
         assert_problem(self.fetch(upload, authorization="Token wrong")[0], "not_found")
 
-    def test_the_signature_of_a_private_picture_does_not_open_it(
-        self, client: Client, private: Upload
-    ) -> None:
+    def test_picture_signature_does_not_open_the_original(self, client: Client, private: Upload) -> None:
         address = f"/uploads/{private.pk}/original"
         assert_problem(client.get(address, {"signature": links.signature(private)}), "not_found")
 
@@ -401,7 +405,7 @@ class TestOriginal:
             "%0d%0a",
         ],
     )
-    def test_an_odd_name_breaks_nothing(self, send: Send, owner: User, name: str) -> None:
+    def test_unusual_file_name_is_sent_safely(self, send: Send, owner: User, name: str) -> None:
         upload = send()
         Upload.objects.update(filename=name)
         response, _ = self.fetch(upload, by=owner)
@@ -411,19 +415,19 @@ class TestOriginal:
         assert disposition.isprintable()
         assert "Set-Cookie" not in response.headers
 
-    def test_head_sends_no_byte_and_leaves_no_file_open(self, send: Send, owner: User) -> None:
+    def test_head_sends_no_body_and_closes_the_file(self, send: Send, owner: User) -> None:
         upload = send()
         response, body = self.fetch(upload, by=owner, method="head")
         assert (response.status_code, body) == (200, b"")
         assert response.headers["Content-Length"] == str(upload.original.byte_size)
 
-    def test_a_lost_file_is_a_problem(self, send: Send, owner: User) -> None:
+    def test_lost_original_is_a_problem(self, send: Send, owner: User) -> None:
         upload = send()
         default_storage.delete(original_key(upload.original.content_hash))
         assert_problem(self.fetch(upload, by=owner)[0], "original_missing")
 
 
-def test_an_upload_shows_its_own_focus(
+def test_upload_is_cropped_around_its_own_focal_point(
     client: Client, send: Send, stranger: User, make_image: MakeImage
 ) -> None:
     data = make_image(width=800, height=400)

@@ -163,7 +163,7 @@ def work_off() -> None:
 
 
 @on_disk_and_s3
-def test_a_storage_in_order_is_told(ready: list[Upload]) -> None:
+def test_intact_storage_is_reported(ready: list[Upload]) -> None:
     before = everything()
     assert run_audit() == f"{FILES} files checked: 0 missing, 0 damaged, 0 unreferenced.\n"
     assert run_audit("--fix").startswith(f"{FILES} files checked: 0 missing")
@@ -172,12 +172,12 @@ def test_a_storage_in_order_is_told(ready: list[Upload]) -> None:
 
 
 @on_disk_and_s3
-def test_an_empty_storage_is_in_order(storage: str) -> None:
+def test_empty_storage_is_intact(storage: str) -> None:
     assert json.loads(run_audit("--fix", "--json")) == findings(checked=0)
 
 
 @on_disk_and_s3
-def test_each_kind_is_found_and_nothing_touched(ready: list[Upload]) -> None:
+def test_each_kind_is_reported_without_changes(ready: list[Upload]) -> None:
     missing, damaged = rendition_key(ready[0]), rendition_key(ready[1])
     default_storage.delete(missing)
     write(damaged, b"cut off")
@@ -198,7 +198,7 @@ def test_each_kind_is_found_and_nothing_touched(ready: list[Upload]) -> None:
 
 
 @on_disk_and_s3
-def test_fix_renders_again_and_removes_strays(ready: list[Upload]) -> None:
+def test_fix_renders_again_and_removes_orphaned_files(ready: list[Upload]) -> None:
     before = files()
     missing, damaged = rendition_key(ready[0]), rendition_key(ready[1], "thumb")
     default_storage.delete(missing)
@@ -215,7 +215,7 @@ def test_fix_renders_again_and_removes_strays(ready: list[Upload]) -> None:
     assert json.loads(run_audit("--json")) == findings()
 
 
-def test_fix_mends_everything_that_was_rendered(ready: list[Upload], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fix_restores_every_rendition(ready: list[Upload], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "_BATCH", 2)  # for several batches
     before = files()
     rows = set(Rendition.objects.values_list("key", flat=True))
@@ -228,7 +228,7 @@ def test_fix_mends_everything_that_was_rendered(ready: list[Upload], monkeypatch
 
 
 @on_disk_and_s3
-def test_a_lost_original_is_told_and_the_rest_is_mended(ready: list[Upload]) -> None:
+def test_lost_original_is_reported_and_the_rest_is_fixed(ready: list[Upload]) -> None:
     lost, damaged = (original_key(upload.original.content_hash) for upload in ready[:2])
     hopeless, mendable = rendition_key(ready[0]), rendition_key(ready[2])
     write(damaged, b"damaged")
@@ -250,7 +250,7 @@ def test_a_lost_original_is_told_and_the_rest_is_mended(ready: list[Upload]) -> 
     assert json.loads(failing_audit("--json"))["missing"] == [lost, hopeless]
 
 
-def test_a_lost_original_that_is_sent_again_after_a_deletion_is_whole(
+def test_lost_original_sent_again_after_a_deletion_is_complete(
     ready: list[Upload], send: Send, make_image: MakeImage, settings: Settings
 ) -> None:
     default_storage.delete(original_key(ready[0].original.content_hash))
@@ -272,14 +272,14 @@ def crumb(ready: list[Upload]) -> str:
 
 
 @pytest.mark.parametrize("status", Upload.UNFINISHED)
-def test_files_of_an_upload_in_work_are_no_strays(ready: list[Upload], crumb: str, status: str) -> None:
+def test_files_of_an_unfinished_upload_are_not_orphaned(ready: list[Upload], crumb: str, status: str) -> None:
     Upload.objects.filter(pk=ready[0].pk).update(status=status)
     assert json.loads(run_audit("--fix", "--json")) == findings()
     Upload.objects.filter(pk=ready[0].pk).update(status="ready")
     assert json.loads(run_audit("--fix", "--json")) == findings(unreferenced=[crumb], fixed=[crumb])
 
 
-def test_files_of_a_leased_original_are_no_strays(ready: list[Upload], crumb: str) -> None:
+def test_files_of_a_leased_original_are_not_orphaned(ready: list[Upload], crumb: str) -> None:
     lease = leases.acquire(ready[0].original, "resize_image")
     assert json.loads(run_audit("--fix", "--json")) == findings()
     leases.end(lease)
@@ -296,7 +296,7 @@ def between_the_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[],
     return happen
 
 
-def test_a_file_that_gets_its_row_meanwhile_is_no_stray(
+def test_file_that_gets_its_row_during_the_audit_is_not_orphaned(
     ready: list[Upload], between_the_looks: Callable[[Callable[[], object]], None]
 ) -> None:
     rows = list(Rendition.objects.filter(original=ready[0].original))
@@ -305,7 +305,7 @@ def test_a_file_that_gets_its_row_meanwhile_is_no_stray(
     assert json.loads(run_audit("--fix", "--json"))["unreferenced"] == []
 
 
-def test_a_file_that_is_gone_meanwhile_is_no_stray(
+def test_file_deleted_during_the_audit_is_not_reported(
     ready: list[Upload], between_the_looks: Callable[[Callable[[], object]], None]
 ) -> None:
     write("originals/ab/.part", b"being written")
@@ -314,7 +314,7 @@ def test_a_file_that_is_gone_meanwhile_is_no_stray(
 
 
 @on_disk_and_s3
-def test_a_file_that_is_being_written_is_no_stray(
+def test_file_being_written_is_not_orphaned(
     ready: list[Upload],
     between_the_looks: Callable[[Callable[[], object]], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -328,7 +328,7 @@ def test_a_file_that_is_being_written_is_no_stray(
         assert json.loads(run_audit("--fix", "--json"))["fixed"] == ["originals/ab/.part"]
 
 
-def test_what_is_rendered_anew_meanwhile_is_not_missing(
+def test_rendition_replaced_during_the_audit_is_not_missing(
     ready: list[Upload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, read_digest = rendition_key(ready[0]), audit._stored_digest
@@ -344,7 +344,7 @@ def test_what_is_rendered_anew_meanwhile_is_not_missing(
     assert json.loads(run_audit("--json")) | {"checked": FILES} == findings()
 
 
-def test_a_deleted_upload_is_no_stray_until_it_is_collected(ready: list[Upload], owner: User) -> None:
+def test_files_of_a_deleted_upload_are_not_orphaned_until_collected(ready: list[Upload], owner: User) -> None:
     services.delete_upload(upload=ready[0])
     assert json.loads(run_audit("--fix", "--json")) == findings()
     Upload.objects.filter(pk=ready[0].pk).update(deleted_at=timezone.now() - timedelta(days=1))
@@ -353,13 +353,13 @@ def test_a_deleted_upload_is_no_stray_until_it_is_collected(ready: list[Upload],
     assert json.loads(run_audit("--fix", "--json")) == findings(checked=FILES - FILES_AN_ORIGINAL)
 
 
-def test_the_markers_of_a_fresh_clone_stay(ready: list[Upload]) -> None:
+def test_gitkeep_files_are_kept(ready: list[Upload]) -> None:
     for folder in ("originals", "renditions"):
         write(f"{folder}/.gitkeep", b"")
     assert json.loads(run_audit("--fix", "--json")) == findings()
 
 
-def test_a_storage_that_is_away_is_told(ready: list[Upload]) -> None:
+def test_storage_failure_is_reported(ready: list[Upload]) -> None:
     path = Path(default_storage.path(original_key(ready[0].original.content_hash)))
     path.unlink()
     path.mkdir()

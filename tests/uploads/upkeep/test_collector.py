@@ -36,7 +36,7 @@ def age(by: timedelta) -> None:
         Upload.objects.filter(pk=upload.pk).update(deleted_at=(upload.deleted_at or timezone.now()) - by)
 
 
-def test_after_its_grace_a_deleted_upload_and_its_files_are_gone(send: Send) -> None:
+def test_deleted_upload_is_removed_after_the_grace_period(send: Send) -> None:
     upload = send()
     completion.run_here(upload)
     services.delete_upload(upload=upload)
@@ -50,7 +50,7 @@ def test_after_its_grace_a_deleted_upload_and_its_files_are_gone(send: Send) -> 
     assert collect() == 0
 
 
-def test_what_is_in_use_stays(send: Send) -> None:
+def test_upload_in_use_is_kept(send: Send) -> None:
     completion.run_here(send())
     age(HOUR)
     assert collect() == 0
@@ -68,9 +68,7 @@ def test_what_is_in_use_stays(send: Send) -> None:
         ("processing", None, True),
     ],
 )
-def test_a_lease_that_nobody_holds_or_waits_for_goes(
-    send: Send, status: str, expires_in: timedelta | None, stays: bool
-) -> None:
+def test_unused_lease_is_removed(send: Send, status: str, expires_in: timedelta | None, stays: bool) -> None:
     upload = send()
     Upload.objects.update(status=status)
     lease = leases.acquire(upload.original, "resize_image")
@@ -79,7 +77,7 @@ def test_a_lease_that_nobody_holds_or_waits_for_goes(
     assert Lease.objects.filter(pk=lease.pk).exists() == stays
 
 
-def test_a_shared_original_stays_until_the_last_upload_goes(send: Send, stranger: User) -> None:
+def test_shared_original_is_kept_until_its_last_upload_is_removed(send: Send, stranger: User) -> None:
     first, last = send(), send(by=stranger)
     completion.run_here(first)
     for upload, removed in [(first, 0), (last, 1)]:
@@ -90,14 +88,14 @@ def test_a_shared_original_stays_until_the_last_upload_goes(send: Send, stranger
     assert stored_keys() == set()
 
 
-def test_an_original_that_just_came_is_given_time(send: Send) -> None:
+def test_new_original_without_an_upload_is_kept_for_a_while(send: Send) -> None:
     send().delete()
     assert collect() == 0
     age(HOUR)
     assert collect() == 1
 
 
-def test_a_storage_that_is_away_leaves_it_for_later_and_the_others_go(
+def test_storage_failure_postpones_one_original_only(
     send: Send, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck, other = send(), send(make_image(seed=90))
@@ -120,7 +118,7 @@ def test_a_storage_that_is_away_leaves_it_for_later_and_the_others_go(
     assert stored_keys() == set()
 
 
-def test_a_file_that_is_gone_already_is_no_obstacle(send: Send) -> None:
+def test_missing_file_does_not_stop_the_removal(send: Send) -> None:
     upload = send()
     services.delete_upload(upload=upload)
     age(HOUR)
@@ -128,7 +126,7 @@ def test_a_file_that_is_gone_already_is_no_obstacle(send: Send) -> None:
     assert collect() == 1
 
 
-def test_what_a_killed_process_had_begun_to_receive_goes_after_a_day(incoming: Path) -> None:
+def test_partly_received_file_is_removed_after_a_day(incoming: Path) -> None:
     old, new = incoming / "old.upload", incoming / "new.upload"
     for path in (old, new):
         path.write_bytes(b"half a picture")
@@ -138,7 +136,7 @@ def test_what_a_killed_process_had_begun_to_receive_goes_after_a_day(incoming: P
     assert list(incoming.iterdir()) == [new]
 
 
-def test_a_file_that_vanishes_meanwhile_is_no_obstacle(incoming: Path, send: Send) -> None:
+def test_vanished_received_file_does_not_stop_the_collector(incoming: Path, send: Send) -> None:
     # A broken link behaves like an upload that finished between listing the folder and reading the file.
     (incoming / "vanished.upload").symlink_to(incoming / "nowhere")
     send().delete()

@@ -63,7 +63,7 @@ def collect() -> None:
     collector.collect()
 
 
-def test_what_nobody_names_goes_and_what_is_in_use_stays(ready: Upload) -> None:
+def test_orphaned_files_are_removed_and_used_files_kept(ready: Upload) -> None:
     age_everything()
     before = stored_keys()
     folder = folder_of(ready.original)
@@ -83,14 +83,14 @@ def test_what_nobody_names_goes_and_what_is_in_use_stays(ready: Upload) -> None:
     assert_storage_matches_rows()
 
 
-def test_what_is_young_is_left_alone(ready: Upload) -> None:
+def test_recent_orphaned_file_is_kept(ready: Upload) -> None:
     write("originals/ab/stray", hours=0.9)
     assert orphans.remove_old() == 0
     assert "originals/ab/stray" in stored_keys()
 
 
 @pytest.mark.parametrize("busy", ["unfinished", "leased"])
-def test_what_a_worker_may_be_about_to_name_is_left_alone(ready: Upload, busy: str) -> None:
+def test_files_of_a_busy_original_are_kept(ready: Upload, busy: str) -> None:
     key = write(f"{folder_of(ready.original)}/thumb-0123456789abcdef.webp")
     lease = leases.acquire(ready.original, "resize_image") if busy == "leased" else None
     Upload.objects.update(status="ready" if lease else "processing")
@@ -102,7 +102,7 @@ def test_what_a_worker_may_be_about_to_name_is_left_alone(ready: Upload, busy: s
     assert orphans.remove_old() == 1
 
 
-def test_many_are_compared_a_few_at_a_time(
+def test_files_are_compared_in_batches(
     ready: Upload, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
 ) -> None:
     monkeypatch.setattr(orphans, "_BATCH", 4)
@@ -112,7 +112,7 @@ def test_many_are_compared_a_few_at_a_time(
 
 
 @pytest.mark.parametrize("lost", ["the database", "a day of it"])
-def test_a_database_that_knows_too_little_costs_no_file(
+def test_nothing_is_removed_with_a_wrong_database(
     ready: Upload, lost: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if lost == "the database":
@@ -128,7 +128,7 @@ def test_a_database_that_knows_too_little_costs_no_file(
     assert "Is this the right database?" in caplog.text
 
 
-def test_a_storage_that_is_away_leaves_them_for_another_day(
+def test_storage_failure_postpones_the_removal(
     ready: Upload, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(_folder: str) -> Iterator[Any]:
@@ -140,7 +140,7 @@ def test_a_storage_that_is_away_leaves_them_for_another_day(
     assert "Input/output error" in caplog.text
 
 
-def test_a_file_that_is_being_written_is_served_to_nobody(ready: Upload, client: Client) -> None:
+def test_file_being_written_is_not_served(ready: Upload, client: Client) -> None:
     key = write(f"{folder_of(ready.original)}/.{PART}", hours=0)
     assert client.get(f"/{key}").status_code == 404
     assert client.get(f"/media/{key}").status_code == 404
@@ -176,7 +176,7 @@ def orphan(ready: Upload, make_image: MakeImage, make_file: MakeFile) -> tuple[s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_killed_web_process_had_stored_goes(
+def test_original_of_a_killed_web_process_is_removed(
     ready: Upload, make_image: MakeImage, tmp_path: Path
 ) -> None:
     data = make_image(seed=7)
@@ -200,7 +200,7 @@ def test_what_a_killed_web_process_had_stored_goes(
     assert Original.objects.get() == ready.original
 
 
-def test_an_orphan_that_is_sent_again_is_kept(orphan: tuple[str, bytes], send: Send, ready: Upload) -> None:
+def test_orphaned_original_sent_again_is_kept(orphan: tuple[str, bytes], send: Send, ready: Upload) -> None:
     orphans.remove_old()
     upload = send(orphan[1])
     assert (upload.original.format, upload.original.byte_size) == ("jpeg", len(orphan[1]))
@@ -210,7 +210,7 @@ def test_an_orphan_that_is_sent_again_is_kept(orphan: tuple[str, bytes], send: S
     assert_storage_matches_rows()
 
 
-def test_an_orphan_that_nobody_can_send_goes_at_once(ready: Upload) -> None:
+def test_orphaned_file_that_is_no_image_is_removed_directly(ready: Upload) -> None:
     before = stored_keys()
     write(f"originals/ab/{'ab' * 32}", b"no picture")
     assert orphans.remove_old() == 1
@@ -238,7 +238,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], ob
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_orphan_that_is_being_sent_again_is_kept(
+def test_orphaned_original_sent_during_removal_is_kept(
     when: str,
     orphan: tuple[str, bytes],
     send: Send,
@@ -252,7 +252,7 @@ def test_an_orphan_that_is_being_sent_again_is_kept(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sender_who_stored_before_the_orphan_went_stores_again(
+def test_original_removed_during_an_upload_is_stored_again(
     orphan: tuple[str, bytes],
     send: Send,
     monkeypatch: pytest.MonkeyPatch,
@@ -273,7 +273,7 @@ def test_a_sender_who_stored_before_the_orphan_went_stores_again(
     assert original_key(orphan[0]) in stored_keys()
 
 
-def test_a_rendition_that_is_rendered_meanwhile_is_kept(ready: Upload) -> None:
+def test_rendition_rendered_during_removal_is_kept(ready: Upload) -> None:
     key = Rendition.objects.filter(preset="thumb").values_list("key", flat=True)[0]
     Rendition.objects.filter(key=key).delete()
     age_everything()

@@ -16,7 +16,9 @@ from uploads.upkeep import collector, orphans, recurring, sweeper
 pytestmark = pytest.mark.django_db
 
 
-def test_a_sweep_leaves_a_sign_and_sweeps(monkeypatch: pytest.MonkeyPatch, stopped_clock: datetime) -> None:
+def test_sweep_records_a_heartbeat_and_sweeps(
+    monkeypatch: pytest.MonkeyPatch, stopped_clock: datetime
+) -> None:
     sweeps: list[int] = []
     monkeypatch.setattr(sweeper, "sweep", lambda: sweeps.append(1))
     for _ in range(2):
@@ -25,21 +27,21 @@ def test_a_sweep_leaves_a_sign_and_sweeps(monkeypatch: pytest.MonkeyPatch, stopp
     assert sweeps == [1, 1]
 
 
-def test_collect_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collect_task_runs_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     collections: list[int] = []
     monkeypatch.setattr(collector, "collect", lambda: collections.append(1))
     recurring.collect()
     assert collections == [1]
 
 
-def test_strays_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remove_strays_task_removes_orphaned_files(monkeypatch: pytest.MonkeyPatch) -> None:
     removals: list[int] = []
     monkeypatch.setattr(orphans, "remove_old", lambda: removals.append(1))
     recurring.remove_strays()
     assert removals == [1]
 
 
-def test_ended_sessions_go() -> None:
+def test_expired_sessions_are_removed() -> None:
     for age in (timedelta(days=-1), timedelta(days=1)):
         session = SessionStore()
         session.set_expiry(timezone.now() + age)
@@ -48,7 +50,7 @@ def test_ended_sessions_go() -> None:
     assert Session.objects.get().expire_date > timezone.now()
 
 
-def test_beat_starts_tasks_that_exist_on_a_queue_of_their_own() -> None:
+def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
     schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
     names = {entry["task"] for entry in schedule.values()}
     ours = ("sweep", "collect", "remove_strays", "clear_sessions", "recount_quotas")

@@ -180,7 +180,7 @@ def restore_original(upload: Upload, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--force",), ("--owner", "ada", "--limit", 3, "--sync")])
-def test_nothing_selected_is_refused(owner: User, arguments: tuple[object, ...]) -> None:
+def test_empty_selection_is_refused(owner: User, arguments: tuple[object, ...]) -> None:
     before = everything()
     with pytest.raises(CommandError, match="Select uploads: ids or content hashes, --all, --failed"):
         reprocess(*arguments)
@@ -204,7 +204,7 @@ def test_nothing_selected_is_refused(owner: User, arguments: tuple[object, ...])
     ],
 )
 @pytest.mark.usefixtures("set_presets")
-def test_what_is_unknown_is_refused(send: Send, arguments: list[str], message: str) -> None:
+def test_unknown_value_is_refused(send: Send, arguments: list[str], message: str) -> None:
     send()
     before = everything()
     for more in ([], ["--dry-run"], ["--sync"]):
@@ -216,7 +216,7 @@ def test_what_is_unknown_is_refused(send: Send, arguments: list[str], message: s
 # --- Selection ------------------------------------------------------------------------------
 
 
-def test_names_select_by_id_hash_and_its_beginning(images: list[Upload]) -> None:
+def test_uploads_are_selected_by_id_hash_and_prefix(images: list[Upload]) -> None:
     by_id, by_hash, by_prefix = (
         images[0].pk,
         images[1].original.content_hash,
@@ -227,7 +227,7 @@ def test_names_select_by_id_hash_and_its_beginning(images: list[Upload]) -> None
     assert statuses() == {"ready"}
 
 
-def test_options_narrow_together(
+def test_options_are_combined(
     images: list[Upload], send: Send, make_image: MakeImage, stranger: User
 ) -> None:
     old = timezone.now().replace(year=2020)
@@ -242,7 +242,7 @@ def test_options_narrow_together(
     ("since", "selected"),
     [("2026-01-31", 2), ("2026-02-01", 1), ("2026-01-31T12:00", 1), ("2026-01-31T13:00+02:00", 2)],
 )
-def test_a_date_is_its_beginning_and_utc(images: list[Upload], since: str, selected: int) -> None:
+def test_date_means_its_start_in_utc(images: list[Upload], since: str, selected: int) -> None:
     for upload, text in zip(
         images, ("2026-01-30 23:59", "2026-01-31 11:30", "2026-03-01 00:00"), strict=True
     ):
@@ -254,7 +254,7 @@ def test_a_date_is_its_beginning_and_utc(images: list[Upload], since: str, selec
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_queued_where_it_delays_nobody(ready: list[Upload], set_presets: SetPresets) -> None:
+def test_uploads_are_queued_as_bulk_work(ready: list[Upload], set_presets: SetPresets) -> None:
     set_presets(**{**PRESETS, "small": {"width": 90}})
     assert "3 selected: 3 queued, 0 processed, 0 unchanged, 0 failed." in reprocess("--all")
     assert broker.queue_depths() == {**dict.fromkeys(broker.queue_depths(), 0), "bulk": 3}
@@ -265,13 +265,13 @@ def test_it_is_queued_where_it_delays_nobody(ready: list[Upload], set_presets: S
     assert_no_more_to_do()
 
 
-def test_what_is_queued_already_is_not_queued_twice(ready: list[Upload]) -> None:
+def test_queued_upload_is_not_queued_twice(ready: list[Upload]) -> None:
     for _ in range(3):
         assert reprocess_json("--all", "--force") == summary(selected=3, queued=3)
     assert broker.queue_depths()["bulk"] == 3
 
 
-def test_sync_does_it_here(images: list[Upload]) -> None:
+def test_sync_processes_without_a_worker(images: list[Upload]) -> None:
     assert "3 selected: 0 queued, 3 processed, 0 unchanged, 0 failed." in reprocess("--all", "--sync")
     assert not any(broker.queue_depths().values())
     assert statuses() == {"ready"}
@@ -280,7 +280,9 @@ def test_sync_does_it_here(images: list[Upload]) -> None:
     assert_storage_matches_rows()
 
 
-def test_sync_ends_what_had_everything_but_its_notice(images: list[Upload], ready: list[Upload]) -> None:
+def test_sync_completes_an_upload_that_lacks_only_its_notice(
+    images: list[Upload], ready: list[Upload]
+) -> None:
     Upload.objects.filter(pk=ready[0].pk).update(status=Upload.Status.PROCESSING)
     files = written_at()
     assert reprocess_json("--all", "--sync") == summary(selected=3, unchanged=2, processed=1)
@@ -290,7 +292,7 @@ def test_sync_ends_what_had_everything_but_its_notice(images: list[Upload], read
 
 @pytest.mark.parametrize("options", [["--sync"], []])
 @pytest.mark.parametrize("kind", ["--all", "--missing", "--stale"])
-def test_a_second_run_does_nothing(ready: list[Upload], kind: str, options: list[str]) -> None:
+def test_second_run_does_nothing(ready: list[Upload], kind: str, options: list[str]) -> None:
     before = everything()
     answer = reprocess(kind, *options)
     selected = 3 if kind == "--all" else 0
@@ -304,7 +306,7 @@ def assert_no_more_to_do() -> None:
 
 
 @pytest.mark.parametrize("options", [["--sync"], []])
-def test_force_renders_the_same_bytes_and_tells_nobody(ready: list[Upload], options: list[str]) -> None:
+def test_force_renders_the_same_bytes_without_notices(ready: list[Upload], options: list[str]) -> None:
     stored, told, rendered = digests(), notices(), rendered_at()
     reprocess("--all", "--force", *options)
     work_off()
@@ -315,7 +317,7 @@ def test_force_renders_the_same_bytes_and_tells_nobody(ready: list[Upload], opti
     assert_no_more_to_do()
 
 
-def test_force_narrowed_to_a_preset_renders_only_that(ready: list[Upload]) -> None:
+def test_force_with_a_preset_renders_only_that_preset(ready: list[Upload]) -> None:
     rendered = rendered_at()
     reprocess(ready[0].pk, "--force", "--preset", "small", "--sync")
     again = {name for name, moment in rendered_at().items() if moment != rendered[name]}
@@ -324,7 +326,7 @@ def test_force_narrowed_to_a_preset_renders_only_that(ready: list[Upload]) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_runs_at_once_make_the_same_bytes_and_no_notice(ready: list[Upload]) -> None:
+def test_two_concurrent_runs_render_the_same_bytes_without_notices(ready: list[Upload]) -> None:
     stored, told = digests(), notices()
     outcomes = run_at_once(lambda: reprocess("--all", "--force", "--sync"), times=2)
     # If both runs reach the same upload, one of them skips it and reports that.
@@ -339,7 +341,7 @@ def test_two_runs_at_once_make_the_same_bytes_and_no_notice(ready: list[Upload])
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_runs_at_once_queue_each_upload_once(ready: list[Upload]) -> None:
+def test_two_concurrent_runs_queue_each_upload_once(ready: list[Upload]) -> None:
     stored, told = digests(), notices()
     assert [type(outcome) for outcome in run_at_once(lambda: reprocess("--all", "--force"), times=2)] == [
         str,
@@ -378,7 +380,7 @@ def run_at_once(action: Callable[[], str], *, times: int) -> list[str | CommandE
 
 
 @pytest.mark.django_db(transaction=True)
-def test_stale_renders_exactly_what_changed(ready: list[Upload], set_presets: SetPresets) -> None:
+def test_stale_renders_only_changed_presets(ready: list[Upload], set_presets: SetPresets) -> None:
     files, rendered, told = written_at(), rendered_at(), notices()
     old = set(Rendition.objects.filter(preset="small").values_list("key", flat=True))
     set_presets(**{**PRESETS, "small": {"width": 90}})
@@ -412,7 +414,7 @@ def test_old_files_stay_until_the_new_rows_are_committed(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_old_files_stay_where_the_new_rows_are_not_committed(
+def test_old_files_stay_if_the_commit_fails(
     ready: list[Upload], set_presets: SetPresets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = digests()
@@ -428,7 +430,7 @@ def test_old_files_stay_where_the_new_rows_are_not_committed(
     assert_no_more_to_do()
 
 
-def test_a_preset_that_was_added_is_missing(ready: list[Upload], set_presets: SetPresets) -> None:
+def test_new_preset_is_missing(ready: list[Upload], set_presets: SetPresets) -> None:
     files = written_at()
     set_presets(**PRESETS, tiny={"width": 20})
     assert reprocess_json("--missing", "--preset", "thumb", "--sync") == summary()
@@ -440,7 +442,7 @@ def test_a_preset_that_was_added_is_missing(ready: list[Upload], set_presets: Se
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_preset_that_was_removed_goes_with_its_files(ready: list[Upload], set_presets: SetPresets) -> None:
+def test_removed_preset_is_deleted_with_its_files(ready: list[Upload], set_presets: SetPresets) -> None:
     files = written_at()
     gone = set(Rendition.objects.filter(preset="small").values_list("key", flat=True))
     set_presets(thumb=PRESETS["thumb"])
@@ -452,7 +454,7 @@ def test_a_preset_that_was_removed_goes_with_its_files(ready: list[Upload], set_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_format_that_was_removed_goes_with_its_files(ready: list[Upload], set_presets: SetPresets) -> None:
+def test_removed_format_is_deleted_with_its_files(ready: list[Upload], set_presets: SetPresets) -> None:
     set_presets(**{**PRESETS, "small": {"width": 100, "formats": ["webp"]}})
     assert reprocess_json("--stale", "--sync") == summary(selected=3, processed=3)
     assert Rendition.objects.filter(preset="small").count() == 3
@@ -463,7 +465,7 @@ def test_a_format_that_was_removed_goes_with_its_files(ready: list[Upload], set_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_failed_is_tried_again_until_it_is_cured(images: list[Upload]) -> None:
+def test_failed_upload_is_retried_until_it_succeeds(images: list[Upload]) -> None:
     data = lose_original(images[0])
     with pytest.raises(OriginalMissing):
         completion.run_here(images[0])
@@ -485,7 +487,7 @@ def test_failed_is_tried_again_until_it_is_cured(images: list[Upload]) -> None:
     assert reprocess_json("--failed", "--sync") == summary()
 
 
-def test_failed_can_be_queued(images: list[Upload]) -> None:
+def test_failed_upload_can_be_queued(images: list[Upload]) -> None:
     data = lose_original(images[0])
     with pytest.raises(OriginalMissing):
         completion.run_here(images[0])
@@ -495,7 +497,7 @@ def test_failed_can_be_queued(images: list[Upload]) -> None:
     assert statuses() == {"ready"}
 
 
-def test_one_that_fails_leaves_the_others_alone(
+def test_failure_of_one_upload_does_not_affect_others(
     images: list[Upload], send: Send, make_image: MakeImage
 ) -> None:
     damaged = send(make_image(width=150, height=120, seed=9)[:900])
@@ -510,7 +512,7 @@ def test_one_that_fails_leaves_the_others_alone(
     assert set(answer["failed"][0]) == {"id", "code", "detail"}
 
 
-def test_a_storage_that_is_away_is_tried_again_later(images: list[Upload]) -> None:
+def test_storage_failure_is_retried_later(images: list[Upload]) -> None:
     data = lose_original(images[0])
     path = Path(default_storage.path(original_key(images[0].original.content_hash)))
     path.mkdir()
@@ -526,7 +528,7 @@ def test_a_storage_that_is_away_is_tried_again_later(images: list[Upload]) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_a_broker_the_rows_wait_for_the_sweeper(ready: list[Upload]) -> None:
+def test_sweeper_queues_uploads_after_a_broker_outage(ready: list[Upload]) -> None:
     output, errors = StringIO(), StringIO()
     with broker_away():
         with pytest.raises(CommandError, match=r"3 of 3 uploads failed or could not be queued\."):
@@ -543,7 +545,7 @@ def test_without_a_broker_the_rows_wait_for_the_sweeper(ready: list[Upload]) -> 
 # --- Output ---------------------------------------------------------------------------------
 
 
-def test_a_dry_run_changes_nothing_and_estimates(ready: list[Upload]) -> None:
+def test_dry_run_estimates_and_changes_nothing(ready: list[Upload]) -> None:
     before = everything()
     forced = reprocess_json("--all", "--force", "--dry-run")
     assert set(forced) == {"dry_run", "uploads", "renditions", "bytes", "seconds"}
@@ -562,7 +564,7 @@ def test_a_dry_run_changes_nothing_and_estimates(ready: list[Upload]) -> None:
     assert everything() == before
 
 
-def test_a_dry_run_does_not_know_how_large_a_new_preset_comes_out(
+def test_dry_run_does_not_estimate_the_size_of_a_new_preset(
     ready: list[Upload], set_presets: SetPresets
 ) -> None:
     set_presets(**PRESETS, large={"width": 120})
@@ -570,11 +572,11 @@ def test_a_dry_run_does_not_know_how_large_a_new_preset_comes_out(
     assert (estimate["uploads"], estimate["renditions"], estimate["bytes"]) == (3, 6, None)
 
 
-def test_a_dry_run_says_what_nobody_knows(images: list[Upload]) -> None:
+def test_dry_run_without_data_reports_unknown(images: list[Upload]) -> None:
     assert reprocess("--all", "--dry-run") == "uploads: 3\nrenditions: 9\nbytes: unknown\ntime: unknown\n"
 
 
-def test_a_dry_run_of_nothing_selected_is_refused(images: list[Upload]) -> None:
+def test_dry_run_of_an_empty_selection_is_refused(images: list[Upload]) -> None:
     with pytest.raises(CommandError, match="Select uploads"):
         reprocess("--dry-run")
 
@@ -621,7 +623,7 @@ class Terminal:
 @pytest.mark.slow
 @pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
-def test_a_terminal_shows_a_bar(photos: list[Upload]) -> None:
+def test_terminal_shows_a_progress_bar(photos: list[Upload]) -> None:
     with (
         Terminal() as terminal,
         subprocess.Popen(
@@ -669,7 +671,7 @@ def stuck_original(upload: Upload) -> Iterator[Callable[[], int]]:
 @pytest.mark.slow
 @pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
-def test_an_interrupt_ends_the_run_after_the_upload_in_work(photos: list[Upload]) -> None:
+def test_interrupt_ends_the_run_after_the_current_upload(photos: list[Upload]) -> None:
     with (
         stuck_original(photos[1]) as wait_for_reader,
         subprocess.Popen(
@@ -703,7 +705,7 @@ def test_an_interrupt_ends_the_run_after_the_upload_in_work(photos: list[Upload]
 @pytest.mark.slow
 @pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
-def test_a_second_interrupt_ends_the_run_at_once(photos: list[Upload]) -> None:
+def test_second_interrupt_ends_the_run_immediately(photos: list[Upload]) -> None:
     with (
         stuck_original(photos[1]) as wait_for_reader,
         Terminal() as terminal,

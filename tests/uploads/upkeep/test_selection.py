@@ -60,36 +60,34 @@ def chosen(**asked: Any) -> list[Upload]:
     return list(Selection(**asked).uploads())
 
 
-def test_nothing_asked_for_is_nothing_found(images: list[Upload]) -> None:
+def test_empty_selection_finds_nothing(images: list[Upload]) -> None:
     assert chosen() == []
 
 
-def test_everything_comes_oldest_first_without_what_is_deleted(images: list[Upload]) -> None:
+def test_all_uploads_are_oldest_first_without_deleted_ones(images: list[Upload]) -> None:
     services.delete_upload(upload=images[1])
     assert chosen(everything=True) == [images[0], images[2]]
 
 
 @pytest.mark.parametrize("digits", [8, 31, 32, 33, 63, 64])
-def test_an_original_is_named_by_the_beginning_of_its_hash(images: list[Upload], digits: int) -> None:
+def test_original_is_selected_by_a_prefix_of_its_hash(images: list[Upload], digits: int) -> None:
     content_hash = images[1].original.content_hash
     assert chosen(names=(content_hash[:digits],)) == [images[1]]
     assert chosen(names=(content_hash[:digits].upper(),)) == [images[1]]
 
 
-def test_a_hash_names_everybodys_uploads_of_the_same_bytes(
-    send: Send, make_image: MakeImage, stranger: User
-) -> None:
+def test_hash_selects_the_uploads_of_every_owner(send: Send, make_image: MakeImage, stranger: User) -> None:
     data = make_image(width=150, height=120)
     first, second = send(data), send(data, by=stranger)
     assert chosen(names=(first.original.content_hash,)) == [first, second]
 
 
-def test_an_upload_is_named_by_its_id_with_or_without_dashes(images: list[Upload]) -> None:
+def test_upload_is_selected_by_id_with_or_without_dashes(images: list[Upload]) -> None:
     assert chosen(names=(str(images[0].pk),)) == [images[0]]
     assert chosen(names=(images[0].pk.hex,)) == [images[0]]
 
 
-def test_several_names_and_kinds_add_up(images: list[Upload]) -> None:
+def test_names_and_options_add_up(images: list[Upload]) -> None:
     Upload.objects.filter(pk=images[2].pk).update(status=Upload.Status.FAILED)
     names = (str(images[0].pk), images[0].original.content_hash)
     assert chosen(names=names, failed=True) == [images[0], images[2]]
@@ -98,39 +96,41 @@ def test_several_names_and_kinds_add_up(images: list[Upload]) -> None:
 @pytest.mark.parametrize(
     "name", ["no-such", "abcdef1", "f" * 65, "0" * 64, "00000000-0000-4000-8000-000000000000", ""]
 )
-def test_a_name_that_nothing_has_is_told(images: list[Upload], name: str) -> None:
+def test_unknown_name_is_reported(images: list[Upload], name: str) -> None:
     with pytest.raises(NothingMatches, match="is neither an upload id nor a content hash"):
         chosen(names=(str(images[0].pk), name))
 
 
-def test_a_deleted_upload_cannot_be_named(images: list[Upload]) -> None:
+def test_deleted_upload_cannot_be_selected(images: list[Upload]) -> None:
     services.delete_upload(upload=images[0])
     with pytest.raises(NothingMatches):
         chosen(names=(str(images[0].pk),))
 
 
-def test_the_owner_narrows(images: list[Upload], send: Send, make_image: MakeImage, stranger: User) -> None:
+def test_owner_limits_the_selection(
+    images: list[Upload], send: Send, make_image: MakeImage, stranger: User
+) -> None:
     theirs = send(make_image(width=90, height=90), by=stranger)
     assert chosen(everything=True, owner="bob") == [theirs]
     assert chosen(names=(images[0].original.content_hash,), owner="bob") == []
 
 
-def test_a_person_who_does_not_exist_is_told(images: list[Upload]) -> None:
+def test_unknown_owner_is_reported(images: list[Upload]) -> None:
     with pytest.raises(NothingMatches, match="There is no person 'nobody'"):
         chosen(everything=True, owner="nobody")
 
 
-def test_a_date_narrows_to_what_came_since(images: list[Upload]) -> None:
+def test_since_limits_the_selection(images: list[Upload]) -> None:
     assert chosen(everything=True, since=timezone.now() - timedelta(days=2, hours=1)) == images[1:]
     assert chosen(everything=True, since=datetime(2999, 1, 1, tzinfo=UTC)) == []
 
 
-def test_a_limit_takes_the_oldest(images: list[Upload]) -> None:
+def test_limit_selects_the_oldest(images: list[Upload]) -> None:
     assert chosen(everything=True, limit=2) == images[:2]
     assert chosen(everything=True, limit=9) == images
 
 
-def test_missing_is_what_lacks_a_rendition(images: list[Upload]) -> None:
+def test_missing_selects_uploads_without_a_rendition(images: list[Upload]) -> None:
     for upload in images:
         completion.run_here(upload)
     assert chosen(missing=True) == []
@@ -140,14 +140,16 @@ def test_missing_is_what_lacks_a_rendition(images: list[Upload]) -> None:
     assert chosen(missing=True, preset=preset_named("thumb")) == []
 
 
-def test_a_png_stands_in_for_the_jpeg_of_a_transparent_picture(send: Send, make_image: MakeImage) -> None:
+def test_png_replaces_jpeg_for_a_transparent_picture(send: Send, make_image: MakeImage) -> None:
     upload = send(make_image(width=150, height=120, format="PNG", mode="RGBA"))
     completion.run_here(upload)
     assert set(upload.original.renditions.values_list("format", flat=True)) == {"webp", "png"}
     assert chosen(missing=True) == []
 
 
-def test_stale_is_what_an_older_recipe_made(images: list[Upload], set_presets: SetPresets) -> None:
+def test_stale_selects_uploads_rendered_by_an_older_recipe(
+    images: list[Upload], set_presets: SetPresets
+) -> None:
     completion.run_here(images[0])
     completion.run_here(images[1])
     assert chosen(stale=True) == []
@@ -157,7 +159,7 @@ def test_stale_is_what_an_older_recipe_made(images: list[Upload], set_presets: S
     assert chosen(stale=True, preset=preset_named("small"), limit=1) == images[:1]
 
 
-def test_todo_is_what_is_missing_and_with_force_the_rest(images: list[Upload]) -> None:
+def test_todo_contains_missing_renditions_and_all_with_force(images: list[Upload]) -> None:
     original = images[0].original
     assert len(selection.todo(original, conf.presets(), force=False)) == 4
     completion.run_here(images[0])
@@ -171,7 +173,7 @@ def test_todo_is_what_is_missing_and_with_force_the_rest(images: list[Upload]) -
     }
 
 
-def test_an_estimate_goes_by_what_is_stored_and_took_place_before(images: list[Upload]) -> None:
+def test_estimate_uses_stored_sizes_and_earlier_steps(images: list[Upload]) -> None:
     completion.run_here(images[0])
     completion.run_here(images[1])
     for name, preset in ((Step.Name.GENERATE_THUMBNAILS, "thumb"), (Step.Name.RESIZE_IMAGE, "small")):
@@ -183,7 +185,7 @@ def test_an_estimate_goes_by_what_is_stored_and_took_place_before(images: list[U
     assert result.seconds == 8.0  # two steps of four seconds render the four renditions of an upload
 
 
-def test_a_step_that_rendered_nothing_tells_no_time(images: list[Upload]) -> None:
+def test_estimate_ignores_steps_that_rendered_nothing(images: list[Upload]) -> None:
     completion.run_here(images[0])
     note_time(Step.Name.GENERATE_THUMBNAILS, "thumb", seconds=4)
     Rendition.objects.filter(preset="small").update(rendered_at=timezone.now() - timedelta(days=1))
@@ -200,20 +202,18 @@ def note_time(name: Step.Name, preset: str, *, seconds: int) -> None:
     Rendition.objects.filter(preset=preset).update(rendered_at=started_at + timedelta(seconds=1))
 
 
-def test_an_estimate_without_experience_says_so(images: list[Upload]) -> None:
+def test_estimate_without_data_is_unknown(images: list[Upload]) -> None:
     result = selection.estimate(uploads=images, presets=conf.presets(), force=False)
     assert (result.uploads, result.renditions, result.bytes, result.seconds) == (3, 12, None, None)
 
 
-def test_an_estimate_of_nothing_is_nothing(images: list[Upload]) -> None:
+def test_estimate_of_nothing_is_zero(images: list[Upload]) -> None:
     completion.run_here(images[0])
     result = selection.estimate(uploads=[images[0]], presets=conf.presets(), force=False)
     assert (result.uploads, result.renditions, result.bytes, result.seconds) == (1, 0, 0, 0.0)
 
 
-def test_an_original_that_two_people_sent_is_counted_once(
-    send: Send, make_image: MakeImage, stranger: User
-) -> None:
+def test_shared_original_is_counted_once(send: Send, make_image: MakeImage, stranger: User) -> None:
     data = make_image(width=150, height=120)
     uploads = [send(data), send(data, by=stranger)]
     result = selection.estimate(uploads=uploads, presets=conf.presets(), force=True)

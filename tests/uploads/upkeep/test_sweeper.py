@@ -53,90 +53,90 @@ def stands_still(*, drained: bool = False) -> bool:
     return sweeper.standing_still(drained=(False, True) if drained else ()).exists()
 
 
-class TestStandingStill:
-    def test_what_was_never_queued_and_is_not_held_back(self, send: Send) -> None:
+class TestStalled:
+    def test_upload_that_was_never_queued_is_stalled(self, send: Send) -> None:
         send()
         assert not stands_still()
         Upload.objects.update(bulk=True)
         assert stands_still()
 
-    def test_not_what_waits_in_a_queue(self, upload: Upload) -> None:
+    def test_queued_upload_is_not_stalled(self, upload: Upload) -> None:
         assert not stands_still()
 
-    def test_what_no_queue_holds(self, upload: Upload) -> None:
+    def test_upload_in_no_queue_is_stalled(self, upload: Upload) -> None:
         assert stands_still(drained=True)
 
-    def test_each_lane_by_its_own_queues(self, upload: Upload) -> None:
+    def test_bulk_and_other_uploads_are_checked_by_their_queues(self, upload: Upload) -> None:
         assert not sweeper.standing_still(drained=(True,)).exists()
         assert sweeper.standing_still(drained=(False,)).exists()
         Upload.objects.update(bulk=True)
         assert sweeper.standing_still(drained=(True,)).exists()
 
-    def test_not_what_was_queued_just_now(self, upload: Upload) -> None:
+    def test_recently_queued_upload_is_not_stalled(self, upload: Upload) -> None:
         Upload.objects.update(queued_at=timezone.now() - 4 * SECOND)
         assert not stands_still(drained=True)
 
     @pytest.mark.parametrize("field", ["started_at", "finished_at"])
-    def test_not_what_has_just_moved(self, upload: Upload, field: str) -> None:
+    def test_upload_with_a_recent_step_is_not_stalled(self, upload: Upload, field: str) -> None:
         moments = {"started_at": timezone.now() - 50 * SECOND, field: timezone.now() - 4 * SECOND}
         Step.objects.create(upload=upload, name="generate_thumbnails", **moments)
         assert not stands_still(drained=True)
 
-    def test_what_moved_some_time_ago(self, upload: Upload) -> None:
+    def test_upload_with_an_old_step_is_stalled(self, upload: Upload) -> None:
         moved_at = timezone.now() - 6 * SECOND
         Step.objects.create(
             upload=upload, name="generate_thumbnails", started_at=moved_at, finished_at=moved_at
         )
         assert stands_still(drained=True)
 
-    def test_what_a_worker_has_dropped(self, upload: Upload) -> None:
+    def test_upload_with_an_expired_lease_is_stalled(self, upload: Upload) -> None:
         add_lease(upload, expires_at=timezone.now() - SECOND)
         assert stands_still()
 
-    def test_not_what_was_queued_after_it_was_dropped(self, upload: Upload) -> None:
+    def test_upload_queued_after_its_lease_expired_is_not_stalled(self, upload: Upload) -> None:
         add_lease(upload, expires_at=timezone.now() - 61 * SECOND)
         assert not stands_still()
 
-    def test_what_is_due_for_another_attempt(self, upload: Upload) -> None:
+    def test_upload_due_for_a_retry_is_stalled(self, upload: Upload) -> None:
         add_lease(upload, next_attempt_at=timezone.now() - SECOND)
         assert stands_still()
 
-    def test_not_what_was_queued_after_it_was_due(self, upload: Upload) -> None:
+    def test_upload_queued_after_its_retry_was_due_is_not_stalled(self, upload: Upload) -> None:
         add_lease(upload, next_attempt_at=timezone.now() - 61 * SECOND)
         assert not stands_still()
 
-    def test_what_was_handed_back_however_long_the_queues(self, upload: Upload) -> None:
+    def test_handed_back_upload_is_stalled_with_any_queue_length(self, upload: Upload) -> None:
         leases.hand_back(leases.acquire(upload.original, "resize_image"))
         assert stands_still(drained=False)
 
     @pytest.mark.parametrize("field", ["expires_at", "next_attempt_at"])
-    def test_not_what_is_in_hand(self, upload: Upload, field: str) -> None:
+    def test_upload_with_a_held_or_postponed_lease_is_not_stalled(self, upload: Upload, field: str) -> None:
         add_lease(upload, **{field: timezone.now() + 9 * SECOND})
         Upload.objects.update(queued_at=None)
         assert not stands_still(drained=True)
 
-    def test_what_later_ones_have_overtaken(self, upload: Upload, owner: User) -> None:
+    def test_overtaken_upload_is_stalled(self, upload: Upload, owner: User) -> None:
         make_uploads(owner, 1, status="ready", queued_at=timezone.now() - SECOND)
         assert not stands_still()
         Upload.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - 302 * SECOND)
         assert sweeper.standing_still(drained=()).get() == upload
 
-    def test_not_what_only_those_of_another_queue_have_overtaken(self, upload: Upload, owner: User) -> None:
+    def test_upload_overtaken_in_another_queue_is_not_stalled(self, upload: Upload, owner: User) -> None:
         make_uploads(owner, 1, status="ready", bulk=True, queued_at=timezone.now())
         Upload.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - 3600 * SECOND)
         assert not stands_still()
 
     @pytest.mark.parametrize("status", ["ready", "failed"])
-    def test_not_what_is_finished(self, send: Send, status: str) -> None:
+    def test_finished_upload_is_not_stalled(self, send: Send, status: str) -> None:
         send()
         Upload.objects.update(status=status)
         assert not stands_still(drained=True)
 
-    def test_not_what_is_deleted(self, send: Send) -> None:
+    def test_deleted_upload_is_not_stalled(self, send: Send) -> None:
         services.delete_upload(upload=send())
         assert not stands_still(drained=True)
 
-    def test_those_that_wait_longest_come_first(self, owner: User) -> None:
+    def test_longest_waiting_uploads_are_first(self, owner: User) -> None:
         now = timezone.now()
         for seconds in (20, 40, None, 30):
             queued_at = now - seconds * SECOND if seconds else None
@@ -146,17 +146,17 @@ class TestStandingStill:
 
 
 class TestSweep:
-    def test_nothing_to_do(self) -> None:
+    def test_sweep_of_an_empty_site_does_nothing(self) -> None:
         assert sweeper.sweep() == 0
 
-    def test_what_stands_still_is_queued_once(self, send: Send, redis_client: Redis) -> None:
+    def test_stalled_upload_is_queued_once(self, send: Send, redis_client: Redis) -> None:
         upload = send()
         assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
         assert redis_client.llen("thumbnails") == 1
         upload.refresh_from_db()
         assert upload.queued_at is not None
 
-    def test_a_redis_that_lost_everything_gets_it_back_once(self, owner: User, redis_client: Redis) -> None:
+    def test_uploads_are_published_once_after_redis_lost_them(self, owner: User, redis_client: Redis) -> None:
         make_uploads(owner, 50, queued_at=timezone.now() - 10 * SECOND)
         assert [sweeper.sweep() for _ in range(3)] == [50, 0, 0]
         assert redis_client.llen("thumbnails") == 50
@@ -164,7 +164,7 @@ class TestSweep:
         Upload.objects.update(queued_at=timezone.now() - 10 * SECOND)
         assert sweeper.sweep() == 50
 
-    def test_a_long_queue_is_not_published_again(self, owner: User, redis_client: Redis) -> None:
+    def test_long_queue_is_not_published_again(self, owner: User, redis_client: Redis) -> None:
         make_uploads(owner, 1000, queued_at=timezone.now() - 3600 * SECOND)
         upload = Upload.objects.select_related("original").first()
         assert upload is not None
@@ -175,7 +175,7 @@ class TestSweep:
         assert redis_client.llen("thumbnails") == 1
 
     @pytest.mark.usefixtures("each")
-    def test_a_notice_whose_time_has_come_is_queued_once(self, send: Send, redis_client: Redis) -> None:
+    def test_due_notice_is_queued_once(self, send: Send, redis_client: Redis) -> None:
         upload = send()
         Upload.objects.update(status="ready")
         announce(upload, Event.Name.READY)
@@ -183,7 +183,7 @@ class TestSweep:
         assert redis_client.llen("notifications") == 1
         assert Delivery.objects.get(channel="email").queued_at is not None
 
-    def test_a_notice_that_no_queue_holds_is_queued_again(self, send: Send, redis_client: Redis) -> None:
+    def test_notice_in_no_queue_is_queued_again(self, send: Send, redis_client: Redis) -> None:
         upload = send()
         Upload.objects.update(status="ready")
         announce(upload, Event.Name.READY)
@@ -195,7 +195,7 @@ class TestSweep:
         redis_client.flushdb()
         assert sweeper.sweep() == 1
 
-    def test_a_digest_is_queued_once_when_its_batch_is_over(self, send: Send, redis_client: Redis) -> None:
+    def test_digest_is_queued_once_when_its_batch_is_finished(self, send: Send, redis_client: Redis) -> None:
         upload = send()
         Upload.objects.update(status="ready")
         announce(upload, Event.Name.READY)
@@ -204,7 +204,7 @@ class TestSweep:
         assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
         assert redis_client.llen("notifications") == 1
 
-    def test_while_the_broker_is_away_nothing_is_lost(
+    def test_nothing_is_lost_while_the_broker_is_unavailable(
         self, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         send()
@@ -217,9 +217,7 @@ class TestSweep:
             assert sweeper.sweep() == 0
         assert sweeper.sweep() == 1
 
-    def test_what_could_not_be_published_stays_to_be_queued(
-        self, send: Send, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_unpublished_upload_is_queued_later(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
         upload = send()
         with monkeypatch.context() as patch:
             patch.setattr(pipeline, "publish", lambda _message: False)
@@ -228,14 +226,14 @@ class TestSweep:
         assert upload.queued_at is None
         assert sweeper.sweep() == 1
 
-    def test_what_nobody_waits_for_goes_to_its_own_queue(self, owner: User, redis_client: Redis) -> None:
+    def test_bulk_upload_is_queued_in_the_bulk_queue(self, owner: User, redis_client: Redis) -> None:
         make_uploads(owner, 1, bulk=True)
         sweeper.sweep()
         assert (redis_client.llen("bulk"), redis_client.llen("thumbnails")) == (1, 0)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sweeps_at_once_publish_once(owner: User, redis_client: Redis) -> None:
+def test_concurrent_sweeps_publish_once(owner: User, redis_client: Redis) -> None:
     make_uploads(owner, 15)
     at_once(sweeper.sweep, sweeper.sweep, sweeper.sweep)
     assert redis_client.llen("thumbnails") == 15
