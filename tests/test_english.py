@@ -75,9 +75,9 @@ def texts_of(path: Path) -> Iterator[tuple[int, str]]:
     for token in Lexer(path.read_text()).tokenize():
         message = re.match(r"translate ([\"'])(.+?)\1", token.contents)
         if token.token_type is TokenType.COMMENT:
-            yield token.lineno, token.contents
+            yield token.lineno or 0, token.contents
         elif token.token_type is TokenType.BLOCK and message:
-            yield token.lineno, message[2]
+            yield token.lineno or 0, message[2]
         elif token.token_type is TokenType.TEXT:
             page += token.contents
         elif token.token_type is TokenType.VAR:
