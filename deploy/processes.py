@@ -22,7 +22,7 @@ LONGEST_LINE = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A command, with the variables that its environment has beyond the supervisor's."""
+    """A command, and the variables that are added to the supervisor's environment."""
 
     name: str
     command: tuple[str, ...]

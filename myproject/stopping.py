@@ -41,5 +41,5 @@ def _hand_back(*_: object) -> None:
 
 
 def _end(*_: object) -> None:
-    """End this process with all its threads; the kernel then kills its children."""
+    """End this process. The kernel then kills its children, because Celery sets PDEATHSIG."""
     os._exit(os.EX_TEMPFAIL)

@@ -1,4 +1,4 @@
-"""Leases: one worker at a time runs a step for an original, and every attempt is counted."""
+"""Leases: one worker at a time runs a step for an original. Attempts and crashes are counted."""
 
 import uuid
 from datetime import timedelta

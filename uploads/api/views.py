@@ -165,7 +165,7 @@ class UploadViewSet(
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Accept requests for an event stream, and render errors before the stream begins as JSON."""
+    """Accept requests for an event stream, and render errors as JSON until the stream begins."""
 
     media_type = "text/event-stream"
 
@@ -187,7 +187,7 @@ class EventStreamView(APIView):
         responses={(200, "text/event-stream"): str},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Stream the events after the given event id, or only new events without an id."""
+        """Stream the events after the given event id. Without an id, stream only new events."""
         owner = cast("User", request.user).pk
         newest = history.newest(owner_id=owner)
         last = _last_event_id(request)
@@ -242,7 +242,7 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     @extend_schema(request=ReadSerializer, responses=UnreadSerializer)
     @action(detail=False, methods=["post"])
     def read(self, request: Request) -> Response:
-        """Mark notices as read: those in `ids`, or all without `ids`."""
+        """Mark notices as read: those in `ids`, or all if it is missing."""
         wanted = ReadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         person = cast("User", request.user)

@@ -16,7 +16,7 @@ from uploads.models import Heartbeat
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
-# Seconds to wait for all checks together. Asking the workers takes one. A slower part counts as unavailable.
+# Seconds to wait for all checks together. Asking the workers takes 1 s. A slower part counts as unavailable.
 _PATIENCE = 3.0
 # A check that hangs blocks a thread, so each check has a small pool. An exhausted pool fails only its own
 # check.
@@ -38,7 +38,7 @@ class Readiness:
 
 
 def look() -> Readiness:
-    """Check every part; those outside the database in parallel, within `_PATIENCE` seconds."""
+    """Check every part; those outside the database in threads, for `_PATIENCE` seconds at most."""
     depths_asked = _ASKING["broker"].submit(broker.queue_depths)
     storage_asked = _ASKING["storage"].submit(_ask_storage)
     workers_asked = _ASKING["workers"].submit(broker.workers)

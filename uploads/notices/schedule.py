@@ -19,7 +19,7 @@ from uploads.notices.endpoints import ATTEMPT_TIME
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
-# Seconds after which a published delivery that no worker started counts as lost. The second number applies
+# Seconds after which a queued delivery that no worker started counts as lost. The second number applies
 # while the queue is empty.
 _QUEUE_TIME, _DRAINED_TIME = 300, 5
 # The longest `Retry-After` that is honoured, in seconds.
@@ -53,7 +53,7 @@ _CHANNELS = {
 
 
 def due(*, drained: bool = False) -> QuerySet[Delivery]:
-    """Return the deliveries that are due and not queued yet, oldest first.
+    """Return the deliveries that are due and not in the queue, oldest first.
 
     `drained` means that the queue is empty. Each endpoint contributes one delivery at most, and none while it
     backs off or is disabled. Each accepted delivery queues the next, so a thousand for one endpoint never

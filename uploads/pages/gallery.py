@@ -179,7 +179,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
         "last_event": last_event,
         "upload_limit": darkroom().max_upload_bytes,
         "usage": quotas.usage_of(person_of(request)),
-        "nobody": uuid.UUID(int=0),  # the scripts replace it with an id
+        "nobody": uuid.UUID(int=0),  # the scripts replace it with an upload's id
         "unfinished": any(card.upload.is_unfinished for card in cards),
         "statuses": Upload.Status.choices,
         "visibilities": Upload.Visibility.choices,

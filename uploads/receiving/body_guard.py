@@ -1,8 +1,8 @@
 """The body guard refuses a request body that is too large, too slow or not allowed.
 
 Django's ASGI handler writes the whole body to disk before any middleware or view runs. The guard runs before
-it and checks the size, the speed and the headers. For requests that send images, it calls the admission
-function before the body passes.
+it and checks the size, the speed and the headers. For requests that send images, it first calls the
+admission function (sign-in, quota, rate limits).
 
 A refused request goes to Django without its body. `RefusalMiddleware` answers with the `refusal` in the
 request's scope.
@@ -40,8 +40,8 @@ _ENVELOPE = 64 * 1024
 _FILES_OF_A_FORM = 10
 # Bodies of unknown length that are accepted at the same time from one address.
 _UNKNOWN_AT_ONCE = 4
-# Seconds to discard the rest of a refused body, in total and without data: nginx's defaults. A client whose
-# connection is cut while it sends would not see the response.
+# Seconds for which the rest of a refused body is discarded, in total and since the last data: nginx's
+# defaults. A client whose connection is cut while it sends would not see the response.
 _LINGER, _LINGER_IDLE = 30.0, 5.0
 _OF_THE_BODY = (b"content-length", b"content-type", b"transfer-encoding", b"expect")
 _GONE: Message = {"type": "http.disconnect"}
@@ -64,7 +64,7 @@ class BodyGuard:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on the whole request, or only its head with the reason for the refusal."""
+        """Pass on the request, or its head with the refusal, even if Django has begun to read the body."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return

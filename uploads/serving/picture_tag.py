@@ -26,7 +26,7 @@ def picture(
     fetchpriority: str = "",
     css_class: str = "",
 ) -> dict[str, Any]:
-    """Show an upload at the width that the browser needs, up to that of a preset.
+    """Show an upload as wide as the browser needs, up to the width of the preset.
 
     A missing or deleted upload shows nothing. `docs/templates.md` describes the arguments.
     """
@@ -60,7 +60,7 @@ def own_picture(
     loading: str = "lazy",
     fetchpriority: str = "",
 ) -> dict[str, Any]:
-    """Show an upload on a page of its owner, with permanent addresses and without a placeholder."""
+    """Show an upload on a page of its owner, with permanent URLs and without a placeholder."""
     return picture(
         upload,
         preset=preset,
@@ -116,8 +116,8 @@ def _preset(name: str) -> Preset:
 def _style(upload: Upload, placeholder: str) -> str:
     """Return the style of the placeholder behind the picture while it loads, or "" for none.
 
-    A transparent picture has none, because the placeholder would shine through. An upload has none before its
-    thumbnails are ready, so that it does not reveal an original that other owners share.
+    A transparent picture has none, because the placeholder would show through. An upload has none before its
+    thumbnails are ready, because that would reveal that somebody else had sent the same file.
     """
     original = upload.original
     if not upload.thumbnails_ready_at or original.transparent:

@@ -17,17 +17,17 @@ Timed = tuple[Image.Image, float]
 Disposal = Literal["keep", "clear", "restore"]
 Part = TypeVar("Part")
 
-# A frame counts as at least this many pixels. Each frame costs time however small it is, and a thumbnail that
-# fills its square may be this much larger than the frame.
+# A frame counts as at least this many pixels. Each frame costs time however small it is, and a thumbnail may
+# enlarge it to this size.
 _LEAST_PIXELS = 256 * 256
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """The stored frames of an animation; `left_out` more are beyond the budget.
+    """The frames of an animation that fit the budget of `Limits`; `left_out` counts the others.
 
-    `start` yields them from the first one each time it is called. `plays` is the number of times that they
-    are played, 0 for ever.
+    Each call of `start` yields them from the first one. `plays` is the number of times that they are played,
+    or 0 for ever.
     """
 
     plays: int
@@ -69,7 +69,7 @@ def patches_within(
 
     Patches after the last one that fits are only counted, because there can be millions. Raises
     `TooManyPixels` if a patch extends beyond the limit of a picture. Honest files have no such patch, and
-    other programs would make the canvas that large.
+    other programs would enlarge the canvas to hold it.
     """
     kept: list[Patch] = []
     pixels = 0
@@ -86,7 +86,7 @@ def patches_within(
 def composed(patches: Iterable[Patch], *, canvas: Size) -> Iterator[Timed]:
     """Yield the canvas, RGBA, after each patch; it begins transparent.
 
-    A patch is cut at the edges of the canvas, as in browsers.
+    A patch is clipped to the canvas, as in browsers.
     """
     picture = Image.new("RGBA", canvas)
     for patch in patches:

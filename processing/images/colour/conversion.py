@@ -12,19 +12,19 @@ from processing.images.colour.profiles import CURVES, SRGB_CURVE, profile_of
 from processing.images.reading.containers import CodePoints, code_points
 
 _SRGB = ImageCms.createProfile("sRGB")
-# The mode of the pixels that a profile of each colour space describes.
+# Pillow's mode for each colour space of a profile.
 _MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 
 _UNSPECIFIED = 2
 # Transfer functions of video.
 _VIDEO = {1, 6, 11, 14, 15}
 
-# How colours are coded: by an ICC profile, or by a standard's numbers.
+# How colours are coded: by an ICC profile, or by numbers of ITU-T H.273 (code points).
 Coding = bytes | CodePoints
 
 
 def in_srgb(picture: Image.Image, image: Image.Image, data: bytes) -> Image.Image:
-    """Return the picture in sRGB, as RGB or RGBa, converted from the colours that the original declares.
+    """Convert the picture from the colours that the original declares to sRGB: RGB or premultiplied RGBa.
 
     `image` is the original and `data` its file, because Pillow does not read every declaration. A declaration
     that is broken, impossible or of another colour space is ignored.
@@ -40,13 +40,13 @@ def _codings(image: Image.Image, data: bytes) -> Iterator[Coding]:
     """Yield the colour codings that the file declares, by precedence.
 
     In a PNG these are cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third edition, 4.3). In AVIF and HEIC a
-    profile takes precedence over the code points (AOMediaCodec/av1-avif, issue 84). Without either the
+    profile takes precedence over the code points (AOMediaCodec/av1-avif, issue 84). Without either, the
     colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4).
     """
     points = code_points(data) if image.format in {"PNG", "AVIF", "HEIF"} else None
     if points and image.format == "PNG":
         yield points
-    # A PNG's text can have the name of one of Pillow's `info` keys, here and below.
+    # Pillow also puts a PNG's texts into `info`, under any name. So types are checked here and below.
     if isinstance(profile := image.info.get("icc_profile"), bytes):
         yield profile
     if points and image.format != "PNG":
@@ -128,7 +128,7 @@ def _profile_of_gamma(image: Image.Image) -> bytes | None:
 def _as_displayed(points: CodePoints) -> CodePoints:
     """Return the code points with sRGB's in place of unspecified ones, and sRGB's curve in place of video's.
 
-    Encoders of AVIF and HEIC declare video's curve by habit; Chromium shows it as sRGB's, too.
+    Encoders of AVIF and HEIC declare video's curve by habit. Chromium also treats it as sRGB's.
     """
     primaries = 1 if points.primaries == _UNSPECIFIED else points.primaries
     return CodePoints(primaries, 13 if points.transfer in _VIDEO | {_UNSPECIFIED} else points.transfer)

@@ -1,4 +1,4 @@
-"""Encoding: pixels to bytes, with nothing beside the pixels."""
+"""Encoding: pixels to bytes, without metadata."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Encoded:
 
 
 def ready(picture: Image.Image) -> Image.Image:
-    """Return an RGB or RGBa (alpha premultiplied) picture for encoders: RGB or RGBA, with an empty `info`.
+    """Return a picture for encoders: RGBa (premultiplied alpha) as RGBA, and with an empty `info`.
 
     Pillow would write the contents of `info`.
     """

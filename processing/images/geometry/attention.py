@@ -1,7 +1,7 @@
 """Attention: find the focal point of a picture.
 
 The method is what libvips and sharp call "attention". People look at edges, skin and strong colours. Their
-positions are summed and blurred as widely as a crop extends, and the maximum is the focal point. Skin is
+sum at each pixel is blurred over the size of a crop, and the maximum is the focal point. Skin is
 detected by the ranges of Cb and Cr of Chai and Ngan, "Face segmentation using skin-color map in videophone
 applications" (IEEE Transactions on Circuits and Systems for Video Technology 9, 1999).
 """
@@ -15,7 +15,7 @@ _SIDE = 64
 # The Laplacian: how much brighter or darker a pixel is than its neighbours.
 _LAPLACIAN = ImageFilter.Kernel((3, 3), (-1, -1, -1, -1, 8, -1, -1, -1, -1), scale=2)
 _SKIN_CB, _SKIN_CR = range(77, 128), range(133, 174)
-# Darker pixels do not count as skin or strong colour, and duller ones not as strong colour.
+# Darker pixels do not count as skin or strong colour. Duller ones do not count as strong colour.
 _DARK, _DULL = 40, 150
 _SKIN, _STRONG = 0.25, 0.15
 # Standard deviations from the middle of a crop to its edge.
@@ -33,7 +33,7 @@ def focus_of(picture: Image.Image) -> Point:
 
 
 def _on_grey(picture: Image.Image) -> Image.Image:
-    """Return the picture as RGB; transparent parts become plain, because their edges are invisible."""
+    """Return the picture as RGB; transparent parts become grey, because their edges are invisible."""
     return picture if picture.mode == "RGB" else flattened(ready(picture), "#808080")
 
 

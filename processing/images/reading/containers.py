@@ -21,7 +21,7 @@ class CodePoints:
 
 
 def code_points(data: bytes) -> CodePoints | None:
-    """Return the code points of a PNG's cICP chunk or an AVIF's or HEIC's colr box, or None if broken."""
+    """Return the valid code points of a PNG's cICP chunk or an AVIF's or HEIC's colr box, or None."""
     try:
         return _of_png(data) if data.startswith(PNG_SIGNATURE) else _of_boxes(data)
     except (error, IndexError):
@@ -32,7 +32,7 @@ def code_points(data: bytes) -> CodePoints | None:
 
 
 def _of_png(data: bytes) -> CodePoints | None:
-    """Read the chunk cICP (PNG, third edition, 11.3.2.6); PNG allows only RGB in full range."""
+    """Read the chunk cICP (PNG, third edition, 11.3.2.6), but only for RGB in full range."""
     for kind, content in islice(png_chunks(data), _MOST_PARTS):
         if kind == b"cICP":
             primaries, transfer, matrix, full_range = unpack("4B", content)
