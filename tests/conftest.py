@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 
 from processing.models import Original
 from tests.environment import FOLDER
-from tests.processing.pictures import CORPUS
+from tests.processing.pictures import CORPUS, NO_CORPUS
 from uploads import services
 from uploads.models import Upload
 from uploads.receiving.form import HashedFile
@@ -38,8 +38,8 @@ def corpus() -> Path:
     """Return the folder of real images, which is beside the repository."""
     if not CORPUS.is_dir():
         if IN_CI:
-            pytest.fail(f"There is no {CORPUS}.")
-        pytest.skip(f"There is no {CORPUS}; set CORPUS to the folder of test images.")
+            pytest.fail(NO_CORPUS)
+        pytest.skip(NO_CORPUS)
     return CORPUS
 
 

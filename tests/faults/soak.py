@@ -6,7 +6,6 @@
 import argparse
 import contextlib
 import json
-import os
 import sys
 import tempfile
 import time
@@ -18,10 +17,9 @@ from threading import Event, Thread
 
 from tests.faults.chaos import Chaos
 from tests.faults.person import Person
-from tests.faults.processes import ROOT
 from tests.faults.site import PROGRAMS, Site
+from tests.processing.pictures import CORPUS, NO_CORPUS
 
-CORPUS = Path(os.environ.get("CORPUS", ROOT.parent / "shared" / "corpus"))
 # Larger files are left out, because more uploads find more faults.
 LARGEST = 150_000
 # Bytes appended to these files do not change the picture.
@@ -146,6 +144,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the same seed does the same")
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
     options = parser.parse_args()
+    if not CORPUS.is_dir():
+        parser.error(NO_CORPUS)
     site = Site(Path(tempfile.mkdtemp(prefix="darkroom-soak-")), database=options.database, **LIMITS)
     with site:
         report, violations = soak(site, seconds=options.seconds, seed=options.seed)

@@ -26,7 +26,7 @@ from processing.images.source import decode
 from processing.presets import Recipe
 from tests.hostile.mutations import mutated
 from tests.processing.limited import HEADER_SECONDS, MEMORY, REFUSED, SECONDS, report
-from tests.processing.pictures import CORPUS, THUMB, opened
+from tests.processing.pictures import CORPUS, NO_CORPUS, THUMB, opened
 from tests.processing.processes import ROOT
 
 LANES = 2
@@ -46,6 +46,8 @@ def main() -> int:
     parser.add_argument("--only", type=int)
     parser.add_argument("--lane", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not CORPUS.is_dir():
+        parser.error(NO_CORPUS)
     if options.lane:
         start, step = options.lane
         read_all(seed=options.seed, numbers=range(start, options.count, step))
