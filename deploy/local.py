@@ -1,6 +1,6 @@
 """Run the whole system on this machine: `make run`.
 
-Redis (unless `REDIS_URL` is set), then workers, beat and Flower, then web are started and kept running.
+It starts Redis (unless `REDIS_URL` is set), then workers, beat and Flower, then web, and keeps them running.
 The database is migrated before the workers start. Ctrl-C stops the processes in reverse order.
 """
 
@@ -25,7 +25,7 @@ from deploy.ports import HOST, claimed_clone, free_port, read_port, require_free
 from deploy.processes import KeptProcess, Launcher, Program
 
 READY_WITHIN = 60.0
-# Offset of Flower's port from the web server's; a second clone can use the next port.
+# Flower's port is the web server's plus this: 8555 for 8000, and 8556 for a second clone on 8001.
 FLOWER_OFFSET = 555
 
 

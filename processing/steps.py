@@ -150,7 +150,7 @@ def _describe(original: Original, source: Source) -> None:
     described: dict[str, Any] = {}
     if not (original.color and original.transparent is not None):
         described |= _seen(source)
-    # Originals processed before Darkroom read metadata get it when they are decoded again.
+    # Older versions of Darkroom read no metadata. Their originals get it when they are decoded again.
     if original.metadata is None:
         described["metadata"] = asdict(source.metadata)
     if not described:

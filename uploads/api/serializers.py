@@ -47,7 +47,7 @@ class FocusField(serializers.Field[Any, Any, dict[str, float], Any]):
         return point.validated_data["x"], point.validated_data["y"]
 
     def to_representation(self, focus: Focus) -> dict[str, float]:
-        """Return the stored point, in steps of a thousandth."""
+        """Return the stored point, rounded to thousandths."""
         return dict(zip(("x", "y"), focus.place, strict=True))
 
 

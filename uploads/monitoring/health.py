@@ -19,7 +19,7 @@ from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.monitoring import readiness, statistics
 
-# Headers that proxies add to a request.
+# Prefixes of the headers that proxies add to a request.
 _PASSED_ON = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
 
 
@@ -43,7 +43,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics to staff, or to Prometheus with its token; without a token, to local requests."""
+    """Answer staff, and clients with `METRICS_TOKEN`; if it is not set, answer local requests instead."""
     trusted = _has_token(request) if darkroom().metrics_token else _is_local(request)
     if not (trusted or request.user.is_staff):
         raise Http404
@@ -53,7 +53,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class _Figures(Collector):
-    """Metrics that each scrape queries from the database and the broker: the same from every process."""
+    """Metrics queried from the database and the broker at each scrape: every process returns the same."""
 
     def collect(self) -> Iterator[Metric]:
         yield _labelled("darkroom_uploads", "Uploads by status.", "status", statistics.uploads_by_status())

@@ -1,8 +1,8 @@
 """Emails about uploads: one for each, or a digest when a batch is over.
 
-An email for a digest is held: its row has no time to send it. When the batch is over, all held emails of the
-person get one head, which is sent. The members of a digest never change afterwards, so a repeated attempt
-sends the same email.
+An email for a digest is held: its `next_attempt_at` is empty. When the batch is over, the oldest held email
+of the person becomes the head of the digest, and only the head is sent. The members of a digest never change
+afterwards, so a repeated attempt sends the same email.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from uploads.notices.preferences import email_choice
 
 # Errors of a mail server that is unavailable, busy or slow.
 MAIL_ERRORS = (smtplib.SMTPException, OSError)
-# A batch is over when none of its uploads is unfinished and nothing was added for this long.
+# A batch is over when its owner's uploads are finished and no email was added for this long.
 _QUIET = timedelta(seconds=10)
 # A batch that does not end, because an upload is stuck or more keep coming, is sent after this long.
 _LONGEST = timedelta(hours=1)

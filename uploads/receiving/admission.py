@@ -68,7 +68,7 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
 
 
 def is_admitted(request: HttpRequest) -> bool:
-    """Return whether the body guard has admitted the request; other callers of a view bypass the guard."""
+    """Return whether the body guard has admitted the request; if not, the view must call `admit` itself."""
     return bool(getattr(request, "scope", {}).get("admitted"))
 
 

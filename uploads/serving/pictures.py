@@ -39,7 +39,7 @@ _RETRY_AFTER = 2
 
 @require_safe
 def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpResponse:
-    """Answer `/i/<id>/<preset>` with the best accepted format, or `/i/<id>/<preset>.<ext>`."""
+    """Answer `/i/<id>/<preset>` with the best accepted format, and `/i/<id>/<preset>.<ext>` with that one."""
     preset_name, _dot, extension = name.partition(".")
     preset = conf.preset_named(preset_name)
     upload = Upload.objects.shown().filter(pk=upload_id).first()

@@ -50,11 +50,11 @@ def sweep() -> int:
 
 
 def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
-    """Return the stalled uploads, except those that wait for their owner's turn.
+    """Return the stalled uploads, except those held back by `uploads_at_once`.
 
-    `drained` holds the values of `Upload.bulk` whose queues are empty. While a queue is not empty, its
-    uploads are stalled only if they are bulk work that was never queued, if their lease has expired, if
-    another attempt is due, or if they were overtaken.
+    `drained` holds the values of `Upload.bulk` whose queues are empty. An upload is stalled if it is bulk
+    work that was never queued, if its lease has expired, if another attempt is due, or if it was overtaken.
+    While its queues are empty, it is also stalled after `_IDLE` without progress.
     """
     now = timezone.now()
     leases = Lease.objects.filter(original=OuterRef("original"))

@@ -28,7 +28,7 @@ _LARGEST_CANVAS = 4096 * 4096
 # The longest duration of a WebP's frame: 24 bits of milliseconds.
 _LONGEST = 2**24 - 1
 # A frame is first averaged down to this many times its target, and then resized with Lanczos. That is four
-# times as fast and looks alike.
+# times as fast and looks the same.
 _GAP = 2.0
 
 
@@ -55,7 +55,7 @@ class Animation:
         return self.image.width * self.image.height > _LARGEST_CANVAS
 
     def render_all(self, framings: Sequence[Framing]) -> dict[Framing, Encoded]:
-        """Return the animated WebP of each framing; a single remaining frame gives a still picture.
+        """Return the animated WebP of each framing; if all its frames are equal, it is a still picture.
 
         Raises `UnreadableImage` or `TooManyPixels` for any error of the decoder.
         """

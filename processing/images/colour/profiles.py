@@ -1,12 +1,12 @@
-"""Profiles: build ICC profiles for colours that a file declares by other means; one engine converts all."""
+"""Profiles: build ICC profiles for colours that a file declares otherwise, so that ImageCms converts them."""
 
 from functools import lru_cache
 from struct import error, pack
 
 from processing.images.colour.primaries import Primaries, to_xyz, transposed
 
-# A curve from a colour's number to light, both 0 to 1, by ICC.1:2022, 10.18. One value is an exponent. Five
-# are g, a, b, c and d of: (a·x + b)^g from d on, and c·x below it.
+# A curve from a channel's value to linear light, both 0 to 1 (ICC.1:2022, 10.18). One number is an
+# exponent. Five are g, a, b, c and d of: (a·x + b)^g from d on, and c·x below it.
 Curve = tuple[float, ...]
 
 SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)

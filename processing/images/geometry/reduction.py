@@ -1,8 +1,8 @@
 """The one decode, and the first reduction: from the file to a picture that is cheap to work on.
 
-A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. The remaining whole
-factor is averaged away, strip by strip. So a picture with transparency or a palette is never held twice in
-full size.
+A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. The rest is a
+reduction by a whole factor. A picture that needs another mode, because of transparency or a palette, is
+converted and reduced in strips, so it is never held twice in full size.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ _DIRECT_MODES = {"L", "RGB", "CMYK", "LAB"}
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A picture, and the part of it that is the whole original.
+    """A picture, and the `box` in it that the whole original fills.
 
-    The part ends between two pixels if a side is not divisible by the reduction factor. The last column and
+    The box ends between two pixels if a side is not divisible by the reduction factor. The last column and
     row then cover less than the others.
     """
 
