@@ -14,7 +14,8 @@ class Original(models.Model):
     `width` and `height` are those of the upright picture. `transparent` is None if the header declares
     transparency, until the first task has decoded the picture. `focus_x` and `focus_y` are the focal point
     found in the picture, each 0 to 1 of the upright picture. `metadata` is what the file holds beside its
-    pixels (`processing.images.reading.metadata`), or None if it has not been read yet.
+    pixels (`processing.images.reading.metadata`), or None if it has not been read yet. `suspect` says that
+    the file was found lost or damaged.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -29,6 +30,7 @@ class Original(models.Model):
     focus_x = models.FloatField(default=0.5)
     focus_y = models.FloatField(default=0.5)
     metadata = models.JSONField(null=True)
+    suspect = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
@@ -127,3 +129,36 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step} of {self.original}"
+
+
+class PendingFile(models.Model):
+    """The key of a file without a row: it is about to be written, or its row went.
+
+    The collector removes the file when it is due and still has no row. A key gets its record before its file
+    is written. The transaction that creates the file's row ends it (`processing.garbage.pending_files`).
+    """
+
+    key = models.CharField(max_length=200, unique=True)
+    due_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class StorageState(models.Model):
+    """The database's side of the storage, in one row.
+
+    `generation` is the mark that the storage holds too, and `next_generation` the one that is being written
+    (`processing.garbage.generations`). `newest_original` was then the primary key of the newest original.
+    `differs` and `unknown_files` are what the last comparison found.
+    """
+
+    generation = models.CharField(max_length=32, blank=True)
+    next_generation = models.CharField(max_length=32, blank=True)
+    newest_original = models.PositiveBigIntegerField(default=0)
+    differs = models.BooleanField(default=False)
+    unknown_files = models.PositiveIntegerField(default=0)
+    compared_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.generation

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import hashlib
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import PROTECT, ProtectedError
+from django.db.models import ProtectedError
 
+from processing.errors import Refusal
 from processing.fingerprint import original_key, public_key
+from processing.garbage import pending_files
 from processing.images.reading.header import Header
 from processing.models import Original
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
@@ -25,46 +28,53 @@ def store(*, content_hash: str, file: File[Any]) -> None:
     call_storage(lambda: media.save(original_key(content_hash), file))
 
 
-class Vanished(Exception):
-    """The collector removed the original's row and file before they could be used: look again."""
+class OriginalLost(Refusal):
+    """The original's file is missing or damaged."""
+
+    code = "original_lost"
+    title = "The original is lost"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self) -> None:
+        super().__init__("The original file is lost or damaged. Upload it again to restore it.")
 
 
-def store_unless_known(*, content_hash: str, file: File[Any]) -> bool:
-    """Write the file unless its original has a row; return whether it was written and still has no row.
+def ensure_stored(*, content_hash: str, file: File[Any]) -> bool:
+    """Write the file unless it is stored and whole; return whether it was written.
 
-    If another request creates the row meanwhile, the collector may delete it, with the file, before the
-    caller uses it. Raises `StorageUnavailable`.
+    So the right bytes heal a lost or damaged original. Raises `StorageUnavailable`.
     """
-    if _is_known(content_hash):
+    original = Original.objects.filter(content_hash=content_hash).first()
+    size = _stored_size(content_hash)
+    if original is not None and size == original.byte_size and not original.suspect:
         return False
+    # An unknown file must not become garbage if this process dies.
+    if size is None:
+        pending_files.announce([original_key(content_hash)])
     store(content_hash=content_hash, file=file)
-    return not _is_known(content_hash)
+    if original is not None:
+        Original.objects.filter(pk=original.pk).update(suspect=False)
+        # Its renditions may be lost too.
+        original.renditions.update(redo=True)
+    return True
 
 
-def claim(*, content_hash: str, byte_size: int, header: Header, file: File[Any], stored: bool) -> Original:
-    """Return the row of an original; create it if it is missing and its file was `stored`.
+def claim(*, content_hash: str, byte_size: int, header: Header) -> Original:
+    """Return the row of an original whose file is stored; create it if it is missing.
 
     Call this in the transaction that refers to the row. The row stays locked until that transaction ends, so
-    the collector either waits or has already removed it. Raises `Vanished` and `StorageUnavailable`.
+    the collector either waits or has already removed it. Raises `FileRemoved` if it has.
     """
     known = Original.objects.select_for_update().filter(content_hash=content_hash).first()
-    if known is None:
-        if not stored:
-            raise Vanished
-        return create(content_hash=content_hash, byte_size=byte_size, header=header)
-    if _is_unused(known):
-        # The collector may have been killed after deleting some of its files.
-        restore(known, file=file)
-    return known
+    if known is not None:
+        return known
+    pending_files.settle([original_key(content_hash)])
+    return create(content_hash=content_hash, byte_size=byte_size, header=header)
 
 
-def restore(original: Original, *, file: File[Any]) -> None:
-    """Write the file of a half-removed original again, and have its renditions rendered again.
-
-    Call this in a transaction that has locked the original's row. Raises `StorageUnavailable`.
-    """
-    store(content_hash=original.content_hash, file=file)
-    original.renditions.update(redo=True)
+def flag(original: Original) -> None:
+    """Record that the original's file is lost or damaged, until the right bytes arrive."""
+    Original.objects.filter(pk=original.pk).update(suspect=True)
 
 
 def create(*, content_hash: str, byte_size: int, header: Header) -> Original:
@@ -86,7 +96,7 @@ def create(*, content_hash: str, byte_size: int, header: Header) -> Original:
 def read(original: Original) -> bytes:
     """Return all bytes of the original.
 
-    Raises `StorageUnavailable` or `FileMissing`.
+    Raises `StorageUnavailable`, or `OriginalLost` if the file is missing or has another content hash.
     """
     try:
         with call_storage(lambda: media.open(original_key(original.content_hash))) as file:
@@ -96,7 +106,11 @@ def read(original: Original) -> bytes:
             raise StorageUnavailable(
                 "The storage is missing. Check that its disk is mounted or that its bucket exists."
             ) from error
-        raise
+        flag(original)
+        raise OriginalLost from error
+    if hashlib.sha256(data).hexdigest() != original.content_hash:
+        flag(original)
+        raise OriginalLost
     return data
 
 
@@ -111,9 +125,7 @@ def open_file(original: Original) -> File[Any]:
 def remove(*, original_id: int) -> bool:
     """Remove an unused original with its renditions; return whether it is gone.
 
-    The row is locked while the files are deleted. A request that sends the same bytes meanwhile waits, finds
-    no row, and stores them again. Raises `StorageUnavailable`. The row then remains with some of its files,
-    as after a crash: a repeat removes the rest, or `restore` completes them.
+    Their files are removed later (`processing.garbage.pending_files`).
     """
     with transaction.atomic():
         original = Original.objects.select_for_update().filter(pk=original_id).first()
@@ -124,25 +136,13 @@ def remove(*, original_id: int) -> bool:
             original.delete()
         except ProtectedError:
             return False
-        for key in keys:
-            delete_file(key)
+        pending_files.discard(keys)
     return True
 
 
-def _is_known(content_hash: str) -> bool:
-    return Original.objects.filter(content_hash=content_hash).exists()
-
-
-def _is_unused(original: Original) -> bool:
-    """Return whether no row protects the original from deletion."""
-    keepers = [one for one in Original._meta.related_objects if one.on_delete is PROTECT]
-    return not any(getattr(original, str(one.get_accessor_name())).exists() for one in keepers)
-
-
-def delete_file(key: str) -> None:
-    """Delete a file; ignore it if it is already gone.
-
-    Raises `StorageUnavailable`.
-    """
-    with suppress(FileMissing):
-        call_storage(lambda: media.delete(key))
+def _stored_size(content_hash: str) -> int | None:
+    """Return the size of an original's file, or None if it does not exist."""
+    try:
+        return call_storage(lambda: media.size(original_key(content_hash)))
+    except FileMissing:
+        return None

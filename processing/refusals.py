@@ -16,7 +16,7 @@ SENTENCES = {
     "too_much_metadata": _(
         "The file contains too much metadata. Save a copy without metadata and upload that."
     ),
-    "original_missing": _("The original file is missing. Upload it again to restore it."),
+    "original_lost": _("The original file is lost or damaged. Upload it again to restore it."),
     "processing_failed": _("Processing failed. Try again later."),
 }
 

@@ -1,22 +1,19 @@
 """Renditions: wanted minus stored is missing, and only missing renditions are rendered."""
 
 import hashlib
-import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from django.core.files.base import ContentFile
-from django.db import transaction
 from django.utils import timezone
 
-from processing import conf, originals
+from processing import conf
 from processing.fingerprint import fingerprint, rendition_key
+from processing.garbage import pending_files
 from processing.images.encoding.encoding import Encoded
 from processing.images.source import Source
 from processing.models import Original, Rendition
 from processing.presets import AUTOMATIC, Preset, Recipe
-from processing.storages.media import StorageUnavailable, call_storage, media
-
-logger = logging.getLogger(__name__)
+from processing.storages.media import call_storage, media
 
 
 def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
@@ -98,15 +95,17 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
 
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
     """Render and store each recipe, largest first; return the unsaved rows."""
+    pending_files.announce([rendition_key(public_key=original.public_key, recipe=one) for one in recipes])
     encoded = source.render_all(recipes, focus=original.focus, threads=conf.darkroom().encoder_threads)
     return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]
 
 
-def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Preset]) -> list[str]:
-    """Save the rows in place of older ones; return the keys of files that no row names any more.
+def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Preset]) -> None:
+    """Save the rows in place of older ones, whose files are removed later.
 
-    Call this in a transaction that has locked the original's row. Delete the files after it has committed.
+    Call this in a transaction that has locked the original's row. Raises `FileRemoved`.
     """
+    pending_files.settle([row.key for row in rows])
     before = list(original.renditions.filter(preset__in=[preset.name for preset in presets]))
     Rendition.objects.bulk_create(
         rows,
@@ -118,41 +117,16 @@ def record(original: Original, rows: Sequence[Rendition], presets: Sequence[Pres
         ],
     )  # fmt: skip
     after = set(original.renditions.values_list("key", flat=True))
-    return [row.key for row in before if row.key not in after]
+    pending_files.discard([row.key for row in before if row.key not in after])
 
 
-def delete_unused(original: Original, keys: Collection[str]) -> None:
-    """Delete files whose rows are gone, unless they are wanted again under the same keys.
+def drop_unwanted(original: Original, presets: Iterable[Preset]) -> None:
+    """Delete the rows that are no longer wanted; their files are removed later.
 
-    An owner can remove a focal point and set it again. By then a row may name the file again, or a worker may
-    have written it and be about to create the row.
-    """
-    if not keys:
-        return
-    with transaction.atomic():
-        # The lock prevents changes to what is wanted, and new rows.
-        now = Original.objects.select_for_update().filter(content_hash=original.content_hash).first()
-        recipes = wanted(now, conf.presets()) if now else []
-        in_use = {rendition_key(public_key=original.public_key, recipe=recipe) for recipe in recipes}
-        in_use |= set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
-        delete_files(key for key in keys if key not in in_use)
-
-
-def delete_files(keys: Iterable[str]) -> None:
-    """Delete files that no row names; leave those that cannot be reached for `audit`."""
-    for key in keys:
-        try:
-            originals.delete_file(key)
-        except StorageUnavailable as error:
-            logger.warning("Could not delete %s: %s", key, error)
-
-
-def drop_unwanted(original: Original, presets: Iterable[Preset]) -> list[str]:
-    """Delete the rows that are no longer wanted; return the keys of their files.
-
-    Rows of configured presets outside `presets` stay, because another step replaces them.
+    Call this in a transaction. Rows of configured presets outside `presets` stay, because another step
+    replaces them.
     """
     others = {preset.name for preset in conf.presets()} - {preset.name for preset in presets}
     rows = [row for row in unwanted_rows(original) if row.preset not in others]
     Rendition.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    return [row.key for row in rows]
+    pending_files.discard([row.key for row in rows])

@@ -7,7 +7,6 @@ import base64
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -16,24 +15,18 @@ from django.dispatch import Signal
 
 from processing import conf, leases, originals, pixel_cache, renditions
 from processing.errors import Refusal
+from processing.garbage import pending_files
+from processing.garbage.pending_files import FileRemoved
 from processing.images.encoding import thumbhash
 from processing.images.source import Source, decode
 from processing.models import Lease, Original, Rendition
 from processing.presets import Preset
 from processing.signals import step_failed, step_finished, step_started
-from processing.storages.media import FileMissing, StorageUnavailable
+from processing.storages.media import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
 Step = Literal["generate_thumbnails", "resize_image"]
-
-
-class OriginalMissing(Refusal):
-    """The storage has lost the original."""
-
-    code = "original_missing"
-    title = "The original is missing"
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class GaveUp(Refusal):
@@ -52,8 +45,8 @@ def presets_of(step: Step) -> list[Preset]:
 def run(*, step: Step, content_hash: str) -> None:
     """Render the missing renditions of the step's presets, and send the step's signals.
 
-    Raises `LeaseHeld`, `StorageUnavailable` or a database error if a later attempt may succeed, and a
-    `Refusal` if none will.
+    Raises `LeaseHeld`, `StorageUnavailable`, `FileRemoved` or a database error if a later attempt may
+    succeed, and a `Refusal` if none will.
     """
     original = Original.objects.filter(content_hash=content_hash).first()
     if original is None:
@@ -75,9 +68,8 @@ def _report_done(original: Original, step: Step) -> None:
         if not _locked(original):
             return
         _send(step_started, original, step)
-        unused = renditions.drop_unwanted(original, presets_of(step))
+        renditions.drop_unwanted(original, presets_of(step))
         _send(step_finished, original, step)
-        transaction.on_commit(partial(renditions.delete_unused, original, unused))
 
 
 def _run_leased(original: Original, step: Step) -> None:
@@ -97,7 +89,7 @@ def _run_leased(original: Original, step: Step) -> None:
         # The worker was told to stop, or an operator interrupted the command.
         leases.hand_back(lease)
         raise
-    except (StorageUnavailable, DatabaseError) as error:
+    except (StorageUnavailable, FileRemoved, DatabaseError) as error:
         leases.postpone(lease, error)
         raise
 
@@ -122,12 +114,9 @@ def open_source(*, original: Original, step: Step) -> Source:
     """Return the original, decoded for all presets of a step even if only some are missing.
 
     Each rendition's bytes depend on the set of presets that is rendered with it. Raises `StorageUnavailable`,
-    `OriginalMissing` or the decoder's refusals.
+    `OriginalLost` or the decoder's refusals.
     """
-    try:
-        data = originals.read(original)
-    except FileMissing as error:
-        raise OriginalMissing("The original file is missing. Upload it again to restore it.") from error
+    data = originals.read(original)
     presets, limits, pays = presets_of(step), conf.limits(), pixel_cache.pays(original)
     if step == "generate_thumbnails":
         later = presets_of("resize_image") if pays else []
@@ -180,11 +169,10 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
         if not _locked(original):
             _clean_up(original, rows)
             return
-        unused = renditions.record(original, rows, presets_of(step))
-        unused += renditions.drop_unwanted(original, presets_of(step))
+        renditions.record(original, rows, presets_of(step))
+        renditions.drop_unwanted(original, presets_of(step))
         leases.end(lease)
         _send(step_finished, original, step)
-        transaction.on_commit(partial(renditions.delete_unused, original, unused))
 
 
 def _locked(original: Original) -> bool:
@@ -193,12 +181,12 @@ def _locked(original: Original) -> bool:
 
 
 def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:
-    """Delete the rendered files of a deleted original, unless the same bytes were sent again.
+    """Have the rendered files of a deleted original removed, unless the same bytes were sent again.
 
     The new original's files have the same keys.
     """
     if not Original.objects.filter(content_hash=original.content_hash).exists():
-        renditions.delete_files(row.key for row in rows)
+        pending_files.discard([row.key for row in rows])
 
 
 def _fail(original: Original, step: Step, lease: Lease, refusal: Refusal) -> None:

@@ -7,6 +7,7 @@ from django.db import InterfaceError, OperationalError
 
 from processing import steps
 from processing.errors import Refusal, TransientError
+from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
 from processing.steps import Step
 from processing.storages.media import StorageUnavailable
@@ -20,11 +21,11 @@ class HandedBack(TransientError):
 # schedule (`Lease.next_attempt_at`). A `Refusal` is a result, not an error of Darkroom's.
 STEP_OPTIONS: dict[str, Any] = {
     "ignore_result": True,
-    "autoretry_for": (StorageUnavailable, LeaseHeld, OperationalError, InterfaceError),
+    "autoretry_for": (StorageUnavailable, FileRemoved, LeaseHeld, OperationalError, InterfaceError),
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "max_retries": 5,
-    "throws": (Refusal, StorageUnavailable, LeaseHeld, HandedBack),
+    "throws": (Refusal, StorageUnavailable, FileRemoved, LeaseHeld, HandedBack),
 }
 
 

@@ -18,6 +18,7 @@ from redis import Redis
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from processing.garbage import generations, pending_files
 from processing.models import Original
 from tests.environment import FOLDER
 from tests.processing.pictures import CORPUS, NO_CORPUS
@@ -50,6 +51,7 @@ def _clean_media() -> Iterator[None]:
     yield
     for name in ("originals", "renditions"):
         shutil.rmtree(Path(settings.MEDIA_ROOT) / name, ignore_errors=True)
+    (Path(settings.MEDIA_ROOT) / generations.KEY).unlink(missing_ok=True)
     shutil.rmtree(FOLDER / "var" / "handover", ignore_errors=True)
 
 
@@ -168,8 +170,15 @@ def stored_digest(key: str) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
+def remove_garbage() -> None:
+    """Remove the files that are due, as the collector does every ten seconds."""
+    while pending_files.remove_due():
+        pass
+
+
 def assert_storage_matches_rows() -> None:
-    """Assert that every row has its complete file, and that there are no other files."""
+    """Assert that every row has its complete file, and that there are no other files but garbage."""
+    remove_garbage()
     keys = set()
     for original in Original.objects.all():
         key = f"originals/{original.content_hash[:2]}/{original.content_hash}"

@@ -130,7 +130,7 @@ def test_every_error_code_is_documented() -> None:
     codes = error_codes()
     assert {
         "too_large",
-        "original_missing",
+        "original_lost",
         "no_such_preset",
         "rate_limited",
         "csrf_failed",

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from processing import renditions, steps
 from processing.errors import Refusal
+from processing.originals import OriginalLost
 from processing.signals import step_failed, step_finished, step_started
 from uploads import pipeline
 from uploads.events import history
@@ -65,6 +67,16 @@ def fail(upload: Upload, refusal: Refusal) -> None:
     _make_room(upload)
 
 
+@transaction.atomic(savepoint=False)
+def fail_all(content_hash: str, refusal: Refusal) -> None:
+    """Mark the original's unfinished uploads as failed, and ready ones too if its file is lost."""
+    ready = [Upload.Status.READY] if refusal.code == OriginalLost.code else []
+    uploads = list(_locked(content_hash, [*Upload.UNFINISHED, *ready]))
+    history.keep_order(upload.owner_id for upload in uploads)
+    for upload in uploads:
+        fail(upload, refusal)
+
+
 def run_here(upload: Upload) -> None:
     """Run the chain's steps in this process.
 
@@ -98,11 +110,8 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
 
 @receiver(step_failed)
 def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> None:
-    """Mark the original's unfinished uploads as failed."""
-    uploads = list(_unfinished(content_hash))
-    history.keep_order(upload.owner_id for upload in uploads)
-    for upload in uploads:
-        fail(upload, refusal)
+    """Mark the original's uploads as failed."""
+    fail_all(content_hash, refusal)
 
 
 def _make_room(upload: Upload) -> None:
@@ -121,9 +130,13 @@ def _is_whole(upload: Upload) -> bool:
 
 
 def _unfinished(content_hash: str) -> QuerySet[Upload]:
-    """Return the original's unfinished uploads, locked in the order of their keys."""
+    return _locked(content_hash, Upload.UNFINISHED)
+
+
+def _locked(content_hash: str, statuses: Collection[str]) -> QuerySet[Upload]:
+    """Return the original's uploads of these statuses, locked in the order of their keys."""
     return (
         Upload.objects.select_for_update(of=("self",))
-        .filter(original__content_hash=content_hash, status__in=Upload.UNFINISHED, deleted_at=None)
+        .filter(original__content_hash=content_hash, status__in=statuses, deleted_at=None)
         .order_by("pk")
     )

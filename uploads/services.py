@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from processing import conf, originals
 from processing.errors import Refusal
-from processing.images.reading.header import read_header
+from processing.garbage.pending_files import FileRemoved
+from processing.images.reading.header import Header, read_header
 from processing.models import Focus, Lease, Original, Rendition
-from processing.originals import Vanished
+from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from uploads import completion, pipeline
 from uploads.models import Event, Step, Upload
@@ -59,24 +60,72 @@ def receive_upload(
     content_hash, byte_size = file.content_hash, file.size or 0
     while True:
         known = Upload.objects.shown().filter(owner=owner, original__content_hash=content_hash).first()
+        if known is None:
+            quotas.check(person=owner, byte_size=byte_size)
+        written = originals.ensure_stored(content_hash=content_hash, file=file)
         if known is not None:
             _keep_private(known, visibility)
+            if written:
+                heal(known.original)
+                reprocess(uploads=[known])
+                known.refresh_from_db()
             return Received(known, duplicate=True)
-        quotas.check(person=owner, byte_size=byte_size)
-        stored = originals.store_unless_known(content_hash=content_hash, file=file)
         # Retry if another request creates or the collector removes the same original at the same time.
-        with suppress(IntegrityError, Vanished), transaction.atomic():
-            original = originals.claim(
-                content_hash=content_hash, byte_size=byte_size, header=header, file=file, stored=stored
-            )
+        with suppress(IntegrityError, FileRemoved), transaction.atomic():
+            original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
             quotas.charge(person=owner, byte_size=byte_size)
-            upload = Upload.objects.create(
-                owner=owner, original=original, filename=file.name or "", visibility=visibility
-            )
-            announce(upload, Event.Name.RECEIVED)
-            upload_received.send(sender=Upload, upload=upload)
-            transaction.on_commit(partial(pipeline.start, upload))
+            upload = Upload(owner=owner, original=original, filename=file.name or "", visibility=visibility)
+            _begin(upload)
+            if written:
+                heal(original)
             return Received(upload, duplicate=False)
+
+
+def adopt_original(
+    *, owner: User, content_hash: str, byte_size: int, header: Header, sent_at: datetime
+) -> None:
+    """Make a private upload of a stored file, beyond the quota if need be.
+
+    Does nothing if the person has these bytes already. Raises `FileRemoved`.
+    """
+    with suppress(IntegrityError), transaction.atomic():
+        original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
+        quotas.charge(person=owner, byte_size=byte_size, within=False)
+        _begin(
+            Upload(
+                owner=owner,
+                original=original,
+                filename=f"{content_hash[:12]}.{header.format}",
+                visibility=Upload.Visibility.PRIVATE,
+                bulk=True,
+                created_at=sent_at,
+            )
+        )
+
+
+def lose(original: Original) -> None:
+    """Record that an original's file is lost or damaged: all its uploads fail."""
+    with transaction.atomic():
+        originals.flag(original)
+        completion.fail_all(original.content_hash, OriginalLost())
+
+
+def heal(original: Original) -> None:
+    """Start all uploads of an original again that failed because its file was lost; it is whole again."""
+    with transaction.atomic():
+        Original.objects.filter(pk=original.pk).update(suspect=False)
+        failed = Upload.objects.filter(original=original, status=Upload.Status.FAILED, deleted_at=None)
+        lost = list(failed.filter(error_code=OriginalLost.code))
+        for upload in prepare_again(uploads=lost, force=False, presets=(), bulk=False) if lost else []:
+            transaction.on_commit(partial(pipeline.start, upload))
+
+
+def _begin(upload: Upload) -> None:
+    """Save a new upload, and start its processing after the commit."""
+    upload.save(force_insert=True)
+    announce(upload, Event.Name.RECEIVED)
+    upload_received.send(sender=Upload, upload=upload)
+    transaction.on_commit(partial(pipeline.start, upload))
 
 
 def reprocess(

@@ -87,7 +87,10 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
     # At a fixed hour: a beat that is restarted every day would never reach an interval of a day.
-    "remove-strays": {"task": "uploads.recurring.remove_strays", "schedule": crontab(hour="4", minute="10")},
+    "count-unknown-files": {
+        "task": "uploads.recurring.count_unknown_files",
+        "schedule": crontab(hour="4", minute="10"),
+    },
     "recount-quotas": {
         "task": "uploads.recurring.recount_quotas",
         "schedule": crontab(hour="4", minute="20"),

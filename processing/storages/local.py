@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
+
+# The end of the name that a file has until it is complete.
+_PART = ".part"
 
 
 class LocalStorage(FileSystemStorage):
@@ -38,13 +42,24 @@ class LocalStorage(FileSystemStorage):
         return (Path(self.location) / "originals").is_dir()
 
     def walk(self, folder: str) -> Iterator[tuple[str, float]]:
-        """Yield the key of each file below a folder, with its modification time in seconds."""
-        root = Path(self.location)
-        for parent, _, names in os.walk(root / folder, onerror=_raise_unless_gone):
-            for name in names:
-                path = Path(parent, name)
+        """Yield the key of each complete file below a folder, with its modification time in seconds."""
+        for path in self._files(folder):
+            # The marker of an empty folder in the repository is not media.
+            if not (path.name.endswith(_PART) or path.name == ".gitkeep"):
                 with suppress(FileNotFoundError):
-                    yield path.relative_to(root).as_posix(), path.stat().st_mtime
+                    yield path.relative_to(self.location).as_posix(), path.stat().st_mtime
+
+    def remove_incomplete(self, *, seconds: float) -> None:
+        """Remove what interrupted writes have left and was last written to that long ago."""
+        oldest = time.time() - seconds
+        for path in self._files("."):
+            with suppress(FileNotFoundError):
+                if path.name.endswith(_PART) and path.stat().st_mtime <= oldest:
+                    path.unlink()
+
+    def _files(self, folder: str) -> Iterator[Path]:
+        for parent, _, names in os.walk(Path(self.location) / folder, onerror=_raise_unless_gone):
+            yield from (Path(parent, name) for name in names)
 
     def _save(self, name: str, content: File[Any]) -> str:
         target = Path(self.path(name))
@@ -61,7 +76,7 @@ class LocalStorage(FileSystemStorage):
             return False
         content.flush()
         os.fsync(content.fileno())
-        part = target.parent / f".{secrets.token_hex(8)}.part"
+        part = target.parent / f".{secrets.token_hex(8)}{_PART}"
         try:
             os.link(temporary_path(), part)
         except OSError:
@@ -71,7 +86,7 @@ class LocalStorage(FileSystemStorage):
         return True
 
     def _write(self, content: File[Any], target: Path) -> None:
-        part = target.parent / f".{secrets.token_hex(8)}.part"
+        part = target.parent / f".{secrets.token_hex(8)}{_PART}"
         try:
             with part.open("xb") as file:
                 for chunk in content.chunks(1 << 20):

@@ -37,11 +37,17 @@ class Storage(Protocol):
     def open(self, name: str) -> File[Any]:
         """Return a file, open for reading."""
 
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+
     def delete(self, name: str) -> None:
         """Delete a file, which may be gone already."""
 
     def walk(self, folder: str) -> Iterator[tuple[str, float]]:
-        """Yield the key of each file below a folder, with its modification time in seconds."""
+        """Yield the key of each complete file below a folder, with its modification time in seconds."""
+
+    def remove_incomplete(self, *, seconds: float) -> None:
+        """Remove what interrupted writes have left and was last written to that long ago."""
 
     def check(self) -> None:
         """Raise the error that prevents reaching the storage."""

@@ -58,6 +58,9 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
         for item in self.bucket.objects.filter(Prefix=f"{folder}/"):
             yield item.key, item.last_modified.timestamp()
 
+    def remove_incomplete(self, *, seconds: float) -> None:
+        """Do nothing: an object appears complete, and a rule of the bucket ends unfinished transfers."""
+
     def get_object_parameters(self, name: str) -> dict[str, Any]:
         """Return the headers of an object; none comes from what a browser sent."""
         parameters = {**super().get_object_parameters(name), "ContentType": "application/octet-stream"}

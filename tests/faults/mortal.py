@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from processing import originals, steps
+from processing.garbage import pending_files
 from tests.processing.mortal import BOUNDARIES
 from uploads import pipeline, tasks
 
@@ -93,4 +94,4 @@ _arm(
     "claim",
     before=lambda content_hash, **_: f"receive.before_the_rows.{content_hash}",
 )
-_arm(originals, "delete_file", after=lambda key: f"collect.after.{key.rpartition('/')[2]}")
+_arm(pending_files, "delete_file", after=lambda key: f"collect.after.{key.rpartition('/')[2]}")

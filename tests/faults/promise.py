@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from processing import conf, renditions
 from processing.fingerprint import original_key
+from processing.garbage import generations
 from processing.models import Focus, Lease, Original, Rendition
 from processing.storages.local import LocalStorage
 from processing.storages.media import FileMissing, call_storage
@@ -98,10 +99,11 @@ def _strays() -> Iterator[str]:
 def stored_keys() -> set[str]:
     """Return the keys of all files in the storage."""
     if isinstance(default_storage, S3Storage):
-        return {item.key for item in default_storage.bucket.objects.all()}
+        return {item.key for item in default_storage.bucket.objects.all()} - {generations.KEY}
     assert isinstance(default_storage, LocalStorage)
     root = Path(default_storage.location)
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return files - {generations.KEY}
 
 
 def _broken_renditions() -> Iterator[str]:

@@ -41,6 +41,7 @@ UNFINISHED = """
         WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE original_id = processing_original.id)
     UNION ALL SELECT 'unnamed', count(*) FROM processing_focus
         WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE focus_id = processing_focus.id)
+    UNION ALL SELECT 'orphaned', count(*) FROM processing_pendingfile WHERE due_at <= CURRENT_TIMESTAMP
     UNION ALL SELECT 'undelivered', count(*) FROM uploads_delivery
         WHERE delivered_at IS NULL AND next_attempt_at <= CURRENT_TIMESTAMP
 """
@@ -211,10 +212,9 @@ class Site(Processes):
     def manage(self, *arguments: str) -> str:
         return self.python("manage.py", *arguments)
 
-    def remove_strays(self) -> None:
-        """Remove the orphaned files, as the nightly task does when they are old."""
-        self.manage("audit", "--fix")
-        # An orphaned original gets a row first. The collector then removes both.
+    def remove_leftovers(self) -> None:
+        """Let the files of killed processes be removed as if a day had passed."""
+        self.module("tests.faults.a_day_later", stdin="")
         self.wait_until_at_rest()
 
     def unfinished(self) -> dict[str, int]:

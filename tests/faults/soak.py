@@ -181,7 +181,7 @@ def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], l
     for actor in actors:
         actor.finish()
     rest = come_to_rest(site)
-    site.remove_strays()
+    site.remove_leftovers()
     outcomes = site.rows(OUTCOMES)
     counts = sum((actor.counts for actor in actors), Counter[str]())
     report = {

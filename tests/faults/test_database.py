@@ -52,5 +52,5 @@ def test_database_is_killed_and_restarted_under_load(site: Site) -> None:
     assert problems == {(503, "database_unavailable")}
     site.wait_until_at_rest()
     # Uploads that were not accepted may have left a file behind.
-    site.remove_strays()
+    site.remove_leftovers()
     site.assert_promise()

@@ -48,7 +48,7 @@ def test_web_process_is_killed_between_file_and_rows(site: Site) -> None:
     site.wait_until_at_rest()
     lost = hashlib.sha256(given_up).hexdigest()
     assert site.violations() == [f"file originals/{lost[:2]}/{lost} belongs to nothing"]
-    site.remove_strays()
+    site.remove_leftovers()
     site.assert_promise()
 
 

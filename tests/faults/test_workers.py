@@ -151,8 +151,8 @@ def notices(site: Site) -> Sequence[tuple[object, ...]]:
 
 
 def remove_unfinished_files(site: Site) -> None:
-    """Remove partial files of killed processes, as `audit --fix` does."""
+    """Remove partial files of killed processes, as the nightly task does after a day."""
     unfinished = [path for path in site.media.rglob("*") if path.name.endswith(".part")]
     assert unfinished
-    site.remove_strays()
+    site.remove_leftovers()
     assert not any(path.exists() for path in unfinished)

@@ -29,7 +29,7 @@ BOUNDARIES = {
     "after_the_first_file": Boundary(renditions, "store", "after"),
     "after_the_last_file": Boundary(steps, "_finish", "before"),
     "before_the_commit": Boundary(leases, "end", "after"),
-    "after_the_commit": Boundary(renditions, "delete_unused", "before"),
+    "after_the_commit": Boundary(steps, "_finish", "after"),
 }
 
 

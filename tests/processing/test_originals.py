@@ -10,8 +10,10 @@ from django.core.files.base import ContentFile
 
 from processing import originals, steps
 from processing.fingerprint import original_key
+from processing.garbage import pending_files
 from processing.images.reading.header import Header
 from processing.models import Lease, Original, Rendition
+from processing.originals import OriginalLost
 from processing.storages.local import LocalStorage
 from processing.storages.media import FileMissing, StorageUnavailable
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_digest, stored_keys
@@ -68,8 +70,8 @@ def test_file_that_was_partly_read_is_stored_completely(db: None) -> None:
 
 def test_lost_file_is_missing(store_original: StoreOriginal) -> None:
     original = store_original()
-    originals.delete_file(original_key(original.content_hash))
-    with pytest.raises(FileMissing):
+    pending_files.delete_file(original_key(original.content_hash))
+    with pytest.raises(OriginalLost):
         originals.read(original)
     with pytest.raises(FileMissing):
         originals.open_file(original)
@@ -86,8 +88,8 @@ def test_full_disk_means_storage_unavailable(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_deleting_a_file_twice_is_no_error(store_original: StoreOriginal) -> None:
     key = original_key(store_original().content_hash)
-    originals.delete_file(key)
-    originals.delete_file(key)
+    pending_files.delete_file(key)
+    pending_files.delete_file(key)
     assert stored_keys() == set()
 
 
@@ -112,28 +114,6 @@ def test_original_with_an_upload_is_kept(store_original: StoreOriginal, owner: U
     assert not originals.remove(original_id=original.pk)
     assert original.renditions.count() == 2
     assert_storage_matches_rows()
-
-
-def test_storage_failure_during_removal_keeps_the_rows(
-    store_original: StoreOriginal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = store_original()
-    steps.run(step="generate_thumbnails", content_hash=original.content_hash)
-    delete, calls = LocalStorage.delete, []
-
-    def fail_on_the_second(self: LocalStorage, name: str) -> None:
-        calls.append(name)
-        if len(calls) == 2:
-            raise OSError(errno.EIO, "Input/output error")
-        delete(self, name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalStorage, "delete", fail_on_the_second)
-        with pytest.raises(StorageUnavailable):
-            originals.remove(original_id=original.pk)
-    assert Original.objects.filter(pk=original.pk).exists()
-    assert originals.remove(original_id=original.pk)
-    assert stored_keys() == set()
 
 
 def test_first_header_determines_the_row(db: None) -> None:

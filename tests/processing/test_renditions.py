@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
+from django.utils import timezone
 from pytest_django import Settings
 
-from processing import conf, renditions, steps
+from processing import conf, renditions
 from processing.fingerprint import fingerprint, rendition_key
+from processing.garbage import pending_files
 from processing.images.encoding.encoding import Encoded
-from processing.models import Focus, Original, Rendition
+from processing.models import Focus, Original, PendingFile, Rendition
 from processing.presets import Preset, Recipe
-from processing.storages.local import LocalStorage
-from tests.conftest import MakeImage, stored_digest, stored_keys
+from tests.conftest import MakeImage, stored_digest
 from tests.processing.conftest import StoreOriginal
 
 LARGE = Preset(name="large", width=1280)
@@ -117,19 +117,33 @@ def test_rendition_is_stored_under_its_derived_key(original: Original) -> None:
     assert not Rendition.objects.exists()
 
 
-def test_recording_replaces_rows_and_returns_unused_keys(original: Original) -> None:
+def record(original: Original, rows: list[Rendition], presets: list[Preset]) -> None:
+    """Record rows whose files were announced, as `renditions.render` does."""
+    pending_files.announce([one.key for one in rows])
+    renditions.record(original, rows, presets)
+
+
+def discarded() -> list[str]:
+    """Return the keys of the files that are to be removed."""
+    return sorted(PendingFile.objects.filter(due_at__lte=timezone.now()).values_list("key", flat=True))
+
+
+def test_recording_replaces_rows_and_discards_unused_files(original: Original) -> None:
     old = row(original, TINY, key="renditions/old", fingerprint="f" * 16, redo=True)
     kept = row(original, LARGE)
     Rendition.objects.bulk_create([old, kept])
     new = row(original, TINY)
-    assert renditions.record(original, [new], [TINY]) == ["renditions/old"]
+    record(original, [new], [TINY])
+    assert discarded() == ["renditions/old"]
     assert set(Rendition.objects.values_list("key", "redo")) == {(new.key, False), (kept.key, False)}
 
 
-def test_recording_twice_returns_no_unused_key(original: Original) -> None:
-    assert renditions.record(original, [row(original, TINY)], [TINY]) == []
+def test_recording_twice_discards_no_file(original: Original) -> None:
+    record(original, [row(original, TINY)], [TINY])
+    assert discarded() == []
     first = Rendition.objects.get()
-    assert renditions.record(original, [row(original, TINY, width=7)], [TINY]) == []
+    record(original, [row(original, TINY, width=7)], [TINY])
+    assert discarded() == []
     assert (Rendition.objects.get().pk, Rendition.objects.get().width) == (first.pk, 7)
 
 
@@ -143,27 +157,10 @@ def test_only_removed_presets_and_formats_are_dropped(original: Original, settin
     assert renditions.unwanted_rows(original) == []
     Rendition.objects.bulk_create([row(original, LARGE), row(original, other, "jpeg"), *gone])
     assert renditions.unwanted_rows(original) != []
-    assert sorted(renditions.drop_unwanted(original, conf.presets())) == sorted(one.key for one in gone)
+    renditions.drop_unwanted(original, conf.presets())
+    assert discarded() == sorted(one.key for one in gone)
     assert renditions.unwanted_rows(original) == []
     assert set(Rendition.objects.values_list("preset", "format")) == {("large", "webp"), ("other", "jpeg")}
-
-
-def test_failed_deletion_does_not_stop_the_others(
-    original: Original, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    steps.run(step="generate_thumbnails", content_hash=original.content_hash)
-    keys = list(Rendition.objects.order_by("key").values_list("key", flat=True))
-    delete = LocalStorage.delete
-
-    def fail_on_the_first(self: LocalStorage, name: str) -> None:
-        if name == keys[0]:
-            raise PermissionError(name)
-        delete(self, name)
-
-    monkeypatch.setattr(LocalStorage, "delete", fail_on_the_first)
-    renditions.delete_files([*keys, "renditions/never/there"])
-    assert {key for key in stored_keys() if key.startswith("renditions/")} == {keys[0]}
-    assert f"Could not delete {keys[0]}" in caplog.text
 
 
 def test_default_presets_want_ten_renditions(original: Original) -> None:
@@ -264,8 +261,10 @@ def test_renditions_of_focal_points_are_missing_stale_or_unwanted(
 
 def test_rendition_of_a_focal_point_is_stored_beside_the_automatic_one(original: Original) -> None:
     rows = [row(original, SQUARE), row(original, SQUARE, focus="1.1")]
-    assert renditions.record(original, rows, [SQUARE]) == []
-    assert renditions.record(original, [row(original, SQUARE, focus="1.1", width=7)], [SQUARE]) == []
+    record(original, rows, [SQUARE])
+    assert discarded() == []
+    record(original, [row(original, SQUARE, focus="1.1", width=7)], [SQUARE])
+    assert discarded() == []
     assert set(Rendition.objects.values_list("focus", "width")) == {("", 1), ("1.1", 7)}
 
 
@@ -273,20 +272,7 @@ def test_renditions_of_the_other_step_are_not_dropped(original: Original, settin
     set_presets(settings)
     Rendition.objects.bulk_create([row(original, SQUARE, focus="1.1"), row(original, LARGE)])
     large, square = (row.key for row in Rendition.objects.order_by("preset"))
-    assert renditions.drop_unwanted(original, [TINY]) == [large]
-    assert renditions.drop_unwanted(original, [SQUARE]) == [square]
-
-
-def test_file_that_is_wanted_again_is_kept(original: Original, settings: Settings) -> None:
-    set_presets(settings)
-    stored = [
-        renditions.store(original, Recipe(SQUARE, "webp", focus), Encoded(b"pixels", 9, 9))
-        for focus in ("1.1", "2.2", "3.3")
-    ]
-    focus_on(original, "1.1")
-    stored[1].save()
-    renditions.delete_unused(original, [row.key for row in stored])
-    assert {key for key in stored_keys() if key.startswith("renditions/")} == {row.key for row in stored[:2]}
-    original.delete()
-    renditions.delete_unused(original, [stored[0].key])
-    assert not default_storage.exists(stored[0].key)
+    renditions.drop_unwanted(original, [TINY])
+    assert discarded() == [large]
+    renditions.drop_unwanted(original, [SQUARE])
+    assert discarded() == sorted([large, square])

@@ -20,14 +20,16 @@ from processing import leases, originals, renditions, steps
 from processing.conf import darkroom
 from processing.errors import Refusal
 from processing.fingerprint import original_key
+from processing.garbage import pending_files
 from processing.images.reading.refusals import UnreadableImage
 from processing.leases import LeaseHeld
-from processing.models import Focus, Lease, Original, Rendition
+from processing.models import Focus, Lease, Original, PendingFile, Rendition
+from processing.originals import OriginalLost
 from processing.signals import step_finished, step_started
-from processing.steps import GaveUp, OriginalMissing, Step
+from processing.steps import GaveUp, Step
 from processing.storages.local import LocalStorage
 from processing.storages.media import StorageUnavailable
-from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
+from tests.conftest import MakeImage, assert_storage_matches_rows, remove_garbage, stored_keys
 from tests.processing import mortal
 from tests.processing.conftest import News, StoreOriginal
 from tests.processing.processes import ROOT, environment
@@ -515,10 +517,10 @@ def test_broken_image_fails_without_retry(
 
 @both_steps
 def test_lost_original_fails_with_its_code(step: Step, original: Original, news: News) -> None:
-    originals.delete_file(original_key(original.content_hash))
-    with pytest.raises(OriginalMissing) as refusal:
+    pending_files.delete_file(original_key(original.content_hash))
+    with pytest.raises(OriginalLost) as refusal:
         run(step, original)
-    assert refusal.value.code == "original_missing"
+    assert refusal.value.code == "original_lost"
     assert news.failed == [(step, refusal.value)]
     assert not Lease.objects.exists()
 
@@ -545,6 +547,7 @@ def test_original_deleted_before_its_lease_is_ignored(
     run(step, original)
     assert not Lease.objects.exists()
     assert news.failed == []
+    remove_garbage()
     assert stored_keys() == set()
 
 
@@ -568,6 +571,7 @@ def test_original_deleted_during_a_step_leaves_nothing(
     assert not Original.objects.exists()
     assert not Rendition.objects.exists()
     assert not Lease.objects.exists()
+    remove_garbage()
     assert stored_keys() == set()
     assert (news.finished, news.failed) == ([], [])
 
@@ -577,9 +581,9 @@ def test_original_deleted_before_it_is_read_leaves_nothing(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before(monkeypatch, originals, "read", lambda: originals.remove(original_id=original.pk))
-    with pytest.raises(OriginalMissing):
-        run("resize_image", original)
+    run("resize_image", original)
     assert not Lease.objects.exists()
+    remove_garbage()
     assert stored_keys() == set()
 
 
@@ -649,19 +653,14 @@ def test_focal_point_deleted_during_rendering_leaves_nothing(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_focal_point_restored_before_deletion_keeps_its_files(
-    original: Original, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_focal_point_restored_before_deletion_keeps_its_files(original: Original) -> None:
     """Another worker renders it again after the rows were deleted, but before the files are."""
     focus_on(original)
     run_all(original)
     Focus.objects.all().delete()
 
-    def come_back() -> None:
-        focus_on(original)
-        run("generate_thumbnails", original)
-
-    before(monkeypatch, renditions, "delete_unused", come_back)
+    run("generate_thumbnails", original)
+    focus_on(original)
     run("generate_thumbnails", original)
     assert Rendition.objects.exclude(focus="").count() == 2
     assert_storage_matches_rows()
@@ -671,17 +670,14 @@ def test_focal_point_restored_before_deletion_keeps_its_files(
 def test_restored_focal_point_keeps_files_just_written(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The new file exists, but its row does not yet, when the old row's files are deleted."""
+    """The new file exists, but its row does not yet, when the old row's files are removed."""
     focus_on(original)
     run_all(original)
     Focus.objects.all().delete()
-    unused: list[str] = []
-    delete_unused = renditions.delete_unused
-    monkeypatch.setattr(renditions, "delete_unused", lambda _original, keys: unused.extend(keys))
     run("generate_thumbnails", original)
-    assert len(unused) == 2
+    assert PendingFile.objects.count() == 2
     focus_on(original)
-    before(monkeypatch, steps, "_finish", lambda: delete_unused(original, unused))
+    before(monkeypatch, steps, "_finish", remove_garbage)
     run("generate_thumbnails", original)
     assert_storage_matches_rows()
 
@@ -749,26 +745,13 @@ def test_changed_preset_renders_only_its_renditions(
     run_all(original)
     assert set(saved_keys) == keys_of("medium")
     assert len(saved_keys) == 2
+    remove_garbage()
     assert not old & stored_keys()
     assert {key: at for key, at in modified_at().items() if key not in saved_keys} == {
         key: at for key, at in times.items() if key not in old
     }
     assert set(Rendition.objects.filter(preset="medium").values_list("width", flat=True)) == {500}
     assert Rendition.objects.count() == 10
-    assert_storage_matches_rows()
-
-
-def test_old_files_stay_until_the_new_rows_are_committed(
-    original: Original, settings: Settings, django_capture_on_commit_callbacks: Any
-) -> None:
-    run_all(original)
-    old = keys_of("medium")
-    set_presets(settings, medium={"width": 500})
-    with django_capture_on_commit_callbacks(execute=True):
-        run_all(original)
-        assert old <= stored_keys()
-        assert keys_of("medium") <= stored_keys()
-    assert not old & stored_keys()
     assert_storage_matches_rows()
 
 
@@ -790,6 +773,7 @@ def test_old_rows_and_files_stay_if_the_commit_fails(original: Original, setting
     assert row_values() == rows
     assert old <= stored_keys()
     run("resize_image", original)
+    remove_garbage()
     assert not old & stored_keys()
     assert_storage_matches_rows()
 

@@ -14,6 +14,7 @@ from myproject.celery import app
 from processing import steps
 from processing.conf import darkroom
 from processing.errors import Refusal, TransientError
+from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.refusals import UnreadableImage
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original, Rendition
@@ -54,7 +55,7 @@ def test_tasks_store_no_result(queue: str) -> None:
 @both_tasks
 def test_only_transient_errors_are_retried(queue: str) -> None:
     retried: tuple[type[Exception], ...] = TASKS[queue].autoretry_for
-    assert set(retried) == {StorageUnavailable, LeaseHeld, OperationalError, InterfaceError}
+    assert set(retried) == {StorageUnavailable, FileRemoved, LeaseHeld, OperationalError, InterfaceError}
     for error in retried:
         assert not issubclass(error, Refusal)
         assert issubclass(error, TransientError) or error.__module__ == "django.db.utils"

@@ -13,10 +13,11 @@ from pytest_django import Settings
 from processing import originals
 from processing.conf import darkroom
 from processing.fingerprint import original_key
+from processing.garbage import generations, pending_files
 from processing.models import Lease, Original, Rendition
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage
 from processing.storages.s3 import S3Storage
-from tests.conftest import MakeImage, Send, stored_digest
+from tests.conftest import MakeImage, Send, remove_garbage, stored_digest
 from tests.storage.conftest import keys_in, read, with_empty_bucket
 from tests.storage.servers import (
     QUICK,
@@ -29,7 +30,7 @@ from tests.storage.servers import (
 )
 from uploads import completion
 from uploads.models import Upload
-from uploads.upkeep import orphans
+from uploads.upkeep import unknown_files
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -159,12 +160,13 @@ def media(s3: S3Storage, settings: Settings) -> Iterator[S3Storage]:
 
 
 def assert_objects_match_rows(storage: S3Storage) -> None:
-    """Assert that every row has its complete object, and that there are no other objects."""
+    """Assert that every row has its complete object, and that there are no other objects but garbage."""
+    remove_garbage()
     expected = {
         original_key(original.content_hash): original.content_hash for original in Original.objects.all()
     }
     expected |= dict(Rendition.objects.values_list("key", "digest"))
-    assert keys_in(storage) == set(expected)
+    assert keys_in(storage) - {generations.KEY} == set(expected)
     assert {key: stored_digest(key) for key in expected} == expected
 
 
@@ -207,18 +209,16 @@ def test_removed_original_leaves_no_object(media: S3Storage, send: Send) -> None
     completion.run_here(upload)
     upload.delete()
     assert originals.remove(original_id=upload.original.pk)
-    assert keys_in(media) == set()
+    remove_garbage()
+    assert keys_in(media) == {generations.KEY}
 
 
-def test_orphaned_object_is_removed_after_its_time(
-    media: S3Storage, send: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_discarded_object_is_removed(media: S3Storage, send: Send) -> None:
     completion.run_here(send())
     media.save(RENDITION, ContentFile(b"left over"))
-    assert orphans.remove_old() == 0
-    assert RENDITION in keys_in(media)
-    monkeypatch.setattr(orphans, "_OLD", -1)
-    assert orphans.remove_old() == 1
+    assert list(unknown_files.find().unknown) == [RENDITION]
+    pending_files.discard([RENDITION])
+    assert pending_files.remove_due() == 1
     assert_objects_match_rows(media)
 
 

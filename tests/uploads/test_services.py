@@ -108,10 +108,9 @@ class TestReceive:
         services.delete_upload(upload=first)
         assert send() != first
 
-    def test_partly_removed_original_is_completed(self, send: Send) -> None:
+    def test_original_that_lost_all_files_is_completed(self, send: Send) -> None:
         upload = send()
         completion.run_here(upload)
-        # This is the state after a collector was killed just before its commit.
         for key in stored_keys():
             default_storage.delete(key)
         Upload.objects.all().delete()

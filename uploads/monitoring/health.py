@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from processing.conf import darkroom
+from processing.garbage import generations
 from processing.models import Original, Rendition
 from uploads import broker
 from uploads.broker import BrokerAway
@@ -63,6 +64,13 @@ class _Figures(Collector):
         yield _gauge("darkroom_renditions", "Renditions stored.", Rendition.objects.count())
         waiting = sum(notices.waiting for notices in statistics.notices())
         yield _gauge("darkroom_deliveries_waiting", "Notices not delivered yet.", waiting)
+        storage = generations.state()
+        yield _gauge("darkroom_unknown_files", "Unknown files when last counted.", storage.unknown_files)
+        yield _gauge(
+            "darkroom_storage_differs",
+            "1 if database and storage do not belong together, so that nothing is removed.",
+            storage.differs,
+        )
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

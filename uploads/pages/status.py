@@ -20,6 +20,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from processing.garbage import generations
+from processing.garbage.generations import GenerationDiffers
 from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness, statistics
@@ -128,10 +130,12 @@ def _figures(*, told: str) -> dict[str, Any]:
     if seen.problems["database"]:
         raise OperationalError(seen.problems["database"])
     by_status = statistics.uploads_by_status()
-    ringing = " ".join(name for name, problem in seen.problems.items() if problem)
+    storage = generations.state()
+    problems = seen.problems | {"generation": str(GenerationDiffers()) if storage.differs else ""}
+    ringing = " ".join(name for name, problem in problems.items() if problem)
     return {
         "now": timezone.now(),
-        "alarms": list(_alarms(seen)),
+        "alarms": list(_alarms(problems, workers=bool(seen.workers))),
         "ringing": ringing,
         "loud": ringing != told,
         "statuses": [(name.label, by_status[name]) for name in Upload.Status],
@@ -143,19 +147,21 @@ def _figures(*, told: str) -> dict[str, Any]:
         "beat_at": seen.beat_at,
         "throughput": statistics.throughput(),
         "notices": statistics.notices(),
+        "storage": storage,
     }
 
 
-def _alarms(seen: Readiness) -> Iterator[tuple[str, str]]:
+def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, str]]:
     """Yield a text and the error message for each problem."""
     words = {
         "database": _("The database is unavailable"),
         "broker": _("The broker is unavailable"),
         "storage": _("The storage is unavailable"),
-        "workers": _("Some queues have no worker") if seen.workers else _("No workers are responding"),
+        "generation": _("Database and storage do not belong together"),
+        "workers": _("Some queues have no worker") if workers else _("No workers are responding"),
         "beat": _("Beat is not responding"),
     }
-    return ((words[name], problem) for name, problem in seen.problems.items() if problem)
+    return ((words[name], problem) for name, problem in problems.items() if problem)
 
 
 def _queue_lines(seen: Readiness) -> Iterator[dict[str, Any]]:

@@ -81,7 +81,10 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
-        return _not_found(_("The original file is missing."), code="original_missing")
+        originals.flag(upload.original)
+        return _not_found(
+            _("The original file is lost or damaged. Upload it again to restore it."), code="original_lost"
+        )
     except StorageUnavailable:
         return _storage_away()
     headers = _attachment_headers(upload, upload.original)

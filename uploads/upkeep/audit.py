@@ -1,35 +1,38 @@
-"""The audit compares storage and database: it finds missing, damaged and orphaned files."""
+"""The audit compares storage and database: it finds missing, damaged, orphaned and unknown files."""
 
 import hashlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from processing.fingerprint import original_key
+from processing.garbage import generations, pending_files
 from processing.models import Original, Rendition
 from processing.storages.media import FileMissing, call_storage, media
 from uploads import services
 from uploads.models import Upload
-from uploads.upkeep import orphans
+from uploads.upkeep import unknown_files
+from uploads.upkeep.unknown_files import Found
 
-# Seconds within which a file that is being received gets its row.
-_SETTLE = 10
 _BATCH = 200
 
 
 @dataclass(slots=True)
 class Findings:
-    """Keys of files that are missing, damaged, or orphaned (`unreferenced`).
+    """Keys of files that are missing, damaged, orphaned (the database knows them as garbage) or unknown.
 
     `lost` holds the missing and damaged originals and their broken renditions, which cannot be restored.
+    `agrees` is false if database and storage do not belong together. `without_row` are the files by key.
     """
 
     checked: int = 0
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
-    unreferenced: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    agrees: bool = True
 
     @property
     def broken(self) -> list[str]:
@@ -39,16 +42,21 @@ class Findings:
     @property
     def open(self) -> list[str]:
         """Return the keys of all problems that are not fixed."""
-        mended = set(self.fixed)
-        return [key for key in [*self.broken, *self.unreferenced] if key not in mended]
+        mended = {*self.fixed, *self.adopted}
+        return [key for key in [*self.broken, *self.orphaned, *self.unknown] if key not in mended]
+
+    @property
+    def problems(self) -> int:
+        """Return the number of problems that are not fixed."""
+        return len(self.open) + (not self.agrees)
 
 
-def audit() -> Findings:
+def audit() -> tuple[Findings, Found]:
     """Compare every row with its file, and every file with the rows, without changing anything.
 
     Reads every stored byte. Raises `StorageUnavailable`.
     """
-    findings = Findings()
+    findings = Findings(agrees=generations.agrees())
     suspects = set()
     for key, digest in _expected():
         findings.checked += 1
@@ -56,21 +64,40 @@ def audit() -> Findings:
             suspects.add(key)
     _look_again(suspects, findings)
     findings.lost = _lost(findings.broken)
-    findings.unreferenced = _unreferenced()
-    return findings
+    found = unknown_files.find()
+    findings.orphaned, findings.unknown = sorted(found.orphaned), sorted(found.unknown)
+    return findings, found
+
+
+def record(findings: Findings) -> None:
+    """Record lost originals: their uploads fail. Those that are whole again are no longer suspect.
+
+    Does nothing if database and storage do not belong together.
+    """
+    if not findings.agrees:
+        return
+    lost = {key.rpartition("/")[2] for key in findings.broken if key.startswith("originals/")}
+    for original in Original.objects.filter(suspect=False).iterator(_BATCH):
+        if original.content_hash in lost:
+            services.lose(original)
+    for original in Original.objects.filter(suspect=True):
+        if original.content_hash not in lost:
+            services.heal(original)
 
 
 def fix(findings: Findings) -> None:
     """Fix what can be fixed: render renditions again, and remove orphaned files.
 
-    A lost original cannot be fixed: its owner must send it again.
+    A lost original cannot be fixed: its owner must send it again. Raises `GenerationDiffers`.
     """
-    for key in findings.unreferenced:
-        orphans.remove(key)
-        findings.fixed.append(key)
     mendable = sorted(set(findings.broken) - set(findings.lost))
     for start in range(0, len(mendable), _BATCH):
         findings.fixed += _render_again(mendable[start : start + _BATCH])
+    if findings.orphaned:
+        while pending_files.remove_due():
+            pass
+        left = unknown_files.find().orphaned
+        findings.fixed += [key for key in findings.orphaned if key not in left]
 
 
 def _look_again(suspects: set[str], findings: Findings) -> None:
@@ -122,13 +149,3 @@ def _stored_digest(key: str) -> str | None:
     except FileMissing:
         return None
     return digest.hexdigest()
-
-
-def _unreferenced() -> list[str]:
-    """Return the keys of files that no row names now or in the next seconds."""
-    suspects = set(orphans.find())
-    if not suspects:
-        return []
-    # A file is stored before its row is created, so check again.
-    time.sleep(_SETTLE)
-    return sorted(suspects.intersection(orphans.find(age=_SETTLE)))

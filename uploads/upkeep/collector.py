@@ -1,8 +1,7 @@
-"""The collector purges deleted uploads and removes unused originals."""
+"""The collector purges deleted uploads, and removes unused originals and the files that nothing names."""
 
 import logging
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -12,6 +11,8 @@ from django.utils import timezone
 
 from processing import conf, originals, pixel_cache, renditions
 from processing.conf import darkroom
+from processing.garbage import generations, pending_files
+from processing.garbage.generations import GenerationDiffers
 from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.stale_files import remove_older
@@ -25,15 +26,29 @@ _INCOMING_AGE = 24 * 3600
 
 
 def collect() -> int:
-    """Purge deleted uploads after the grace period; remove unused originals and return their number."""
+    """Purge deleted uploads after the grace period; remove unused originals and return their number.
+
+    Removes nothing for good unless database and storage belong together.
+    """
     _idle_leases().delete()
+    _remove_interrupted()
+    pixel_cache.remove_old()
+    try:
+        generations.keep_up()
+        removed = _purge_all()
+        pending_files.remove_due()
+    except (GenerationDiffers, StorageUnavailable) as error:
+        logger.warning("The collector removed nothing: %s", error)
+        return 0
+    return removed
+
+
+def _purge_all() -> int:
     grace = timezone.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
     _drop_focuses()
     unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
-    _remove_interrupted()
-    pixel_cache.remove_old()
-    return sum(_remove(pk) for pk in unused)
+    return sum(originals.remove(original_id=pk) for pk in unused)
 
 
 def _remove_interrupted() -> None:
@@ -66,14 +81,6 @@ def _unused_originals() -> QuerySet[Original]:
     return Original.objects.filter(uploads=None)
 
 
-def _remove(original_id: int) -> bool:
-    try:
-        return originals.remove(original_id=original_id)
-    except StorageUnavailable as error:
-        logger.warning("Could not remove an original without uploads: %s", error)
-        return False
-
-
 def _drop_focuses() -> None:
     """Delete unused focal points, and the renditions of deleted points.
 
@@ -84,8 +91,7 @@ def _drop_focuses() -> None:
             original = Original.objects.select_for_update().filter(pk=original_id).first()
             if original is not None:
                 _unnamed_focuses().filter(original=original).delete()
-                unused = renditions.drop_unwanted(original, conf.presets())
-                transaction.on_commit(partial(renditions.delete_unused, original, unused))
+                renditions.drop_unwanted(original, conf.presets())
 
 
 def _unnamed_focuses() -> QuerySet[Focus]:

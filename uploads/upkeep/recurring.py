@@ -7,9 +7,10 @@ from celery.signals import beat_init
 from django.core.management import call_command
 from django.utils import timezone
 
+from processing.storages.media import StorageUnavailable
 from uploads.broker import publish
 from uploads.models import Heartbeat
-from uploads.upkeep import collector, orphans, recount, sweeper
+from uploads.upkeep import collector, recount, sweeper, unknown_files
 
 
 @shared_task(name="uploads.recurring.sweep", ignore_result=True)
@@ -31,10 +32,10 @@ def collect() -> None:
     collector.collect()
 
 
-@shared_task(name="uploads.recurring.remove_strays", ignore_result=True)
-def remove_strays() -> None:
-    """Remove orphaned files."""
-    orphans.remove_old()
+@shared_task(name="uploads.recurring.count_unknown_files", ignore_result=True, throws=(StorageUnavailable,))
+def count_unknown_files() -> None:
+    """Count the files that the database has never heard of."""
+    unknown_files.count()
 
 
 @shared_task(name="uploads.recurring.clear_sessions", ignore_result=True)

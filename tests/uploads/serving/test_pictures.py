@@ -424,7 +424,7 @@ class TestOriginal:
     def test_lost_original_is_a_problem(self, send: Send, owner: User) -> None:
         upload = send()
         default_storage.delete(original_key(upload.original.content_hash))
-        assert_problem(self.fetch(upload, by=owner)[0], "original_missing")
+        assert_problem(self.fetch(upload, by=owner)[0], "original_lost")
 
 
 def test_upload_is_cropped_around_its_own_focal_point(

@@ -1,10 +1,8 @@
-"""manage.py audit finds and repairs missing, damaged and unreferenced files, on disk and on S3."""
+"""manage.py audit finds and repairs missing, damaged, orphaned and unknown files, on disk and on S3."""
 
 import json
 import logging
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -21,8 +19,8 @@ from django.utils import timezone
 from moto.server import ThreadedMotoServer
 from pytest_django import Settings
 
-from processing import leases
 from processing.fingerprint import original_key
+from processing.garbage import generations, pending_files
 from processing.models import Original, Rendition
 from tests.conftest import MakeImage, Send
 from uploads import completion, services
@@ -40,15 +38,15 @@ FILES = 3 * FILES_AN_ORIGINAL
 BUCKET = "pictures"
 S3 = pytest.param("s3", marks=[pytest.mark.slow, pytest.mark.any_database])
 on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", S3], indirect=True)
+UNKNOWN = "renditions/unknown"
 STRAYS = ("originals/ab/stray", "renditions/ab/nobody/thumb-0123456789abcdef.webp", "renditions/stray")
 
 
 @pytest.fixture(autouse=True)
-def _small_world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: fast password hashing, few presets, and no wait for new rows."""
+def _small_world(settings: Settings) -> None:
+    """Save time: fast password hashing and few presets."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": PRESETS}
-    monkeypatch.setattr(audit, "_SETTLE", 0)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +117,9 @@ def failing_audit(*options: str) -> str:
 
 
 def findings(**found: Any) -> dict[str, Any]:
-    nothing: dict[str, Any] = {kind: [] for kind in ("missing", "damaged", "unreferenced", "lost", "fixed")}
-    return {"checked": FILES, **nothing, "ok": True, **found}
+    kinds = ("missing", "damaged", "orphaned", "unknown", "lost", "fixed", "adopted")
+    nothing: dict[str, Any] = {kind: [] for kind in kinds}
+    return {"checked": FILES, **nothing, "agrees": True, "ok": True, **found}
 
 
 def write(key: str, data: bytes) -> None:
@@ -142,9 +141,10 @@ def read(key: str) -> bytes:
 def keys() -> list[str]:
     bucket: Any = getattr(default_storage, "bucket", None)
     if bucket is not None:
-        return [item.key for item in bucket.objects.all()]
+        return [item.key for item in bucket.objects.all() if item.key != generations.KEY]
     root = Path(django_settings.MEDIA_ROOT)
-    return [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return sorted(files - {generations.KEY})
 
 
 def everything() -> dict[str, Any]:
@@ -165,7 +165,7 @@ def work_off() -> None:
 @on_disk_and_s3
 def test_intact_storage_is_reported(ready: list[Upload]) -> None:
     before = everything()
-    assert run_audit() == f"{FILES} files checked: 0 missing, 0 damaged, 0 unreferenced.\n"
+    assert run_audit() == f"{FILES} files checked: 0 missing, 0 damaged, 0 orphaned, 0 unknown.\n"
     assert run_audit("--fix").startswith(f"{FILES} files checked: 0 missing")
     assert json.loads(run_audit("--json")) == findings()
     assert everything() == before
@@ -182,17 +182,20 @@ def test_each_kind_is_reported_without_changes(ready: list[Upload]) -> None:
     default_storage.delete(missing)
     write(damaged, b"cut off")
     for stray in STRAYS:
-        write(stray, b"nobody's")
+        write(stray, b"left over")
+    pending_files.discard(STRAYS)
+    write(UNKNOWN, b"from elsewhere")
     before = everything()
     said = failing_audit()
     assert f"missing: {missing}\n" in said
     assert f"damaged: {damaged}\n" in said
-    assert all(f"unreferenced: {stray}\n" in said for stray in STRAYS)
-    assert f"{FILES} files checked: 1 missing, 1 damaged, 3 unreferenced.\n" in said
+    assert all(f"orphaned: {stray}\n" in said for stray in STRAYS)
+    assert f"unknown: {UNKNOWN}\n" in said
+    assert f"{FILES} files checked: 1 missing, 1 damaged, 3 orphaned, 1 unknown.\n" in said
     would = failing_audit("--fix", "--dry-run")
     assert f"missing: {missing} (would be fixed)\n" in would
-    assert f"unreferenced: {STRAYS[0]} (would be fixed)\n" in would
-    found = findings(missing=[missing], damaged=[damaged], unreferenced=list(STRAYS), ok=False)
+    assert f"orphaned: {STRAYS[0]} (would be fixed)\n" in would
+    found = findings(missing=[missing], damaged=[damaged], orphaned=list(STRAYS), unknown=[UNKNOWN], ok=False)
     assert json.loads(failing_audit("--dry-run", "--fix", "--json")) == found
     assert everything() == before
 
@@ -204,11 +207,12 @@ def test_fix_renders_again_and_removes_orphaned_files(ready: list[Upload]) -> No
     default_storage.delete(missing)
     write(damaged, b"")
     for stray in STRAYS:
-        write(stray, b"nobody's")
+        write(stray, b"left over")
+    pending_files.discard(STRAYS)
     said = run_audit("--fix")
     assert f"missing: {missing} (queued for rendering)\n" in said
     assert f"damaged: {damaged} (queued for rendering)\n" in said
-    assert f"unreferenced: {STRAYS[0]} (removed)\n" in said
+    assert f"orphaned: {STRAYS[0]} (removed)\n" in said
     assert set(Upload.objects.filter(bulk=True, status="pending")) == {ready[0], ready[1]}
     work_off()
     assert files() == before
@@ -246,7 +250,12 @@ def test_lost_original_is_reported_and_the_rest_is_fixed(ready: list[Upload]) ->
     assert told["fixed"] == [mendable]
     assert not told["ok"]
     work_off()
-    assert set(Upload.objects.values_list("status", flat=True)) == {"ready"}
+    statuses = Upload.objects.values_list("original", "status", "error_code")
+    assert set(statuses) == {
+        (ready[0].original_id, "failed", "original_lost"),
+        (ready[1].original_id, "failed", "original_lost"),
+        (ready[2].original_id, "ready", ""),
+    }
     assert json.loads(failing_audit("--json"))["missing"] == [lost, hopeless]
 
 
@@ -260,72 +269,6 @@ def test_lost_original_sent_again_after_a_deletion_is_complete(
     collector.collect()
     completion.run_here(send(make_image(width=150, height=120, seed=0)))
     assert json.loads(run_audit("--json")) == findings()
-
-
-@pytest.fixture
-def crumb(ready: list[Upload]) -> str:
-    """Return the key of an orphaned file, as a killed worker leaves it."""
-    original = ready[0].original
-    key = f"renditions/{original.public_key[:2]}/{original.public_key}/small-0123456789abcdef.webp"
-    write(key, b"written, its row not yet")
-    return key
-
-
-@pytest.mark.parametrize("status", Upload.UNFINISHED)
-def test_files_of_an_unfinished_upload_are_not_orphaned(ready: list[Upload], crumb: str, status: str) -> None:
-    Upload.objects.filter(pk=ready[0].pk).update(status=status)
-    assert json.loads(run_audit("--fix", "--json")) == findings()
-    Upload.objects.filter(pk=ready[0].pk).update(status="ready")
-    assert json.loads(run_audit("--fix", "--json")) == findings(unreferenced=[crumb], fixed=[crumb])
-
-
-def test_files_of_a_leased_original_are_not_orphaned(ready: list[Upload], crumb: str) -> None:
-    lease = leases.acquire(ready[0].original, "resize_image")
-    assert json.loads(run_audit("--fix", "--json")) == findings()
-    leases.end(lease)
-    assert json.loads(failing_audit("--json"))["unreferenced"] == [crumb]
-
-
-@pytest.fixture
-def between_the_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Return a function that does something between the two searches for orphaned files."""
-
-    def happen(action: Callable[[], object]) -> None:
-        monkeypatch.setattr(time, "sleep", lambda _seconds: action())
-
-    return happen
-
-
-def test_file_that_gets_its_row_during_the_audit_is_not_orphaned(
-    ready: list[Upload], between_the_looks: Callable[[Callable[[], object]], None]
-) -> None:
-    rows = list(Rendition.objects.filter(original=ready[0].original))
-    Rendition.objects.filter(original=ready[0].original).delete()
-    between_the_looks(lambda: Rendition.objects.bulk_create(rows))
-    assert json.loads(run_audit("--fix", "--json"))["unreferenced"] == []
-
-
-def test_file_deleted_during_the_audit_is_not_reported(
-    ready: list[Upload], between_the_looks: Callable[[Callable[[], object]], None]
-) -> None:
-    write("originals/ab/.part", b"being written")
-    between_the_looks(lambda: default_storage.delete("originals/ab/.part"))
-    assert json.loads(run_audit("--fix", "--json")) == findings()
-
-
-@on_disk_and_s3
-def test_file_being_written_is_not_orphaned(
-    ready: list[Upload],
-    between_the_looks: Callable[[Callable[[], object]], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(audit, "_SETTLE", 60)
-    between_the_looks(lambda: None)
-    write("originals/ab/.part", b"being written")
-    assert json.loads(run_audit("--fix", "--json")) == findings()
-    if (root := Path(django_settings.MEDIA_ROOT) / "originals/ab/.part").exists():
-        os.utime(root, (0, 0))
-        assert json.loads(run_audit("--fix", "--json"))["fixed"] == ["originals/ab/.part"]
 
 
 def test_rendition_replaced_during_the_audit_is_not_missing(

@@ -12,7 +12,8 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from processing import leases
-from processing.models import Lease, Original, Rendition
+from processing.fingerprint import original_key
+from processing.models import Lease, Original, PendingFile, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
 from uploads import completion, services
 from uploads.models import Event, Upload
@@ -95,7 +96,7 @@ def test_new_original_without_an_upload_is_kept_for_a_while(send: Send) -> None:
     assert collect() == 1
 
 
-def test_storage_failure_postpones_one_original_only(
+def test_storage_failure_postpones_one_file_only(
     send: Send, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck, other = send(), send(make_image(seed=90))
@@ -111,10 +112,12 @@ def test_storage_failure_postpones_one_original_only(
 
     with monkeypatch.context() as patch:
         patch.setattr(default_storage, "delete", refuse_one)
-        assert collect() == 1
-    assert Original.objects.get() == stuck.original
-    assert_storage_matches_rows()
-    assert collect() == 1
+        assert collect() == 2
+        assert collect() == 0
+    assert stored_keys() == {original_key(stuck.original.content_hash)}
+    assert not Original.objects.exists()
+    PendingFile.objects.update(due_at=timezone.now())
+    collect()
     assert stored_keys() == set()
 
 

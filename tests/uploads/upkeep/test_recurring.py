@@ -11,7 +11,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from uploads.models import Heartbeat
-from uploads.upkeep import collector, orphans, recurring, sweeper
+from uploads.upkeep import collector, recurring, sweeper, unknown_files
 
 pytestmark = pytest.mark.django_db
 
@@ -34,11 +34,11 @@ def test_collect_task_runs_the_collector(monkeypatch: pytest.MonkeyPatch) -> Non
     assert collections == [1]
 
 
-def test_remove_strays_task_removes_orphaned_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    removals: list[int] = []
-    monkeypatch.setattr(orphans, "remove_old", lambda: removals.append(1))
-    recurring.remove_strays()
-    assert removals == [1]
+def test_count_unknown_files_task_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(unknown_files, "count", lambda: counts.append(1))
+    recurring.count_unknown_files()
+    assert counts == [1]
 
 
 def test_expired_sessions_are_removed() -> None:
@@ -53,7 +53,7 @@ def test_expired_sessions_are_removed() -> None:
 def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
     schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
     names = {entry["task"] for entry in schedule.values()}
-    ours = ("sweep", "collect", "remove_strays", "clear_sessions", "recount_quotas")
+    ours = ("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas")
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:
         assert name in current_app.tasks

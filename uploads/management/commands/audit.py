@@ -3,62 +3,119 @@
 import json
 from argparse import ArgumentParser
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
+from processing.garbage import generations
+from processing.garbage.generations import GenerationDiffers
 from processing.storages.media import StorageUnavailable
-from uploads.upkeep import audit
+from uploads.upkeep import audit, unknown_files
 from uploads.upkeep.audit import Findings
+from uploads.upkeep.unknown_files import Found
+
+_KINDS = ("missing", "damaged", "orphaned", "unknown")
 
 
 class Command(BaseCommand):
-    """Find missing, damaged and orphaned files, and fix them."""
+    """Find missing, damaged, orphaned and unknown files, and mend what can be mended."""
 
     help = (
-        "Compare the storage with the database, and report missing, damaged and unreferenced files. "
-        "Reads every stored byte."
+        "Compare the storage with the database, and report missing, damaged, orphaned and unknown files. "
+        "Reads every stored byte. Uploads fail whose original is lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument(
-            "--fix", action="store_true", help="render broken renditions again, and remove unreferenced files"
+            "--fix", action="store_true", help="render broken renditions again, and remove orphaned files"
         )
         parser.add_argument(
-            "--dry-run",
+            "--accept-database",
             action="store_true",
-            help="with --fix: change nothing, and report what would be fixed",
+            help="declare that the database is right, so that files are removed again",
+        )
+        parser.add_argument(
+            "--adopt", metavar="NAME", help="make private uploads of unknown originals, for this user"
+        )
+        parser.add_argument(
+            "--delete-unknown",
+            action="store_true",
+            help="delete unknown files for good, after a question",
+        )
+        parser.add_argument("--no-input", action="store_true", help="with --delete-unknown: do not ask")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="change nothing, and report what would be done"
         )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Audit, fix if asked to, and report."""
+        """Audit, do what is asked for, and report."""
+        owner = self._owner(options["adopt"]) if options["adopt"] else None
         try:
-            findings = audit.audit()
-            if options["fix"] and not options["dry_run"]:
-                audit.fix(findings)
-        except StorageUnavailable as error:
+            findings, found = audit.audit()
+            if not options["dry_run"]:
+                self._act(findings, found, owner, options)
+        except (StorageUnavailable, GenerationDiffers) as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps({**asdict(findings), "ok": not findings.open}))
+            self.stdout.write(json.dumps({**asdict(findings), "ok": not findings.problems}))
         else:
-            self._print(findings, would_fix=options["fix"] and options["dry_run"])
-        if findings.open:
-            raise CommandError(f"{len(findings.open)} problems remain.")
+            self._print(findings, options)
+        if findings.problems:
+            raise CommandError(f"{findings.problems} problems remain.")
 
-    def _print(self, findings: Findings, *, would_fix: bool) -> None:
-        for kind in ("missing", "damaged", "unreferenced"):
-            for key in getattr(findings, kind):
-                self.stdout.write(f"{kind}: {key}{self._remedy(findings, kind, key, would_fix=would_fix)}")
-        self.stdout.write(
-            f"{findings.checked} files checked: {len(findings.missing)} missing, "
-            f"{len(findings.damaged)} damaged, {len(findings.unreferenced)} unreferenced."
+    def _act(self, findings: Findings, found: Found, owner: Any, options: dict[str, Any]) -> None:
+        if options["accept_database"]:
+            generations.accept()
+            findings.agrees = True
+        audit.record(findings)
+        if owner is not None:
+            findings.adopted = unknown_files.adopt(found, owner=owner).adopted
+        if options["fix"]:
+            audit.fix(findings)
+        if options["delete_unknown"]:
+            keys = [key for key in findings.unknown if key not in findings.adopted]
+            if keys and (options["no_input"] or self._agrees(keys, found)):
+                findings.fixed += unknown_files.delete(keys)
+
+    def _owner(self, name: str) -> Any:
+        users = get_user_model()
+        try:
+            return users.objects.get_by_natural_key(name)
+        except users.DoesNotExist as error:
+            raise CommandError(f"There is no user {name!r}.") from error
+
+    def _agrees(self, keys: list[str], found: Found) -> bool:
+        times = [datetime.fromtimestamp(found.unknown[key], tz=UTC) for key in keys]
+        question = (
+            f"Delete {len(keys)} unknown files for good? "
+            f"They were written from {min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC. [y/N] "
         )
+        try:
+            return input(question).strip().lower() in {"y", "yes"}
+        except EOFError as error:
+            raise CommandError("There was no answer. Add --no-input to delete without a question.") from error
 
-    def _remedy(self, findings: Findings, kind: str, key: str, *, would_fix: bool) -> str:
-        if key in findings.fixed:
-            return " (removed)" if kind == "unreferenced" else " (queued for rendering)"
-        if key in findings.lost:
-            return " (its owner has to upload it again)"
-        return " (would be fixed)" if would_fix else ""
+    def _print(self, findings: Findings, options: dict[str, Any]) -> None:
+        for kind in _KINDS:
+            for key in getattr(findings, kind):
+                self.stdout.write(f"{kind}: {key}{_remedy(findings, kind, key, options)}")
+        counts = ", ".join(f"{len(getattr(findings, kind))} {kind}" for kind in _KINDS)
+        self.stdout.write(f"{findings.checked} files checked: {counts}.")
+        if not findings.agrees:
+            self.stdout.write(str(GenerationDiffers()))
+
+
+def _remedy(findings: Findings, kind: str, key: str, options: dict[str, Any]) -> str:
+    if key in findings.adopted:
+        return " (adopted)"
+    if key in findings.fixed:
+        return " (removed)" if kind in {"orphaned", "unknown"} else " (queued for rendering)"
+    if key in findings.lost:
+        return " (its owner has to upload it again)"
+    if kind == "unknown":
+        return " (would be deleted)" if options["dry_run"] and options["delete_unknown"] else ""
+    return " (would be fixed)" if options["dry_run"] and options["fix"] else ""

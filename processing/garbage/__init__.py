@@ -1,0 +1,1 @@
+"""Garbage: which files may be removed. Pending files name them, and the generation permits it."""
