@@ -113,7 +113,8 @@ class LocalSystem:
     def _facts(self, link: str) -> dict[str, str]:
         return {
             "Darkroom": settings.SITE_URL,
-            "Sign in": f"{link}  (one click signs in the demo person)",
+            "Sign in": f"{link}  (signs in the demo person, once, within ten minutes)",
+            "Another link": f"DEMO=1 PORT={self._port} .venv/bin/python manage.py demo_link",
             "Admin": f"{settings.SITE_URL}/admin/",
             "Flower": f"http://{HOST}:{self._flower_port}  (demo, {flower_password()})",
             "Mail": where_mail_goes(),
@@ -179,6 +180,7 @@ async def serve(*, port: int) -> None:
     """Run the system on this port until it is told to stop."""
     flower_port = free_port(wanted_flower_port(port))
     os.environ["PORT"] = str(port)
+    os.environ["DEMO"] = "1"
     os.environ.setdefault("FLOWER_URL", f"http://{HOST}:{flower_port}")
     with Guard() as guard:
         launcher = Launcher(folder=settings.BASE_DIR, log=Log(), guard=guard)

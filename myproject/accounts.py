@@ -1,31 +1,34 @@
-"""Accounts: Darkroom's additions to django-allauth, and the one-click sign-in link."""
+"""Accounts: Darkroom's additions to django-allauth."""
 
 from http import HTTPStatus
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.signals import user_signed_up
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed, password_reset, user_signed_up
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal import ratelimit
 from django.conf import settings
-from django.contrib import messages
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_language
-from django.utils.translation import gettext as _
-from sesame.views import LoginView
 
-from myproject import mail
+from myproject import mail, sign_in_limits
 from uploads.notices import preferences
 
-# Seconds over which allauth counts attempts for each address or person, and failed sign-ins for each login.
-_ATTEMPTS_SECONDS, _FAILURES_SECONDS = 60, 300
+# Seconds over which allauth counts attempts for each address or person, failed sign-ins for each login in one
+# network, and failed sign-ins for each login in all unknown networks: as in `ACCOUNT_RATE_LIMITS`.
+_ATTEMPTS_SECONDS, _FAILURES_SECONDS, _ELSEWHERE_SECONDS = 60, 300, 3600
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -48,6 +51,50 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             super().pre_authenticate(request, **credentials)
         except ValidationError:
             raise ImmediateHttpResponse(too_many_attempts(request, seconds=_FAILURES_SECONDS)) from None
+        if not sign_in_limits.is_known(request, credentials):
+            self._count_elsewhere(request, credentials)
+
+    def _count_elsewhere(self, request: HttpRequest, credentials: dict[str, Any]) -> None:
+        """Count the attempt against all unknown networks together; allauth takes it back if it succeeds."""
+        login = super()._get_login_attempts_cache_key(request, **credentials)
+        counted = ratelimit.consume(
+            request, app="allauth.account", action="login_failed_elsewhere", key=login
+        )
+        if counted is None:
+            raise ImmediateHttpResponse(too_many_attempts(request, seconds=_ELSEWHERE_SECONDS))
+        self._login_failed_rl_usage.usage.extend(counted.usage)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Return allauth's key of a login with the network, so that each network has its own count."""
+        login = super()._get_login_attempts_cache_key(request, **credentials)
+        return f"{login}:{sign_in_limits.network_of(request)}"
+
+    def set_password(self, user: User, password: str) -> None:
+        """Save a new password together with its consequences, or neither."""
+        with transaction.atomic():
+            super().set_password(user, password)
+
+    def get_login_stages(self) -> list[str]:
+        """Return allauth's stages of a sign-in, with our stage for the verification of the address."""
+        ours = {"allauth.account.stages.EmailVerificationStage": "myproject.addresses.VerificationStage"}
+        return [ours.get(stage, stage) for stage in super().get_login_stages()]
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Tell the owner of an address that a sign-up has named it.
+
+        Hashing a password takes as long as for a new account, so the time of the answer does not tell either.
+        """
+        make_password(email)
+        context = {
+            "password_reset_url": f"{settings.SITE_URL}{reverse('account_reset_password')}",
+            "signup_url": f"{settings.SITE_URL}{reverse('account_signup')}",
+        }
+        self.send_mail("account/email/account_already_exists", email, context)
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
+        """Return the URL for the verification mail, built from `SITE_URL` and not from the Host header."""
+        path = reverse("account_confirm_email", kwargs={"key": emailconfirmation.key})
+        return f"{settings.SITE_URL}{path}"
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the URL for the reset mail, built from `SITE_URL` and not from the request's Host header."""
@@ -56,24 +103,37 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         return f"{settings.SITE_URL}{path}"
 
 
-class SignInLinkView(LoginView):  # type: ignore[misc]  # django-sesame is untyped
-    """Sign a person in with the token of a link."""
-
-    def login_failed(self) -> HttpResponseRedirect:
-        """Redirect a person with an expired link to the sign-in page, with an explanation."""
-        messages.error(
-            self.request, _("This sign-in link is no longer valid. Sign in below, or ask for a new link.")
-        )
-        return redirect("account_login")
-
-
-# allauth imports this module for the adapter, so the receiver is connected before any sign-up.
+# allauth imports this module for the adapter, so the receivers are connected before any sign-up.
 @receiver(user_signed_up)
-def send_welcome(request: HttpRequest, user: User, **_kwargs: object) -> None:
-    """Send a welcome mail in the background, and save the language of the sign-up."""
+def begin_account(request: HttpRequest, user: User, **_kwargs: object) -> None:
+    """Save the language of the sign-up; welcome the person if no verification of the address follows."""
     preferences.choose_language(person=user, language=get_language() or "")
-    if user.email:
-        AccountAdapter(request).send_mail("account/email/welcome", user.email, {"user": user})
+    if not settings.EMAIL_URL:
+        _send_welcome(request, user)
+
+
+@receiver(email_confirmed)
+def welcome_after_verification(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
+    """Welcome a person who has verified the address of the sign-up."""
+    if email_address.user.last_login is None:
+        _send_welcome(request, email_address.user)
+
+
+def _send_welcome(request: HttpRequest, person: User) -> None:
+    if person.email:
+        AccountAdapter(request).send_mail("account/email/welcome", person.email, {"user": person})
+
+
+@receiver(user_logged_in)
+def remember_network(request: HttpRequest, user: User, **_kwargs: object) -> None:
+    """Remember the network of a sign-in, which an attack from other networks then cannot close."""
+    sign_in_limits.remember_network(request, user)
+
+
+@receiver(password_reset)
+def open_network(request: HttpRequest, user: User, **_kwargs: object) -> None:
+    """Remember the network of a reset: a person who reads the mail can sign in during an attack."""
+    sign_in_limits.remember_network(request, user)
 
 
 def too_many_attempts(request: HttpRequest, *, seconds: int = _ATTEMPTS_SECONDS) -> HttpResponse:

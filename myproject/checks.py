@@ -1,4 +1,4 @@
-"""System checks of this site's secret key."""
+"""System checks of this site's secret key and of its demo."""
 
 import re
 from collections.abc import Sequence
@@ -43,5 +43,19 @@ def check_shared_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             "SECRET_KEY is not set. This machine generated its own key, which other machines do not have.",
             hint="Set the same key on every machine of the site, and back it up.",
             id="darkroom.W003",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_demo(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if a link can sign in without a password."""
+    if not settings.DEMO:
+        return []
+    return [
+        checks.Error(
+            "DEMO is on, so a link signs in a superuser without a password.",
+            hint="Remove DEMO from the environment and from .env. Only `make run` needs it.",
+            id="darkroom.E009",
         )
     ]

@@ -1,10 +1,11 @@
 """The URLs of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from myproject import accounts
+from myproject import accounts, sign_in_link
 
 # allauth calls this after too many attempts.
 handler429 = accounts.too_many_attempts
@@ -13,7 +14,9 @@ urlpatterns = [
     # Browsers request this path for pages without the site's `<head>`, such as the API's.
     path("favicon.ico", RedirectView.as_view(url="/static/uploads/favicon.svg"), name="favicon"),
     path("admin/", admin.site.urls),
-    path("accounts/link/", accounts.SignInLinkView.as_view(), name="sign_in_link"),
     path("accounts/", include("allauth.urls")),
     path("", include("uploads.urls")),
 ]
+
+if settings.DEMO:
+    urlpatterns.insert(0, path("accounts/link/", sign_in_link.SignInLinkView.as_view(), name="sign_in_link"))

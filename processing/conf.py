@@ -73,6 +73,11 @@ class Settings:
     delete_grace: int = 30
     # Seconds for which a signed link opens a private picture.
     signed_link_max_age: int = 7 * 24 * 3600
+    # Emails about uploads and webhooks that one person gets on a day; 0 is no limit.
+    emails_per_day: int = 50
+    # The dotted path of a function that returns the email address for a person's notices, or "" if the person
+    # has no verified one. By default it is the address of the user.
+    notice_address: str = ""
     # Whether webhooks may go to loopback, private and other addresses of the local network.
     webhook_private_addresses: bool = False
     # The public address of the site; links in mail begin with it.

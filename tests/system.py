@@ -68,17 +68,22 @@ class System:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def sign_in_link(self) -> str:
+    def printed_link(self) -> str:
+        """Return the sign-in link that was printed at the start, which works once."""
         link = re.search(rf"{re.escape(self.url)}/accounts/link/\S+", self.output())
         assert link is not None
         return link[0]
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def sign_in_link(self) -> str:
+        """Return a new sign-in link of the demo person."""
+        return self.manage("demo_link", DEMO="1").stdout.strip()
+
+    def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a management command on the system's database and storage."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=settings.BASE_DIR,
-            env=self.environment,
+            env=self.environment | environment,
             capture_output=True,
             text=True,
             timeout=300,

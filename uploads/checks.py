@@ -1,10 +1,11 @@
-"""System checks: a missing front end, invalid rate limits and unsafe production settings."""
+"""System checks: a missing front end, invalid settings, and unsafe production settings."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.staticfiles import finders
 from django.core import checks
+from django.utils.module_loading import import_string
 from limits import parse_many
 
 from processing.conf import darkroom
@@ -44,6 +45,24 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
                 )
             )
     return found
+
+
+@checks.register
+def check_notice_address(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if the function that finds the address for notices does not exist."""
+    path = darkroom().notice_address
+    try:
+        if not path or callable(import_string(path)):
+            return []
+    except ImportError:
+        pass
+    return [
+        checks.Error(
+            f"DARKROOM['NOTICE_ADDRESS'] names no function: {path!r}.",
+            hint="Write the dotted path of a function that takes a user and returns an address.",
+            id="darkroom.E010",
+        )
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

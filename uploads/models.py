@@ -184,7 +184,7 @@ class Step(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened to an upload or a webhook, kept in order even after that is deleted."""
+    """Something that happened to an upload, a webhook or an account, kept in order even after a deletion."""
 
     class Name(models.TextChoices):
         RECEIVED = "upload.received", _("received")
@@ -196,6 +196,7 @@ class Event(models.Model):
         REPROCESSED = "upload.reprocessed", _("reprocessed")
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
+        PASSWORD_CHANGED = "account.password_changed", _("password changed")
 
     OF_UPLOADS = (
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
@@ -235,7 +236,10 @@ class Event(models.Model):
 
 
 class Preferences(models.Model):
-    """A person's choices. A missing row means the defaults."""
+    """A person's choices, and the number of emails about uploads on a day. A missing row means the defaults.
+
+    - `emails`: the emails of the day `emails_on`, in UTC, which `EMAILS_PER_DAY` limits.
+    """
 
     class Email(models.TextChoices):
         EACH = "each", _("one email for each image")
@@ -248,6 +252,8 @@ class Preferences(models.Model):
     email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
     # "" if the person has not chosen a language.
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    emails_on = models.DateField(null=True, editable=False)
+    emails = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         verbose_name_plural = _("preferences")
@@ -293,6 +299,7 @@ class Endpoint(models.Model):
         OWNER = "owner", _("by the owner")
         GONE = "gone", _("the endpoint answered 410 Gone")
         FAILING = "failing", _("every delivery failed for five days")
+        PASSWORD = "password", _("the password was changed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="endpoints")

@@ -1,4 +1,4 @@
-"""The actions of people on images: send, change, reprocess, delete and restore."""
+"""The actions of people on images, such as send and delete, and the end of access after a new password."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from rest_framework.authtoken.models import Token
 
 from processing import conf, originals
 from processing.errors import Refusal
@@ -24,7 +25,8 @@ from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from uploads import completion, pipeline
 from uploads.models import Event, Step, Upload
-from uploads.notices.announcements import announce
+from uploads.notices import endpoints
+from uploads.notices.announcements import announce, announce_password
 from uploads.receiving import quotas
 from uploads.receiving.form import HashedFile
 from uploads.signals import upload_deleted, upload_received
@@ -258,6 +260,23 @@ def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
         with suppress(SentAgain):
             restored.append(restore_upload(owner=owner, upload_id=upload_id))
     return [upload for upload in restored if upload]
+
+
+def revoke_tokens(person: User) -> int:
+    """Revoke all API tokens of a person; return their number."""
+    return Token.objects.filter(user=person).delete()[0]
+
+
+@transaction.atomic
+def end_access(*, person: User) -> None:
+    """End all access from before a change of the password, because an intruder may have made it.
+
+    This revokes the API tokens, disables the webhooks, ends the event streams and notifies the person. Django
+    ends the other sessions. A new account has none of these, so nothing is announced.
+    """
+    disabled, revoked = endpoints.disable_all(owner=person), revoke_tokens(person)
+    if revoked or disabled or person.last_login:
+        announce_password(owner=person)
 
 
 def _locked(uploads: QuerySet[Upload]) -> Upload | None:

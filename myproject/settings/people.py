@@ -2,11 +2,28 @@
 
 from myproject.settings.environment import VAR_DIR, env
 
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+    EMAIL_TIMEOUT = 10
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Darkroom <darkroom@localhost>")
+
+# Whether a link from `manage.py demo_link` signs the demo person in. `make run` turns it on.
+DEMO = env.bool("DEMO", default=False)
+
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
-    "sesame.backends.ModelBackend",
 ]
+if DEMO:
+    AUTHENTICATION_BACKENDS.append("myproject.sign_in_link.OneTimeBackend")
+# A link works once, and for ten minutes.
+SESAME_ONE_TIME = True
+SESAME_MAX_AGE = 600
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -16,23 +33,38 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Django tells this one of every change of a password.
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "myproject.passwords.NewPassword"})
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "uploads:home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+# With a mail server, an address is verified before it is used, and sign-up answers the same for each address.
+# A chosen user name would reveal the difference, because only a new address takes the name. So allauth makes
+# the name from the address. Without a mail server, people sign up with a name and are signed in.
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+if not EMAIL_URL:
+    ACCOUNT_SIGNUP_FIELDS.insert(0, "username*")
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+# A person has one address, and keeps it until the new one is verified.
+ACCOUNT_CHANGE_EMAIL = True
+# No mail goes to the address of a stranger because a visitor asks for a new password for it.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_FORMS = {
+    "signup": "myproject.addresses.SignUpForm",
+    "reset_password": "myproject.addresses.ResetRequestForm",
+    "reset_password_from_key": "myproject.addresses.ResetForm",
+}
 ACCOUNT_ADAPTER = "myproject.accounts.AccountAdapter"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
-SESAME_MAX_AGE = 24 * 3600
+ACCOUNT_RATE_LIMITS = {
+    # Five wrong passwords in one network (`myproject.sign_in_limits`), and a hundred in all unknown ones.
+    "login_failed": "10/m/ip,5/300s/key",
+    "login_failed_elsewhere": "100/h/key",
+    # Mail that a stranger can cause. Beyond a limit, the earlier mails still work.
+    "reset_password": "20/m/ip,5/m/key,20/d/key",
+    "confirm_email": "1/180s/key,10/d/key",
+}
 CSRF_FAILURE_VIEW = "uploads.api.problems.csrf_failure"
-
-EMAIL_URL = env.str("EMAIL_URL", default="")
-if EMAIL_URL:
-    vars().update(env.email_url("EMAIL_URL"))
-    EMAIL_TIMEOUT = 10
-else:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = VAR_DIR / "mail"
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Darkroom <darkroom@localhost>")

@@ -27,7 +27,7 @@ def test_supervisor_serves_recovers_and_stops(supervisor: System) -> None:
         wait_until(lambda: "Sign in" in supervisor.output() or process.poll() is not None)
         assert supervisor.is_ready()
 
-        status, headers = supervisor.get(supervisor.sign_in_link().removeprefix(supervisor.url))
+        status, headers = supervisor.get(supervisor.printed_link().removeprefix(supervisor.url))
         assert status == 302
         assert "sessionid=" in headers
 

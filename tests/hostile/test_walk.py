@@ -107,7 +107,7 @@ ROUTES = {
     "uploads:status_retry_all": Route("staff", WRITE),
     "uploads:status_retry": Route("staff", WRITE, UPLOAD),
     **dict.fromkeys(
-        ("uploads:healthz", "uploads:readyz", "favicon", "uploads:set_language", "sign_in_link"),
+        ("uploads:healthz", "uploads:readyz", "favicon", "uploads:set_language"),
         Route("open", ANY),
     ),
 }

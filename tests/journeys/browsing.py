@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, CDPSession, ConsoleMessage, Locator, Page, expect
 
+from tests.journeys.mailbox import Mailbox
 from tests.system import System, wait_until
 
 # A time limit in milliseconds. It is long, because the tests share two cores with the system.
@@ -35,15 +36,17 @@ def wait_for(page: Page, script: str, argument: str | None = None) -> None:
     wait_until(lambda: page.evaluate(script, argument), seconds=PATIENCE / 1000)
 
 
-def sign_up(page: Page, system: System, name: str = "") -> Page:
-    """Sign up a new person, with this name or a random one, and show the empty gallery."""
+def sign_up(page: Page, system: System, mailbox: Mailbox, name: str = "") -> Page:
+    """Sign up a new person, with this name or a random one, verify the address, and show the gallery."""
     name = name or f"person-{secrets.token_hex(4)}"
     page.goto(f"{system.url}/accounts/signup/")
-    page.fill("[name=username]", name)
     page.fill("[name=email]", f"{name}@example.com")
     page.fill("[name=password1]", "a long enough passphrase")
     page.fill("[name=password2]", "a long enough passphrase")
     page.locator("main form button[type=submit]").click()
+    expect(page).to_have_url(f"{system.url}/accounts/confirm-email/")
+    page.goto(mailbox.link_to(f"{name}@example.com", "/accounts/confirm-email/"))
+    page.get_by_role("button", name="Confirm").click()
     expect(page).to_have_url(f"{system.url}/")
     # After this, the page's scripts are running.
     page.wait_for_load_state()

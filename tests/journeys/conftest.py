@@ -1,45 +1,32 @@
 """A running system, started once for all journeys, and a real browser."""
 
-import email
 from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message as MessageHandler
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from deploy.ports import any_free_port
 from tests.conftest import IN_CI
 from tests.journeys import chromium
 from tests.journeys.browsing import obeying
+from tests.journeys.mailbox import Mailbox
 from tests.system import System
 
-# At least the number of tests that need a new person.
+# At least the number of tests that need a new person. A session serves longer than a link.
 MAKE_NEWCOMERS = """
 from django.contrib.auth.models import User
-from sesame.utils import get_query_string
+from django.test import Client
 for number in range(100):
     person = User(username=f"newcomer-{number}", email=f"newcomer-{number}@example.com")
     person.set_unusable_password()
     person.save()
-    print(get_query_string(person))
+    client = Client()
+    client.force_login(person)
+    print(client.session.session_key)
 """
-
-
-class Mailbox(MessageHandler):
-    """Stores the messages that an SMTP server has received."""
-
-    def __init__(self) -> None:
-        super().__init__(message_class=Message)
-        self.messages: list[Message] = []
-
-    def handle_message(self, message: Message) -> None:
-        self.messages.append(email.message_from_bytes(message.as_bytes()))
-
-    def subjects_to(self, address: str) -> list[str]:
-        return [str(message["Subject"]) for message in self.messages if address in str(message["To"])]
 
 
 @pytest.fixture(scope="session")
@@ -74,27 +61,39 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
-    """Return a page on which the demo person has signed in with the link."""
+@pytest.fixture(scope="session")
+def demo_session(browser: Browser, system: System) -> Any:
+    """Return the cookies of the demo person, who has signed in with a link. A link works once."""
     with obeying(browser.new_context()) as context:
         page = context.new_page()
         page.goto(system.sign_in_link())
+        expect(page.locator(".person")).to_have_text("demo")
+        return context.storage_state()
+
+
+@pytest.fixture
+def page(browser: Browser, system: System, demo_session: Any) -> Iterator[Page]:
+    """Return the gallery of the demo person."""
+    with obeying(browser.new_context(storage_state=demo_session)) as context:
+        page = context.new_page()
+        page.goto(system.url)
         yield page
 
 
 @pytest.fixture(scope="session")
-def links_of_newcomers(system: System) -> Iterator[str]:
-    """Yield one-time sign-in links of new people."""
+def sessions_of_newcomers(system: System) -> Iterator[str]:
+    """Yield the session keys of new people, each of a different person."""
     return iter(system.manage("shell", "--no-imports", "--command", MAKE_NEWCOMERS).stdout.split())
 
 
 @pytest.fixture
-def newcomer(browser: Browser, system: System, links_of_newcomers: Iterator[str]) -> Iterator[Page]:
+def newcomer(browser: Browser, system: System, sessions_of_newcomers: Iterator[str]) -> Iterator[Page]:
     """Return the empty gallery of a new person."""
+    key = next(sessions_of_newcomers)
     with obeying(browser.new_context()) as context:
+        context.add_cookies([{"name": "sessionid", "value": key, "url": system.url}])
         page = context.new_page()
-        page.goto(f"{system.url}/accounts/link/{next(links_of_newcomers)}")
+        page.goto(system.url)
         # After this, the page's scripts are running.
         page.wait_for_load_state()
         yield page

@@ -61,6 +61,18 @@ def password_reset(stage: Stage) -> Iterator[Page]:
 
 
 @state
+def verification_sent(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/accounts/confirm-email/") as page:
+        yield page
+
+
+@state
+def verification_link_expired(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/accounts/confirm-email/an-old-key/") as page:
+        yield page
+
+
+@state
 def not_found(stage: Stage) -> Iterator[Page]:
     with stage.visit("/nothing/") as page:
         expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
@@ -288,6 +300,13 @@ def account(stage: Stage) -> Iterator[Page]:
 @state
 def change_password(stage: Stage) -> Iterator[Page]:
     with stage.visit("/accounts/password/change/", person=PERSON) as page:
+        yield page
+
+
+@state
+def change_email(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/accounts/email/", person=PERSON) as page:
+        expect(page.get_by_role("heading", name="Address to verify")).to_be_visible()
         yield page
 
 

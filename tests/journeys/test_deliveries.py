@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.conftest import MakeImage
 from tests.journeys.browsing import PATIENCE, sign_up
-from tests.journeys.conftest import Mailbox
+from tests.journeys.mailbox import Mailbox
 from tests.receiver import receiving
 from tests.system import System, wait_until
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.journey
 def test_batch_sends_one_mail(
     browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
 ) -> None:
-    page = sign_up(browser.new_context().new_page(), system, "mary")
+    page = sign_up(browser.new_context().new_page(), system, mailbox[0], "mary")
     paths = [tmp_path / f"{number}.jpg" for number in range(12)]
     for number, path in enumerate(paths):
         path.write_bytes(make_image(seed=100 + number))
@@ -31,11 +31,11 @@ def test_batch_sends_one_mail(
 
 
 def test_webhook_is_added_tested_and_received(
-    browser: Browser, system: System, make_image: MakeImage, tmp_path: Path
+    browser: Browser, system: System, mailbox: tuple[Mailbox, str], make_image: MakeImage, tmp_path: Path
 ) -> None:
     path = tmp_path / "sea.jpg"
     path.write_bytes(make_image(seed=130))
-    page = sign_up(browser.new_context().new_page(), system, "hedy")
+    page = sign_up(browser.new_context().new_page(), system, mailbox[0], "hedy")
     with receiving() as receiver:
         page.goto(f"{system.url}/account/webhooks/")
         page.get_by_label("URL").fill(receiver.url)

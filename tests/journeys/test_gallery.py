@@ -21,6 +21,7 @@ from tests.journeys.browsing import (
     upload,
     wait_for,
 )
+from tests.journeys.mailbox import Mailbox
 from tests.system import System
 
 pytestmark = pytest.mark.journey
@@ -41,10 +42,10 @@ def page(newcomer: Page) -> Page:
 
 
 @pytest.fixture(scope="module")
-def full_gallery(browser: Browser, system: System) -> Iterator[Page]:
+def full_gallery(browser: Browser, system: System, mailbox: tuple[Mailbox, str]) -> Iterator[Page]:
     """Return the page of a person with thousands of images."""
     context = browser.new_context()
-    page = sign_up(context.new_page(), system)
+    page = sign_up(context.new_page(), system, mailbox[0])
     username = page.locator("header .person").text_content()
     manage_many(system, f"many.fill(username={username!r}, count={MANY})")
     page.goto(system.url)

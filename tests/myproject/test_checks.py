@@ -1,4 +1,4 @@
-"""System checks of this site: the accepted values of its secret key."""
+"""System checks of this site: the accepted values of its secret key, and no demo in production."""
 
 import secrets
 from typing import Any
@@ -37,3 +37,10 @@ def test_generated_secret_key_causes_a_warning_at_deployment(settings: Any) -> N
     settings.SECRET_KEY_IS_LOCAL = True
     assert "darkroom.W003" in found(at_deployment=True)
     assert "darkroom.W003" not in found(at_deployment=False)
+
+
+def test_demo_is_an_error_in_production_only(settings: Any) -> None:
+    assert "darkroom.E009" not in found(at_deployment=True)
+    settings.DEMO = True
+    assert "darkroom.E009" in found(at_deployment=True)
+    assert "darkroom.E009" not in found(at_deployment=False)

@@ -1,6 +1,7 @@
 """The system checks of uploads and their warnings."""
 
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -28,3 +29,10 @@ def test_missing_front_end_build_causes_a_warning(monkeypatch: pytest.MonkeyPatc
     assert "darkroom.W002" not in found(at_deployment=False)
     monkeypatch.setattr(finders, "find", lambda _path: None)
     assert "darkroom.W002" in found(at_deployment=False)
+
+
+@pytest.mark.parametrize("path", ["nothing.at.all", "uploads.models.nothing", "uploads.models.uuid"])
+def test_address_function_must_exist(settings: Any, path: str) -> None:
+    assert "darkroom.E010" not in found(at_deployment=False)
+    settings.DARKROOM = {**settings.DARKROOM, "NOTICE_ADDRESS": path}
+    assert "darkroom.E010" in found(at_deployment=False)

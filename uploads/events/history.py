@@ -51,8 +51,8 @@ def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
 
 
 @transaction.atomic(savepoint=False)
-def record_of_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
-    """Record an event of a person's webhook."""
+def record_of_account(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
+    """Record an event of a person's webhook or password."""
     keep_order([owner.pk])
     event = Event.objects.create(owner=owner, name=name, data=data)
     _tell(event)

@@ -123,6 +123,8 @@ async def follow(*, owner_id: int, after: int) -> AsyncGenerator[str]:
             if batch := await _later(owner_id, after):
                 for event in batch:
                     yield block(event)
+                    if event.name == Event.Name.PASSWORD_CHANGED:
+                        return  # the client reconnects, and must still be signed in
                 after = batch[-1].pk
                 continue  # there may be more
             try:

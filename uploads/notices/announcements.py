@@ -10,14 +10,14 @@ from django.utils.translation import gettext, override
 
 from uploads.events import history
 from uploads.models import Delivery, Event, Preferences, Upload
-from uploads.notices import outbox, webhooks
+from uploads.notices import mailbox, outbox, webhooks
 from uploads.notices.preferences import email_choice, language_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # The events that people are notified of.
-_NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED)
+_NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED, Event.Name.PASSWORD_CHANGED)
 
 
 @transaction.atomic(savepoint=False)
@@ -36,7 +36,15 @@ def announce(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
 @transaction.atomic(savepoint=False)
 def announce_webhook(*, owner: User, name: Event.Name, data: dict[str, str]) -> Event:
     """Record an event of a person's webhook, with its notices."""
-    event = history.record_of_webhook(owner=owner, name=name, data=data)
+    event = history.record_of_account(owner=owner, name=name, data=data)
+    _tell_owner(event)
+    return event
+
+
+@transaction.atomic(savepoint=False)
+def announce_password(*, owner: User) -> Event:
+    """Record that a person's password was changed, with its notices. It ends the person's event streams."""
+    event = history.record_of_account(owner=owner, name=Event.Name.PASSWORD_CHANGED, data={})
     _tell_owner(event)
     return event
 
@@ -49,18 +57,33 @@ def _tell_owner(event: Event) -> None:
     Delivery.objects.create(
         event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=timezone.now()
     )
-    choice = email_choice(event.owner)
-    if event.owner.email and choice != Preferences.Email.NONE:
-        # An email without a time is held until the batch is over.
-        held = choice == Preferences.Email.DIGEST and event.name in Event.OF_UPLOADS
-        at = None if held else timezone.now()
+    if event.name == Event.Name.PASSWORD_CHANGED and event.owner.email:
+        # An intruder may have chosen no email. Until the address is verified, the sending is retried.
+        outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=timezone.now())
+    elif mailbox.address_of(event.owner):
+        _email_owner(event, subject)
+
+
+def _email_owner(event: Event, subject: str) -> None:
+    """Create an email: at once, or without a time if it is held for the next digest.
+
+    Beyond the limit of a day, an email about an upload is held, and other notices stay on the page.
+    """
+    choice, of_upload = email_choice(event.owner), event.name in Event.OF_UPLOADS
+    if choice == Preferences.Email.NONE:
+        return
+    held = of_upload and choice == Preferences.Email.DIGEST
+    at = timezone.now() if not held and mailbox.take_one(event.owner) else None
+    if at or of_upload:
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=at)
 
 
 def _subject(event: Event) -> str:
     if event.name == Event.Name.WEBHOOK_DISABLED:
         return gettext("The webhook %(url)s is disabled") % {"url": event.data["url"]}
-    # A file name may contain a line break, which a mail subject must not.
+    if event.name == Event.Name.PASSWORD_CHANGED:
+        return gettext("Your password was changed: all API tokens are revoked and all webhooks are disabled")
+    # A file name may contain a line break, which would look like a further notice.
     filename = " ".join(event.data["filename"].split())
     if event.name == Event.Name.READY:
         return gettext("%(filename)s is ready") % {"filename": filename}

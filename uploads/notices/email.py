@@ -18,10 +18,11 @@ from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
+from uploads.notices import mailbox
 from uploads.notices.preferences import email_choice
 
 # Errors of a mail server that is unavailable, busy or slow.
@@ -40,12 +41,18 @@ def gather() -> int:
 
 
 def send(delivery: Delivery) -> None:
-    """Send the email of a delivery, with its whole digest; raises the mail server's errors."""
+    """Send the email of a delivery, with its whole digest.
+
+    Raises `NoAddress` and the mail server's errors.
+    """
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
+    address = mailbox.address_of(delivery.event.owner)
+    if not address:
+        raise mailbox.NoAddress("The person has no verified email address.")
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)
     # The id is derived from the delivery, so that mail clients recognise a repeat.
     headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(darkroom().site_url).hostname}>"}
-    EmailMessage(subject, body, to=[delivery.event.owner.email], headers=headers).send()
+    EmailMessage(subject, body, to=[address], headers=headers).send()
 
 
 def _held() -> QuerySet[Delivery]:
@@ -65,7 +72,10 @@ def _whose_batch_is_over() -> list[int]:
 
 @transaction.atomic
 def _gather(person_id: int) -> int:
-    """Give all held emails of a person one head, and make it due; a second sweep finds none."""
+    """Give all held emails of a person one head, and make it due; a second sweep finds none.
+
+    While the person has reached the limit of the day, the emails stay held. Return the number of closed ones.
+    """
     person = get_user_model().objects.select_for_update(no_key=True).filter(pk=person_id).first()
     if person is None:
         return 0
@@ -73,15 +83,27 @@ def _gather(person_id: int) -> int:
     members = Delivery.objects.filter(pk__in=[delivery.pk for delivery in held])
     if email_choice(person) == Preferences.Email.NONE:
         members.delete()
-    elif held:
-        members.update(digest=held[0])
-        Delivery.objects.filter(pk=held[0].pk).update(next_attempt_at=timezone.now())
+        return len(held)
+    if not held or not mailbox.take_one(person):
+        return 0
+    members.update(digest=held[0])
+    Delivery.objects.filter(pk=held[0].pk).update(next_attempt_at=timezone.now())
     return len(held)
 
 
 def _single(delivery: Delivery) -> tuple[str, str]:
     context = {"event": delivery.event, "subject": delivery.subject, "site_url": darkroom().site_url}
-    return delivery.subject, render_to_string("uploads/mail/notice.txt", context)
+    return _single_subject(delivery.event), render_to_string("uploads/mail/notice.txt", context)
+
+
+def _single_subject(event: Event) -> str:
+    """Return a subject without any text that a person has chosen, such as a file name or a URL."""
+    if event.name == Event.Name.PASSWORD_CHANGED:
+        return gettext("Your password was changed")
+    if event.name == Event.Name.WEBHOOK_DISABLED:
+        return gettext("A webhook is disabled")
+    failed = event.name == Event.Name.FAILED
+    return _digest_subject(ready=int(not failed), failed=int(failed))
 
 
 def _digest(members: Sequence[Delivery]) -> tuple[str, str]:

@@ -102,6 +102,15 @@ def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) ->
     return locked
 
 
+def disable_all(*, owner: User) -> int:
+    """Disable a person's endpoints, because the password was changed; return their number.
+
+    The owner enables those that are trusted. One announcement tells of all.
+    """
+    enabled = endpoints_of(owner).filter(disabled_at=None)
+    return enabled.update(disabled_at=timezone.now(), disabled_reason=Endpoint.Reason.PASSWORD)
+
+
 @transaction.atomic
 def rotate(*, endpoint: Endpoint) -> None:
     """Give an endpoint a new secret; the previous one also signs for another day."""

@@ -16,6 +16,7 @@ from uploads.models import Delivery, Endpoint
 from uploads.notices import email, endpoints, webhooks
 from uploads.notices.email import MAIL_ERRORS
 from uploads.notices.endpoints import ATTEMPT_TIME
+from uploads.notices.mailbox import NoAddress
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
@@ -94,7 +95,7 @@ def deliver(delivery_id: str) -> Delivery | None:
 def _send(delivery: Delivery) -> None:
     try:
         _CHANNELS[Delivery.Channel(delivery.channel)].send(delivery)
-    except (*MAIL_ERRORS, NotTaken) as error:
+    except (*MAIL_ERRORS, NoAddress, NotTaken) as error:
         _postpone(delivery, error)
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not delivered: {error}") from error
 

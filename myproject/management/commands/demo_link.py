@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 from sesame.utils import get_query_string
 
@@ -23,9 +23,13 @@ def demo_person() -> User:
 class Command(BaseCommand):
     """Create the demo person on first use, and print a one-click sign-in link."""
 
-    help = "Print a link that signs in the demo person with one click. It expires after a day."
+    help = "Print a link that signs in the demo person. It works once, for ten minutes."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        """Print the link."""
+        """Print the link; refuse unless the setting `DEMO` is on, because the site has no such URL then."""
+        if not settings.DEMO:
+            raise CommandError(
+                "This site has no demo. Set DEMO=1 for the site and for this command, as `make run` does."
+            )
         query = get_query_string(demo_person())
         self.stdout.write(f"{settings.SITE_URL}{reverse('sign_in_link')}{query}")

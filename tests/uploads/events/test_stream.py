@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import OperationalError, connections, transaction
 from django.test import AsyncClient
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from processing.images.reading.refusals import UnreadableImage
@@ -97,6 +98,25 @@ def test_later_events_are_sent_in_order(
             assert ids(await take(stream, 5)) == known[1:]
 
     run(test())
+
+
+def test_new_password_ends_the_stream(send: Send, owner: User, pictures: Callable[[int], bytes]) -> None:
+    """An intruder's stream shows nothing of what happens after the change."""
+    send(pictures(0))
+    services.end_access(person=owner)
+    assert not Event.objects.filter(name="account.password_changed").exists()
+    User.objects.filter(pk=owner.pk).update(last_login=timezone.now())
+    owner.refresh_from_db()
+    services.end_access(person=owner)
+    send(pictures(1))
+    received, change, _later = all_ids()
+
+    async def test() -> list[str]:
+        return [block async for block in follow(owner_id=owner.pk, after=0)]
+
+    blocks = run(asyncio.wait_for(test(), PATIENCE))
+    assert ids(blocks) == [received, change]
+    assert "event: account.password_changed" in blocks[-1]
 
 
 def test_event_block_contains_id_name_and_payload(send: Send) -> None:

@@ -99,7 +99,8 @@ def test_digest_of_one_notice_is_a_plain_mail(inbox: Inbox, upload: Upload) -> N
     email.gather()
     send_due()
     (message,) = inbox.messages
-    assert message["Subject"] == "sea.jpg is ready"
+    assert message["Subject"] == "1 image is ready"
+    assert body_of(message).startswith("sea.jpg is ready.\n")
     assert f"/#upload-{upload.pk}" in body_of(message)
     assert message["Message-ID"] == f"<{mail.pk}@127.0.0.1>"
 
@@ -174,8 +175,8 @@ def test_each_owner_gets_a_separate_digest(inbox: Inbox, send: Send, stranger: U
     pass_time(10)
     email.gather()
     send_due()
-    subjects = {message["To"]: message["Subject"] for message in inbox.messages}
-    assert subjects == {"ada@example.com": "hers.jpg is ready", "bob@example.com": "his.jpg is ready"}
+    lines = {message["To"]: body_of(message).splitlines()[0] for message in inbox.messages}
+    assert lines == {"ada@example.com": "hers.jpg is ready.", "bob@example.com": "his.jpg is ready."}
 
 
 def test_owner_who_turned_mail_off_gets_none(inbox: Inbox, upload: Upload, owner: User) -> None:
@@ -242,6 +243,7 @@ def test_single_mail_is_in_the_language_of_the_owner(inbox: Inbox, upload: Uploa
     email.gather()
     send_due()
     (message,) = inbox.messages
-    assert message["Subject"] == "photo.jpg ist fertig"
+    assert message["Subject"] == "1 Bild ist fertig"
+    assert body_of(message).startswith("photo.jpg ist fertig.\n")
     assert "Bild öffnen:" in body_of(message)
     assert get_language() == "en"

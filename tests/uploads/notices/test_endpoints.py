@@ -129,7 +129,8 @@ class TestGoneEndpoint:
         # It does not wait for the end of a batch.
         schedule.deliver(str(event.deliveries.get(channel="email").pk))
         (message,) = mail.outbox
-        assert message.subject == f"The webhook {receiver.url} is disabled"
+        assert message.subject == "A webhook is disabled"
+        assert f"The webhook {receiver.url} is disabled." in message.body
         assert "The endpoint answered 410 Gone." in message.body
         assert "/account/webhooks/" in message.body
 
@@ -144,7 +145,8 @@ class TestGoneEndpoint:
         notice = Event.objects.get(name="webhook.disabled").deliveries.get(channel="email")
         schedule.deliver(str(notice.pk))
         (message,) = mail.outbox
-        assert message.subject == f"Der Webhook {receiver.url} ist abgeschaltet"
+        assert message.subject == "Ein Webhook ist abgeschaltet"
+        assert f"Der Webhook {receiver.url} ist abgeschaltet." in message.body
         assert "Der Endpunkt hat mit 410 Gone geantwortet." in message.body
 
     def test_gone_endpoint_receives_nothing_until_it_is_enabled(

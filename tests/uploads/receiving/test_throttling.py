@@ -28,14 +28,49 @@ def assert_refused(answer: Any, *, seconds: str) -> None:
     assert "<h1>Too many attempts</h1>" in answer.content.decode()
 
 
-def test_five_wrong_passwords_lock_a_login(client: Client, owner: User) -> None:
+def test_five_wrong_passwords_lock_a_login_in_one_network_only(client: Client, owner: User) -> None:
     for _ in range(5):
-        assert sign_in(client).status_code == 200
-    assert_refused(sign_in(client, password="correct horse"), seconds="300")
+        assert sign_in(client, REMOTE_ADDR="192.0.2.66").status_code == 200
+    assert_refused(sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.66"), seconds="300")
     assert "_auth_user_id" not in client.session
-    # From another address too, because an attacker is guessing the password of this login.
-    elsewhere = sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.9")
-    assert_refused(elsewhere, seconds="300")
+    # The owner is in another network, which the attacker cannot lock.
+    assert sign_in(client, password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302
+
+
+def test_ipv6_addresses_of_a_household_are_counted_together(client: Client, owner: User) -> None:
+    for number in range(5):
+        assert sign_in(client, REMOTE_ADDR=f"2001:db8::{number}").status_code == 200
+    assert_refused(sign_in(client, REMOTE_ADDR="2001:db8::ffff"), seconds="300")
+
+
+def guess_from_many_networks(login: str = "ada") -> list[int]:
+    """Guess a hundred and one times, each time from another network, and return the statuses."""
+    addresses = [f"198.51.100.{number}" for number in range(101)]
+    return [sign_in(Client(), login=login, REMOTE_ADDR=address).status_code for address in addresses]
+
+
+def test_attack_from_many_networks_is_bounded_and_locks_no_network_of_the_owner(owner: User) -> None:
+    User.objects.create_user("without-an-address")
+    assert sign_in(Client(), password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302
+    assert guess_from_many_networks() == [200] * 100 + [429]
+    unknown = sign_in(Client(), password="correct horse", REMOTE_ADDR="203.0.113.7")
+    assert_refused(unknown, seconds="3600")
+    assert sign_in(Client(), password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302
+
+
+def test_network_of_one_person_is_unknown_to_another(owner: User, stranger: User) -> None:
+    assert sign_in(Client(), password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302
+    guess_from_many_networks("bob")
+    assert sign_in(Client(), login="bob", REMOTE_ADDR="192.0.2.9").status_code == 429
+
+
+def test_user_name_like_the_address_of_another_person_opens_no_network(owner: User) -> None:
+    """The attacker signs in under the owner's address as a user name, so that the network seems known."""
+    User.objects.create_user(owner.email, password="of the attacker")
+    attacker = {"login": owner.email, "REMOTE_ADDR": "203.0.113.7"}
+    assert sign_in(Client(), password="of the attacker", **attacker).status_code == 302
+    guess_from_many_networks(owner.email)
+    assert sign_in(Client(), **attacker).status_code == 429
 
 
 def test_ten_failures_lock_an_address_despite_forged_headers(client: Client, owner: User) -> None:

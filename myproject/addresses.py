@@ -1,0 +1,83 @@
+"""Email addresses: where mail is configured, an address is verified before anything else uses it."""
+
+from allauth.account.forms import ResetPasswordForm, ResetPasswordKeyForm, SignupForm
+from allauth.account.models import EmailAddress
+from allauth.account.stages import EmailVerificationStage
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpResponse
+
+
+def notice_address(person: User) -> str:
+    """Return the verified address of a person, or "" if there is none.
+
+    Without a mail server no address can be verified, and mail is only written to a folder of this machine.
+    """
+    if not settings.EMAIL_URL:
+        return person.email
+    verified = EmailAddress.objects.get_verified(person)
+    return verified.email if verified else ""
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth is untyped
+    """Sign up with an address, which no other person can reserve by changing to it without verifying it."""
+
+    def clean_email(self) -> str:
+        """Forget other people's unfinished changes to this address before allauth looks for its account."""
+        email = self.cleaned_data["email"].lower()
+        pending = EmailAddress.objects.filter(email=email, verified=False)
+        pending.exclude(user__email__iexact=email).delete()
+        cleaned: str = super().clean_email()
+        return cleaned
+
+
+class ResetRequestForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
+    """Ask for a reset mail, which opens an account only to the reader of the address that belongs to it."""
+
+    users: list[User]
+
+    def clean_email(self) -> str:
+        """Leave out accounts to which the address does not belong yet."""
+        email: str = super().clean_email()
+        self.users = [person for person in self.users if email.lower() == _address_for_reset(person)]
+        return email
+
+
+class ResetForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth is untyped
+    """Set the new password of a person who has read the mail, which verifies the address."""
+
+    @transaction.atomic
+    def save(self) -> None:
+        """Verify the address first, so that the notice about the new password can be mailed to it."""
+        if EmailAddress.objects.get_verified(self.user) is None:
+            address = EmailAddress.objects.filter(user=self.user, email=_address_for_reset(self.user)).first()
+            if address and address.set_verified():
+                address.set_as_primary(conditional=True)
+        super().save()
+
+
+class VerificationStage(EmailVerificationStage):  # type: ignore[misc]  # allauth is untyped
+    """Stop a sign-in until the person's address is verified, if the person has an address."""
+
+    def handle(self) -> tuple[HttpResponse | None, bool]:
+        """Return the page that asks to read the mail, or None to continue."""
+        person = self.login.user
+        if person and not person.email and not EmailAddress.objects.filter(user=person).exists():
+            return None, True
+        answer: tuple[HttpResponse | None, bool] = super().handle()
+        return answer
+
+
+def drop_pending(person: User) -> None:
+    """Forget the addresses that wait for their verification, because an intruder may have added them."""
+    EmailAddress.objects.filter(user=person, verified=False).exclude(email=person.email.lower()).delete()
+
+
+def _address_for_reset(person: User) -> str:
+    """Return the verified address of a person, or the first one if none is verified yet.
+
+    An address that was added later gets no reset mail before its verification.
+    """
+    verified = EmailAddress.objects.get_verified(person)
+    return (verified.email if verified else person.email).lower()
