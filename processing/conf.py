@@ -71,8 +71,9 @@ class Settings:
     stop_time: int = 10
     # Seconds between a deletion and the removal of the files.
     delete_grace: int = 30
-    # Seconds for which a signed link opens a private picture.
-    signed_link_max_age: int = 7 * 24 * 3600
+    # Seconds for which a private link is valid: unless its owner chooses, and at most.
+    private_link_age: int = 7 * 24 * 3600
+    private_link_max_age: int = 365 * 24 * 3600
     # Emails about uploads and webhooks that one person gets on a day; 0 is no limit.
     emails_per_day: int = 50
     # The dotted path of a function that returns the email address for a person's notices, or "" if the person

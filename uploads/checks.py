@@ -10,6 +10,9 @@ from limits import parse_many
 
 from processing.conf import darkroom
 
+# The highest PRIVATE_LINK_MAX_AGE, in seconds.
+LONGEST_LINK_AGE = 3650 * 24 * 3600
+
 
 @checks.register(checks.Tags.staticfiles)
 def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
@@ -61,6 +64,26 @@ def check_notice_address(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             f"DARKROOM['NOTICE_ADDRESS'] names no function: {path!r}.",
             hint="Write the dotted path of a function that takes a user and returns an address.",
             id="darkroom.E010",
+        )
+    ]
+
+
+@checks.register
+def check_link_ages(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if private links could not be made, or could last for ever."""
+    now = darkroom()
+    try:
+        valid = 1 <= now.private_link_age <= now.private_link_max_age <= LONGEST_LINK_AGE
+    except TypeError:
+        return []  # darkroom.E007 reports values of the wrong type.
+    if valid:
+        return []
+    return [
+        checks.Error(
+            f"DARKROOM['PRIVATE_LINK_AGE'] is {now.private_link_age!r} and"
+            f" DARKROOM['PRIVATE_LINK_MAX_AGE'] is {now.private_link_max_age!r}.",
+            hint=f"Set both from 1 to {LONGEST_LINK_AGE} seconds (ten years), the first at most the second.",
+            id="darkroom.E008",
         )
     ]
 

@@ -183,6 +183,29 @@ class Step(models.Model):
         return f"{self.name} of {self.upload_id}"
 
 
+class PrivateLink(models.Model):
+    """A way for visitors to see a private upload. The row ends with the link.
+
+    - `preset`: the only preset that the link opens; "" for all.
+    - `digest`: the SHA-256 of the token in its URL. The token itself is not stored.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # There is no constraint, so that after a roll-back the version before links can still purge uploads. The
+    # rows that it leaves open nothing, and are removed when they expire.
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="links", db_constraint=False)
+    preset = models.TextField(blank=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"link {self.pk} to {self.upload_id}"
+
+
 class Event(models.Model):
     """Something that happened to an upload, a webhook or an account, kept in order even after a deletion."""
 

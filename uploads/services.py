@@ -185,9 +185,14 @@ def prepare_again(
 
 
 def update_upload(*, upload: Upload, visibility: str) -> None:
-    """Change the visibility of an upload."""
+    """Change the visibility of an upload. A change ends all private links to it."""
+    with transaction.atomic():
+        row = Upload.objects.select_for_update(no_key=True).filter(pk=upload.pk).first()
+        if row is not None and row.visibility != visibility:
+            row.visibility = visibility
+            row.save(update_fields=["visibility"])
+            row.links.all().delete()
     upload.visibility = visibility
-    upload.save(update_fields=["visibility"])
 
 
 def set_focus(*, upload: Upload, point: Point | None) -> None:
@@ -205,13 +210,17 @@ def set_focus(*, upload: Upload, point: Point | None) -> None:
 
 
 def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None:
-    """Delete an upload: it is hidden at once, and its files are removed after the grace period."""
+    """Delete an upload: it is hidden at once, and its files are removed after the grace period.
+
+    Its private links end, and restoring the upload does not bring them back.
+    """
     with transaction.atomic():
         row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
         if row is None:
             return
         row.deleted_at = deleted_at or timezone.now()
         row.save(update_fields=["deleted_at"])
+        row.links.all().delete()
         quotas.refund(person=row.owner, byte_size=row.original.byte_size)
         announce(row, Event.Name.DELETED)
         upload_deleted.send(sender=Upload, upload=row)
@@ -236,6 +245,8 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             raise SentAgain(
                 "You have uploaded {filename} again since. Open the new upload.", filename=row.filename
             ) from error
+        # A process of an earlier version may have deleted it without its links.
+        row.links.all().delete()
         announce(row, Event.Name.RESTORED)
         if row.is_unfinished:
             # Steps that ran while it was deleted were not recorded for it.

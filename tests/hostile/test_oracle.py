@@ -44,9 +44,7 @@ def shape(value: Any) -> Any:
         return {key: shape(content) for key, content in value.items() if key not in DIFFERENT}
     if isinstance(value, list):
         return [shape(content) for content in value]
-    return re.sub(
-        r"[0-9a-f]{16,}|[0-9a-f-]{36}|(?<=signature=)[\w%-]+|\d{4}-\d\d-\d\dT[\d:.]+Z", "*", str(value)
-    )
+    return re.sub(r"[0-9a-f]{16,}|[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+Z", "*", str(value))
 
 
 # Fields that depend on the pixels, which differ between the two pictures.

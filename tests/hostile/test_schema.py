@@ -26,8 +26,9 @@ from schemathesis.specs.openapi.checks import (
 from myproject.wsgi import application
 from tests.conftest import MakeImage, Send
 from uploads import services
-from uploads.models import Event
+from uploads.models import Event, Upload
 from uploads.notices import endpoints, webhooks
+from uploads.serving import private_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
@@ -68,7 +69,10 @@ def ids(owner: User, send: Send, make_image: MakeImage) -> dict[str, dict[str, s
     endpoint = endpoints.add(owner=owner, url="https://example.com/")
     event = Event.objects.create(owner=owner, name=Event.Name.WEBHOOK_TEST)
     delivery = webhooks.create_delivery(event=event, endpoint=endpoint)
+    services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+    link = private_links.make(upload=upload).link
     return {
+        "/api/uploads/{upload}/": {"upload": str(upload.pk), "id": str(link.pk)},
         "/api/uploads/{id}/restore/": {"id": str(gone.pk)},
         "/api/uploads/{id}/": {"id": str(upload.pk)},
         "/api/webhooks/{id}/": {"id": str(endpoint.pk)},

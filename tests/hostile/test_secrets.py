@@ -24,7 +24,7 @@ from tests.system import wait_until
 from tests.workers import running_worker
 from uploads.models import Upload
 from uploads.notices import endpoints, webhooks
-from uploads.serving import links
+from uploads.serving import private_links
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -47,13 +47,14 @@ def test_sent_data_is_not_logged(
     upload, token = Upload.objects.get(), Token.objects.create(user=owner)
     owner.set_password(SECRET)
     owner.save()
-    secrets = [SECRET, token.key, links.signature(upload), get_query_string(owner)[1:]]
+    link = private_links.make(upload=upload).token
+    secrets = [SECRET, token.key, link, get_query_string(owner)[1:]]
     client.post("/accounts/login/", {"login": "ada", "password": f"{SECRET}-wrong"})
     client.post("/accounts/login/", {"login": "ada", "password": SECRET})
     secrets.append(client.session.session_key or "")
     client.post("/accounts/signup/", {"username": "ada", "password1": SECRET, "password2": SECRET})
     client.get(f"/accounts/link/{get_query_string(owner)}x")
-    client.get(f"/i/{upload.pk}/nothing?signature={links.signature(upload)}")
+    client.get(f"/i/{upload.pk}/nothing?link={link}")
     client.get("/api/nothing/", headers={"authorization": f"Token {token.key}"})
     Client(enforce_csrf_checks=True).post(f"/?password={SECRET}", {"password": SECRET})
     assert "Not Found: /api/nothing/" in log.text

@@ -35,7 +35,7 @@ from uploads.models import Event, Upload
 from uploads.notices import endpoints, preferences, webhooks
 from uploads.notices.announcements import announce
 from uploads.pages import account
-from uploads.serving import links
+from uploads.serving import links, private_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
@@ -66,7 +66,7 @@ def in_uploads(*names: str) -> list[str]:
 
 
 UPLOAD, ENDPOINT = ("upload",), ("endpoint",)
-IMAGE_ACTIONS = ("reprocess", "visibility", "focus", "delete")
+IMAGE_ACTIONS = ("reprocess", "visibility", "focus", "revoke", "delete")
 WEBHOOK_ACTIONS = ("test", "rotate", "enable", "disable", "delete")
 SELECTED_ACTIONS = ("reprocess", "private", "unlisted", "delete")
 ROUTES = {
@@ -74,6 +74,8 @@ ROUTES = {
     "uploads:api:upload-detail": Route("one", (*READ, "PATCH", "DELETE"), UPLOAD),
     "uploads:api:upload-reprocess": Route("one", WRITE, UPLOAD),
     "uploads:api:upload-restore": Route("one", WRITE, ("deleted",)),
+    "uploads:api:link-list": Route("one", (*READ, "POST", "DELETE"), UPLOAD),
+    "uploads:api:link-detail": Route("one", ("DELETE",), ("upload", "link")),
     "uploads:api:notice-list": Route("own", READ),
     "uploads:api:notice-read": Route("own", WRITE),
     "uploads:api:webhook-list": Route("own", (*READ, "POST")),
@@ -89,7 +91,8 @@ ROUTES = {
     "uploads:picture": Route("one", READ, UPLOAD, ("thumb", "thumb.webp")),
     "uploads:rendition": Route("one", READ, ("rendition",)),
     "uploads:original": Route("one", READ, UPLOAD),
-    "uploads:image": Route("one", READ, UPLOAD),
+    "uploads:image": Route("one", (*READ, "POST"), UPLOAD),
+    "uploads:revoke_link": Route("one", WRITE, ("upload", "link")),
     "uploads:act_on_image": Route("one", WRITE, UPLOAD, IMAGE_ACTIONS),
     "uploads:webhook": Route("one", READ, ENDPOINT),
     "uploads:webhook_action": Route("one", WRITE, ENDPOINT, WEBHOOK_ACTIONS),
@@ -176,6 +179,7 @@ def things(owner: User, upload: Upload, send: Send, make_image: Any) -> dict[str
         "deleted": str(deleted.pk),
         "endpoint": str(endpoint.pk),
         "delivery": str(delivery.pk),
+        "link": str(private_links.make(upload=upload).link.pk),
         "rendition": links.rendition_path(upload, upload.original.renditions.get()).split("/", 2)[2],
     }
 

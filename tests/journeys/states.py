@@ -285,6 +285,19 @@ def image_focus_moved(stage: Stage) -> Iterator[Page]:
         yield page
 
 
+@state
+def image_shared(stage: Stage) -> Iterator[Page]:
+    """Show a private image with a new link, and revoke the link at the end."""
+    with stage.visit(person=PERSON) as page:
+        page.locator(".card", has=page.locator(".badge")).first.locator("a").click()
+        page.get_by_role("button", name="Create a link and copy it").click()
+        expect(page.locator("[data-made]")).to_contain_text("The new link works until")
+        page.get_by_text("Revoke all", exact=True).click()
+        yield page
+        page.get_by_role("button", name="Revoke all links to this image").click()
+        expect(page.get_by_text("All private links revoked.")).to_be_visible()
+
+
 # --- The account ------------------------------------------------------------------------------------
 
 

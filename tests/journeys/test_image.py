@@ -92,6 +92,29 @@ def test_copied_url_and_markup_work(page: Page, make_image: MakeImage, tmp_path:
     assert page.evaluate("document.images[0].naturalWidth") == 300
 
 
+def test_a_private_image_is_shared_by_a_link_until_it_is_revoked(
+    browser: Browser, page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    (path,) = make_pictures(tmp_path, make_image, ["shared.jpg"], seed=40)
+    open_image(page, path)
+    page.get_by_label("Visibility").select_option("private")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Create a link and copy it").click()
+    expect(page.locator("#announcements")).to_contain_text("The new link works until")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    visitor = browser.new_context()
+    assert visitor.request.get(copied).headers["content-type"].startswith("image/")
+    assert visitor.request.get(copied.partition("?")[0]).status == 404
+    expect(page.get_by_label("URL", exact=True)).to_have_value(copied)
+    page.reload()
+    expect(page.get_by_label("URL", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Revoke", exact=True).click()
+    expect(page.get_by_text("Link revoked.")).to_be_visible()
+    assert visitor.request.get(copied).status == 404
+    visitor.close()
+
+
 def test_deletion_is_undone(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     (path,) = make_pictures(tmp_path, make_image, ["undone.jpg"], seed=10)
     open_image(page, path)

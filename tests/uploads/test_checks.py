@@ -36,3 +36,16 @@ def test_address_function_must_exist(settings: Any, path: str) -> None:
     assert "darkroom.E010" not in found(at_deployment=False)
     settings.DARKROOM = {**settings.DARKROOM, "NOTICE_ADDRESS": path}
     assert "darkroom.E010" in found(at_deployment=False)
+
+
+@pytest.mark.parametrize(("age", "most"), [(0, 1), (2, 1), (1, 0), (1, 10**12)])
+def test_links_that_last_for_no_time_or_for_ever_are_refused(settings: Any, age: int, most: int) -> None:
+    assert "darkroom.E008" not in found(at_deployment=False)
+    settings.DARKROOM = {**settings.DARKROOM, "PRIVATE_LINK_AGE": age, "PRIVATE_LINK_MAX_AGE": most}
+    assert "darkroom.E008" in found(at_deployment=False)
+
+
+def test_an_age_that_is_no_number_is_told_once(settings: Any) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "PRIVATE_LINK_AGE": "a week"}
+    assert found(at_deployment=False) >= {"darkroom.E007"}
+    assert "darkroom.E008" not in found(at_deployment=False)

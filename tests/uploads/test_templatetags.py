@@ -17,6 +17,7 @@ from processing.presets import EXTENSIONS
 from tests.conftest import MakeImage, Send
 from uploads import completion, services
 from uploads.models import Upload
+from uploads.serving import private_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
 
@@ -205,21 +206,43 @@ class TestFill:
 
 
 class TestPrivate:
-    def test_every_url_of_a_private_picture_is_signed(self, ready: Upload, client: Client) -> None:
-        Upload.objects.update(visibility="private")
-        found = tags(seen(ready), 'preset="medium"')[1:]
-        for _, attributes in found:
-            addresses = re.findall(r"(\S+) \d+w", attributes["srcset"])
-            assert len(addresses) == 2
-            for address in addresses:
-                assert re.fullmatch(r"/i/[0-9a-f-]+/\w+\.\w+\?signature=\S+", address)
-                assert client.get(address).status_code == 200
-                assert client.get(address.partition("?")[0]).status_code == 404
+    @pytest.fixture
+    def private(self, ready: Upload) -> Upload:
+        services.update_upload(upload=ready, visibility=Upload.Visibility.PRIVATE)
+        return seen(ready)
 
-    def test_placeholder_url_of_a_private_picture_is_signed(self, send: Send, client: Client) -> None:
+    def addresses(self, upload: Upload, **context: Any) -> list[str]:
+        found = tags(upload, 'preset="medium" link=link', **context)[1:]
+        return [
+            address for _, attributes in found for address in re.findall(r"(\S+) \d+w", attributes["srcset"])
+        ]
+
+    def test_every_address_has_the_link(self, private: Upload, client: Client) -> None:
+        token = private_links.make(upload=private).token
+        found = self.addresses(private, link=token)
+        assert len(found) == 4
+        for address in found:
+            assert re.fullmatch(rf"/i/[0-9a-f-]+/\w+\.\w+\?link={token}", address)
+            assert client.get(address).status_code == 200
+            assert client.get(address.partition("?")[0]).status_code == 404
+
+    def test_without_a_link_its_owner_alone_sees_it(
+        self, private: Upload, client: Client, owner: User
+    ) -> None:
+        found = self.addresses(private, link="")
+        assert {client.get(address).status_code for address in found} == {404}
+        client.force_login(owner)
+        assert {client.get(address).status_code for address in found} == {200}
+
+    def test_one_that_waits_has_the_link_too(self, send: Send, client: Client) -> None:
         upload = send()
-        Upload.objects.update(visibility="private")
-        assert client.get(image(seen(upload))["src"]).status_code == 202
+        services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+        token = private_links.make(upload=upload).token
+        assert client.get(image(seen(upload), "link=link", link=token)["src"]).status_code == 202
+        assert client.get(image(seen(upload))["src"]).status_code == 404
+
+    def test_an_upload_that_is_not_private_has_no_link(self, ready: Upload) -> None:
+        assert "link=" not in draw(ready, 'link="a-token"')
 
 
 class TestNotReady:

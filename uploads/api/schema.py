@@ -30,6 +30,7 @@ _OF_BODIES = {
     "415": "The type of the body or of the file is not supported.",
 }
 _OF_UPLOADS = {"422": "The image has too many pixels.", "507": "The person's quota is used up."}
+_OF_LINKS = {"409": "The image is not private, or has too many private links."}
 _OF_WEBHOOKS = {"409": "The person has too many webhooks, or this webhook is disabled."}
 
 
@@ -49,6 +50,7 @@ def _problems_of(path: str, verb: str, operation: dict[str, Any]) -> dict[str, s
         **(_OF_THINGS if "{" in path or "cursor" in names else {}),
         **(_OF_BODIES if verb in ("post", "patch") else {}),
         **(_OF_UPLOADS if (verb, path) == ("post", "/api/uploads/") else {}),
+        **(_OF_LINKS if (verb, path) == ("post", "/api/uploads/{upload}/links/") else {}),
         **(_OF_WEBHOOKS if verb != "get" and path.startswith("/api/webhooks/") else {}),
     }
 

@@ -164,7 +164,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         return self._absolute(reverse("uploads:api:upload-detail", args=[upload.pk]))
 
     def get_image_url(self, upload: Upload) -> str:
-        """Return the absolute URL of the picture, in a medium size."""
+        """Return the absolute URL of the picture, in a medium size.
+
+        That of a private upload opens for its owner, and with a private link.
+        """
         return self._absolute(links.picture_path(upload, links.main_preset()))
 
     def _absolute(self, path: str) -> str:

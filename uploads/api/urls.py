@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from uploads.api.private_links import PrivateLinkViewSet
 from uploads.api.problems import not_found
 from uploads.api.views import EventStreamView, NoticeViewSet, QuotaView, SettingsView, UploadViewSet
 from uploads.api.webhooks import EndpointViewSet, WebhookDeliveryViewSet
@@ -18,6 +19,16 @@ router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, ba
 
 urlpatterns = [
     *router.urls,
+    path(
+        "uploads/<uuid:upload>/links/",
+        PrivateLinkViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_all"}),
+        name="link-list",
+    ),
+    path(
+        "uploads/<uuid:upload>/links/<uuid:pk>/",
+        PrivateLinkViewSet.as_view({"delete": "destroy"}),
+        name="link-detail",
+    ),
     path("events/", EventStreamView.as_view(), name="events"),
     path("settings/", SettingsView.as_view(), name="settings"),
     path("quota/", QuotaView.as_view(), name="quota"),

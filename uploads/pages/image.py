@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from re import sub
 
 from django import forms
@@ -16,9 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
-from processing import conf
+from processing import conf, refusals
+from processing.errors import Refusal
 from processing.models import Rendition
 from processing.presets import Point, Preset
 from uploads import services
@@ -26,7 +28,8 @@ from uploads.events import history
 from uploads.models import Event, Upload
 from uploads.pages import gallery, listing
 from uploads.pages.people import person_of
-from uploads.serving import links, picture_tag, responsive
+from uploads.serving import links, picture_tag, private_links, responsive
+from uploads.serving.private_links import NewLink
 
 
 class FocusForm(forms.Form):
@@ -64,19 +67,40 @@ class Moment:
 
 
 @login_required
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @gzip_page
 def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
-    """Show an image with its metadata, history and renditions."""
-    last_event = history.newest(owner_id=person_of(request).pk)
+    """Show an image with its metadata, history and renditions.
+
+    A POST request makes a private link. The page is its answer, because the URL of a link is shown only once.
+    """
     upload = _own_upload(request, upload_id)
+    if request.method != "POST":
+        return _page(request, upload)
+    try:
+        return _page(request, upload, made=private_links.make(upload=upload))
+    except Refusal as refusal:
+        return _page(request, upload, refusal=refusal)
+
+
+def _page(
+    request: HttpRequest, upload: Upload, *, made: NewLink | None = None, refusal: Refusal | None = None
+) -> HttpResponse:
+    last_event = history.newest(owner_id=person_of(request).pk)
+    is_private = upload.visibility == Upload.Visibility.PRIVATE
     context = {
         "upload": upload,
         "original": upload.original,
         "preset": links.main_preset() if upload.ready_at else listing.card_preset(upload),
         "lines": [_line(request, upload, row) for row in upload.shown_renditions()],
-        "snippets": _snippets(request, upload),
+        # Without a link, no URL of a private image opens for others.
+        "snippets": _snippets(request, upload, made) if made or not is_private else [],
+        "is_private": is_private,
+        "private_links": private_links.links_of(upload),
+        "made": made,
+        "refusal": refusals.sentence(refusal) if refusal else "",
+        "default_expiry": private_links.default_expiry(),
         "timeline": timeline(upload),
         "crops": _crops(),
         "focus": _focus(upload),
@@ -84,13 +108,23 @@ def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
         "visibilities": Upload.Visibility.choices,
         "last_event": last_event,
     }
-    return render(request, "uploads/image.html", context)
+    status = refusal.status if refusal else HTTPStatus.OK
+    return render(request, "uploads/image.html", context, status=status)
+
+
+@login_required
+@require_POST
+def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) -> HttpResponse:
+    """Revoke one private link."""
+    get_object_or_404(private_links.links_of(_own_upload(request, upload_id)), pk=link_id).delete()
+    messages.success(request, _("Link revoked."))
+    return redirect("uploads:image", upload_id)
 
 
 @login_required
 @require_POST
 def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse:
-    """Reprocess or delete an image, or change its focal point or visibility."""
+    """Reprocess or delete an image, revoke its private links, or change its focal point or visibility."""
     if action not in _ACTIONS:
         raise Http404
     upload = _own_upload(request, upload_id)
@@ -134,6 +168,11 @@ def _show_to(request: HttpRequest, upload: Upload) -> None:
         messages.success(request, _("Saved."))
 
 
+def _revoke_links(request: HttpRequest, upload: Upload) -> None:
+    upload.links.all().delete()
+    messages.success(request, _("All private links revoked."))
+
+
 def _look_at(request: HttpRequest, upload: Upload) -> None:
     """Set the focal point, or reset it to the automatic one."""
     form = FocusForm(request.POST)
@@ -152,6 +191,7 @@ _ACTIONS: dict[str, Callable[[HttpRequest, Upload], None]] = {
     "delete": _delete,
     "visibility": _show_to,
     "focus": _look_at,
+    "revoke": _revoke_links,
 }
 
 
@@ -183,14 +223,19 @@ def _focus(upload: Upload) -> Point:
     return 100 * x, 100 * y
 
 
-def _snippets(request: HttpRequest, upload: Upload) -> list[Snippet]:
-    """Return the snippets that embed the image in another page: URL, HTML and Markdown."""
-    preset = conf.preset_named(links.main_preset())
-    if preset is None or not upload.ready_at:
+def _snippets(request: HttpRequest, upload: Upload, made: NewLink | None) -> list[Snippet]:
+    """Return the snippets that embed the image in another page: URL, HTML and Markdown.
+
+    Those of a private image contain the link that was just made.
+    """
+    preset, token = conf.preset_named(links.main_preset()), made.token if made else ""
+    if preset is None:
         return []
-    address = request.build_absolute_uri(links.picture_path(upload, preset.name))
+    address = request.build_absolute_uri(links.picture_path(upload, preset.name, token=token))
+    if not upload.ready_at:
+        return [Snippet("URL", address)]
     picture = responsive.picture_of(
-        upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row))
+        upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row, token=token))
     )
     alt = upload.filename.rpartition(".")[0] or upload.filename
     attributes = picture_tag.attributes_of(picture, upload, sizes="100vw", alt=alt)

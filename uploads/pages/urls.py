@@ -10,6 +10,7 @@ urlpatterns = [
     path("uploads/selected/<slug:action>", gallery.act_on_selected, name="act_on_selected"),
     path("uploads/restore", gallery.restore, name="restore"),
     path("uploads/<uuid:upload_id>/", image.image, name="image"),
+    path("uploads/<uuid:upload_id>/links/<uuid:link_id>/revoke", image.revoke_link, name="revoke_link"),
     path("uploads/<uuid:upload_id>/<slug:action>", image.act, name="act_on_image"),
     path("notices/", notices.notices, name="notices"),
     path("notices/latest", notices.latest, name="latest_notices"),

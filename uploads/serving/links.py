@@ -1,42 +1,25 @@
-"""Build the URLs of pictures, permanent URLs of renditions, and signed links to private images."""
+"""Build the URLs of pictures and the permanent URLs of renditions."""
 
 import re
 from hashlib import sha256
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlencode
 
-from django.core import signing
 from django.urls import reverse
 
 from processing import conf
-from processing.conf import darkroom
 from processing.models import Rendition
 from processing.presets import EXTENSIONS, Format
 from uploads.models import Upload
 
-_SALT = "uploads.serving.links"
 _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-9a-f]*/[\w.-]+)", re.ASCII)
 
 
-def signature(upload: Upload) -> str:
-    """Return a signature that opens a private upload for a limited time."""
-    return signing.dumps(str(upload.pk), salt=_SALT)
-
-
-def is_signed(upload: Upload, value: str) -> bool:
-    """Return whether `value` is an unexpired signature of this upload."""
-    try:
-        signed: Any = signing.loads(value, salt=_SALT, max_age=darkroom().signed_link_max_age)
-    except signing.BadSignature:
-        return False
-    return bool(signed == str(upload.pk))
-
-
-def picture_path(upload: Upload, preset: str) -> str:
-    """Return the URL of an upload's picture, signed if the upload is private."""
+def picture_path(upload: Upload, preset: str, *, token: str = "") -> str:
+    """Return the URL of an upload's picture; a private upload's contains the token of a private link."""
     path = reverse("uploads:picture", args=[upload.pk, preset])
-    if upload.visibility == Upload.Visibility.PRIVATE:
-        return f"{path}?{urlencode({'signature': signature(upload)})}"
+    if token and upload.visibility == Upload.Visibility.PRIVATE:
+        return f"{path}?{urlencode({'link': token})}"
     return path
 
 
@@ -46,14 +29,14 @@ def main_preset() -> str:
     return next((preset for preset in presets if (preset.width or 0) <= 1280), presets[-1]).name
 
 
-def file_path(upload: Upload, rendition: Rendition) -> str:
-    """Return the URL of a rendition for anyone who may see the upload.
+def file_path(upload: Upload, rendition: Rendition, *, token: str = "") -> str:
+    """Return the URL of a rendition; a private upload's contains the token of a private link, if given.
 
-    A private upload gets a signed link, because its permanent URL opens for its owner and staff alone.
+    Without a token it is the permanent URL. That of a private upload opens for its owner and staff alone.
     """
-    if upload.visibility == Upload.Visibility.PRIVATE:
+    if token and upload.visibility == Upload.Visibility.PRIVATE:
         extension = EXTENSIONS[cast("Format", rendition.format)]
-        return picture_path(upload, f"{rendition.preset}.{extension}")
+        return picture_path(upload, f"{rendition.preset}.{extension}", token=token)
     return rendition_path(upload, rendition)
 
 

@@ -21,7 +21,7 @@ def picture(
     sizes: str = "100vw",
     alt: str = "",
     placeholder: str = "color",
-    signed: bool = True,
+    link: str = "",
     loading: str = "lazy",
     fetchpriority: str = "",
     css_class: str = "",
@@ -37,7 +37,7 @@ def picture(
         )
     if not upload or upload.deleted_at:
         return {}
-    found = picture_of(upload, recipe, partial(links.file_path if signed else links.rendition_path, upload))
+    found = picture_of(upload, recipe, partial(links.file_path, upload, token=link), token=link)
     attributes = attributes_of(
         found,
         upload,
@@ -67,7 +67,6 @@ def own_picture(
         sizes=sizes,
         alt=alt,
         placeholder="none",
-        signed=False,
         loading=loading,
         fetchpriority=fetchpriority,
     )

@@ -25,7 +25,7 @@ from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads.models import Upload
 from uploads.problems import problem_response
-from uploads.serving import links
+from uploads.serving import links, private_links
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
@@ -43,7 +43,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
     preset_name, _dot, extension = name.partition(".")
     preset = conf.preset_named(preset_name)
     upload = Upload.objects.shown().filter(pk=upload_id).first()
-    if upload is None or not _may_see(request, upload):
+    if upload is None or not _may_see(request, upload, preset_name):
         return _nothing_to_see(_("This image does not exist."))
     if preset is None:
         return _not_found(_("There is no preset %r.") % preset_name, code="no_such_preset")
@@ -61,11 +61,14 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 @require_safe
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
-    """Answer a rendition's permanent URL, whose bytes never change."""
+    """Answer a rendition's permanent URL, whose bytes never change.
+
+    Private links do not open it, because they end and this URL does not.
+    """
     row, upload = links.find_rendition(path)
     if row and upload and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
-    if row and (request.user.is_staff or (upload and _may_see(request, upload))):
+    if row and (request.user.is_staff or (upload and _viewer(request) == upload.owner)):
         return _send(request, row, f"private, {_FOREVER}")
     return _nothing_to_see(
         _("This rendition does not exist. The image may have been deleted or reprocessed.")
@@ -128,15 +131,15 @@ def _is_private(upload: Upload) -> bool:
     return upload.visibility == Upload.Visibility.PRIVATE
 
 
-def _may_see(request: HttpRequest, upload: Upload) -> bool:
-    """Return whether the request may see an upload. The session is read for private uploads only.
+def _may_see(request: HttpRequest, upload: Upload, preset: str) -> bool:
+    """Return whether the request may see an upload in a preset. The session is read for private uploads only.
 
     A response that depends on the session varies by cookie, and no shared cache keeps it.
     """
     if not _is_private(upload):
         return True
-    value = request.GET.get("signature", "")
-    return (bool(value) and links.is_signed(upload, value)) or _viewer(request) == upload.owner
+    token = request.GET.get("link", "")
+    return private_links.opens(upload=upload, preset=preset, token=token) or _viewer(request) == upload.owner
 
 
 def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:

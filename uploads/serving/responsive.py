@@ -39,8 +39,12 @@ class Picture:
     size: Size
 
 
-def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition], str]) -> Picture:
+def picture_of(
+    upload: Upload, preset: Preset, address_of: Callable[[Rendition], str], *, token: str = ""
+) -> Picture:
     """Return the parts of a `<picture>` up to the size of a preset, with the URLs that `address_of` returns.
+
+    `token` is that of a private link. The URL that stands in until the upload is ready contains it.
 
     Prefetch the upload's original and its renditions; then this runs no query.
     """
@@ -50,7 +54,7 @@ def picture_of(upload: Upload, preset: Preset, address_of: Callable[[Rendition],
     size = next(((row.width, row.height) for row in rows if row.preset == preset.name), None)
     size = size or preset.output_size((upload.original.width, upload.original.height))
     if fallback is None:
-        return Picture(sources=[], srcset="", address=_stand_in(upload, preset), size=size)
+        return Picture(sources=[], srcset="", address=_stand_in(upload, preset, token), size=size)
     largest = max(row.width for row in rows)
     files = {format: _by_width(preset, rows, format, address_of) for format in formats}
     return Picture(
@@ -116,8 +120,8 @@ def _srcset(files: dict[int, str]) -> str:
     return ", ".join(f"{address} {width}w" for width, address in files.items())
 
 
-def _stand_in(upload: Upload, preset: Preset) -> str:
+def _stand_in(upload: Upload, preset: Preset, token: str) -> str:
     """Return the URL to show instead of a rendition: the placeholder, or the picture of a failure."""
     if upload.status == Upload.Status.FAILED:
         return static("uploads/failed.svg")
-    return links.picture_path(upload, preset.name)
+    return links.picture_path(upload, preset.name, token=token)

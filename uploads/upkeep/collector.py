@@ -1,4 +1,4 @@
-"""The collector purges deleted uploads, and removes unused originals and the files that nothing names."""
+"""The collector purges deleted uploads, and removes unused originals, expired links and garbage."""
 
 import logging
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.stale_files import remove_older
 from processing.storages.media import StorageUnavailable
-from uploads.models import Upload
+from uploads.models import PrivateLink, Upload
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +26,13 @@ _INCOMING_AGE = 24 * 3600
 
 
 def collect() -> int:
-    """Purge deleted uploads after the grace period; remove unused originals and return their number.
+    """Purge deleted uploads after the grace period, and remove expired private links and unused originals.
 
-    Removes nothing for good unless database and storage belong together.
+    Returns the number of removed originals. Removes nothing for good unless database and storage belong
+    together.
     """
     _idle_leases().delete()
+    PrivateLink.objects.filter(expires_at__lte=timezone.now()).delete()
     _remove_interrupted()
     pixel_cache.remove_old()
     try:

@@ -28,7 +28,7 @@ def sweep_at_once(**_options: Any) -> None:
 
 @shared_task(name="uploads.recurring.collect", ignore_result=True)
 def collect() -> None:
-    """Purge deleted uploads and remove unused originals."""
+    """Purge deleted uploads, and remove unused originals and expired private links."""
     collector.collect()
 
 

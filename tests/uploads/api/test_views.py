@@ -163,7 +163,9 @@ class TestSend:
     def test_visibility_can_be_set_on_upload(self, api: APIClient, make_image: MakeImage) -> None:
         body = post(api, make_image(), visibility="private").json()
         assert body["visibility"] == "private"
-        assert "?signature=" in body["image_url"]
+        assert body["image_url"] == f"http://testserver/i/{body['id']}/large"
+        assert api.get(body["image_url"]).status_code == 202
+        assert APIClient().get(body["image_url"]).status_code == 404
 
     def test_unknown_visibility_is_refused(self, api: APIClient, make_image: MakeImage) -> None:
         assert_problem(post(api, make_image(), visibility="everybody"), 400, "invalid")

@@ -1,6 +1,8 @@
 """The page of one image without scripts."""
 
+import re
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from processing.models import Original
 from tests.pages import make_rendition, make_upload, told
 from uploads import pipeline, services
-from uploads.models import Event, Step, Upload
+from uploads.models import Event, PrivateLink, Step, Upload
 from uploads.notices.announcements import announce
 from uploads.pages import image
-from uploads.serving import links
+from uploads.serving import links, private_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
@@ -132,11 +135,72 @@ def test_snippets_contain_absolute_urls(signed_in: Client, upload: Upload) -> No
     assert "http://testserver/renditions/" in page
 
 
-def test_snippets_of_a_private_image_are_signed(signed_in: Client, upload: Upload) -> None:
-    Upload.objects.update(visibility="private")
-    page = page_of(signed_in, upload)
-    assert f"http://testserver/i/{upload.pk}/large?signature=" in page
-    assert f"http://testserver/i/{upload.pk}/large.jpg?signature=" in page
+@pytest.fixture
+def private(upload: Upload) -> Upload:
+    services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+    return upload
+
+
+def make_link(client: Client, upload: Upload) -> Any:
+    return client.post(f"/uploads/{upload.pk}/")
+
+
+class TestPrivateLinks:
+    def test_what_is_private_is_shared_by_a_link_alone(self, signed_in: Client, private: Upload) -> None:
+        page = page_of(signed_in, private)
+        assert f"/i/{private.pk}/" not in page
+        assert "Create a link" in page
+        assert "Existing links" not in page
+        assert not PrivateLink.objects.exists()
+
+    def test_a_link_is_made_and_shown_once_with_its_end(self, signed_in: Client, private: Upload) -> None:
+        answer = make_link(signed_in, private)
+        page = answer.content.decode()
+        link = PrivateLink.objects.get()
+        (token,) = set(re.findall(r"link=([\w-]{43})", page))
+        assert link.digest == sha256(token.encode()).hexdigest()
+        assert f">http://testserver/i/{private.pk}/large?link={token}</textarea>" in page
+        assert f"http://testserver/i/{private.pk}/large.jpg?link={token}" in page
+        assert f"works until {date_format(link.expires_at, 'DATETIME_FORMAT')}" in page
+        assert "no-store" in answer["Cache-Control"]
+        assert token not in page_of(signed_in, private)
+        assert str(link.pk) in page_of(signed_in, private)
+
+    def test_one_is_made_before_the_image_is_ready(self, signed_in: Client, person: User) -> None:
+        upload = make_upload(person, visibility="private")
+        page = make_link(signed_in, upload).content.decode()
+        assert re.search(rf">http://testserver/i/{upload.pk}/large\?link=[\w-]{{43}}</textarea>", page)
+
+    def test_what_is_refused_is_told(self, signed_in: Client, private: Upload) -> None:
+        services.update_upload(upload=private, visibility=Upload.Visibility.UNLISTED)
+        assert make_link(signed_in, private).status_code == 409
+        services.update_upload(upload=private, visibility=Upload.Visibility.PRIVATE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(private_links, "LIMIT", 0)
+            answer = make_link(signed_in, private)
+        assert answer.status_code == 409
+        assert "Revoke one first" in answer.content.decode()
+        assert not PrivateLink.objects.exists()
+
+    def test_one_is_revoked(self, signed_in: Client, private: Upload) -> None:
+        kept, gone = (private_links.make(upload=private, preset=name).link for name in ("small", "thumb"))
+        answer = signed_in.post(f"/uploads/{private.pk}/links/{gone.pk}/revoke")
+        assert (answer["Location"], told(answer)) == (f"/uploads/{private.pk}/", ["Link revoked."])
+        assert PrivateLink.objects.get() == kept
+        assert signed_in.post(f"/uploads/{private.pk}/links/{gone.pk}/revoke").status_code == 404
+
+    def test_all_are_revoked(self, signed_in: Client, private: Upload) -> None:
+        for _ in range(2):
+            private_links.make(upload=private)
+        assert told(act(signed_in, private, "revoke")) == ["All private links revoked."]
+        assert not PrivateLink.objects.exists()
+
+    def test_those_of_another_person_stay(self, signed_in: Client) -> None:
+        upload = make_upload(User.objects.create_user("grace"), visibility="private")
+        link = private_links.make(upload=upload).link
+        assert make_link(signed_in, upload).status_code == 404
+        assert signed_in.post(f"/uploads/{upload.pk}/links/{link.pk}/revoke").status_code == 404
+        assert PrivateLink.objects.get() == link
 
 
 def test_image_is_reprocessed(signed_in: Client, upload: Upload) -> None:

@@ -24,6 +24,7 @@ from uploads.models import Endpoint, Event, Upload
 from uploads.notices import endpoints, preferences, webhooks
 from uploads.notices.announcements import announce
 from uploads.pages import account, urls
+from uploads.serving import private_links
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -47,7 +48,7 @@ PAGES = {
 }
 ACTIONS = {
     *("act_on_selected", "restore", "act_on_image", "read_notices", "choose_email", "webhook_action"),
-    *("resend", "set_language", "status_retry", "status_retry_all"),
+    *("resend", "revoke_link", "set_language", "status_retry", "status_retry_all"),
 }
 OF_STRANGERS = (
     *("account_login", "account_signup", "account_reset_password", "account_reset_password_done"),
@@ -173,6 +174,17 @@ def test_page_contains_no_english(
     for arguments in of_each.get(name, [[]]):
         answer = reader.get(reverse(f"uploads:{name}", args=arguments), of_cards)
         assert answer.status_code == 200
+        assert left_over(answer.content.decode(), english) == []
+
+
+def test_a_new_private_link_has_no_english(reader: Client, person: User, english: English) -> None:
+    now = timezone.now()
+    upload = make_upload(person, status="ready", visibility="private", thumbnails_ready_at=now, ready_at=now)
+    make_rendition(upload, preset="large", width=1280, format="jpeg")
+    for number in (1, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(private_links, "LIMIT", number)
+            answer = reader.post(f"/uploads/{upload.pk}/")
         assert left_over(answer.content.decode(), english) == []
 
 

@@ -1,4 +1,4 @@
-"""URLs: signed links to private images, and permanent URLs of renditions."""
+"""URLs of pictures, with the token of a private link or without, and permanent URLs of renditions."""
 
 import re
 from typing import Any
@@ -7,45 +7,23 @@ import pytest
 from django.contrib.auth.models import User
 
 from processing.models import Rendition
-from tests.conftest import MakeImage, Send
+from tests.conftest import Send
 from uploads.models import Upload
 from uploads.serving import links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
-def test_signature_is_valid_only_for_its_upload(send: Send, make_image: MakeImage) -> None:
-    upload, other = send(), send(make_image(seed=1))
-    value = links.signature(upload)
-    assert links.is_signed(upload, value)
-    assert not links.is_signed(other, value)
-
-
-@pytest.mark.parametrize("value", ["", "nonsense", "a:b:c", "\x00", "é:é:é"])
-def test_malformed_signature_is_invalid(send: Send, value: str) -> None:
-    assert not links.is_signed(send(), value)
-
-
-def test_changed_signature_is_invalid(send: Send) -> None:
+def test_only_a_private_picture_has_a_token_in_its_address(send: Send) -> None:
     upload = send()
-    value = links.signature(upload)
-    assert not links.is_signed(upload, value[:-1] + ("a" if value[-1] != "a" else "b"))
-
-
-def test_signature_expires(send: Send, settings: Any) -> None:
-    upload = send()
-    value = links.signature(upload)
-    settings.DARKROOM = {**settings.DARKROOM, "SIGNED_LINK_MAX_AGE": -1}
-    assert not links.is_signed(upload, value)
-
-
-def test_only_private_pictures_have_signed_urls(send: Send) -> None:
-    upload = send()
-    assert links.picture_path(upload, "small") == f"/i/{upload.pk}/small"
+    row = Rendition(key="renditions/ab/abc/thumb-0.jpg", preset="thumb", format="jpeg")
+    assert links.picture_path(upload, "small", token="a b") == f"/i/{upload.pk}/small"
+    assert links.file_path(upload, row, token="a b") == links.rendition_path(upload, row)
     upload.visibility = Upload.Visibility.PRIVATE
-    path, _, value = links.picture_path(upload, "small").partition("?signature=")
-    assert path == f"/i/{upload.pk}/small"
-    assert links.is_signed(upload, value.replace("%3A", ":"))
+    assert links.picture_path(upload, "small", token="a b") == f"/i/{upload.pk}/small?link=a+b"
+    assert links.file_path(upload, row, token="a b") == f"/i/{upload.pk}/thumb.jpg?link=a+b"
+    assert links.picture_path(upload, "small") == f"/i/{upload.pk}/small"
+    assert links.file_path(upload, row) == links.rendition_path(upload, row)
 
 
 @pytest.mark.parametrize(

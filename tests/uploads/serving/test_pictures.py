@@ -1,6 +1,7 @@
 """Serving pictures: their formats, headers and access."""
 
 import io
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
+from django.core import signing
 from django.core.files.storage import default_storage
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
+from django.utils import timezone
 from PIL import Image, ImageStat
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
@@ -20,8 +23,8 @@ from processing.models import Rendition
 from processing.presets import THUMBNAIL_SIDE
 from tests.conftest import MakeImage, Send
 from uploads import completion, services
-from uploads.models import Upload
-from uploads.serving import links
+from uploads.models import PrivateLink, Upload
+from uploads.serving import links, private_links
 
 ClientOf = Callable[[User], APIClient]
 
@@ -300,23 +303,105 @@ class TestPrivate:
                 assert response.status_code == 200
                 assert response.headers["Cache-Control"].startswith("private, ")
 
-    def test_signed_link_opens_a_private_picture(self, client: Client, private: Upload) -> None:
-        response = client.get(links.picture_path(private, "small"))
-        assert response.status_code == 200
-        assert response.headers["Cache-Control"].startswith("private, ")
-
-    def test_expired_link_is_refused(self, client: Client, private: Upload, settings: Any) -> None:
-        address = links.picture_path(private, "small")
-        settings.DARKROOM = {**settings.DARKROOM, "SIGNED_LINK_MAX_AGE": -1}
-        assert_problem(client.get(address), "not_found")
-
-    def test_changed_link_is_refused(
-        self, client: Client, private: Upload, send: Send, make_image: MakeImage
+    def test_a_private_link_opens_it_to_anyone(
+        self, client: Client, private: Upload, client_of: ClientOf, stranger: User
     ) -> None:
-        other = links.signature(send(make_image(seed=90)))
-        value = links.signature(private)
-        for wrong in (other, value[:-1], value.swapcase(), ""):
-            assert_problem(client.get(f"/i/{private.pk}/small", {"signature": wrong}), "not_found")
+        token = private_links.make(upload=private).token
+        for someone in (client, client_of(stranger)):
+            for name in ("small", "small.webp", "thumb", "xlarge.jpg"):
+                response = someone.get(f"/i/{private.pk}/{name}", {"link": token})
+                assert response.status_code == 200
+                assert response.headers["Cache-Control"] == "private, no-cache"
+        assert_problem(client.get(f"/i/{private.pk}/nothing", {"link": token}), "no_such_preset")
+
+    def test_a_link_to_one_preset_opens_no_other(self, client: Client, private: Upload) -> None:
+        token = private_links.make(upload=private, preset="small").token
+        for name in ("small", "small.webp", "small.jpg"):
+            assert client.get(f"/i/{private.pk}/{name}", {"link": token}).status_code == 200
+        for name in ("thumb", "thumb.webp", "large", "nothing", "small%20", ".small"):
+            assert_problem(client.get(f"/i/{private.pk}/{name}", {"link": token}), "not_found")
+
+    def test_one_that_waits_is_a_placeholder(self, client: Client, send: Send) -> None:
+        upload = send()
+        services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+        token = private_links.make(upload=upload).token
+        response = client.get(f"/i/{upload.pk}/small", {"link": token})
+        assert (response.status_code, response.headers["Cache-Control"]) == (202, "no-store")
+
+    @pytest.mark.parametrize(
+        "query",
+        ["link=", "link=wrong", "link=%00", "link=%ED%A0%80", "link={short}", "link={case}", "token={token}",
+         "link={other}", "signature={old}"],
+    )  # fmt: skip
+    def test_a_wrong_link_answers_as_if_there_were_no_image(
+        self, client: Client, private: Upload, send: Send, make_image: MakeImage, query: str
+    ) -> None:
+        token = private_links.make(upload=private).token
+        upload = send(make_image(seed=90))
+        services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+        values = {
+            "short": token[:-1],
+            "case": token.swapcase(),
+            "token": token,
+            "other": private_links.make(upload=upload).token,
+            # A link as it was signed before private links were rows.
+            "old": signing.dumps(str(private.pk), salt="uploads.serving.links"),
+        }
+        answers = [client.get(f"/i/{pk}/small?{query.format(**values)}") for pk in (private.pk, uuid.uuid4())]
+        assert_problem(answers[0], "not_found")
+        assert answers[0].headers["Cache-Control"] == "no-store"
+        assert answers[0].content == answers[1].content
+        assert dict(answers[0].items()) == dict(answers[1].items())
+
+    def test_an_expired_or_revoked_link_opens_nothing_even_from_a_cache(
+        self, client: Client, private: Upload
+    ) -> None:
+        for end in (
+            lambda: PrivateLink.objects.update(expires_at=timezone.now()),
+            PrivateLink.objects.all().delete,
+        ):
+            address = links.picture_path(private, "small", token=private_links.make(upload=private).token)
+            etag = client.get(address).headers["ETag"]
+            end()
+            assert_problem(client.get(address, headers={"if-none-match": etag}), "not_found")
+
+    def test_links_end_with_a_change_of_visibility(
+        self, client: Client, private: Upload, client_of: ClientOf, owner: User
+    ) -> None:
+        address = links.picture_path(private, "small", token=private_links.make(upload=private).token)
+        for visibility, status in (("unlisted", 200), ("private", 404)):
+            client_of(owner).patch(f"/api/uploads/{private.pk}/", {"visibility": visibility}, format="json")
+            assert client.get(address).status_code == status
+
+    def test_links_end_with_a_deletion_for_good(
+        self, client: Client, private: Upload, client_of: ClientOf, owner: User
+    ) -> None:
+        address = links.picture_path(private, "small", token=private_links.make(upload=private).token)
+        client_of(owner).delete(f"/api/uploads/{private.pk}/")
+        assert client.get(address).status_code == 404
+        assert client_of(owner).post(f"/api/uploads/{private.pk}/restore/").status_code == 200
+        assert client.get(address).status_code == 404
+
+    def test_a_link_does_not_open_the_permanent_address(self, client: Client, private: Upload) -> None:
+        row = private.original.renditions.all()[0]
+        queries = [
+            {"link": private_links.make(upload=private).token},
+            {"link": private_links.make(upload=private, preset=row.preset).token},
+            {"signature": signing.dumps(str(private.pk), salt="uploads.serving.links")},
+        ]
+        for query in queries:
+            for address in (links.rendition_path(private, row), links.staff_path(row)):
+                assert_problem(client.get(address, query), "not_found")
+
+    def test_its_pictures_go_on_in_its_owners_pages(
+        self, client: Client, private: Upload, owner: User
+    ) -> None:
+        client.force_login(owner)
+        page = client.get(f"/uploads/{private.pk}/").content.decode()
+        addresses = set(re.findall(r"/renditions/[\w./-]+", page))
+        assert len(addresses) == 10
+        assert {client.get(address).status_code for address in addresses} == {200}
+        assert {Client().get(address).status_code for address in addresses} == {404}
 
     def test_wrong_token_overrides_the_session(self, client: Client, private: Upload, owner: User) -> None:
         client.force_login(owner)
@@ -388,9 +473,9 @@ class TestOriginal:
             assert_problem(self.fetch(upload, by=person)[0], "not_found")
         assert_problem(self.fetch(upload, authorization="Token wrong")[0], "not_found")
 
-    def test_picture_signature_does_not_open_the_original(self, client: Client, private: Upload) -> None:
-        address = f"/uploads/{private.pk}/original"
-        assert_problem(client.get(address, {"signature": links.signature(private)}), "not_found")
+    def test_a_private_link_does_not_open_it(self, client: Client, private: Upload) -> None:
+        token = private_links.make(upload=private).token
+        assert_problem(client.get(f"/uploads/{private.pk}/original", {"link": token}), "not_found")
 
     @pytest.mark.parametrize(
         "name",

@@ -16,7 +16,8 @@ from processing.fingerprint import original_key
 from processing.models import Lease, Original, PendingFile, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
 from uploads import completion, services
-from uploads.models import Event, Upload
+from uploads.models import Event, PrivateLink, Upload
+from uploads.serving import private_links
 from uploads.upkeep.collector import collect
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,15 @@ def test_upload_in_use_is_kept(send: Send) -> None:
     assert collect() == 0
     assert_storage_matches_rows()
     assert Original.objects.count() == 1
+
+
+def test_an_expired_private_link_goes(send: Send) -> None:
+    upload = send()
+    services.update_upload(upload=upload, visibility=Upload.Visibility.PRIVATE)
+    kept, expired = (private_links.make(upload=upload).link for _ in range(2))
+    PrivateLink.objects.filter(pk=expired.pk).update(expires_at=timezone.now())
+    collect()
+    assert PrivateLink.objects.get() == kept
 
 
 @pytest.mark.parametrize(
