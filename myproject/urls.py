@@ -5,10 +5,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from myproject import accounts, sign_in_link
+from myproject.accounts import adapter, sign_in_link
 
 # allauth calls this after too many attempts.
-handler429 = accounts.too_many_attempts
+handler429 = adapter.too_many_attempts
 
 urlpatterns = [
     # Browsers request this path for pages without the site's `<head>`, such as the API's.

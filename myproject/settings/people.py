@@ -19,7 +19,7 @@ AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 if DEMO:
-    AUTHENTICATION_BACKENDS.append("myproject.sign_in_link.OneTimeBackend")
+    AUTHENTICATION_BACKENDS.append("myproject.accounts.sign_in_link.OneTimeBackend")
 # A link works once, and for ten minutes.
 SESAME_ONE_TIME = True
 SESAME_MAX_AGE = 600
@@ -34,7 +34,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Django tells this one of every change of a password.
-AUTH_PASSWORD_VALIDATORS.append({"NAME": "myproject.passwords.NewPassword"})
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "myproject.accounts.passwords.NewPassword"})
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "uploads:home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
@@ -52,15 +52,15 @@ ACCOUNT_CHANGE_EMAIL = True
 # No mail goes to the address of a stranger because a visitor asks for a new password for it.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_FORMS = {
-    "signup": "myproject.addresses.SignUpForm",
-    "reset_password": "myproject.addresses.ResetRequestForm",
-    "reset_password_from_key": "myproject.addresses.ResetForm",
+    "signup": "myproject.accounts.addresses.SignUpForm",
+    "reset_password": "myproject.accounts.addresses.ResetRequestForm",
+    "reset_password_from_key": "myproject.accounts.addresses.ResetForm",
 }
-ACCOUNT_ADAPTER = "myproject.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "myproject.accounts.adapter.AccountAdapter"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {
-    # Five wrong passwords in one network (`myproject.sign_in_limits`), and a hundred in all unknown ones.
+    # Five wrong passwords in one network, and a hundred in all unknown ones (`accounts.sign_in_limits`).
     "login_failed": "10/m/ip,5/300s/key",
     "login_failed_elsewhere": "100/h/key",
     # Mail that a stranger can cause. Beyond a limit, the earlier mails still work.

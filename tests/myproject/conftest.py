@@ -50,7 +50,7 @@ def mail_server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def demo(settings: Any) -> Iterator[None]:
     """Turn the demo on for one test, as `make run` does for a site."""
     settings.AUTHENTICATION_BACKENDS = [
-        *settings.AUTHENTICATION_BACKENDS, "myproject.sign_in_link.OneTimeBackend",
+        *settings.AUTHENTICATION_BACKENDS, "myproject.accounts.sign_in_link.OneTimeBackend",
     ]  # fmt: skip
     settings.DEMO = True
     _read_urls_again()

@@ -3,7 +3,7 @@
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from myproject import addresses
+from myproject.accounts import addresses
 from uploads import services
 
 

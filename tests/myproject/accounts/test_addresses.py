@@ -8,7 +8,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from django.test import Client
 
-from myproject.addresses import notice_address
+from myproject.accounts.addresses import notice_address
 
 PASSWORD = "correct-horse-battery"
 NEW = "a-new-pass-phrase"

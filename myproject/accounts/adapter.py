@@ -1,4 +1,4 @@
-"""Accounts: Darkroom's additions to django-allauth."""
+"""The adapter: Darkroom's additions to django-allauth."""
 
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +23,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_language
 
-from myproject import mail, sign_in_limits
+from myproject import mail
+from myproject.accounts import sign_in_limits
 from uploads.notices import preferences
 
 # Seconds over which allauth counts attempts for each address or person, failed sign-ins for each login in one
@@ -76,7 +77,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def get_login_stages(self) -> list[str]:
         """Return allauth's stages of a sign-in, with our stage for the verification of the address."""
-        ours = {"allauth.account.stages.EmailVerificationStage": "myproject.addresses.VerificationStage"}
+        ours = {
+            "allauth.account.stages.EmailVerificationStage": "myproject.accounts.addresses.VerificationStage"
+        }
         return [ours.get(stage, stage) for stage in super().get_login_stages()]
 
     def send_account_already_exists_mail(self, email: str) -> None:
