@@ -116,7 +116,7 @@ def _style(upload: Upload, placeholder: str) -> str:
     """Return the style of the placeholder behind the picture while it loads, or "" for none.
 
     A transparent picture has none, because the placeholder would show through. An upload has none before its
-    thumbnails are ready, because that would reveal that a visitor else had sent the same file.
+    thumbnails are ready, because that would reveal that another owner has sent the same file.
     """
     original = upload.original
     if not upload.thumbnails_ready_at or original.transparent:
