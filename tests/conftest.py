@@ -15,7 +15,6 @@ from django.core.files.storage import default_storage
 from django.utils import timezone, translation
 from PIL import Image
 from redis import Redis
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from processing.garbage import generations, pending_files
@@ -25,6 +24,7 @@ from tests.processing.pictures import CORPUS, NO_CORPUS
 from uploads import services
 from uploads.models import Upload
 from uploads.receiving.form import HashedFile
+from uploads.tokens import issuing
 
 # If a required part is missing, CI fails. A developer's machine skips the test.
 IN_CI = os.environ.get("CI") == "true"
@@ -82,13 +82,18 @@ def stranger(db: None) -> User:
     return User.objects.create_user("bob", "bob@example.com", "battery staple")
 
 
+def key_of(user: User, scope: str = "all", *, expires_at: datetime | None = None) -> str:
+    """Return the key of a new token."""
+    return issuing.issue(owner=user, name="a program", scope=scope, expires_at=expires_at).key
+
+
 @pytest.fixture
 def client_of() -> Callable[[User], APIClient]:
     """Return a function that makes an API client with the token of a user."""
 
     def make(user: User) -> APIClient:
         client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.get_or_create(user=user)[0].key}")
+        client.credentials(HTTP_AUTHORIZATION=f"Token {key_of(user)}")
         return client
 
     return make

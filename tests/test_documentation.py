@@ -105,10 +105,11 @@ def test_documented_presets_are_the_defaults() -> None:
 
 def test_every_command_is_documented() -> None:
     headings = HEADING.findall((ROOT / "docs" / "commands.md").read_text())
-    assert {*COMMANDS, "drf_create_token"} <= set(headings)
+    assert "drf_create_token" in COMMANDS
+    assert set(COMMANDS) <= set(headings)
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "drf_create_token"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_documented(name: str) -> None:
     options = options_of(load_command_class(get_commands()[name], name))
     if name == "drf_create_token":

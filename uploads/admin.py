@@ -1,5 +1,6 @@
 """The admin pages for uploads, originals, renditions and notices."""
 
+from importlib import import_module
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,11 +11,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from rest_framework.authtoken.models import TokenProxy
 
 from processing.models import Original, Rendition
 from uploads import services
-from uploads.models import Delivery, Endpoint, Event, Quota, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload
 from uploads.serving import links
+from uploads.tokens import issuing
+
+# Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
+import_module("rest_framework.authtoken.admin")
+admin.site.unregister(TokenProxy)
 
 
 class ReadOnly:
@@ -181,6 +188,31 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = ("disabled_reason", "created_at")
     search_fields = ("id", "url", "owner__username")
     list_select_related = ("owner",)
+
+
+@admin.register(Token)
+class TokenAdmin(ReadOnly, admin.ModelAdmin):
+    """Tokens, without keys and digests, with an action that revokes them."""
+
+    fields = list_display = (
+        "owner", "name", "prefix", "scope", "created_at", "expires_at", "last_used_at", "revoked_at"
+    )  # fmt: skip
+    list_display_links = ("name",)
+    list_filter = ("scope", "created_at", ("revoked_at", admin.EmptyFieldListFilter))
+    search_fields = ("name", "prefix", "owner__username")
+    list_select_related = ("owner",)
+    actions = ("revoke",)
+
+    @admin.action(description=_("Revoke the selected tokens"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
+        """Revoke the selected tokens."""
+        for token in queryset:
+            issuing.revoke(token)
+        _tell(request, ngettext("%d token revoked.", "%d tokens revoked.", len(queryset)) % len(queryset))
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Allow revoking to staff who may change tokens."""
+        return request.user.has_perm("uploads.change_token")
 
 
 @admin.register(Quota)

@@ -368,6 +368,46 @@ class Secret(models.Model):
         return f"secret {self.pk} of {self.endpoint_id}"
 
 
+class Token(models.Model):
+    """The right of a person's program to use the API. The key is shown once; only its digest is stored.
+
+    - `prefix`: the beginning of the key, by which a person recognises it.
+    - `sent`: for the scope `upload`, the uploads that were sent with it.
+    - `taken_over_at`: when the digest was copied from a plain key of Django REST framework. None if no plain
+      key is left.
+    """
+
+    class Scope(models.TextChoices):
+        READ = "read", _("read")
+        UPLOAD = "upload", _("upload only")
+        ALL = "all", _("everything")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(_("name"), max_length=100)
+    scope = models.CharField(_("scope"), max_length=8, choices=Scope.choices)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    prefix = models.CharField(max_length=8, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    taken_over_at = models.DateTimeField(null=True, editable=False)
+    # Without a constraint, old code can purge an upload during a rolling restart. Ids are never used again.
+    sent = models.ManyToManyField(Upload, related_name="sending_tokens", db_constraint=False, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_expired(self) -> bool:
+        """Return whether the token has expired."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
 class Delivery(models.Model):
     """One notice of one event over one channel; its id is the same for all attempts.
 

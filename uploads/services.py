@@ -14,7 +14,6 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from processing import conf, originals
 from processing.errors import Refusal
@@ -30,6 +29,7 @@ from uploads.notices.announcements import announce, announce_password
 from uploads.receiving import quotas
 from uploads.receiving.form import HashedFile
 from uploads.signals import upload_deleted, upload_received
+from uploads.tokens import issuing
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -273,11 +273,6 @@ def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
     return [upload for upload in restored if upload]
 
 
-def revoke_tokens(person: User) -> int:
-    """Revoke all API tokens of a person; return their number."""
-    return Token.objects.filter(user=person).delete()[0]
-
-
 @transaction.atomic
 def end_access(*, person: User) -> None:
     """End all access from before a change of the password, because an intruder may have made it.
@@ -285,7 +280,7 @@ def end_access(*, person: User) -> None:
     This revokes the API tokens, disables the webhooks, ends the event streams and notifies the person. Django
     ends the other sessions. A new account has none of these, so nothing is announced.
     """
-    disabled, revoked = endpoints.disable_all(owner=person), revoke_tokens(person)
+    disabled, revoked = endpoints.disable_all(owner=person), issuing.revoke_tokens(person)
     if revoked or disabled or person.last_login:
         announce_password(owner=person)
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
 from deploy import static_files
+from uploads.tokens import issuing
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def _person(number: int) -> dict[str, str]:
     user = User.objects.create_user(f"person{number}", f"person{number}@example.com")
     client = Client()
     client.force_login(user, settings.AUTHENTICATION_BACKENDS[0])
-    token = Token.objects.create(user=user)
+    token = issuing.issue(owner=user, name="a program", scope="all")
     return {"name": user.username, "token": token.key, "session": client.cookies["sessionid"].value}
 
 

@@ -13,7 +13,6 @@ from django.db import close_old_connections
 from django.test import Client
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.errors import Unsatisfiable
-from rest_framework.authtoken.models import Token
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -24,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from myproject.wsgi import application
-from tests.conftest import MakeImage, Send
+from tests.conftest import MakeImage, Send, key_of
 from uploads import services
 from uploads.models import Event, Upload
 from uploads.notices import endpoints, webhooks
@@ -107,7 +106,7 @@ def ask(strategy: Any, **headers: str) -> None:
 def test_operations_answer_as_described_to_their_owner(
     owner: User, ids: dict[str, dict[str, str]], mode: GenerationMode
 ) -> None:
-    token = f"Token {Token.objects.create(user=owner).key}"
+    token = f"Token {key_of(owner)}"
     for operation in operations():
         if operation.path == ENDLESS:
             continue

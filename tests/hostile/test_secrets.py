@@ -14,11 +14,10 @@ from django.contrib.auth.models import User
 from django.core import mail as django_mail
 from django.core.cache import cache
 from django.test import Client
-from rest_framework.authtoken.models import Token
 from sesame.utils import get_query_string
 
 from myproject.mail import deliver_mail
-from tests.conftest import Send
+from tests.conftest import Send, key_of
 from tests.processing.processes import ROOT, environment
 from tests.system import wait_until
 from tests.workers import running_worker
@@ -44,18 +43,18 @@ def test_sent_data_is_not_logged(
 ) -> None:
     cache.clear()
     Upload.objects.filter(pk=send().pk).update(visibility="private")
-    upload, token = Upload.objects.get(), Token.objects.create(user=owner)
+    upload, token = Upload.objects.get(), key_of(owner)
     owner.set_password(SECRET)
     owner.save()
     link = private_links.make(upload=upload).token
-    secrets = [SECRET, token.key, link, get_query_string(owner)[1:]]
+    secrets = [SECRET, token, link, get_query_string(owner)[1:]]
     client.post("/accounts/login/", {"login": "ada", "password": f"{SECRET}-wrong"})
     client.post("/accounts/login/", {"login": "ada", "password": SECRET})
     secrets.append(client.session.session_key or "")
     client.post("/accounts/signup/", {"username": "ada", "password1": SECRET, "password2": SECRET})
     client.get(f"/accounts/link/{get_query_string(owner)}x")
     client.get(f"/i/{upload.pk}/nothing?link={link}")
-    client.get("/api/nothing/", headers={"authorization": f"Token {token.key}"})
+    client.get("/api/nothing/", headers={"authorization": f"Token {token}"})
     Client(enforce_csrf_checks=True).post(f"/?password={SECRET}", {"password": SECRET})
     assert "Not Found: /api/nothing/" in log.text
     assert all(len(secret) >= 16 and secret not in log.text for secret in secrets)

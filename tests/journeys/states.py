@@ -304,9 +304,10 @@ def image_shared(stage: Stage) -> Iterator[Page]:
 @state
 def account(stage: Stage) -> Iterator[Page]:
     with stage.visit("/account/", person=PERSON) as page:
-        page.get_by_role("button", name=re.compile("(Create|Replace) token")).click()
-        page.get_by_text("Show the token").click()
+        page.get_by_label("Name, such as").fill("The shop's content management system")
+        page.get_by_role("button", name="Create token").click()
         expect(page.locator(".token code").first).to_be_visible()
+        page.locator("summary", has_text="Revoke").first.click()
         yield page
 
 

@@ -1,4 +1,4 @@
-"""Accounts: signing up, in and out, password reset by mail, sign-in links and tokens."""
+"""Accounts: signing up, in and out, password reset by mail and sign-in links."""
 
 import re
 from typing import Any, NoReturn
@@ -9,10 +9,8 @@ from django.contrib.auth.models import User
 from django.core import mail as django_mail
 from django.test import Client
 from kombu.exceptions import OperationalError
-from rest_framework.authtoken.models import Token
 
 from uploads.notices import preferences
-from uploads.pages import account
 
 PASSWORD = "correct-horse-battery"
 SIGN_UP = {"username": "ada", "email": "ada@example.org", "password1": PASSWORD, "password2": PASSWORD}
@@ -102,14 +100,6 @@ def test_invalid_link_redirects_to_sign_in_with_a_reason(client: Client, query: 
     answer = client.get("/accounts/link/" + query, follow=True)
     assert answer.redirect_chain == [("/accounts/login/", 302)]
     assert "no longer works" in answer.content.decode()
-
-
-def test_api_token_is_replaced(person: User) -> None:
-    first = account.renew_token(user=person)
-    second = account.renew_token(user=person)
-    assert first.key != second.key
-    assert account.token_of(user=person) == second
-    assert Token.objects.count() == 1
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from asgiref.sync import SyncToAsync
 from django.contrib.auth.models import User
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from myproject.asgi import application
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, key_of
 
 pytestmark = pytest.mark.any_database
 
@@ -60,9 +59,8 @@ async def post(*, token: str, chunks: list[bytes]) -> tuple[int, dict[str, Any]]
 @pytest.mark.django_db(transaction=True)
 def test_chunked_body_is_accepted(make_image: MakeImage, client_of: Callable[[User], APIClient]) -> None:
     owner = User.objects.create_user("ada")
-    token = Token.objects.create(user=owner)
     head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n\r\n'
-    status, upload = asyncio.run(post(token=token.key, chunks=[head, make_image(), b"\r\n--edge--\r\n"]))
+    status, upload = asyncio.run(post(token=key_of(owner), chunks=[head, make_image(), b"\r\n--edge--\r\n"]))
     assert status == 201, upload
     assert client_of(owner).get(f"/api/uploads/{upload['id']}/").data["filename"] == "photo.jpg"
 

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
+from rest_framework.authtoken.models import Token as PlainToken
 
 from processing.models import Original, Rendition
 from tests.conftest import MakeImage, Send
@@ -13,6 +14,7 @@ from uploads import completion
 from uploads.models import Delivery, Upload
 from uploads.notices import endpoints
 from uploads.serving import links
+from uploads.tokens import issuing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
 
@@ -20,6 +22,7 @@ LISTS = [
     "uploads/upload",
     "uploads/delivery",
     "uploads/endpoint",
+    "uploads/token",
     "processing/original",
     "processing/rendition",
     "auth/user",
@@ -159,3 +162,31 @@ def test_webhook_secrets_are_hidden_from_staff(admin_client: Client, owner: User
         page = admin_client.get(f"/admin/uploads/endpoint/{path}").content.decode()
         assert "https://example.com/" in page
         assert "whsec_" not in page
+
+
+def test_tokens_are_shown_without_secrets_and_revoked(admin_client: Client, owner: User) -> None:
+    issued = issuing.issue(owner=owner, name="The shop", scope="upload")
+    PlainToken.objects.create(user=owner)
+    secrets = (issued.key, issued.token.digest, PlainToken.objects.get().key)
+    for path in ("", f"{issued.token.pk}/change/"):
+        page = admin_client.get(f"/admin/uploads/token/{path}").content.decode()
+        assert "The shop" in page
+        assert not any(secret in page for secret in secrets)
+    assert admin_client.get("/admin/authtoken/tokenproxy/").status_code == 404
+    assert admin_client.get("/admin/uploads/token/add/").status_code == 403
+    data = {"action": "revoke", "_selected_action": [str(issued.token.pk)]}
+    answer = admin_client.post("/admin/uploads/token/", data)
+    assert [str(message) for message in get_messages(answer.wsgi_request)] == ["1 token revoked."]
+    assert not issuing.is_live(issued.token.pk)
+
+
+def test_staff_without_the_permission_revoke_nothing(client: Client, owner: User, stranger: User) -> None:
+    issued = issuing.issue(owner=owner, name="The shop", scope="upload")
+    stranger.is_staff = True
+    stranger.save()
+    stranger.user_permissions.add(
+        Permission.objects.get(codename="view_token", content_type__app_label="uploads")
+    )
+    client.force_login(stranger)
+    client.post("/admin/uploads/token/", {"action": "revoke", "_selected_action": [str(issued.token.pk)]})
+    assert issuing.is_live(issued.token.pk)

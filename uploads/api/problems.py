@@ -91,6 +91,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _from_api_exception(error: exceptions.APIException, status: int) -> dict[str, Any]:
     title = HTTPStatus(status).phrase
     code = _CODES.get(type(error), "error")
+    if isinstance(error, exceptions.AuthenticationFailed):
+        code = str(error.get_codes())
     if isinstance(error, exceptions.ValidationError) and isinstance(error.detail, dict):
         first_field, messages = next(iter(error.detail.items()))
         detail = f"{first_field}: {messages[0]}" if isinstance(messages, list) else str(messages)

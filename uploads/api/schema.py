@@ -17,8 +17,8 @@ _PROBLEM = {
 }
 _ALWAYS = {
     "400": "The request is malformed or invalid.",
-    "401": "The request is not authenticated.",
-    "403": "The CSRF token is missing. Send an API token, or the CSRF header of the session.",
+    "401": "The request is not authenticated, or its token is unknown, revoked or expired.",
+    "403": "The token lacks the scope, or the session's CSRF header is missing.",
     "406": "The server offers none of the accepted types.",
     "429": "Too many requests. `Retry-After` gives the seconds to wait.",
     "503": "The database or the storage is unavailable. `Retry-After` gives the seconds to wait.",
@@ -32,6 +32,7 @@ _OF_BODIES = {
 _OF_UPLOADS = {"422": "The image has too many pixels.", "507": "The person's quota is used up."}
 _OF_LINKS = {"409": "The image is not private, or has too many private links."}
 _OF_WEBHOOKS = {"409": "The person has too many webhooks, or this webhook is disabled."}
+_OF_TOKENS = {"409": "The person has too many tokens."}
 
 
 def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def _problems_of(path: str, verb: str, operation: dict[str, Any]) -> dict[str, s
         **(_OF_UPLOADS if (verb, path) == ("post", "/api/uploads/") else {}),
         **(_OF_LINKS if (verb, path) == ("post", "/api/uploads/{upload}/links/") else {}),
         **(_OF_WEBHOOKS if verb != "get" and path.startswith("/api/webhooks/") else {}),
+        **(_OF_TOKENS if (verb, path) == ("post", "/api/tokens/") else {}),
     }
 
 

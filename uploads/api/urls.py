@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from uploads.api.private_links import PrivateLinkViewSet
 from uploads.api.problems import not_found
+from uploads.api.tokens import TokenViewSet
 from uploads.api.views import EventStreamView, NoticeViewSet, QuotaView, SettingsView, UploadViewSet
 from uploads.api.webhooks import EndpointViewSet, WebhookDeliveryViewSet
 
@@ -14,6 +15,7 @@ app_name = "api"
 router = SimpleRouter(use_regex_path=False)
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("notices", NoticeViewSet, basename="notice")
+router.register("tokens", TokenViewSet, basename="token")
 router.register("webhooks", EndpointViewSet, basename="webhook")
 router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, basename="webhook-delivery")
 

@@ -2,6 +2,8 @@
 
 import re
 import uuid
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,10 +36,11 @@ from uploads.api.serializers import (
 )
 from uploads.events import history
 from uploads.events.stream import follow
-from uploads.models import Delivery, Preferences, Upload
+from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
+from uploads.tokens import issuing, scopes
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -92,10 +95,12 @@ class UploadViewSet(
     http_method_names = ("get", "head", "options", "post", "patch", "delete")
     lookup_value_converter = "uuid"
     filter_parameters = ("status",)
+    upload_scope_actions = ("create", "list", "retrieve")
 
     def get_queryset(self) -> QuerySet[Upload]:
         """Return the person's uploads, filtered by status if a list asks for it."""
         uploads = Upload.objects.shown().filter(owner=cast("User", self.request.user))
+        uploads = scopes.readable(uploads, self.request.auth)
         wanted = self.request.query_params.get("status") if self.action == "list" else None
         if wanted is None:
             return uploads
@@ -129,6 +134,8 @@ class UploadViewSet(
                 byte_size=sent.validated_data["file"].size,
             )
         received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
+        if isinstance(request.auth, Token):
+            issuing.note_sent(request.auth, received.upload)
         context = {**self.get_serializer_context(), "duplicate": received.duplicate}
         body = UploadSerializer(received.upload, context=context).data
         answer = status.HTTP_200_OK if received.duplicate else status.HTTP_201_CREATED
@@ -191,11 +198,20 @@ class EventStreamView(APIView):
         owner = cast("User", request.user).pk
         newest = history.newest(owner_id=owner)
         last = _last_event_id(request)
-        stream = follow(owner_id=owner, after=newest if last is None else min(last, newest))
+        stream = follow(
+            owner_id=owner,
+            after=newest if last is None else min(last, newest),
+            is_allowed=_still_allowed(request.auth),
+        )
         # The stream uses another connection. This thread's would stay open as long as the stream.
         close_old_connections()
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingHttpResponse(stream, content_type="text/event-stream", headers=headers)
+
+
+def _still_allowed(auth: object) -> Callable[[], bool] | None:
+    """Return a function that tells whether the request's token still works; None for a session."""
+    return partial(issuing.is_live, auth.pk) if isinstance(auth, Token) else None
 
 
 def _last_event_id(request: Request) -> int | None:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import endpoints, webhooks
 from uploads.notices.url_safety import InvalidURL
+from uploads.tokens import scopes
 
 
 class SecretSerializer(serializers.ModelSerializer[Secret]):
@@ -55,7 +56,9 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
 
     @extend_schema_field(SecretSerializer(many=True))
     def get_secrets(self, endpoint: Endpoint) -> Any:
-        """Return the secrets that currently sign, newest first."""
+        """Return the secrets that currently sign, newest first; none to a token that may only read."""
+        if not scopes.shows_secrets(self.context["request"].auth):
+            return []
         return SecretSerializer(webhooks.signing_secrets(endpoint), many=True).data
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -110,17 +110,23 @@ class Bells:
 _bells = Bells()
 
 
-async def follow(*, owner_id: int, after: int) -> AsyncGenerator[str]:
+async def follow(
+    *, owner_id: int, after: int, is_allowed: Callable[[], bool] | None = None
+) -> AsyncGenerator[str]:
     """Yield a person's events after the one with the id `after`, as text of the stream.
 
-    The first block gives the browser the id to resume from, even before any event.
+    The first block gives the browser the id to resume from, even before any event. The stream ends when
+    `is_allowed` returns False. It is called before each query, in the thread of the queries.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
     ends_at = time.monotonic() + LIFETIME
     with _bells.hung_up(owner_id) as bell:
         while time.monotonic() < ends_at:
             bell.clear()
-            if batch := await _later(owner_id, after):
+            batch = await _later(owner_id, after, is_allowed)
+            if batch is None:
+                return
+            if batch:
                 for event in batch:
                     yield block(event)
                     if event.name == Event.Name.PASSWORD_CHANGED:
@@ -139,20 +145,26 @@ def block(event: Event) -> str:
     return f"id: {event.pk}\nevent: {event.name}\ndata: {json.dumps(event.payload())}\n\n"
 
 
-async def _later(owner_id: int, after: int) -> list[Event]:
-    """Return the next events; return none while the database is unavailable."""
+async def _later(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> list[Event] | None:
+    """Return the next events, none while the database is unavailable, or None if the stream has to end."""
     loop = asyncio.get_running_loop()
     try:
-        return await loop.run_in_executor(_asking, _query, owner_id, after)
+        return await loop.run_in_executor(_asking, _query, owner_id, after, is_allowed)
     except DatabaseError as error:
         logger.warning("An event stream is waiting for the database: %s", error)
         return []
 
 
-def _query(owner_id: int, after: int) -> list[Event]:
+def _query(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> list[Event] | None:
     """Query the next events; if the connection is broken, retry with a new one."""
     try:
-        return list(history.after(owner_id=owner_id, event_id=after)[:_BATCH])
+        return _allowed(owner_id, after, is_allowed)
     except DatabaseError:
         connection.close()
-        return list(history.after(owner_id=owner_id, event_id=after)[:_BATCH])
+        return _allowed(owner_id, after, is_allowed)
+
+
+def _allowed(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> list[Event] | None:
+    if is_allowed is not None and not is_allowed():
+        return None
+    return list(history.after(owner_id=owner_id, event_id=after)[:_BATCH])

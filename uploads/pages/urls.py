@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from uploads.pages import account, gallery, image, language, notices, status, webhooks
+from uploads.pages import account, gallery, image, language, notices, status, tokens, webhooks
 
 urlpatterns = [
     path("", gallery.home, name="home"),
@@ -18,6 +18,8 @@ urlpatterns = [
     path("notices/read", notices.read, name="read_notices"),
     path("account/", account.account, name="account"),
     path("account/email", account.choose_email, name="choose_email"),
+    path("account/tokens/revoke", tokens.revoke_all, name="revoke_tokens"),
+    path("account/tokens/<uuid:token_id>/revoke", tokens.revoke, name="revoke_token"),
     path("account/webhooks/", webhooks.webhook_list, name="webhooks"),
     path("account/webhooks/<uuid:endpoint_id>/", webhooks.webhook, name="webhook"),
     path("account/webhooks/<uuid:endpoint_id>/<slug:action>", webhooks.act, name="webhook_action"),

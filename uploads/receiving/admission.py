@@ -25,6 +25,7 @@ from processing.errors import Refusal
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
 from uploads.receiving.body_guard import FORM, Scope
+from uploads.tokens.scopes import require_upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -53,9 +54,11 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
     Call it in a thread without a database connection: it opens one and closes it.
     """
     try:
-        person = _sender(scope)
-        if person is None:
+        sender = _sender(scope)
+        if sender is None:
             return NotSignedIn("Sign in, or send an API token.")
+        person, auth = sender
+        require_upload(auth)
         address = scope["client"][0] if scope.get("client") else ""
         admit(person=person, address=address, byte_size=byte_size)
     except Refusal as refusal:
@@ -89,18 +92,18 @@ class RefusalMiddleware:
         return refused(refusal)
 
 
-def _sender(scope: Scope) -> User | None:
-    """Return the sender of a request, identified by a token or a session."""
+def _sender(scope: Scope) -> tuple[User, object] | None:
+    """Return the sender of a request with their token, or with None if a session identifies them."""
     # With GET, Django REST framework skips the CSRF check. The view does that check, because it has the body.
     request = ASGIRequest({**scope, "method": "GET"}, BytesIO())
     SessionMiddleware(_no_view).process_request(request)
     AuthenticationMiddleware(_no_view).process_request(request)
     ways = cast("list[type[BaseAuthentication]]", api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    sent = Request(request, authenticators=[way() for way in ways])
     try:
-        person = Request(request, authenticators=[way() for way in ways]).user
+        return (sent.user, sent.auth) if sent.user.is_authenticated else None
     except APIException:
         return None
-    return person if person.is_authenticated else None
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -14,7 +14,6 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -23,9 +22,11 @@ from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
-from uploads.models import Upload
+from uploads.models import Upload, UploadQuerySet
 from uploads.problems import problem_response
 from uploads.serving import links, private_links
+from uploads.tokens import scopes
+from uploads.tokens.authentication import TokenAuthentication
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
@@ -68,7 +69,7 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
     row, upload = links.find_rendition(path)
     if row and upload and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
-    if row and (request.user.is_staff or (upload and _viewer(request) == upload.owner)):
+    if row and (request.user.is_staff or (upload and _is_own(request, upload))):
         return _send(request, row, f"private, {_FOREVER}")
     return _nothing_to_see(
         _("This rendition does not exist. The image may have been deleted or reprocessed.")
@@ -78,7 +79,7 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
 @require_safe
 def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
-    upload = Upload.objects.shown().filter(pk=upload_id, owner=_viewer(request)).first()
+    upload = _own(request).filter(pk=upload_id).first()
     if upload is None:
         return _not_found(_("This image does not exist."))
     try:
@@ -117,14 +118,20 @@ def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
     }
 
 
-def _viewer(request: HttpRequest) -> Any:
-    """Return the user who is signed in by token or session, or None."""
+def _own(request: HttpRequest) -> UploadQuerySet:
+    """Return the uploads of the person who is signed in, as far as the scope of their token covers them."""
     try:
         by_token = TokenAuthentication().authenticate(Request(request))
     except AuthenticationFailed:
-        return None
-    user = by_token[0] if by_token else request.user
-    return user if user.is_authenticated else None
+        return Upload.objects.none()
+    person, token = by_token or (request.user, None)
+    if not person.is_authenticated:
+        return Upload.objects.none()
+    return scopes.readable(Upload.objects.shown().filter(owner=person.pk), token)
+
+
+def _is_own(request: HttpRequest, upload: Upload) -> bool:
+    return _own(request).filter(pk=upload.pk).exists()
 
 
 def _is_private(upload: Upload) -> bool:
@@ -139,7 +146,7 @@ def _may_see(request: HttpRequest, upload: Upload, preset: str) -> bool:
     if not _is_private(upload):
         return True
     token = request.GET.get("link", "")
-    return private_links.opens(upload=upload, preset=preset, token=token) or _viewer(request) == upload.owner
+    return private_links.opens(upload=upload, preset=preset, token=token) or _is_own(request, upload)
 
 
 def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:

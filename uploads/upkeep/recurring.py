@@ -10,6 +10,7 @@ from django.utils import timezone
 from processing.storages.media import StorageUnavailable
 from uploads.broker import publish
 from uploads.models import Heartbeat
+from uploads.tokens import legacy
 from uploads.upkeep import collector, recount, sweeper, unknown_files
 
 
@@ -48,3 +49,9 @@ def clear_sessions() -> None:
 def recount_quotas() -> None:
     """Recount the usage of all people."""
     recount.recount_quotas()
+
+
+@shared_task(name="uploads.recurring.erase_plain_keys", ignore_result=True)
+def erase_plain_keys() -> None:
+    """Erase the keys of tokens that an older version stored in plain text."""
+    legacy.erase_plain_keys()

@@ -167,7 +167,7 @@ def test_password_is_not_changed_if_the_access_cannot_be_ended(
     person: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = sign_in("grace", PASSWORD)
-    monkeypatch.setattr("uploads.services.revoke_tokens", lambda _person: 1 / 0)
+    monkeypatch.setattr("uploads.tokens.issuing.revoke_tokens", lambda _person: 1 / 0)
     client.raise_request_exception = False
     fields = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
     assert client.post("/accounts/password/change/", fields).status_code == 500

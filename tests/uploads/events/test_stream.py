@@ -15,10 +15,9 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connections, transaction
 from django.test import AsyncClient
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from processing.images.reading.refusals import UnreadableImage
-from tests.conftest import MakeImage, Send
+from tests.conftest import MakeImage, Send, key_of
 from tests.system import wait_until
 from tests.threads import at_once
 from uploads import broker, completion, services
@@ -26,6 +25,7 @@ from uploads.events import history, stream
 from uploads.events.stream import _bells, block, follow
 from uploads.models import Event, Upload
 from uploads.notices.announcements import announce
+from uploads.tokens import issuing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -290,8 +290,8 @@ def fail(content_hash: str) -> None:
 class TestOverHTTP:
     @pytest.fixture
     def get(self, owner: User) -> Callable[..., Any]:
-        key = Token.objects.create(user=owner).key
-        return partial(AsyncClient().get, "/api/events/", headers={"Authorization": f"Token {key}"})
+        headers = {"Authorization": f"Token {key_of(owner)}"}
+        return partial(AsyncClient().get, "/api/events/", headers=headers)
 
     def read(self, answer: Coroutine[Any, Any, Any], count: int) -> tuple[Any, list[str]]:
         async def test() -> tuple[Any, list[str]]:
@@ -332,6 +332,21 @@ class TestOverHTTP:
         send(pictures(3), by=stranger)
         _, blocks = self.read(get({"last_event_id": 0}), 2)
         assert str(mine.pk) in blocks[1]
+
+    def test_stream_ends_when_its_token_is_revoked(
+        self, owner: User, get: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stream, "KEEP_ALIVE", 0.05)
+
+        async def test() -> None:
+            response = await get()
+            async with aclosing(response._iterator) as blocks:
+                await take(blocks, 2)
+                await sync_to_async(issuing.revoke_tokens)(owner)
+                async with asyncio.timeout(PATIENCE):
+                    assert {block async for block in blocks} <= {b": still here\n\n"}
+
+        run(test())
 
     def test_future_event_id_is_treated_as_the_newest(self, send: Send, get: Callable[..., Any]) -> None:
         send()

@@ -3,23 +3,11 @@
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
 from tests.pages import in_one_line, told
 from uploads.notices import preferences
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
-
-
-def test_account_page_creates_and_replaces_a_token(signed_in: Client, person: User) -> None:
-    assert "You have no token yet." in signed_in.get("/account/").content.decode()
-    signed_in.post("/account/")
-    first = Token.objects.get(user=person)
-    answer = signed_in.get("/account/")
-    assert first.key in answer.content.decode()
-    assert "no-store" in answer["Cache-Control"]
-    signed_in.post("/account/")
-    assert Token.objects.get(user=person).key != first.key
 
 
 def test_email_choice_is_saved_on_the_account_page(signed_in: Client, person: User) -> None:

@@ -23,8 +23,9 @@ from uploads import completion
 from uploads.models import Endpoint, Event, Upload
 from uploads.notices import endpoints, preferences, webhooks
 from uploads.notices.announcements import announce
-from uploads.pages import account, urls
+from uploads.pages import urls
 from uploads.serving import private_links
+from uploads.tokens import issuing
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -48,6 +49,7 @@ PAGES = {
 }
 ACTIONS = {
     *("act_on_selected", "restore", "act_on_image", "read_notices", "choose_email", "webhook_action"),
+    *("revoke_token", "revoke_tokens"),
     *("resend", "revoke_link", "set_language", "status_retry", "status_retry_all"),
 }
 OF_STRANGERS = (
@@ -117,7 +119,10 @@ def left_over(page: str, english: English) -> list[str]:
 def person(owner: User) -> User:
     """Return a person for whom every page has content."""
     preferences.choose_language(person=owner, language="de")
-    account.renew_token(user=owner)
+    now = timezone.now()
+    for expires_at in (now, now + timedelta(days=1)):
+        issuing.issue(owner=owner, name="Shop", scope="all", expires_at=expires_at)
+    issuing.note_use(issuing.issue(owner=owner, name="x7", scope="upload").token)
     return owner
 
 

@@ -9,12 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError
 from django.test import Client as Browser
-from rest_framework.authtoken.models import Token
+from django.utils import timezone
 
 from myproject.asgi import application
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, key_of
 from uploads.models import Quota, Upload
 from uploads.receiving import body_guard, quotas
+from uploads.tokens import issuing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 MEGABYTE = 1 << 20
@@ -79,7 +80,7 @@ class Client:
 
 @pytest.fixture
 def token(owner: User) -> str:
-    return str(Token.objects.create(user=owner).key)
+    return key_of(owner)
 
 
 def form(data: bytes) -> bytes:
@@ -203,6 +204,29 @@ class TestAdmission:
             body = form(make_image(seed=seed))
             client = Client(token=token, content_length=str(len(body)), content_type=FORM)
             assert client.send(body) == status
+
+    @pytest.mark.parametrize(("scope", "status"), [("read", 403), ("upload", 201), ("all", 201)])
+    def test_token_scope_is_checked_before_the_body_is_read(
+        self, owner: User, make_image: MakeImage, scope: str, status: int, redis_client: object
+    ) -> None:
+        body = form(make_image())
+        client = Client(token=key_of(owner, scope), content_length=str(len(body)), content_type=FORM)
+        assert client.send(body) == status
+        if status == 403:
+            assert client.taken_unanswered == 0
+            assert client.problem["code"] == "scope_missing"
+            assert "the scope upload" in client.problem["detail"]
+
+    @pytest.mark.parametrize("code", ["token_expired", "token_revoked"])
+    def test_ended_token_is_refused_before_the_body_is_read(self, owner: User, code: str) -> None:
+        key = key_of(owner, expires_at=timezone.now() if code == "token_expired" else None)
+        if code == "token_revoked":
+            issuing.revoke_tokens(owner)
+        client = Client(token=key, content_length="1000", content_type=FORM)
+        assert client.send() == 401
+        assert client.taken == 0
+        assert client.problem["code"] == code
+        assert client.headers["www-authenticate"] == "Token"
 
     def test_admission_applies_to_the_form(self, owner: User) -> None:
         Quota.objects.create(owner=owner, images=3, max_images=3)

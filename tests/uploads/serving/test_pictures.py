@@ -15,16 +15,16 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from PIL import Image, ImageStat
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from processing.fingerprint import original_key
 from processing.models import Rendition
 from processing.presets import THUMBNAIL_SIDE
-from tests.conftest import MakeImage, Send
+from tests.conftest import MakeImage, Send, key_of
 from uploads import completion, services
 from uploads.models import PrivateLink, Upload
 from uploads.serving import links, private_links
+from uploads.tokens import issuing
 
 ClientOf = Callable[[User], APIClient]
 
@@ -403,6 +403,35 @@ class TestPrivate:
         assert {client.get(address).status_code for address in addresses} == {200}
         assert {Client().get(address).status_code for address in addresses} == {404}
 
+    @pytest.mark.parametrize(("scope", "status"), [("read", 200), ("upload", 404), ("all", 200)])
+    def test_token_scope_limits_access(
+        self, client: Client, private: Upload, owner: User, scope: str, status: int
+    ) -> None:
+        headers = {"authorization": f"Token {key_of(owner, scope)}"}
+        for address in self.addresses(private):
+            assert client.get(address, headers=headers).status_code == status
+        assert client.head(f"/uploads/{private.pk}/original", headers=headers).status_code == status
+
+    def test_upload_token_opens_the_images_that_it_sent(
+        self, client: Client, private: Upload, owner: User
+    ) -> None:
+        issued = issuing.issue(owner=owner, name="camera", scope="upload")
+        issuing.note_sent(issued.token, private)
+        headers = {"authorization": f"Token {issued.key}"}
+        for address in self.addresses(private):
+            assert client.get(address, headers=headers).status_code == 200
+
+    @pytest.mark.parametrize("end", ["expired", "revoked"])
+    def test_ended_token_opens_nothing_and_overrides_the_session(
+        self, client: Client, private: Upload, owner: User, end: str
+    ) -> None:
+        key = key_of(owner, expires_at=timezone.now() if end == "expired" else None)
+        if end == "revoked":
+            issuing.revoke_tokens(owner)
+        client.force_login(owner)
+        for address in [*self.addresses(private), f"/uploads/{private.pk}/original"]:
+            assert_problem(client.get(address, headers={"authorization": f"Token {key}"}), "not_found")
+
     def test_wrong_token_overrides_the_session(self, client: Client, private: Upload, owner: User) -> None:
         client.force_login(owner)
         address = f"/i/{private.pk}/small"
@@ -463,8 +492,7 @@ class TestOriginal:
         assert response.headers["Cache-Control"].startswith("private")
 
     def test_owner_downloads_the_original_by_token(self, send: Send, owner: User) -> None:
-        token = Token.objects.create(user=owner)
-        response, body = self.fetch(send(), authorization=f"Token {token.key}")
+        response, body = self.fetch(send(), authorization=f"Token {key_of(owner)}")
         assert (response.status_code, len(body)) == (200, int(response.headers["Content-Length"]))
 
     def test_original_is_hidden_from_others(self, send: Send, stranger: User) -> None:

@@ -11,6 +11,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from uploads.models import Heartbeat
+from uploads.tokens import legacy
 from uploads.upkeep import collector, recurring, sweeper, unknown_files
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,13 @@ def test_count_unknown_files_task_counts_them(monkeypatch: pytest.MonkeyPatch) -
     assert counts == [1]
 
 
+def test_erase_plain_keys_task_erases_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    erasures: list[int] = []
+    monkeypatch.setattr(legacy, "erase_plain_keys", lambda: erasures.append(1))
+    recurring.erase_plain_keys()
+    assert erasures == [1]
+
+
 def test_expired_sessions_are_removed() -> None:
     for age in (timedelta(days=-1), timedelta(days=1)):
         session = SessionStore()
@@ -53,7 +61,10 @@ def test_expired_sessions_are_removed() -> None:
 def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
     schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
     names = {entry["task"] for entry in schedule.values()}
-    ours = ("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas")
+    ours = (
+        *("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas"),
+        "erase_plain_keys",
+    )
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:
         assert name in current_app.tasks

@@ -1,0 +1,46 @@
+"""Translate between the REST API and the tokens of a person."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from uploads.api.token_serializers import NewTokenSerializer, TokenSerializer
+from uploads.api.views import NewestFirst
+from uploads.models import Token
+from uploads.tokens import issuing
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class TokenViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
+    """A person's own tokens that are not revoked. Other people's tokens are not found."""
+
+    serializer_class = TokenSerializer
+    pagination_class = NewestFirst
+    parser_classes = (JSONParser,)
+    http_method_names = ("get", "head", "options", "post", "delete")
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Token]:
+        """Return the person's tokens."""
+        return issuing.tokens_of(cast("User", self.request.user))
+
+    @extend_schema(request=TokenSerializer, responses={201: NewTokenSerializer})
+    def create(self, request: Request) -> Response:
+        """Create a token. Only this response contains its key."""
+        wanted = self.get_serializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        issued = issuing.add(owner=cast("User", request.user), **wanted.validated_data)
+        context = {**self.get_serializer_context(), "key": issued.key}
+        body = NewTokenSerializer(issued.token, context=context).data
+        return Response(body, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
+
+    def perform_destroy(self, instance: Any) -> None:
+        """Revoke the token."""
+        issuing.revoke(instance)

@@ -1,0 +1,1 @@
+"""Tokens sign a person's programs in. `issuing` makes and revokes them, `scopes` limits what they may do."""

@@ -1,0 +1,80 @@
+"""The keys that Django REST framework stored in plain text.
+
+The migration copies their digests. Old code still reads the plain keys during a rolling restart, so they are
+erased an hour later. Remove this module, `Token.taken_over_at` and the app `rest_framework.authtoken` in the
+next release.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from rest_framework.authtoken.models import Token as PlainToken
+
+from uploads.models import Token
+from uploads.tokens.keys import digest_of, prefix_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# The name of a token that was taken over. The migration uses the same.
+NAME = "API token"
+# Old code may run this long after the migration, or after it created a key.
+_OLD_CODE_TIME = timedelta(hours=1)
+
+
+def take_over(key: str) -> Token | None:
+    """Return the token of a key that old code created after the migration, or None without such a key."""
+    # PostgreSQL refuses a NUL in a query.
+    plain = PlainToken.objects.filter(key=key).first() if key.isprintable() else None
+    return _take_over(plain) if plain else None
+
+
+def forget(person: User, *, digest: str = "") -> None:
+    """Delete a person's plain key, so that old code refuses it too; with `digest`, only that key."""
+    for plain in PlainToken.objects.filter(user=person):
+        if not digest or digest_of(plain.key) == digest:
+            plain.delete()
+
+
+def erase_plain_keys() -> None:
+    """Erase the plain keys that were taken over an hour ago.
+
+    If old code has replaced a plain key meanwhile, revoke its token.
+    """
+    for plain in PlainToken.objects.iterator():
+        _take_over(plain)
+    old = Token.objects.filter(taken_over_at__lt=timezone.now() - _OLD_CODE_TIME)
+    for pk in list(old.values_list("pk", flat=True)):
+        _erase(pk)
+
+
+@transaction.atomic
+def _erase(pk: UUID) -> None:
+    token = Token.objects.select_for_update().get(pk=pk)
+    plain = PlainToken.objects.filter(user=token.owner_id).first()
+    if plain and digest_of(plain.key) == token.digest:
+        plain.delete()
+    elif token.revoked_at is None:
+        token.revoked_at = timezone.now()
+    token.taken_over_at = None
+    token.save(update_fields=["taken_over_at", "revoked_at"])
+
+
+def _take_over(plain: PlainToken) -> Token:
+    token, _created = Token.objects.select_related("owner").get_or_create(
+        digest=digest_of(plain.key),
+        defaults={
+            "owner": plain.user,
+            "name": NAME,
+            "scope": Token.Scope.ALL,
+            "prefix": prefix_of(plain.key),
+            "created_at": plain.created,
+            "taken_over_at": timezone.now(),
+        },
+    )
+    return token

@@ -1,0 +1,80 @@
+"""Scopes: the requests that a token may make.
+
+| scope | may |
+|---|---|
+| `read` | read everything except the secrets of webhooks |
+| `upload` | send images, and read the uploads that it has sent |
+| `all` | do everything that its owner may do over the API |
+
+`InScope` enforces this for all views of the API. Sessions have no scope: they may do everything.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from processing.errors import Refusal
+from uploads.models import Token, UploadQuerySet
+
+if TYPE_CHECKING:
+    # This module imports Django REST framework's settings, which name `InScope`.
+    from rest_framework.views import APIView
+
+READ, UPLOAD, ALL = Token.Scope.READ, Token.Scope.UPLOAD, Token.Scope.ALL
+
+
+class ScopeMissing(Refusal):
+    """The token may not make this request."""
+
+    code = "scope_missing"
+    title = "The token lacks a scope"
+    status = HTTPStatus.FORBIDDEN
+
+
+class InScope(BasePermission):
+    """Refuse a request that the scope of its token does not cover.
+
+    A view names the actions that `upload` covers in `upload_scope_actions`. All others need `read` or `all`.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Raise `ScopeMissing`, or return True."""
+        covered = getattr(view, "action", None) in getattr(view, "upload_scope_actions", ())
+        reads = request.method in SAFE_METHODS
+        scopes = [scope for scope, enough in ((READ, reads), (UPLOAD, covered)) if enough]
+        require(request.auth, *scopes, ALL)
+        return True
+
+
+def require(auth: object, *scopes: Token.Scope) -> None:
+    """Raise `ScopeMissing` if a request is signed in by a token with none of these scopes.
+
+    `auth` is the token, or None for a session. The first of `scopes` is the one that the refusal names.
+    """
+    if isinstance(auth, Token) and auth.scope not in scopes:
+        raise ScopeMissing(
+            "This request needs a token with the scope {needed}. Yours has the scope {scope}.",
+            needed=str(scopes[0].value),
+            scope=auth.scope,
+        )
+
+
+def require_upload(auth: object) -> None:
+    """Raise `ScopeMissing` if the sender's token may not send images."""
+    require(auth, UPLOAD, ALL)
+
+
+def readable(uploads: UploadQuerySet, auth: object) -> UploadQuerySet:
+    """Return those of a person's uploads that a request may read: for `upload`, those its token has sent."""
+    if isinstance(auth, Token) and auth.scope == UPLOAD:
+        return uploads.filter(sending_tokens=auth)
+    return uploads
+
+
+def shows_secrets(auth: object) -> bool:
+    """Return whether a request may read the secrets of webhooks, which forge webhooks to their owner."""
+    return not isinstance(auth, Token) or auth.scope == ALL
