@@ -1,4 +1,4 @@
-"""System checks of this site's secret key and of its demo."""
+"""System checks of this site's secret keys and of its demo."""
 
 import re
 from collections.abc import Sequence
@@ -17,20 +17,31 @@ _CHARACTERS, _DISTINCT_CHARACTERS = 32, 8
 
 @checks.register
 def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for a known or guessable secret key, unless `DEBUG` is on."""
-    key = settings.SECRET_KEY
-    guessable = len(key) < _CHARACTERS or len(set(key)) < _DISTINCT_CHARACTERS or _PLACEHOLDER.search(key)
-    if settings.DEBUG or not guessable:
+    """Return an error for a known or guessable secret key, also an earlier one, unless `DEBUG` is on."""
+    if settings.DEBUG:
         return []
-    return [
-        checks.Error(
-            "SECRET_KEY is a default or too easy to guess. An attacker who knows it can sign in as any user.",
-            hint="Set it to 64 random characters: "
-            'python -c "import secrets; print(secrets.token_urlsafe(64))". '
-            "On a single machine, you can leave it unset.",
-            id="darkroom.E004",
-        )
-    ]
+    keys = {"SECRET_KEY": [settings.SECRET_KEY], "SECRET_KEY_FALLBACKS": settings.SECRET_KEY_FALLBACKS}
+    return [_guessable(name) for name, values in keys.items() if any(map(_is_guessable, values))]
+
+
+def _is_guessable(key: str) -> bool:
+    few = len(key) < _CHARACTERS or len(set(key)) < _DISTINCT_CHARACTERS
+    return few or _PLACEHOLDER.search(key) is not None
+
+
+def _guessable(name: str) -> checks.Error:
+    hints = {
+        "SECRET_KEY": "Set it to 64 random characters: "
+        'python -c "import secrets; print(secrets.token_urlsafe(64))". '
+        "On a single machine, you can leave it unset.",
+        "SECRET_KEY_FALLBACKS": "List only earlier keys, separated by commas, and remove this one. "
+        "Its signatures become invalid.",
+    }
+    return checks.Error(
+        f"{name} is a default or too easy to guess. An attacker who knows it can sign in as any user.",
+        hint=hints[name],
+        id="darkroom.E004",
+    )
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -21,7 +21,10 @@ from deploy.embedded_redis import server_command, server_path, wait_until_it_ans
 from tests.postgresql import PostgreSQL
 
 # These variables may be set on the machine. The tests run as if they were unset.
-UNSET = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET")
+UNSET = (
+    "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET",
+    "SECRET_KEY_FALLBACKS",
+)  # fmt: skip
 # The pytest workers find the database server by this variable. Each worker has its own database on it.
 SHARED_DATABASE = "TEST_DATABASE_URL"
 FOLDER = Path(tempfile.mkdtemp(prefix="darkroom-tests-"))

@@ -4,6 +4,8 @@ from myproject.settings.environment import env, local_secret_key
 
 SECRET_KEY_IS_LOCAL = not env.str("SECRET_KEY", default="")
 SECRET_KEY = local_secret_key() if SECRET_KEY_IS_LOCAL else env.str("SECRET_KEY")
+# Earlier keys, whose signatures stay valid; nothing new is signed with them.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 

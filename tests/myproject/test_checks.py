@@ -26,6 +26,14 @@ def test_weak_secret_key_is_refused(settings: Any, key: str) -> None:
     assert "darkroom.E004" not in found(at_deployment=False)
 
 
+def test_weak_earlier_key_is_refused(settings: Any) -> None:
+    settings.SECRET_KEY_FALLBACKS = [secrets.token_urlsafe(64), "too short"]
+    (error,) = [message for message in run_checks() if message.id == "darkroom.E004"]
+    assert error.msg.startswith("SECRET_KEY_FALLBACKS is")
+    settings.SECRET_KEY_FALLBACKS = [secrets.token_urlsafe(64), secrets.token_urlsafe(32)]
+    assert "darkroom.E004" not in found(at_deployment=False)
+
+
 def test_random_secret_keys_are_accepted(settings: Any) -> None:
     for size in (24, 32, 48, 64):
         settings.SECRET_KEY = secrets.token_urlsafe(size)
