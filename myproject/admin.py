@@ -1,11 +1,67 @@
-"""The admin of this site: its sign-in and its title."""
+"""The admin of this site: its sign-in, its title, and the suspension of people."""
 
+from functools import partial
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+
+from uploads.events import wakeups
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # the class takes no argument when it runs
+    """People, with actions that suspend and reinstate them.
+
+    A suspended person is one whose `is_active` is false. Every guard asks for it at the time of use, so
+    nothing is deleted, and reinstating restores everything.
+    """
+
+    list_display = ("username", "email", "first_name", "last_name", "is_staff", "is_active")
+    actions = ("suspend", "reinstate")
+
+    @admin.action(
+        description=_("Suspend: end all access, and serve nothing of theirs"), permissions=["change"]
+    )
+    def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Suspend the selected people. Staff cannot suspend themselves, nor a superuser without being one."""
+        spared = [person for person in queryset if not _may_suspend(request, person)]
+        for person in spared:
+            messages.error(request, gettext("You cannot suspend %(name)s.") % {"name": person.username})
+        people = queryset.filter(is_active=True).exclude(pk__in=[person.pk for person in spared])
+        number = self._switch(request, people, active=False)
+        _tell(request, ngettext("%d person suspended.", "%d people suspended.", number) % number)
+
+    @admin.action(description=_("Reinstate: restore all access"), permissions=["change"])
+    def reinstate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """End the suspension of the selected people."""
+        number = self._switch(request, queryset.filter(is_active=False), active=True)
+        _tell(request, ngettext("%d person reinstated.", "%d people reinstated.", number) % number)
+
+    @transaction.atomic
+    def _switch(self, request: HttpRequest, people: QuerySet[User], *, active: bool) -> int:
+        """Switch people on or off, with an entry of the admin's log for each; return their number."""
+        switched = list(people.select_for_update())
+        for person in switched:
+            person.is_active = active
+            self.save_model(request, person, form=None, change=True)
+            # The log keeps the text as it is, so it is not translated.
+            self.log_change(request, person, "Reinstated." if active else "Suspended.")
+        return len(switched)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save a person, and let the person's event streams look at once whether they must end."""
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(partial(wakeups.tell, obj.pk))
 
 
 def sign_in(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -14,6 +70,14 @@ def sign_in(request: HttpRequest, extra_context: dict[str, Any] | None = None) -
         raise Http404
     answer: HttpResponse = _to_sign_in(request)
     return answer
+
+
+def _may_suspend(request: HttpRequest, person: User) -> bool:
+    return person != request.user and (request.user.is_superuser or not person.is_superuser)
+
+
+def _tell(request: HttpRequest, text: str) -> None:
+    messages.success(request, text)
 
 
 _to_sign_in = secure_admin_login(admin.site.login)

@@ -122,6 +122,11 @@ class Upload(models.Model):
         return self.status in self.UNFINISHED
 
     @property
+    def is_withheld(self) -> bool:
+        """Return whether only staff may see the picture, because its owner is suspended."""
+        return not self.owner.is_active
+
+    @property
     def point(self) -> str:
         """Return the focal point, as renditions name it."""
         return self.focus.point if self.focus else AUTOMATIC

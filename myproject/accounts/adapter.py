@@ -4,12 +4,15 @@ from http import HTTPStatus
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed, password_reset, user_signed_up
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
@@ -54,6 +57,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             raise ImmediateHttpResponse(too_many_attempts(request, seconds=_FAILURES_SECONDS)) from None
         if not sign_in_limits.is_known(request, credentials):
             self._count_elsewhere(request, credentials)
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Return the person of the credentials, or None: for a suspended person as for a wrong password.
+
+        allauth would accept the password, and then send the person to a page that says why.
+        """
+        self.pre_authenticate(request, **credentials)
+        person = authenticate(request, **credentials)
+        AuthenticationBackend.unstash_authenticated_user()
+        if person is None:
+            self.authentication_failed(request, **credentials)
+        else:
+            self._rollback_login_failed_rl_usage()
+        return person
 
     def _count_elsewhere(self, request: HttpRequest, credentials: dict[str, Any]) -> None:
         """Count the attempt against all unknown networks together; allauth takes it back if it succeeds."""

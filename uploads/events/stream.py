@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from django.contrib.auth import get_user_model
 from django.db import Error as DatabaseError
 from django.db import connection, connections
 from redis import Redis
@@ -115,8 +116,9 @@ async def follow(
 ) -> AsyncGenerator[str]:
     """Yield a person's events after the one with the id `after`, as text of the stream.
 
-    The first block gives the browser the id to resume from, even before any event. The stream ends when
-    `is_allowed` returns False. It is called before each query, in the thread of the queries.
+    The first block gives the browser the id to resume from, even before any event. The stream ends when the
+    person is suspended, or `is_allowed` returns False. It is called before each query, in the thread of the
+    queries.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
     ends_at = time.monotonic() + LIFETIME
@@ -165,6 +167,7 @@ def _query(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> 
 
 
 def _allowed(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> list[Event] | None:
-    if is_allowed is not None and not is_allowed():
+    active = get_user_model().objects.filter(pk=owner_id, is_active=True).exists()
+    if not active or (is_allowed is not None and not is_allowed()):
         return None
     return list(history.after(owner_id=owner_id, event_id=after)[:_BATCH])

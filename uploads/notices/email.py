@@ -65,7 +65,13 @@ def _whose_batch_is_over() -> list[int]:
     unfinished = Upload.objects.filter(
         owner=OuterRef("event__owner"), status__in=Upload.UNFINISHED, bulk=False, deleted_at=None
     )
-    held = _held().order_by().values("event__owner").annotate(first=Min("created_at"), last=Max("created_at"))
+    held = (
+        _held()
+        .filter(event__owner__is_active=True)
+        .order_by()
+        .values("event__owner")
+        .annotate(first=Min("created_at"), last=Max("created_at"))
+    )
     over = held.filter(Q(first__lte=now - _LONGEST) | (Q(last__lte=now - _QUIET) & ~Exists(unfinished)))
     return list(over.values_list("event__owner", flat=True))
 

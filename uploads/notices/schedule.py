@@ -56,15 +56,19 @@ _CHANNELS = {
 def due(*, drained: bool = False) -> QuerySet[Delivery]:
     """Return the deliveries that are due and not in the queue, oldest first.
 
-    `drained` means that the queue is empty. Each endpoint contributes one delivery at most, and none while it
-    backs off or is disabled. Each accepted delivery queues the next, so a thousand for one endpoint never
-    delay an email.
+    Those of suspended people rest. `drained` means that the queue is empty. Each endpoint contributes one
+    delivery at most, and none while it backs off or is disabled. Each accepted delivery queues the next, so a
+    thousand for one endpoint never delay an email.
     """
     ready = _ready(drained=drained)
     first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]
     awake = Q(resting_until=None) | Q(resting_until__lte=timezone.now())
     # One subquery for each endpoint, instead of one for each of its deliveries.
-    one_each = Endpoint.objects.filter(awake, disabled_at=None).order_by().values_list(Subquery(first))
+    one_each = (
+        Endpoint.objects.filter(awake, disabled_at=None, owner__is_active=True)
+        .order_by()
+        .values_list(Subquery(first))
+    )
     return ready.filter(Q(endpoint=None) | Q(pk__in=one_each))
 
 
@@ -72,7 +76,9 @@ def _ready(*, drained: bool) -> QuerySet[Delivery]:
     now = timezone.now()
     lost = now - timedelta(seconds=_DRAINED_TIME if drained else _QUEUE_TIME)
     not_queued = Q(queued_at=None) | Q(queued_at__lt=F("next_attempt_at")) | Q(queued_at__lt=lost)
-    ready = Delivery.objects.filter(not_queued, delivered_at=None, next_attempt_at__lte=now)
+    ready = Delivery.objects.filter(
+        not_queued, delivered_at=None, next_attempt_at__lte=now, event__owner__is_active=True
+    )
     return ready.order_by("next_attempt_at", "pk")
 
 
@@ -111,8 +117,10 @@ def _claim(delivery_id: str) -> Delivery | None:
     )
     if delivery is None:
         return None
-    if delivery.endpoint_id and not endpoints.take_turn(delivery.endpoint_id):
-        # It has left the queue, and is published again when it is the endpoint's turn.
+    suspended = not delivery.event.owner.is_active
+    if suspended or (delivery.endpoint_id and not endpoints.take_turn(delivery.endpoint_id)):
+        # It has left the queue, and is published again when it is the endpoint's turn, or the person is
+        # reinstated.
         Delivery.objects.filter(pk=delivery.pk).update(queued_at=None)
         return None
     _begin_attempt(delivery)

@@ -44,7 +44,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
     preset_name, _dot, extension = name.partition(".")
     preset = conf.preset_named(preset_name)
     upload = Upload.objects.shown().filter(pk=upload_id).first()
-    if upload is None or not _may_see(request, upload, preset_name):
+    if upload is None or _is_hidden(request, upload) or not _may_see(request, upload, preset_name):
         return _nothing_to_see(_("This image does not exist."))
     if preset is None:
         return _not_found(_("There is no preset %r.") % preset_name, code="no_such_preset")
@@ -56,7 +56,8 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
     row = rows.get(_FORMATS_BY_EXTENSION[extension]) if extension else _best(request, rows)
     if row is None:
         return _not_found(_("This image has no %s in this preset.") % extension, code="no_such_format")
-    freshness = "private, no-cache" if _is_private(upload) else "public, max-age=60"
+    shared = not (_is_private(upload) or upload.is_withheld)
+    freshness = "public, max-age=60" if shared else "private, no-cache"
     return _vary(_send(request, row, freshness), negotiated=not extension)
 
 
@@ -67,9 +68,10 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
     Private links do not open it, because they end and this URL does not.
     """
     row, upload = links.find_rendition(path)
-    if row and upload and not _is_private(upload):
+    withheld = upload is not None and upload.is_withheld
+    if row and upload and not withheld and not _is_private(upload):
         return _send(request, row, f"public, {_FOREVER}")
-    if row and (request.user.is_staff or (upload and _is_own(request, upload))):
+    if row and (request.user.is_staff or (upload and not withheld and _is_own(request, upload))):
         return _send(request, row, f"private, {_FOREVER}")
     return _nothing_to_see(
         _("This rendition does not exist. The image may have been deleted or reprocessed.")
@@ -80,7 +82,7 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
 def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
     upload = _own(request).filter(pk=upload_id).first()
-    if upload is None:
+    if upload is None or _is_hidden(request, upload):
         return _not_found(_("This image does not exist."))
     try:
         file = originals.open_file(upload.original)
@@ -136,6 +138,11 @@ def _is_own(request: HttpRequest, upload: Upload) -> bool:
 
 def _is_private(upload: Upload) -> bool:
     return upload.visibility == Upload.Visibility.PRIVATE
+
+
+def _is_hidden(request: HttpRequest, upload: Upload) -> bool:
+    """Return whether an upload is withheld from this request: only staff still see it."""
+    return upload.is_withheld and not request.user.is_staff
 
 
 def _may_see(request: HttpRequest, upload: Upload, preset: str) -> bool:
