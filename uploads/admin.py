@@ -3,14 +3,16 @@
 from importlib import import_module
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from rest_framework.authtoken.models import TokenProxy
 
 from processing.models import Original, Rendition
@@ -69,17 +71,27 @@ class RenditionInline(ReadOnly, admin.TabularInline):
         return _picture(rendition)
 
 
+class TakedownForm(forms.Form):
+    """The form for the reason of a takedown."""
+
+    reason = forms.CharField(
+        label=_("Reason, which the owner sees"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
 @admin.register(Upload)
 class UploadAdmin(ReadOnly, admin.ModelAdmin):
     """Uploads and their failures, with actions to reprocess and delete."""
 
     list_display = ("thumbnail", "filename", "owner", "status", "failure", "visibility", "created_at")
     list_display_links = ("thumbnail", "filename")
-    list_filter = ("status", "error_code", "visibility", "created_at")
+    list_filter = (
+        "status", "error_code", "visibility", ("taken_down_at", admin.EmptyFieldListFilter), "created_at",
+    )  # fmt: skip
     search_fields = ("id", "filename", "original__content_hash", "owner__username")
     list_select_related = ("owner", "original", "focus")
     inlines = (StepInline, EventInline)
-    actions = ("reprocess", "reprocess_everything", "delete_uploads")
+    actions = ("reprocess", "reprocess_everything", "take_down", "put_back", "delete_uploads")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Upload]:
         """Exclude deleted uploads."""
@@ -115,8 +127,36 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
             services.delete_upload(upload=upload)
         _tell(request, ngettext("%d upload deleted.", "%d uploads deleted.", len(queryset)) % len(queryset))
 
+    @admin.action(description=_("Take down: only staff see the picture"), permissions=["process"])
+    def take_down(self, request: HttpRequest, queryset: QuerySet[Upload]) -> TemplateResponse | None:
+        """Ask for the reason, and then take the selected uploads down."""
+        form = TakedownForm(request.POST if "reason" in request.POST else None)
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "title": gettext("Take down"),
+                "opts": self.opts,
+                "uploads": queryset,
+                "form": form,
+            }
+            return TemplateResponse(request, "admin/uploads/upload/take_down.html", context)
+        reason = form.cleaned_data["reason"]
+        taken = [upload for upload in queryset if services.take_down(upload=upload, reason=reason)]
+        for upload in taken:
+            self.log_change(request, upload, f"Taken down: {reason}")
+        _tell(request, ngettext("%d upload taken down.", "%d uploads taken down.", len(taken)) % len(taken))
+        return None
+
+    @admin.action(description=_("Put back what was taken down"), permissions=["process"])
+    def put_back(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
+        """End the takedown of the selected uploads."""
+        back = [upload for upload in queryset if services.put_back(upload=upload)]
+        for upload in back:
+            self.log_change(request, upload, "Put back.")
+        _tell(request, ngettext("%d upload put back.", "%d uploads put back.", len(back)) % len(back))
+
     def has_process_permission(self, request: HttpRequest) -> bool:
-        """Allow reprocessing to staff who may change uploads."""
+        """Allow reprocessing and takedowns to staff who may change uploads."""
         return request.user.has_perm("uploads.change_upload")
 
     def has_remove_permission(self, request: HttpRequest) -> bool:

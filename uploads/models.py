@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from processing import conf
@@ -44,6 +45,7 @@ class Upload(models.Model):
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
     - `deleted_at`: since when it is hidden, until the collector purges it.
     - `focus`: the focal point that its owner chose; None for the automatic one.
+    - `taken_down_at`: since when staff withhold it, for the `takedown_reason` that its owner sees.
     """
 
     class Status(models.TextChoices):
@@ -77,6 +79,8 @@ class Upload(models.Model):
     thumbnails_ready_at = models.DateTimeField(null=True, editable=False)
     ready_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
+    taken_down_at = models.DateTimeField(null=True, editable=False)
+    takedown_reason = models.TextField(blank=True, default="", db_default="", editable=False)
 
     objects = UploadQuerySet.as_manager()
 
@@ -123,8 +127,8 @@ class Upload(models.Model):
 
     @property
     def is_withheld(self) -> bool:
-        """Return whether only staff may see the picture, because its owner is suspended."""
-        return not self.owner.is_active
+        """Return whether only staff may see the picture: it is taken down, or its owner is suspended."""
+        return self.taken_down_at is not None or not self.owner.is_active
 
     @property
     def point(self) -> str:
@@ -138,7 +142,9 @@ class Upload(models.Model):
 
     @property
     def status_in_words(self) -> str:
-        """Return the status in the active language, with the reason if the upload has failed."""
+        """Return the status in the active language, with the reason of a failure or a takedown."""
+        if self.taken_down_at:
+            return gettext("taken down: %(reason)s") % {"reason": self.takedown_reason}
         status = self.get_status_display()
         return f"{status}: {self.failure}" if self.error_detail else status
 
@@ -222,16 +228,18 @@ class Event(models.Model):
         DELETED = "upload.deleted", _("deleted")
         RESTORED = "upload.restored", _("restored")
         REPROCESSED = "upload.reprocessed", _("reprocessed")
+        TAKEN_DOWN = "upload.taken_down", _("taken down by staff")
+        PUT_BACK = "upload.put_back", _("put back by staff")
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
         PASSWORD_CHANGED = "account.password_changed", _("password changed")
 
     OF_UPLOADS = (
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
-        Name.REPROCESSED,
+        Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK,
     )  # fmt: skip
     # Events that may happen to an upload repeatedly. All other upload events are recorded once.
-    REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED)
+    REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK)
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
@@ -244,7 +252,15 @@ class Event(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["upload", "name"],
-                condition=~models.Q(name__in=["upload.deleted", "upload.restored", "upload.reprocessed"]),
+                condition=~models.Q(
+                    name__in=[
+                        "upload.deleted",
+                        "upload.restored",
+                        "upload.reprocessed",
+                        "upload.taken_down",
+                        "upload.put_back",
+                    ]
+                ),
                 name="one_event_of_a_name",
             ),
         ]

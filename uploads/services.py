@@ -77,6 +77,7 @@ def receive_upload(
             original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
             quotas.charge(person=owner, byte_size=byte_size)
             upload = Upload(owner=owner, original=original, filename=file.name or "", visibility=visibility)
+            _keep_down(upload)
             _begin(upload)
             if written:
                 heal(original)
@@ -252,6 +253,41 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             # Steps that ran while it was deleted were not recorded for it.
             _start_again(row)
     return row
+
+
+def take_down(*, upload: Upload, reason: str) -> bool:
+    """Withhold an upload from everyone but staff, and tell its owner why; return whether that was new.
+
+    The uploads of other owners of the same bytes stay as they are.
+    """
+    return _withhold(upload, Event.Name.TAKEN_DOWN, taken_down_at=timezone.now(), takedown_reason=reason)
+
+
+def put_back(*, upload: Upload) -> bool:
+    """End a takedown, and tell the owner; return whether there was one."""
+    return _withhold(upload, Event.Name.PUT_BACK, taken_down_at=None, takedown_reason="")
+
+
+@transaction.atomic
+def _withhold(
+    upload: Upload, name: Event.Name, *, taken_down_at: datetime | None, takedown_reason: str
+) -> bool:
+    row = _locked(Upload.objects.live().filter(pk=upload.pk))
+    if row is None or (row.taken_down_at is None) == (taken_down_at is None):
+        return False
+    row.taken_down_at, row.takedown_reason = taken_down_at, takedown_reason
+    row.save(update_fields=["taken_down_at", "takedown_reason"])
+    announce(row, name, **({"reason": takedown_reason} if taken_down_at else {}))
+    return True
+
+
+def _keep_down(upload: Upload) -> None:
+    """Take a new upload down if its owner has deleted one of the same bytes that was taken down."""
+    earlier = Upload.objects.filter(
+        owner=upload.owner, original=upload.original, taken_down_at__isnull=False, deleted_at__isnull=False
+    ).order_by("deleted_at")
+    if before := earlier.last():
+        upload.taken_down_at, upload.takedown_reason = before.taken_down_at, before.takedown_reason
 
 
 def delete_uploads(*, uploads: Sequence[Upload]) -> datetime:

@@ -73,6 +73,13 @@ class ErrorSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
+class TakedownSerializer(serializers.Serializer[Any]):
+    """The reason why staff withhold the picture, and since when."""
+
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class StepSerializer(serializers.Serializer[Any]):
     """One step of the chain."""
 
@@ -106,6 +113,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     height = serializers.IntegerField(source="original.height", read_only=True)
     byte_size = serializers.IntegerField(source="original.byte_size", read_only=True)
     error = serializers.SerializerMethodField()
+    takedown = serializers.SerializerMethodField()
     placeholder = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
     focus = FocusField(allow_null=True, required=False)
@@ -119,8 +127,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate",
-            "steps", "renditions", "url", "image_url",
+            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "focus", "visibility",
+            "duplicate", "steps", "renditions", "url", "image_url",
         )  # fmt: skip
         read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
 
@@ -131,10 +139,18 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
             return None
         return {"code": upload.error_code, "detail": upload.failure}
 
+    @extend_schema_field(TakedownSerializer(allow_null=True))
+    def get_takedown(self, upload: Upload) -> dict[str, Any] | None:
+        """Return the takedown, or null."""
+        if not upload.taken_down_at:
+            return None
+        takedown = TakedownSerializer({"reason": upload.takedown_reason, "at": upload.taken_down_at})
+        return dict(takedown.data)
+
     @extend_schema_field(PlaceholderSerializer(allow_null=True))
     def get_placeholder(self, upload: Upload) -> dict[str, str] | None:
-        """Return the placeholder if this upload's first step has finished."""
-        if not upload.thumbnails_ready_at:
+        """Return the placeholder if this upload's first step has finished, and it is not taken down."""
+        if upload.taken_down_at or not upload.thumbnails_ready_at:
             return None
         return {"thumbhash": upload.original.thumbhash, "color": upload.original.color}
 
@@ -155,9 +171,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
     @extend_schema_field(RenditionSerializer(many=True))
     def get_renditions(self, upload: Upload) -> Any:
-        """Return the renditions so far, smallest first."""
+        """Return the renditions so far, smallest first; none while it is taken down."""
         context = {**self.context, "upload": upload}
-        return RenditionSerializer(upload.shown_renditions(), many=True, context=context).data
+        rows = [] if upload.taken_down_at else upload.shown_renditions()
+        return RenditionSerializer(rows, many=True, context=context).data
 
     def get_url(self, upload: Upload) -> str:
         """Return the absolute URL of this JSON."""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # The events that people are notified of.
-_NOTICED = (Event.Name.READY, Event.Name.FAILED, Event.Name.WEBHOOK_DISABLED, Event.Name.PASSWORD_CHANGED)
+_NOTICED = (
+    Event.Name.READY, Event.Name.FAILED, Event.Name.TAKEN_DOWN, Event.Name.WEBHOOK_DISABLED,
+    Event.Name.PASSWORD_CHANGED,
+)  # fmt: skip
 
 
 @transaction.atomic(savepoint=False)
@@ -60,7 +63,8 @@ def _tell_owner(event: Event) -> None:
     if event.name == Event.Name.PASSWORD_CHANGED and event.owner.email:
         # An intruder may have chosen no email. Until the address is verified, the sending is retried.
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=timezone.now())
-    elif mailbox.address_of(event.owner):
+    # A digest counts ready and failed images only, so a takedown is on the page.
+    elif event.name != Event.Name.TAKEN_DOWN and mailbox.address_of(event.owner):
         _email_owner(event, subject)
 
 
@@ -85,6 +89,9 @@ def _subject(event: Event) -> str:
         return gettext("Your password was changed: all API tokens are revoked and all webhooks are disabled")
     # A file name may contain a line break, which would look like a further notice.
     filename = " ".join(event.data["filename"].split())
+    if event.name == Event.Name.TAKEN_DOWN:
+        reason = " ".join(event.data["reason"].split())
+        return gettext("%(filename)s was taken down: %(reason)s") % {"filename": filename, "reason": reason}
     if event.name == Event.Name.READY:
         return gettext("%(filename)s is ready") % {"filename": filename}
     return gettext("%(filename)s could not be processed") % {"filename": filename}

@@ -93,13 +93,17 @@ class Card:
 
     @property
     def color(self) -> str:
-        """Return the colour behind the picture, or "" before its thumbnails are ready."""
-        return self.upload.original.color if self.upload.thumbnails_ready_at else ""
+        """Return the colour behind the picture, or "" if none is shown."""
+        return self.upload.original.color if self._is_shown else ""
 
     @property
     def thumbhash(self) -> str:
-        """Return the ThumbHash of the picture, or "" before its thumbnails are ready."""
-        return self.upload.original.thumbhash if self.upload.thumbnails_ready_at else ""
+        """Return the ThumbHash of the picture, or "" if none is shown."""
+        return self.upload.original.thumbhash if self._is_shown else ""
+
+    @property
+    def _is_shown(self) -> bool:
+        return bool(self.upload.thumbnails_ready_at) and not self.upload.taken_down_at
 
     @property
     def news(self) -> str:

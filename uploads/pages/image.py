@@ -89,11 +89,13 @@ def _page(
 ) -> HttpResponse:
     last_event = history.newest(owner_id=person_of(request).pk)
     is_private = upload.visibility == Upload.Visibility.PRIVATE
+    is_shown = not upload.taken_down_at
+    largest = links.main_preset() if upload.ready_at else listing.card_preset(upload)
     context = {
         "upload": upload,
         "original": upload.original,
-        "preset": links.main_preset() if upload.ready_at else listing.card_preset(upload),
-        "lines": [_line(request, upload, row) for row in upload.shown_renditions()],
+        "preset": largest if is_shown else "",
+        "lines": [_line(request, upload, row) for row in upload.shown_renditions() if is_shown],
         # Without a link, no URL of a private image opens for others.
         "snippets": _snippets(request, upload, made) if made or not is_private else [],
         "is_private": is_private,

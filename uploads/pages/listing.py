@@ -114,7 +114,9 @@ def shape_of(original: Original) -> int:
 
 
 def card_preset(upload: Upload) -> str:
-    """Return the preset that an upload's card shows, or "" if no rendition is ready."""
+    """Return the preset that an upload's card shows, or "" if no rendition is ready or it is taken down."""
+    if upload.taken_down_at:
+        return ""
     ready = {row.preset for row in upload.shown_renditions()}
     shown = [preset for preset in reversed(conf.presets()) if preset.name in ready]
     whole = [preset for preset in shown if preset.mode == "fit" and not preset.is_thumbnail]
