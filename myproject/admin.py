@@ -50,7 +50,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # the class takes no ar
     @transaction.atomic
     def _switch(self, request: HttpRequest, people: QuerySet[User], *, active: bool) -> int:
         """Switch people on or off, with an entry of the admin's log for each; return their number."""
-        switched = list(people.select_for_update())
+        switched = list(people.select_for_update(of=("self",)))
         for person in switched:
             person.is_active = active
             self.save_model(request, person, form=None, change=True)
