@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from myproject.accounts import adapter, sign_in_link
+from myproject.leaving import export
 
 # allauth calls this after too many attempts.
 handler429 = adapter.too_many_attempts
@@ -15,6 +16,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/uploads/favicon.svg"), name="favicon"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    path("account/export", export.export, name="export"),
     path("", include("uploads.urls")),
 ]
 

@@ -110,6 +110,7 @@ ROUTES = {
     ),
     **dict.fromkeys(("uploads:read_notices", "uploads:choose_email"), Route("own", WRITE)),
     **dict.fromkeys(("uploads:account", "uploads:webhooks"), Route("own", (*READ, "POST"))),
+    "export": Route("own", WRITE),
     **dict.fromkeys(("uploads:status", "uploads:status_figures", "uploads:metrics"), Route("staff", READ)),
     "uploads:status_retry_all": Route("staff", WRITE),
     "uploads:status_retry": Route("staff", WRITE, UPLOAD),

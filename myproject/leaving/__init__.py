@@ -1,0 +1,1 @@
+"""Leaving: a person takes everything along, and deletes the account."""
