@@ -12,5 +12,6 @@ class SiteConfig(AppConfig):
     verbose_name = "This site"
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the checks and receivers."""
         import_module("myproject.checks")
+        import_module("myproject.leaving.sessions")

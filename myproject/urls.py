@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from myproject.accounts import adapter, sign_in_link
-from myproject.leaving import export
+from myproject.leaving import deletion, export
 
 # allauth calls this after too many attempts.
 handler429 = adapter.too_many_attempts
@@ -17,6 +17,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("account/export", export.export, name="export"),
+    path("account/delete", deletion.delete, name="delete_account"),
+    path("account/deleted", deletion.deleted, name="deleted_account"),
     path("", include("uploads.urls")),
 ]
 

@@ -1,4 +1,4 @@
-"""The actions of people on images, such as send and delete, and the end of access after a new password."""
+"""The actions of people on images, such as send and delete, and the end of access and of an account."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -23,9 +24,9 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from uploads import completion, pipeline
-from uploads.models import Event, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, Quota, Step, Upload
 from uploads.notices import endpoints
-from uploads.notices.announcements import announce, announce_password
+from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.receiving import quotas
 from uploads.receiving.form import HashedFile
 from uploads.signals import upload_deleted, upload_received
@@ -34,6 +35,9 @@ from uploads.tokens import issuing
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+# The number of rows that are deleted with one query.
+_PART = 500
+
 
 class SentAgain(Refusal):
     """The same bytes were sent again after the deletion."""
@@ -41,6 +45,14 @@ class SentAgain(Refusal):
     code = "sent_again"
     title = "The image was uploaded again"
     status = HTTPStatus.CONFLICT
+
+
+class AccountDeleted(Refusal):
+    """The account was deleted while the image was sent."""
+
+    code = "account_deleted"
+    title = "The account is deleted"
+    status = HTTPStatus.UNAUTHORIZED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,9 @@ def receive_upload(
             if written:
                 heal(original)
             return Received(upload, duplicate=False)
+        # An upload of a deleted account violates a constraint too, and no retry could help.
+        if not get_user_model().objects.filter(pk=owner.pk).exists():
+            raise AccountDeleted("This account has been deleted.")
 
 
 def adopt_original(
@@ -319,6 +334,44 @@ def end_access(*, person: User) -> None:
     disabled, revoked = endpoints.disable_all(owner=person), issuing.revoke_tokens(person)
     if revoked or disabled or person.last_login:
         announce_password(owner=person)
+
+
+@transaction.atomic
+def remove_person(*, person: User) -> None:
+    """Delete a person's account with everything of theirs, at once and for good.
+
+    The collector removes originals without other uploads. Running tasks find nothing to do, and the person's
+    event streams end.
+    """
+    uploads, person_id = Upload.objects.filter(owner=person), person.pk
+    _lock_all(uploads, person_id)
+    for upload in uploads.live().select_related("original", "owner").order_by().iterator():
+        upload_deleted.send(sender=Upload, upload=upload)
+    for rows in (Delivery.objects.filter(event__owner=person), Event.objects.filter(owner=person), uploads):
+        _delete_in_parts(rows)
+    person.delete()
+    end_streams(person_id)
+
+
+def _lock_all(uploads: QuerySet[Upload], person_id: int) -> None:
+    """Lock a person's rows in the order of the other actions, which avoids deadlocks.
+
+    While the person is locked, no other transaction can add rows of theirs.
+    """
+    for rows in (
+        Original.objects.select_for_update().filter(pk__in=uploads.values("original")),
+        uploads.select_for_update(),
+        Quota.objects.select_for_update().filter(owner=person_id),
+        Endpoint.objects.select_for_update(no_key=True).filter(owner=person_id),
+        get_user_model().objects.select_for_update().filter(pk=person_id),
+    ):
+        list(rows.order_by("pk").values_list("pk"))
+
+
+def _delete_in_parts(rows: QuerySet[Any]) -> None:
+    """Delete rows in parts, because Django loads them together with all rows that refer to them."""
+    while keys := list(rows.order_by().values_list("pk", flat=True)[:_PART]):
+        rows.model.objects.filter(pk__in=keys).delete()
 
 
 def _locked(uploads: QuerySet[Upload]) -> Upload | None:

@@ -12,5 +12,5 @@ upload_received = Signal()
 upload_ready = Signal()
 # An upload cannot be processed: `upload`, and the `refusal` with the reason.
 upload_failed = Signal()
-# An upload was deleted and can be restored for some seconds: `upload`.
+# An upload was deleted and can be restored for some seconds, or its account is being deleted: `upload`.
 upload_deleted = Signal()

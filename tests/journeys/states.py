@@ -312,6 +312,22 @@ def account(stage: Stage) -> Iterator[Page]:
 
 
 @state
+def delete_account(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/account/delete", person=NEWCOMER) as page:
+        page.fill("[name=password]", f"not {PASSWORD}")
+        page.get_by_role("button", name="Delete the account and all images").click()
+        expect(page.locator(".errorlist")).to_be_visible()
+        yield page
+
+
+@state
+def account_deleted(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/account/deleted") as page:
+        expect(page.get_by_role("heading", name="Account deleted")).to_be_visible()
+        yield page
+
+
+@state
 def change_password(stage: Stage) -> Iterator[Page]:
     with stage.visit("/accounts/password/change/", person=PERSON) as page:
         yield page

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext, override
 
-from uploads.events import history
+from uploads.events import history, wakeups
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices import mailbox, outbox, webhooks
 from uploads.notices.preferences import email_choice, language_of
@@ -50,6 +51,11 @@ def announce_password(*, owner: User) -> Event:
     event = history.record_of_account(owner=owner, name=Event.Name.PASSWORD_CHANGED, data={})
     _tell_owner(event)
     return event
+
+
+def end_streams(owner_id: int) -> None:
+    """Wake the event streams of a deleted person after the commit. They end, because the person is gone."""
+    transaction.on_commit(partial(wakeups.tell, owner_id))
 
 
 def _tell_owner(event: Event) -> None:
