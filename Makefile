@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test test-fast test-install soak fuzz screenshots check messages bench lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench lock advisories clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -63,6 +63,9 @@ soak: $(TESTED)  ## Break a running system at random, then check it (ARGS="--sec
 
 fuzz: .venv/dev.stamp  ## Decode mutated files (ARGS="--count 20000 --seed 1", or "--only 5" for one of them)
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
+
+hostile: $(TESTED)  ## Attack a fresh system as hostile people and a careless operator (ARGS="--only A1 B5")
+	@$(BIN)/python -m tests.hostile.people $(ARGS)
 
 screenshots: $(TESTED)  ## Take a picture of every page and state (ARGS="--only sign_in": of some)
 	@$(BIN)/python -m tests.screenshots $(ARGS)

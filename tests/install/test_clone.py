@@ -137,6 +137,13 @@ def test_soak_finds_no_violation(clone: Clone) -> None:
     assert clone.changes() == ""
 
 
+@starts("hostile")
+def test_hostile_people_get_nowhere(clone: Clone) -> None:
+    output = clone.make("hostile", "--only A3 B4", seconds=900)
+    assert output.endswith("Nothing is lost, and no intruder is in.\n")
+    assert clone.changes() == ""
+
+
 @starts("screenshots")
 def test_screenshots_of_one_state_do_not_change_the_readme(clone: Clone) -> None:
     clone.make("screenshots", "--only sign_in", seconds=600)
