@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations import AddIndex
+from django.db.migrations.operations import AddConstraint, AddIndex
 from django.db.migrations.state import ProjectState
 
 
@@ -30,3 +30,23 @@ class AddIndexOnline(AddIndexConcurrently):
         """Remove the index."""
         backwards = AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
         backwards.database_backwards(self, app_label, schema_editor, from_state, to_state)
+
+
+class AddUniqueOnline(AddConstraint):
+    """Build the index of a unique constraint with a condition like `AddIndexOnline` does."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Add the constraint."""
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            create = str(self.constraint.create_sql(model, schema_editor))
+            schema_editor.execute(create.replace("UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY", 1), params=None)

@@ -261,7 +261,7 @@ class Event(models.Model):
                         "upload.put_back",
                     ]
                 ),
-                name="one_event_of_a_name",
+                name="one_event_unless_repeatable",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["owner", "id"])]

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from myproject import accounts, addresses
+from myproject.accounts import adapter, addresses
 from uploads import services
 from uploads.models import Endpoint
 from uploads.notices import preferences
@@ -66,8 +66,8 @@ def remove(request: HttpRequest, person: User) -> None:
     if address:
         # Staff may read another language than the person.
         with override(preferences.language_of(person)):
-            adapter = accounts.AccountAdapter(request)
-            adapter.send_mail("account/email/account_deleted", address, {"user": person})
+            mail = adapter.AccountAdapter(request)
+            mail.send_mail("account/email/account_deleted", address, {"user": person})
     services.remove_person(person=person)
 
 
@@ -82,7 +82,7 @@ def delete(request: HttpRequest) -> HttpResponse:
         status = HTTPStatus.FORBIDDEN if request.method == "POST" else HTTPStatus.OK
         return render(request, "uploads/delete_account.html", status=status)
     if not ratelimit.consume(request, app="allauth.account", action="reauthenticate", user=person):
-        return accounts.too_many_attempts(request)
+        return adapter.too_many_attempts(request)
     form = DeletionForm(*([request.POST] if request.method == "POST" else []), person=person)
     if form.is_valid():
         remove(request, person)

@@ -7,10 +7,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveConstraint(
-            model_name="event",
-            name="one_event_of_a_name",
-        ),
         migrations.AddField(
             model_name="upload",
             name="takedown_reason",
@@ -40,26 +36,6 @@ class Migration(migrations.Migration):
                     ("account.password_changed", "password changed"),
                 ],
                 max_length=32,
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="event",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(
-                    (
-                        "name__in",
-                        [
-                            "upload.deleted",
-                            "upload.restored",
-                            "upload.reprocessed",
-                            "upload.taken_down",
-                            "upload.put_back",
-                        ],
-                    ),
-                    _negated=True,
-                ),
-                fields=("upload", "name"),
-                name="one_event_of_a_name",
             ),
         ),
     ]

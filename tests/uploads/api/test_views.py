@@ -33,7 +33,7 @@ ClientOf = Callable[[User], APIClient]
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
     "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate", "steps",
-    "renditions", "url", "image_url",
+    "renditions", "url", "image_url", "takedown",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -101,6 +101,7 @@ class TestSend:
             "metadata": None,
             "focus": None,
             "visibility": "unlisted",
+            "takedown": None,
             "duplicate": False,
             "steps": [
                 {"name": name, "state": "waiting", "started_at": None, "finished_at": None}

@@ -37,7 +37,8 @@ def upload(send: Send) -> Upload:
 
 def happen(upload: Upload, name: Event.Name = Event.Name.READY) -> Delivery:
     """Announce an event of an upload, and return its webhook."""
-    event = announce(upload, name)
+    data = {"reason": "It is not yours."} if name == Event.Name.TAKEN_DOWN else {}
+    event = announce(upload, name, **data)
     assert event is not None
     return event.deliveries.get(channel="webhook")
 
