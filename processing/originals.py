@@ -35,9 +35,6 @@ class OriginalLost(Refusal):
     title = "The original is lost"
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
-    def __init__(self) -> None:
-        super().__init__("The original file is lost or damaged. Upload it again to restore it.")
-
 
 def ensure_stored(*, content_hash: str, file: File[Any]) -> bool:
     """Write the file unless it is stored and whole; return whether it was written.
@@ -70,6 +67,11 @@ def claim(*, content_hash: str, byte_size: int, header: Header) -> Original:
         return known
     pending_files.settle([original_key(content_hash)])
     return create(content_hash=content_hash, byte_size=byte_size, header=header)
+
+
+def lost() -> OriginalLost:
+    """Return the refusal of a lost original, with its sentence."""
+    return OriginalLost("The original file is lost or damaged. Upload it again to restore it.")
 
 
 def flag(original: Original) -> None:
@@ -107,10 +109,10 @@ def read(original: Original) -> bytes:
                 "The storage is missing. Check that its disk is mounted or that its bucket exists."
             ) from error
         flag(original)
-        raise OriginalLost from error
+        raise lost() from error
     if hashlib.sha256(data).hexdigest() != original.content_hash:
         flag(original)
-        raise OriginalLost
+        raise lost()
     return data
 
 

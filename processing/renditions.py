@@ -93,9 +93,13 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     )
 
 
+def announce(original: Original, recipes: Iterable[Recipe]) -> None:
+    """Name the files of the recipes in the database before they are written."""
+    pending_files.announce([rendition_key(public_key=original.public_key, recipe=one) for one in recipes])
+
+
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
     """Render and store each recipe, largest first; return the unsaved rows."""
-    pending_files.announce([rendition_key(public_key=original.public_key, recipe=one) for one in recipes])
     encoded = source.render_all(recipes, focus=original.focus, threads=conf.darkroom().encoder_threads)
     return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]
 

@@ -128,7 +128,9 @@ def open_source(*, original: Original, step: Step) -> Source:
 def _render(original: Original, step: Step) -> list[Rendition]:
     source = open_source(original=original, step=step)
     _describe(original, source)
-    rows = renditions.render(original, source, renditions.missing(original, presets_of(step)))
+    recipes = renditions.missing(original, presets_of(step))
+    renditions.announce(original, recipes)
+    rows = renditions.render(original, source, recipes)
     if source.decoded and renditions.missing(original, presets_of("resize_image")):
         pixel_cache.put(original, source.decoded)
     return rows

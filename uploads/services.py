@@ -125,7 +125,7 @@ def lose(original: Original) -> None:
     """Record that an original's file is lost or damaged: all its uploads fail."""
     with transaction.atomic():
         originals.flag(original)
-        completion.fail_all(original.content_hash, OriginalLost())
+        completion.fail_all(original.content_hash, originals.lost())
 
 
 def heal(original: Original) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -88,6 +89,7 @@ def _write(original: Original, source: Source, presets: list[Preset]) -> dict[st
     }
 
 
+@cache
 def _content_hash(source: Path) -> str:
-    """Return a substitute for the content hash: the upload computes the real one, not the steps."""
-    return hashlib.sha256(str(source).encode()).hexdigest()
+    """Return the content hash, which the upload computes and not the steps: here once, in the preparation."""
+    return hashlib.sha256(source.read_bytes()).hexdigest()

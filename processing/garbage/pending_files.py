@@ -10,11 +10,13 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from time import monotonic
 
 from django.db import connection, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from processing.conf import darkroom
 from processing.errors import TransientError
 from processing.fingerprint import original_key
 from processing.garbage import generations
@@ -78,7 +80,7 @@ def named(keys: Collection[str]) -> set[str]:
 
 
 def remove_due() -> int:
-    """Remove files that are due, at most `_BATCH`; return how many.
+    """Remove files that are due, for at most half the time that a task may take; return how many.
 
     Raises `GenerationDiffers`. Call this outside a transaction.
     """
@@ -86,11 +88,15 @@ def remove_due() -> int:
     if not keys:
         return 0
     generations.advance()
+    removed, ends_at = 0, monotonic() + darkroom().step_time_limit / 2
     try:
-        return sum(_remove(key) for key in keys)
+        for key in keys:
+            removed += _remove(key)
+            if monotonic() > ends_at:
+                break
     except StorageUnavailable as error:
         logger.warning("Could not remove a file: %s", error)
-        return 0
+    return removed
 
 
 def remove(key: str) -> bool:

@@ -167,7 +167,7 @@ class TestFigures:
     ) -> None:
         for _ in range(5):
             fail()
-        with django_assert_max_num_queries(15):
+        with django_assert_max_num_queries(16):
             page_of(admin_client)
 
 
