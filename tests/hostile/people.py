@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hostile import destruction, intrusion, scene
+from tests.hostile import destruction, intrusion, moderation, scene
 from tests.hostile.points import Point, Result, table, try_point
 
 # The printed link comes first, because it expires in ten minutes.
@@ -37,6 +37,9 @@ POINTS = (
     Point("B4", "Wrong passwords lock only the network of the attacker.", intrusion.locked_out),
     Point("B5", "Private links end with revocation, visibility and deletion.", intrusion.ended_links),
     Point("B5", "Private links open one preset, and expire.", intrusion.limited_links),
+    Point("B6", "A suspended person is out, and so are their images.", moderation.suspended_person),
+    Point("B6", "An image that is taken down is served to no visitor.", moderation.taken_down_image),
+    Point("B6", "A person who leaves takes everything along.", moderation.left_account),
 )
 # Tried after all others, because they repeat what the others have prepared.
 LAST = (
