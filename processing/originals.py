@@ -50,8 +50,7 @@ def ensure_stored(*, content_hash: str, file: File[Any]) -> bool:
         pending_files.announce([original_key(content_hash)])
     store(content_hash=content_hash, file=file)
     if original is not None:
-        Original.objects.filter(pk=original.pk).update(suspect=False)
-        # Its renditions may be lost too.
+        # Its renditions may be lost too. The caller ends `suspect` when it starts the failed uploads again.
         original.renditions.update(redo=True)
     return True
 
@@ -66,6 +65,10 @@ def claim(*, content_hash: str, byte_size: int, header: Header) -> Original:
     if known is not None:
         return known
     pending_files.settle([original_key(content_hash)])
+    # A record does not prove that the file exists: a removal may have been cut off, or another request has
+    # announced the file and not written it yet.
+    if _stored_size(content_hash) != byte_size:
+        raise pending_files.FileRemoved(f"{content_hash[:12]} was removed before it got a row.")
     return create(content_hash=content_hash, byte_size=byte_size, header=header)
 
 

@@ -72,14 +72,15 @@ def receive_upload(
     """
     header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=conf.limits())
     content_hash, byte_size = file.content_hash, file.size or 0
+    written = False
     while True:
         known = Upload.objects.shown().filter(owner=owner, original__content_hash=content_hash).first()
         if known is None:
             quotas.check(person=owner, byte_size=byte_size)
-        written = originals.ensure_stored(content_hash=content_hash, file=file)
+        written |= originals.ensure_stored(content_hash=content_hash, file=file)
         if known is not None:
             _keep_private(known, visibility)
-            if written:
+            if written or known.error_code == OriginalLost.code:
                 heal(known.original)
                 reprocess(uploads=[known])
                 known.refresh_from_db()

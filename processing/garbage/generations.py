@@ -53,6 +53,9 @@ def advance() -> None:
     if not agrees():
         raise GenerationDiffers
     _write(_announced())
+    # Another site on the same storage may have written its own mark at the same time.
+    if not agrees():
+        raise GenerationDiffers
 
 
 def keep_up() -> None:
@@ -73,6 +76,8 @@ def accept() -> None:
     unknown, and stay. Raises `StorageUnavailable`.
     """
     PendingFile.objects.all().delete()
+    # The next mark of a backup may have been written by the site that the backup was taken from.
+    StorageState.objects.update(next_generation="")
     _write(_announced())
     StorageState.objects.update(differs=False)
 

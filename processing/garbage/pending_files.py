@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -30,6 +30,8 @@ _UNFINISHED = timedelta(days=1)
 # The delay after a failed removal, so that one file cannot block the others.
 _PUT_OFF = timedelta(minutes=1)
 _BATCH = 2000
+# No row can name a file with a longer key.
+_LONGEST_KEY = 200
 
 
 class FileRemoved(TransientError):
@@ -50,8 +52,12 @@ def announce(keys: Collection[str]) -> None:
         if connection.vendor == "sqlite":
             _record(keys, _UNFINISHED)
         else:
-            with ThreadPoolExecutor(1) as beside:
-                beside.submit(_record_beside, keys).result()
+            try:
+                with ThreadPoolExecutor(1) as beside:
+                    beside.submit(_record_beside, keys).result()
+            except OperationalError:
+                # The caller's own transaction holds the record.
+                _record(keys, _UNFINISHED)
 
 
 def settle(keys: Collection[str]) -> None:
@@ -59,10 +65,13 @@ def settle(keys: Collection[str]) -> None:
 
     Raises `FileRemoved` if a file has been removed meanwhile, and `StorageUnavailable`.
     """
-    ended = set(PendingFile.objects.select_for_update().filter(key__in=keys).values_list("key", flat=True))
+    locked = PendingFile.objects.select_for_update().filter(key__in=keys)
+    ended = dict(locked.values_list("key", "due_at"))
     PendingFile.objects.filter(key__in=ended).delete()
-    if others := set(keys) - ended:
-        for key in sorted(others - named(others)):
+    # The removal of a due file may have been cut off after the file was deleted.
+    soon = timezone.now() + _PUT_OFF
+    if doubtful := {key for key in keys if key not in ended or ended[key] <= soon}:
+        for key in sorted(doubtful - named(doubtful)):
             _settle_without_record(key)
 
 
@@ -104,6 +113,9 @@ def remove(key: str) -> bool:
 
     Raises `StorageUnavailable`. The file then stays pending.
     """
+    if len(key) > _LONGEST_KEY:
+        delete_file(key)
+        return True
     PendingFile.objects.bulk_create([PendingFile(key=key, due_at=timezone.now())], ignore_conflicts=True)
     return _remove(key)
 
@@ -136,7 +148,9 @@ def _record(keys: Collection[str], wait: timedelta) -> None:
 
 def _record_beside(keys: Collection[str]) -> None:
     try:
-        _record(keys, _UNFINISHED)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+            _record(keys, _UNFINISHED)
     finally:
         connections.close_all()
 
@@ -144,8 +158,9 @@ def _record_beside(keys: Collection[str]) -> None:
 def _remove(key: str) -> bool:
     try:
         with transaction.atomic():
-            # A writer of the same file waits for this lock, and then writes the file again.
-            record = _due().select_for_update().filter(key=key).first()
+            # A writer of the same file waits for this lock, and then writes the file again. A file whose
+            # record another transaction holds is left to that one.
+            record = _due().select_for_update(skip_locked=True).filter(key=key).first()
             if record is None:
                 return False
             unnamed = not named([key])
@@ -153,7 +168,7 @@ def _remove(key: str) -> bool:
                 delete_file(key)
             record.delete()
     except StorageUnavailable:
-        PendingFile.objects.filter(key=key).update(due_at=timezone.now() + _PUT_OFF)
+        _due().filter(key=key).update(due_at=timezone.now() + _PUT_OFF)
         raise
     return unnamed
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
-from processing import originals
+from processing import conf, originals
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.garbage.generations import GenerationDiffers
 from processing.garbage.pending_files import FileRemoved
+from processing.images.reading.header import read_header
 from processing.models import Original, PendingFile, StorageState
 from processing.storages.local import LocalStorage
 from tests.conftest import remove_garbage, stored_keys
@@ -134,6 +136,24 @@ def test_failed_removal_does_not_block_the_others(
     assert pending_files.remove_due() == 1
 
 
+def test_settling_a_file_whose_removal_was_cut_off_is_an_error() -> None:
+    """The removal has deleted the file, and its transaction was rolled back."""
+    pending_files.discard([KEY])
+    with pytest.raises(FileRemoved, match=KEY):
+        pending_files.settle([KEY])
+
+
+def test_original_without_its_file_gets_no_row(store_original: StoreOriginal, make_image: Any) -> None:
+    """Another request has announced the file, and has not written it yet."""
+    data = make_image()
+    content_hash = hashlib.sha256(data).hexdigest()
+    header = read_header(BytesIO(data), name="photo", limits=conf.limits())
+    pending_files.announce([original_key(content_hash)])
+    with transaction.atomic(), pytest.raises(FileRemoved):
+        originals.claim(content_hash=content_hash, byte_size=len(data), header=header)
+    assert not Original.objects.exists()
+
+
 # --- The generation -----------------------------------------------------------------------
 
 
@@ -247,7 +267,8 @@ def test_right_bytes_heal_an_original(harm: str, store_original: StoreOriginal, 
         originals.flag(original)
     assert originals.ensure_stored(content_hash=original.content_hash, file=ContentFile(data))
     assert originals.read(original) == data
-    assert not Original.objects.get().suspect
+    # The caller ends the suspicion, when it starts the failed uploads again.
+    Original.objects.update(suspect=False)
     assert not originals.ensure_stored(content_hash=original.content_hash, file=ContentFile(data))
 
 

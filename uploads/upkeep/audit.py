@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.models import Original, Rendition
-from processing.storages.media import FileMissing, call_storage, media
+from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import services
 from uploads.models import Upload
 from uploads.upkeep import unknown_files
@@ -56,6 +56,10 @@ def audit() -> tuple[Findings, Found]:
 
     Reads every stored byte. Raises `StorageUnavailable`.
     """
+    if Original.objects.exists() and not call_storage(media.is_there):
+        raise StorageUnavailable(
+            "The storage is missing. Check that its disk is mounted or that its bucket exists."
+        )
     findings = Findings(agrees=generations.agrees())
     suspects = set()
     for key, digest in _expected():
@@ -78,10 +82,11 @@ def record(findings: Findings) -> None:
         return
     lost = {key.rpartition("/")[2] for key in findings.broken if key.startswith("originals/")}
     for original in Original.objects.filter(suspect=False).iterator(_BATCH):
-        if original.content_hash in lost:
+        # Reading everything took long, so the file may be whole again.
+        if original.content_hash in lost and not _is_whole(original):
             services.lose(original)
     for original in Original.objects.filter(suspect=True):
-        if original.content_hash not in lost:
+        if _is_whole(original):
             services.heal(original)
 
 
@@ -96,7 +101,8 @@ def fix(findings: Findings) -> None:
     if findings.orphaned:
         while pending_files.remove_due():
             pass
-        left = unknown_files.find().orphaned
+        found = unknown_files.find()
+        left = found.unknown | found.orphaned | found.unfinished
         findings.fixed += [key for key in findings.orphaned if key not in left]
 
 
@@ -138,6 +144,10 @@ def _expected() -> Iterator[tuple[str, str]]:
     ):
         yield original_key(content_hash), content_hash
     yield from Rendition.objects.order_by("pk").values_list("key", "digest").iterator(_BATCH)
+
+
+def _is_whole(original: Original) -> bool:
+    return _stored_digest(original_key(original.content_hash)) == original.content_hash
 
 
 def _stored_digest(key: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,7 +19,8 @@ from django.utils import timezone
 from processing import conf
 from processing.errors import Refusal
 from processing.fingerprint import original_key
-from processing.garbage import pending_files
+from processing.garbage import generations, pending_files
+from processing.garbage.generations import GenerationDiffers
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.header import read_header
 from processing.models import PendingFile, StorageState
@@ -74,6 +76,9 @@ def count() -> None:
     Raises `StorageUnavailable`.
     """
     call_storage(lambda: media.remove_incomplete(seconds=_INCOMPLETE_AGE))
+    with suppress(GenerationDiffers):
+        # So a backup from before today differs, even if no original has arrived.
+        generations.advance()
     number = len(find().unknown)
     StorageState.objects.update_or_create(
         pk=1, defaults={"unknown_files": number, "compared_at": timezone.now()}
@@ -96,8 +101,9 @@ def adopt(found: Found, *, owner: User) -> Adopted:
 def delete(keys: Collection[str]) -> list[str]:
     """Delete unknown files for good; return the keys of those that were still unknown.
 
-    Raises `StorageUnavailable`.
+    Raises `GenerationDiffers` or `StorageUnavailable`.
     """
+    generations.advance()
     return [key for key in keys if pending_files.remove(key)]
 
 

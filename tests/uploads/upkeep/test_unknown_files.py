@@ -1,6 +1,7 @@
 """Files of killed processes are removed; unknown files stay, and can be adopted."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_row
 from tests.processing.processes import ROOT, environment
 from uploads import completion, services
 from uploads.models import Upload
-from uploads.upkeep import collector, unknown_files
+from uploads.upkeep import audit, collector, unknown_files
 
 pytestmark = pytest.mark.django_db
 PART = "0123456789abcdef.part"
@@ -300,6 +301,31 @@ def test_adoption_brings_back_an_upload_that_the_backup_cut_in_two(
     assert originals.read(Original.objects.get(content_hash=unfinished[0])) == unfinished[1]
 
 
+def test_adoption_takes_an_upload_that_an_old_backup_cut_in_two(
+    unfinished: tuple[str, bytes], owner: User
+) -> None:
+    """The backup is older than a day, so its record of the upload is due."""
+    key = original_key(unfinished[0])
+    assert run_audit()["orphaned"] == [key]
+    assert run_audit("--accept-database", "--adopt", "ada")["adopted"] == [key]
+    collect()
+    assert originals.read(Original.objects.get(content_hash=unfinished[0])) == unfinished[1]
+
+
+def test_accepted_database_removes_no_file(unfinished: tuple[str, bytes]) -> None:
+    key = original_key(unfinished[0])
+    found = run_audit("--accept-database", "--fix")
+    assert (found["fixed"], found["unknown"]) == ([], [key])
+    assert key in stored_keys()
+
+
+def test_unknown_files_stay_while_the_sides_differ(lost: dict[str, bytes]) -> None:
+    before = stored_keys()
+    with pytest.raises(CommandError, match="--accept-database"):
+        call_command("audit", "--delete-unknown", "--no-input", stdout=StringIO())
+    assert stored_keys() == before
+
+
 def test_adoption_for_an_unknown_user_is_refused(lost: dict[str, bytes]) -> None:
     with pytest.raises(CommandError, match="There is no user 'eve'"):
         call_command("audit", "--adopt", "eve")
@@ -367,6 +393,34 @@ def test_lost_original_fails_for_all_its_owners_and_heals(
         assert (upload.status, upload.error_code) == ("ready", "")
     assert originals.read(ready.original) == make_image()
     assert run_audit()["ok"]
+
+
+def test_original_healed_during_an_audit_stays_healed(ready: Upload, make_image: MakeImage) -> None:
+    damage(ready)
+    findings, _found = audit.audit()
+    key = original_key(ready.original.content_hash)
+    default_storage.delete(key)
+    write(key, make_image())
+    audit.record(findings)
+    ready.refresh_from_db()
+    assert ready.status == "ready"
+
+
+def test_failed_upload_of_a_whole_original_heals_when_it_is_sent_again(ready: Upload, send: Send) -> None:
+    """The healing of another owner passed by this upload, because it was deleted at that time."""
+    Upload.objects.update(status="failed", error_code="original_lost", error_detail="It is lost.")
+    assert send() == ready
+    completion.run_here(ready)
+    ready.refresh_from_db()
+    assert (ready.status, ready.error_code) == ("ready", "")
+
+
+def test_missing_storage_fails_no_upload(ready: Upload) -> None:
+    shutil.rmtree(Path(default_storage.path("originals")))
+    with pytest.raises(CommandError, match="Check that its disk is mounted"):
+        call_command("audit", stdout=StringIO())
+    ready.refresh_from_db()
+    assert ready.status == "ready"
 
 
 def test_owner_heals_a_missing_original_by_sending_it_again(ready: Upload, send: Send) -> None:

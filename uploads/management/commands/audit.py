@@ -68,18 +68,25 @@ class Command(BaseCommand):
             raise CommandError(f"{findings.problems} problems remain.")
 
     def _act(self, findings: Findings, found: Found, owner: Any, options: dict[str, Any]) -> None:
+        # Records of another state of the database prove nothing about their files.
+        doubtful = dict(found.orphaned) if options["accept_database"] or not findings.agrees else {}
         if options["accept_database"]:
             generations.accept()
-            findings.agrees = True
+            findings.agrees, findings.orphaned = True, []
         audit.record(findings)
         if owner is not None:
+            found.unfinished |= doubtful
             findings.adopted = unknown_files.adopt(found, owner=owner).adopted
         if options["fix"]:
             audit.fix(findings)
         if options["delete_unknown"]:
+            if not findings.agrees:
+                raise GenerationDiffers
             keys = [key for key in findings.unknown if key not in findings.adopted]
             if keys and (options["no_input"] or self._agrees(keys, found)):
                 findings.fixed += unknown_files.delete(keys)
+        if options["accept_database"]:
+            findings.unknown = sorted({*findings.unknown, *doubtful})
 
     def _owner(self, name: str) -> Any:
         users = get_user_model()
