@@ -10,10 +10,6 @@ from tests.hostile.scene import Scene
 Act = Callable[[Scene], None]
 
 
-class LeftOut(Exception):
-    """A point could not be tried, because the site does not have the feature yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class Point:
     """A point by its number in the issue. `act` attacks it, and raises an `AssertionError` if it breaks."""
@@ -25,7 +21,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome of a point: holds, BROKEN or left out, and why."""
+    """The outcome of a point: holds, or BROKEN and why."""
 
     point: Point
     outcome: str
@@ -36,8 +32,6 @@ def try_point(point: Point, scene: Scene) -> Result:
     """Attack a point. Any exception means that it does not hold."""
     try:
         point.act(scene)
-    except LeftOut as missing:
-        return Result(point, "left out", str(missing))
     except Exception as error:  # noqa: BLE001 (an attack may fail in any way)
         reason = str(error) or "an assertion failed"
         return Result(point, "BROKEN", reason if isinstance(error, AssertionError) else repr(error))
@@ -45,7 +39,7 @@ def try_point(point: Point, scene: Scene) -> Result:
 
 
 def table(results: list[Result]) -> str:
-    """Return a line for each point, and below it the reason if the point was not tried or does not hold."""
+    """Return a line for each point, and below it the reason if the point does not hold."""
     lines = []
     for result in results:
         reason = f": {' '.join(result.reason.split())[:300]}" if result.reason else ""
