@@ -50,6 +50,6 @@ def test_selected_points_are_followed_by_the_last_ones() -> None:
     assert numbers == ["A3", "B2", "B2", "end", "end"]
 
 
-def test_every_point_of_the_issue_is_tried() -> None:
+def test_every_documented_point_is_tried() -> None:
     wanted = {"A1", "A2", "A3", "A4", "B1", "B2", "B3", "B4", "B5", "B6"}
     assert wanted <= {point.number for point in people.POINTS}
