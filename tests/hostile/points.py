@@ -12,7 +12,7 @@ Act = Callable[[Scene], None]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point by its number in `docs/security.md`. `act` attacks it, and raises an `AssertionError` if it breaks."""
+    """A point by its number in `docs/security.md`. `act` attacks it, and fails an assertion if it breaks."""
 
     number: str
     sentence: str
