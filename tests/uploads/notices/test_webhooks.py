@@ -172,8 +172,9 @@ class TestSigning:
         self, upload: Upload, endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The header and the signed time agree, even if the clock has a fraction."""
-        at = datetime.now(UTC).replace(microsecond=999_999)
         delivery = happen(upload)
+        # This is not before the delivery became due, even if a second has passed.
+        at = datetime.now(UTC).replace(microsecond=999_999)
         monkeypatch.setattr("uploads.notices.webhooks.timezone.now", lambda: at)
         deliver(delivery)
         assert receiver.requests[0].headers["webhook-timestamp"] == str(int(at.timestamp()))
