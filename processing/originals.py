@@ -16,7 +16,7 @@ from processing.fingerprint import original_key, public_key
 from processing.garbage import pending_files
 from processing.images.reading.header import Header
 from processing.models import Original
-from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
+from processing.storages.media import FileMissing, call_storage, media, require_storage
 
 
 def store(*, content_hash: str, file: File[Any]) -> None:
@@ -107,10 +107,7 @@ def read(original: Original) -> bytes:
         with call_storage(lambda: media.open(original_key(original.content_hash))) as file:
             data: bytes = call_storage(file.read)
     except FileMissing as error:
-        if not call_storage(media.is_there):
-            raise StorageUnavailable(
-                "The storage is missing. Check that its disk is mounted or that its bucket exists."
-            ) from error
+        require_storage()
         flag(original)
         raise lost() from error
     if hashlib.sha256(data).hexdigest() != original.content_hash:

@@ -62,6 +62,14 @@ class Storage(Protocol):
 media = cast("Storage", default_storage)
 
 
+def require_storage() -> None:
+    """Raise `StorageUnavailable` if the storage itself is missing: all its files would look missing."""
+    if not call_storage(media.is_there):
+        raise StorageUnavailable(
+            "The storage is missing. Check that its disk is mounted or that its bucket exists."
+        )
+
+
 def call_storage(call: Callable[[], Result], storage: Storage = media) -> Result:
     """Return the result of `call`; raise `FileMissing` or `StorageUnavailable` in place of its errors."""
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.models import Original, Rendition
-from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
+from processing.storages.media import FileMissing, call_storage, media, require_storage
 from uploads import services
 from uploads.models import Upload
 from uploads.upkeep import unknown_files
@@ -21,7 +21,7 @@ class Findings:
     """Keys of files that are missing, damaged, orphaned (the database knows them as garbage) or unknown.
 
     `lost` holds the missing and damaged originals and their broken renditions, which cannot be restored.
-    `agrees` is false if database and storage do not belong together. `without_row` are the files by key.
+    `agrees` is false if database and storage do not belong together.
     """
 
     checked: int = 0
@@ -56,10 +56,8 @@ def audit() -> tuple[Findings, Found]:
 
     Reads every stored byte. Raises `StorageUnavailable`.
     """
-    if Original.objects.exists() and not call_storage(media.is_there):
-        raise StorageUnavailable(
-            "The storage is missing. Check that its disk is mounted or that its bucket exists."
-        )
+    if Original.objects.exists():
+        require_storage()
     findings = Findings(agrees=generations.agrees())
     suspects = set()
     for key, digest in _expected():
@@ -81,9 +79,10 @@ def record(findings: Findings) -> None:
     if not findings.agrees:
         return
     lost = {key.rpartition("/")[2] for key in findings.broken if key.startswith("originals/")}
-    for original in Original.objects.filter(suspect=False).iterator(_BATCH):
+    for content_hash in sorted(lost):
+        original = Original.objects.filter(content_hash=content_hash, suspect=False).first()
         # Reading everything took long, so the file may be whole again.
-        if original.content_hash in lost and not _is_whole(original):
+        if original is not None and not _is_whole(original):
             services.lose(original)
     for original in Original.objects.filter(suspect=True):
         if _is_whole(original):
