@@ -22,7 +22,7 @@ STOP_MARGIN = 10
 # Periodic tasks are quick and need no separate worker.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 GIVE_WAY = {"bulk": ("nice", "-n", "10")}
-# As root every worker would print this warning of seven lines. In production Celery prints it.
+# As root every worker would print this warning of seven lines. Production does not use this module.
 WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 
 
@@ -38,7 +38,7 @@ def web(*, port: int, log_level: str) -> Program:
             *("--host", HOST, "--port", str(port)),
             *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off"),
             *("--no-access-log", "--log-level", log_level.lower()),
-            # An open event stream never ends on the server's side.
+            # An open event stream can last an hour.
             *("--timeout-graceful-shutdown", "3"),
         ),
     )

@@ -148,7 +148,7 @@ class PendingFile(models.Model):
 class StorageState(models.Model):
     """The database's side of the storage, in one row.
 
-    `generation` is the mark that the storage holds too, and `next_generation` the one that is being written
+    `generation` is the value that the storage holds too, and `next_generation` the one that is being written
     (`processing.garbage.generations`). `newest_original` was then the primary key of the newest original.
     `differs` and `unknown_files` are what the last comparison found.
     """

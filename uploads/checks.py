@@ -105,7 +105,7 @@ def check_tokens(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             "REST_FRAMEWORK does not sign in with Darkroom's tokens, or ignores their scopes.",
             hint="Add uploads.tokens.authentication.TokenAuthentication to DEFAULT_AUTHENTICATION_CLASSES, "
             "and uploads.tokens.scopes.InScope to DEFAULT_PERMISSION_CLASSES.",
-            id="darkroom.E009",
+            id="darkroom.E011",
         )
     ]
 

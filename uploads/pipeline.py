@@ -20,7 +20,7 @@ NOTIFY_OWNER = "uploads.tasks.notify_owner"
 
 
 def start(upload: Upload) -> bool:
-    """Publish the upload's chain if its owner is below the limit; return False if the broker is unavailable.
+    """Publish a bulk upload, or its owner's next waiting uploads; return False if the broker is unavailable.
 
     The sweeper starts uploads that were never queued or whose messages were lost.
     """

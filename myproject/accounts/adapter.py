@@ -30,8 +30,8 @@ from myproject import mail
 from myproject.accounts import sign_in_limits
 from uploads.notices import preferences
 
-# Seconds over which allauth counts attempts for each address or person, failed sign-ins for each login in one
-# network, and failed sign-ins for each login in all unknown networks: as in `ACCOUNT_RATE_LIMITS`.
+# The periods of rate limits in seconds: of the general ones, of `login_failed`, and of
+# `login_failed_elsewhere`, as in `ACCOUNT_RATE_LIMITS`. `sign_in_limits` explains the last two.
 _ATTEMPTS_SECONDS, _FAILURES_SECONDS, _ELSEWHERE_SECONDS = 60, 300, 3600
 
 
@@ -59,9 +59,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             self._count_elsewhere(request, credentials)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
-        """Return the person of the credentials, or None: for a suspended person as for a wrong password.
+        """Return the person with these credentials, or None if they are wrong or the person is suspended.
 
-        allauth would accept the password, and then send the person to a page that says why.
+        allauth would accept the password of a suspended person, and then say that the account is inactive.
         """
         self.pre_authenticate(request, **credentials)
         person = authenticate(request, **credentials)
@@ -88,7 +88,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         return f"{login}:{sign_in_limits.network_of(request)}"
 
     def set_password(self, user: User, password: str) -> None:
-        """Save a new password together with its consequences, or neither."""
+        """Save a new password and end all earlier access (`NewPassword`), or do neither."""
         with transaction.atomic():
             super().set_password(user, password)
 
@@ -102,7 +102,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def send_account_already_exists_mail(self, email: str) -> None:
         """Tell the owner of an address that a sign-up has named it.
 
-        Hashing a password takes as long as for a new account, so the time of the answer does not tell either.
+        A password is hashed as for a new account, so the response time does not reveal that it is known.
         """
         make_password(email)
         context = {
@@ -146,7 +146,7 @@ def _send_welcome(request: HttpRequest, person: User) -> None:
 
 @receiver(user_logged_in)
 def remember_network(request: HttpRequest, user: User, **_kwargs: object) -> None:
-    """Remember the network of a sign-in, which an attack from other networks then cannot close."""
+    """Remember the network of a sign-in, so that attacks from others do not lock the person out there."""
     sign_in_limits.remember_network(request, user)
 
 

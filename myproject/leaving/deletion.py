@@ -64,7 +64,7 @@ def remove(request: HttpRequest, person: User) -> None:
     """Delete a person's account with everything of theirs, and confirm it by mail."""
     address = addresses.notice_address(person)
     if address:
-        # Staff may read another language than the person.
+        # If staff delete the account, the request has their language.
         with override(preferences.language_of(person)):
             mail = adapter.AccountAdapter(request)
             mail.send_mail("account/email/account_deleted", address, {"user": person})

@@ -96,5 +96,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="4", minute="20"),
     },
     "erase-plain-keys": {"task": "uploads.recurring.erase_plain_keys", "schedule": crontab(minute="30")},
-    "clear-sessions": {"task": "uploads.recurring.clear_sessions", "schedule": 24 * 3600.0},
+    "clear-sessions": {
+        "task": "uploads.recurring.clear_sessions",
+        "schedule": crontab(hour="4", minute="40"),
+    },
 }

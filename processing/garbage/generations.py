@@ -1,7 +1,8 @@
-"""The generation: a mark that the database shares with its storage.
+"""The generation: a random value that the database shares with its storage.
 
-Each removal changes it in both. Marks that differ show that the two do not belong together: the database is a
-restored backup, or a copy of the site uses the same bucket. Files that it calls garbage may then be in use.
+It is changed in both before files are removed. If it differs, the two do not belong together: the database
+is a restored backup, or a copy of the site uses the same bucket. Files that the database calls garbage may
+then be in use.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def agrees() -> bool:
     Keeps the result for the status page. Raises `StorageUnavailable`.
     """
     with transaction.atomic():
-        # While the row is locked, no other process changes the mark.
+        # While the row is locked, no other process changes the generation.
         row, stored = _locked(), _stored()
         same = stored in {row.generation, row.next_generation} - {""} or not (stored or row.generation)
         if row.differs == same:
@@ -53,7 +54,7 @@ def advance() -> None:
     if not agrees():
         raise GenerationDiffers
     _write(_announced())
-    # Another site on the same storage may have written its own mark at the same time.
+    # Another site on the same storage may have written its own generation at the same time.
     if not agrees():
         raise GenerationDiffers
 
@@ -76,19 +77,19 @@ def accept() -> None:
     unknown, and stay. Raises `StorageUnavailable`.
     """
     PendingFile.objects.all().delete()
-    # The next mark of a backup may have been written by the site that the backup was taken from.
+    # The site that a backup was taken from may have written the backup's next generation.
     StorageState.objects.update(next_generation="")
     _write(_announced())
     StorageState.objects.update(differs=False)
 
 
 def state() -> StorageState:
-    """Return what was last found out about the storage."""
+    """Return the row with the result of the last comparison."""
     return StorageState.objects.get_or_create(pk=1)[0]
 
 
 def _announced() -> str:
-    """Record the next generation before it is written: a crash between the two leaves them in agreement."""
+    """Record the next generation before it is written, so that a crash between the two does no harm."""
     with transaction.atomic(durable=True):
         row = _locked()
         row.next_generation = row.next_generation or secrets.token_hex(16)

@@ -2,8 +2,8 @@
 
 A rendition is made in these steps:
 
-1. `decoded_view`: decode the original once. The decoder scales it down if it can (JPEG), alpha is
-   premultiplied, and the remaining whole factor is averaged away.
+1. `decoded_view`: decode the original once. The decoder scales it down if it can (JPEG). Alpha is
+   premultiplied, and the picture is reduced further by a whole factor.
 2. `View.resized`: reduce it to the largest wanted size, in its stored orientation.
 3. `in_srgb`: convert its colours to sRGB.
 4. `turned`: turn it upright. Colours and turning cost less on fewer pixels.

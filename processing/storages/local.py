@@ -50,7 +50,7 @@ class LocalStorage(FileSystemStorage):
                     yield path.relative_to(self.location).as_posix(), path.stat().st_mtime
 
     def remove_incomplete(self, *, seconds: float) -> None:
-        """Remove what interrupted writes have left and was last written to that long ago."""
+        """Remove the files of interrupted writes that were last written to at least that long ago."""
         oldest = time.time() - seconds
         for path in self._files("."):
             with suppress(FileNotFoundError):

@@ -20,6 +20,7 @@ def test_the_smallest_run_measures_one_picture_once() -> None:
     assert SMALLEST.plan.most == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("corpus")
 def test_the_smallest_picture_is_wider_than_every_rendition(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -12,6 +12,9 @@ import pytest
 
 from tests.processing.processes import ROOT
 
+# They start a process.
+pytestmark = pytest.mark.slow
+
 ASK = """
 import json
 import django

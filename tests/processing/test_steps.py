@@ -343,6 +343,7 @@ def crashes_seen() -> Iterator[list[int]]:
     step_started.disconnect(look)
 
 
+@pytest.mark.slow
 @both_steps
 @pytest.mark.parametrize("boundary", mortal.BOUNDARIES)
 @pytest.mark.django_db(transaction=True)

@@ -31,6 +31,7 @@ def test_every_queue_is_counted() -> None:
     assert broker.queue_depths() == {**dict.fromkeys(QUEUES, 0), "notifications": 1, "bulk": 1}
 
 
+@pytest.mark.slow
 def test_no_workers_are_reported_if_none_runs() -> None:
     assert broker.workers() == {}
 

@@ -33,7 +33,7 @@ def test_deployment_without_private_addresses_passes() -> None:
     ],
 )
 def test_api_that_ignores_scopes_does_not_start(settings: Any, setting: str, value: list[str]) -> None:
-    assert "darkroom.E009" not in found(at_deployment=False)
+    assert "darkroom.E011" not in found(at_deployment=False)
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, setting: value}
     with pytest.raises(SystemCheckError, match=r"(?s)ignores their scopes.*InScope"):
         call_command("check", stderr=StringIO())

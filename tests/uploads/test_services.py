@@ -390,6 +390,7 @@ class TestRaces:
         at_once(*[partial(services.restore_upload, owner=owner, upload_id=upload.pk)] * 4)
         assert upload.events.filter(name="upload.restored").count() == 1
 
+    @pytest.mark.slow
     def test_upload_restored_during_a_purge_is_complete_or_gone(
         self, owner: User, send: Send, make_image: MakeImage
     ) -> None:

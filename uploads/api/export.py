@@ -39,8 +39,8 @@ _ROW = 1 << 15
 def archive(*, person: User, request: HttpRequest) -> Iterator[bytes]:
     """Return the pieces of a zip archive of all that a person has. Each piece is made when it is asked for.
 
-    Raises `StorageUnavailable`, also from a later piece. The archive is then unreadable, because one without
-    some originals would look complete.
+    Raises `StorageUnavailable`, also from a later piece. The archive then has no directory and cannot
+    be opened, so it is not taken for complete.
     """
     if not call_storage(media.is_there):
         raise StorageUnavailable("The storage is missing.")
@@ -124,9 +124,9 @@ class _Export:
     def _batches(
         self, rows: QuerySet[Any], keys: list[Any], represent: Callable[[list[Any]], Iterable[Any]]
     ) -> Iterator[Any]:
-        """Yield rows as they are represented. Between batches, a slow download holds no connection."""
+        """Yield the representation of each row. Between batches, a slow download holds no connection."""
         for start in range(0, len(keys), _BATCH):
-            # The request's language ended with its response.
+            # While the response is streamed, the request's language is no longer active.
             with override(self._language):
                 batch = rows.filter(pk__in=keys[start : start + _BATCH]).order_by("created_at", "pk")
                 found = list(represent(list(batch)))

@@ -117,8 +117,8 @@ async def follow(
     """Yield a person's events after the one with the id `after`, as text of the stream.
 
     The first block gives the browser the id to resume from, even before any event. The stream ends when the
-    person is suspended, or `is_allowed` returns False. It is called before each query, in the thread of the
-    queries.
+    person is suspended, or `is_allowed` returns False. The querying thread calls `is_allowed` before each
+    query.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
     ends_at = time.monotonic() + LIFETIME
@@ -148,7 +148,7 @@ def block(event: Event) -> str:
 
 
 async def _later(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> list[Event] | None:
-    """Return the next events, none while the database is unavailable, or None if the stream has to end."""
+    """Return the next events ([] while the database is unavailable), or None if the stream has to end."""
     loop = asyncio.get_running_loop()
     try:
         return await loop.run_in_executor(_asking, _query, owner_id, after, is_allowed)

@@ -27,8 +27,8 @@ _ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("broker", "stora
 class Readiness:
     """The state of each part.
 
-    `problems` has a sentence for each part, or "" if it is well. Unknown values are None: the depth of each
-    queue, the queues of each worker, and beat's last heartbeat.
+    `problems` has a sentence for each part, or "" if it is well. The depth of each queue, the queues
+    of each worker, and the time of beat's last heartbeat are None if unknown.
     """
 
     problems: dict[str, str]
@@ -38,7 +38,7 @@ class Readiness:
 
 
 def look() -> Readiness:
-    """Check every part; those outside the database in threads, for `_PATIENCE` seconds at most."""
+    """Check every part. Threads check all but the database, for `_PATIENCE` seconds at most."""
     depths_asked = _ASKING["broker"].submit(broker.queue_depths)
     storage_asked = _ASKING["storage"].submit(_ask_storage)
     workers_asked = _ASKING["workers"].submit(broker.workers)

@@ -22,7 +22,7 @@ def put(
     endpoint: Endpoint | None = None,
     at: datetime | None = None,
 ) -> Delivery:
-    """Create a delivery that is due at a time; without a time it is held."""
+    """Create a delivery that is due at `at`; without a time it is held for the next digest."""
     delivery = Delivery.objects.create(
         event=event, channel=channel, subject=subject, endpoint=endpoint, next_attempt_at=at
     )

@@ -76,7 +76,7 @@ def is_admitted(request: HttpRequest) -> bool:
 
 
 class RefusalMiddleware:
-    """Answer a request that the body guard refused: with a problem, or with a message on the form's page."""
+    """Answer a refused request: with problem details (RFC 9457), or with a message on the form's page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

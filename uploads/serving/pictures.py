@@ -1,4 +1,4 @@
-"""Serve pictures: an upload's by preset, a rendition by its permanent URL, and the original."""
+"""Serve pictures: an upload in a preset, a rendition by its permanent URL, and an original."""
 
 from __future__ import annotations
 
@@ -208,9 +208,9 @@ def _vary(response: HttpResponse, *, negotiated: bool) -> HttpResponse:
 
 
 def _nothing_to_see(detail: str) -> HttpResponse:
-    """Answer 404 in the same way for missing and private images.
+    """Answer 404 in the same way for missing, private and withheld images.
 
-    The session is read for private images only, so both responses are marked as varying by cookie.
+    The session is not read for missing images, so every response is marked as varying by cookie.
     """
     response = _not_found(detail)
     patch_vary_headers(response, ["Cookie"])

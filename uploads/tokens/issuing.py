@@ -52,7 +52,7 @@ def tokens_of(person: User) -> QuerySet[Token]:
 
 @transaction.atomic
 def add(*, owner: User, name: str, scope: str, expires_at: datetime | None = None) -> Issued:
-    """Issue a token that a person asked for; raise `TooManyTokens`."""
+    """Issue a token that a person asked for; raise `TooManyTokens` at the limit."""
     get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
     if tokens_of(owner).count() >= LIMIT:
         raise TooManyTokens("You have reached the limit of {limit} tokens. Revoke one first.", limit=LIMIT)

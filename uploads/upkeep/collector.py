@@ -28,8 +28,8 @@ _INCOMING_AGE = 24 * 3600
 def collect() -> int:
     """Purge deleted uploads after the grace period, and remove expired private links and unused originals.
 
-    Returns the number of removed originals. Removes nothing for good unless database and storage belong
-    together.
+    Returns the number of removed originals. Purges no upload and removes no original unless database and
+    storage belong together.
     """
     _idle_leases().delete()
     PrivateLink.objects.filter(expires_at__lte=timezone.now()).delete()
@@ -40,7 +40,7 @@ def collect() -> int:
         removed = _purge_all()
         pending_files.remove_due()
     except (GenerationDiffers, StorageUnavailable) as error:
-        logger.warning("The collector removed nothing: %s", error)
+        logger.warning("The collector stopped: %s", error)
         return 0
     return removed
 

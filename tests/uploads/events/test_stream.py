@@ -231,6 +231,7 @@ def test_stream_waits_for_an_unavailable_database(
     run(test())
 
 
+@pytest.mark.slow
 def test_redis_listener_ends_with_the_last_stream(owner: User) -> None:
     async def test() -> None:
         both = [follow(owner_id=owner.pk, after=0) for _ in range(2)]
@@ -245,6 +246,7 @@ def test_redis_listener_ends_with_the_last_stream(owner: User) -> None:
     wait_until(lambda: not _bells._listening, seconds=PATIENCE)
 
 
+@pytest.mark.slow
 def test_event_ids_become_visible_in_order(send: Send, owner: User, pictures: Callable[[int], bytes]) -> None:
     """While one transaction is recording an event, another one of the same person has to wait."""
     first, second = send(pictures(1)), send(pictures(2))

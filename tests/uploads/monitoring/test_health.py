@@ -66,6 +66,7 @@ class TestReady:
     def test_ready_site_passes_every_check(self, client: Client) -> None:
         assert set(checks(client, 200).values()) == {"ok"}
 
+    @pytest.mark.slow
     def test_missing_workers_and_beat_are_reported(self, client: Client) -> None:
         found = checks(client, 503)
         assert found["workers"] == f"no worker for: {', '.join(sorted(QUEUES))}"

@@ -61,6 +61,7 @@ def send_due() -> None:
         schedule.deliver(str(delivery.pk))
 
 
+@pytest.mark.slow
 def test_two_hundred_uploads_send_one_mail(inbox: Inbox, upload: Upload) -> None:
     mails = make_batch(upload, IMAGES)
     pass_time(10)
@@ -203,6 +204,7 @@ def test_failed_digest_fails_all_its_deliveries(inbox: Inbox, upload: Upload) ->
     assert not schedule.due().exists()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_sweeps_create_one_digest(inbox: Inbox, upload: Upload) -> None:
     make_batch(upload, 20)

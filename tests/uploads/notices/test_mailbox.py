@@ -63,6 +63,7 @@ def end_batch() -> None:
     email.gather()
 
 
+@pytest.mark.slow
 def test_unverified_address_gets_no_mail_and_the_page_has_every_notice(
     person: User, sent: Callable[[int], None]
 ) -> None:
@@ -89,6 +90,7 @@ def test_address_that_lost_its_verification_gets_no_mail(person: User, sent: Cal
     assert [message.to for message in mail.outbox] == [["ada@example.org"]]
 
 
+@pytest.mark.slow
 def test_mails_beyond_the_limit_wait_for_the_digest_of_the_next_day(
     person: User, sent: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

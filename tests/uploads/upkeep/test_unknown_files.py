@@ -139,6 +139,7 @@ services.receive_upload(owner=User.objects.get(), file=file)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_original_stored_by_a_killed_web_process_is_removed(
     ready: Upload, make_image: MakeImage, tmp_path: Path
