@@ -1,7 +1,7 @@
 """Run the whole system on this machine: `make run`.
 
-It starts Redis (unless `REDIS_URL` is set), then workers, beat and Flower, then web, and keeps them running.
-The database is migrated before the workers start. Ctrl-C stops the processes in reverse order.
+It starts Redis (unless `REDIS_URL` is set), then workers, beat and Flower, then the web server, and keeps
+them running. The database is migrated before the workers start. Ctrl-C stops the processes in reverse order.
 """
 
 import asyncio

@@ -45,12 +45,12 @@ def ensure_stored(*, content_hash: str, file: File[Any]) -> bool:
     size = _stored_size(content_hash)
     if original is not None and size == original.byte_size and not original.suspect:
         return False
-    # An unknown file must not become garbage if this process dies.
+    # An existing file may be unknown. A record would have the collector remove it if this process dies.
     if size is None:
         pending_files.announce([original_key(content_hash)])
     store(content_hash=content_hash, file=file)
     if original is not None:
-        # Its renditions may be lost too. The caller ends `suspect` when it starts the failed uploads again.
+        # Its renditions may be lost too. The caller clears `suspect` when it restarts the failed uploads.
         original.renditions.update(redo=True)
     return True
 

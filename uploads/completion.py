@@ -115,7 +115,7 @@ def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> Non
 
 
 def _make_room(upload: Upload) -> None:
-    """After the commit, publish the owner's next waiting upload."""
+    """After the commit, queue the owner's uploads that are held back, up to the limit."""
     transaction.on_commit(partial(pipeline.start_next, upload.owner_id))
 
 
@@ -134,7 +134,7 @@ def _unfinished(content_hash: str) -> QuerySet[Upload]:
 
 
 def _locked(content_hash: str, statuses: Collection[str]) -> QuerySet[Upload]:
-    """Return the original's uploads of these statuses, locked in the order of their keys."""
+    """Return the original's uploads of these statuses, locked in the order of their ids."""
     return (
         Upload.objects.select_for_update(of=("self",))
         .filter(original__content_hash=content_hash, status__in=statuses, deleted_at=None)

@@ -1,4 +1,4 @@
-"""The actions of people on images, such as send and delete, and the end of access and of an account."""
+"""The services: what people do with images, such as send and delete, and the end of access and accounts."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def lose(original: Original) -> None:
 
 
 def heal(original: Original) -> None:
-    """Start all uploads of an original again that failed because its file was lost; it is whole again."""
+    """Restart the uploads that failed because the original's file was lost. The file is whole again."""
     with transaction.atomic():
         Original.objects.filter(pk=original.pk).update(suspect=False)
         failed = Upload.objects.filter(original=original, status=Upload.Status.FAILED, deleted_at=None)
@@ -150,7 +150,7 @@ def _begin(upload: Upload) -> None:
 def reprocess(
     *, uploads: Sequence[Upload], force: bool = False, presets: Collection[Preset] = (), bulk: bool = False
 ) -> int:
-    """Queue uploads again to render missing and stale renditions; with `force`, all of them.
+    """Queue uploads again to render missing and stale renditions; with `force`, all renditions.
 
     `presets` limits what `force` renders. Existing renditions stay until they are replaced. Returns the
     number of uploads that could not be queued; the sweeper queues those later.
@@ -177,7 +177,7 @@ def prepare_again(
     """
     originals_of = [upload.original_id for upload in uploads]
     with transaction.atomic():
-        # Lock the originals, so that a step that is just finishing has either reported or sees the new
+        # A step locks the original to finish, so it has either reported before this lock or sees the new
         # recipes.
         list(
             Original.objects.select_for_update().filter(pk__in=originals_of).order_by("pk").values_list("pk")
@@ -260,7 +260,7 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             row.save(update_fields=["deleted_at"])
         except IntegrityError as error:
             raise SentAgain(
-                "You have uploaded {filename} again since. Open the new upload.", filename=row.filename
+                "You have since uploaded {filename} again. Open the new upload.", filename=row.filename
             ) from error
         # A process of an earlier version may have deleted it without its links.
         row.links.all().delete()
@@ -327,7 +327,7 @@ def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
 
 @transaction.atomic
 def end_access(*, person: User) -> None:
-    """End all access from before a change of the password, because an intruder may have made it.
+    """End all access granted before a password change, because an intruder may have set it up.
 
     This revokes the API tokens, disables the webhooks, ends the event streams and notifies the person. Django
     ends the other sessions. A new account has none of these, so nothing is announced.
@@ -401,8 +401,8 @@ def _choose_focus(upload: Upload, point: str) -> None:
 def _start_again(upload: Upload) -> None:
     """Start an upload's chain after the commit, even if another chain is running.
 
-    A running chain only knows the earlier recipes. After a crash the sweeper starts the upload as never
-    queued.
+    A running chain only knows the earlier recipes. After a crash, the sweeper starts the upload, because it
+    is recorded as not queued.
     """
     prepare_again(uploads=[upload], force=False, presets=(), bulk=False)
     upload.queued_at, upload.bulk = None, False

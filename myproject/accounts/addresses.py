@@ -21,7 +21,7 @@ def notice_address(person: User) -> str:
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth is untyped
-    """Sign up with an address, which no other person can reserve by changing to it without verifying it."""
+    """Sign up with an address, even if another person has entered it as theirs but not verified it."""
 
     def clean_email(self) -> str:
         """Forget other people's unfinished changes to this address before allauth looks for its account."""
@@ -33,7 +33,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # allauth is untyped
 
 
 class ResetRequestForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
-    """Ask for a reset mail, which opens an account only to the reader of the address that belongs to it."""
+    """Ask for a reset mail. It opens only accounts to which the address belongs."""
 
     users: list[User]
 
@@ -61,7 +61,7 @@ class VerificationStage(EmailVerificationStage):  # type: ignore[misc]  # allaut
     """Stop a sign-in until the person's address is verified, if the person has an address."""
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
-        """Return the page that asks to read the mail, or None to continue."""
+        """Return the page that asks the person to open the mail's link, or None to continue."""
         person = self.login.user
         if person and not person.email and not EmailAddress.objects.filter(user=person).exists():
             return None, True

@@ -1,4 +1,4 @@
-"""The download of everything that a person has. One at a time, because it reads all originals."""
+"""The download of everything that a person has: one at a time for each, because it reads all originals."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Pending files: the database names a file before it is written, and after its row went.
+"""Pending files: the database names a file before it is written, and after its row is deleted.
 
-So a removal needs no guess. A file that neither a row nor a record names is unknown, and stays.
+So removing files needs no guessing. A file that neither a row nor a record names is unknown, and stays.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def settle(keys: Collection[str]) -> None:
 
 
 def discard(keys: Collection[str]) -> None:
-    """Have files removed, in the transaction that deletes their rows."""
+    """Record files as due for removal, in the transaction that deletes their rows."""
     _record(keys, timedelta())
 
 
@@ -121,7 +121,7 @@ def remove(key: str) -> bool:
 
 
 def _settle_without_record(key: str) -> None:
-    """Let a file get a row that was unknown; a removed one has no record either."""
+    """Let an unknown file get a row, unless it was removed: then it has no record either."""
     # Until the transaction ends, this record keeps `remove` from the file.
     _record([key], _UNFINISHED)
     try:

@@ -59,7 +59,7 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
             yield item.key, item.last_modified.timestamp()
 
     def remove_incomplete(self, *, seconds: float) -> None:
-        """Do nothing: an object appears complete, and a rule of the bucket ends unfinished transfers."""
+        """Do nothing: only complete objects appear, and a lifecycle rule aborts incomplete uploads."""
 
     def get_object_parameters(self, name: str) -> dict[str, Any]:
         """Return the headers of an object; none comes from what a browser sent."""

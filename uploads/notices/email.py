@@ -1,4 +1,4 @@
-"""Emails about uploads: one for each, or a digest when a batch is over.
+"""Emails about events: one for each, or a digest when a batch is over.
 
 An email for a digest is held: its `next_attempt_at` is empty. When the batch is over, the oldest held email
 of the person becomes the head of the digest, and only the head is sent. The members of a digest never change
@@ -36,7 +36,7 @@ _LISTED = 100
 
 
 def gather() -> int:
-    """Close every batch that is over, so that its digest is due; return the number of held emails."""
+    """Close every batch that is over, so that its digest is due; return the number of emails in them."""
     return sum(_gather(person_id) for person_id in _whose_batch_is_over())
 
 
@@ -80,7 +80,7 @@ def _whose_batch_is_over() -> list[int]:
 def _gather(person_id: int) -> int:
     """Give all held emails of a person one head, and make it due; a second sweep finds none.
 
-    While the person has reached the limit of the day, the emails stay held. Return the number of closed ones.
+    Emails stay held while the person's daily limit is reached. Return the number that are no longer held.
     """
     person = get_user_model().objects.select_for_update(no_key=True).filter(pk=person_id).first()
     if person is None:

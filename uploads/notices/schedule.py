@@ -56,9 +56,9 @@ _CHANNELS = {
 def due(*, drained: bool = False) -> QuerySet[Delivery]:
     """Return the deliveries that are due and not in the queue, oldest first.
 
-    Those of suspended people rest. `drained` means that the queue is empty. Each endpoint contributes one
-    delivery at most, and none while it backs off or is disabled. Each accepted delivery queues the next, so a
-    thousand for one endpoint never delay an email.
+    Those of suspended people are left out. `drained` means that the queue is empty. Each endpoint contributes
+    one delivery at most, and none while it backs off or is disabled. Each accepted delivery queues the next,
+    so a thousand for one endpoint never delay an email.
     """
     ready = _ready(drained=drained)
     first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]

@@ -124,7 +124,7 @@ class Card:
 
     @property
     def shape(self) -> int:
-        """Return the number of the card's shape in `darkroom.css`."""
+        """Return the number of the card's aspect ratio class in `darkroom.css`."""
         return listing.shape_of(self.upload.original)
 
     @property
@@ -243,7 +243,7 @@ def restore(request: HttpRequest) -> HttpResponse:
         words = ngettext("%d image restored.", "%d images restored.", len(restored))
         messages.success(request, words % len(restored))
     else:
-        messages.error(request, _("Too late to undo: the deletion is permanent."))
+        messages.error(request, _("Nothing to restore: the images are deleted for good, or were uploaded again."))
     return answer_to_action(request, restored)
 
 

@@ -64,7 +64,7 @@ class BodyGuard:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on the request, or its head with the refusal, even if Django has begun to read the body."""
+        """Pass on the request. If it is refused, even midway, pass on only its head and the refusal."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return

@@ -16,7 +16,7 @@ from uploads.models import PrivateLink, Upload
 
 # The maximum number of valid links to one upload.
 LIMIT = 100
-# Bytes of randomness in a token, which is 43 characters long.
+# Random bytes in a link's token: the secret in its URL, 43 characters long.
 _TOKEN_BYTES = 32
 
 
@@ -58,7 +58,7 @@ def links_of(upload: Upload) -> QuerySet[PrivateLink]:
 
 
 def default_expiry() -> datetime:
-    """Return the expiry of a link that is made now without one."""
+    """Return the expiry of a link made now, if none is chosen."""
     return timezone.now() + timedelta(seconds=darkroom().private_link_age)
 
 

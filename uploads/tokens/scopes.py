@@ -21,7 +21,7 @@ from processing.errors import Refusal
 from uploads.models import Token, UploadQuerySet
 
 if TYPE_CHECKING:
-    # This module imports Django REST framework's settings, which name `InScope`.
+    # A circular import at run time: REST framework's settings, which this loads, name `InScope`.
     from rest_framework.views import APIView
 
 READ, UPLOAD, ALL = Token.Scope.READ, Token.Scope.UPLOAD, Token.Scope.ALL
@@ -38,7 +38,8 @@ class ScopeMissing(Refusal):
 class InScope(BasePermission):
     """Refuse a request that the scope of its token does not cover.
 
-    A view names the actions that `upload` covers in `upload_scope_actions`. All others need `read` or `all`.
+    `read` covers all safe methods, and `all` covers everything. A view lists the actions that `upload` covers
+    in `upload_scope_actions`.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -76,5 +77,5 @@ def readable(uploads: UploadQuerySet, auth: object) -> UploadQuerySet:
 
 
 def shows_secrets(auth: object) -> bool:
-    """Return whether a request may read the secrets of webhooks, which forge webhooks to their owner."""
+    """Return whether a request may read webhook secrets, with which anyone can forge webhooks."""
     return not isinstance(auth, Token) or auth.scope == ALL

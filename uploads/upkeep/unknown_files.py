@@ -40,8 +40,8 @@ _INCOMPLETE_AGE = 24 * 3600
 class Found:
     """The files without a row, each key with its modification time in seconds.
 
-    `unfinished` files were named before they were written, `orphaned` ones are due to be removed, and the
-    database has never heard of `unknown` ones.
+    `unfinished` files have a record that is not due, and `orphaned` files one that is due for removal. No
+    record names `unknown` files.
     """
 
     unknown: dict[str, float] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Found:
 
 @dataclass(slots=True)
 class Adopted:
-    """The keys of adopted originals, and of those that are damaged or no accepted image."""
+    """The keys of adopted originals, and of those that are damaged or not an accepted image."""
 
     adopted: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ def count() -> None:
     """
     call_storage(lambda: media.remove_incomplete(seconds=_INCOMPLETE_AGE))
     with suppress(GenerationDiffers):
-        # So a backup from before today differs, even if no original has arrived.
+        # The daily new generation makes older backups differ, even if no original has arrived.
         generations.advance()
     number = len(find().unknown)
     StorageState.objects.update_or_create(
@@ -108,8 +108,8 @@ def delete(keys: Collection[str]) -> list[str]:
 
 
 def _sort(files: dict[str, float], found: Found) -> None:
-    # A key moves between the records and the rows in one transaction, in either direction. So a file that is
-    # in neither, between two looks at the records, is unknown.
+    # A key moves between the records and the rows in one transaction, in either direction. So the records are
+    # read before and after the rows, and a file that is in none of the three results is unknown.
     pending = _pending(files)
     named = pending_files.named(files)
     pending |= _pending(files)

@@ -280,13 +280,13 @@ def test_purged_image_cannot_be_restored(signed_in: Client, person: User) -> Non
     upload = make_upload(person)
     answer = act(signed_in, "delete", [upload])
     Upload.objects.all().delete()
-    assert told(undo(signed_in, answer))[-1] == "Too late to undo: the deletion is permanent."
+    assert told(undo(signed_in, answer))[-1] == "Nothing to restore: the images are deleted for good, or were uploaded again."
 
 
 @pytest.mark.parametrize("deleted_at", ["", "yesterday", "2026-01-01", "2026-99-99T00:00:00Z"])
 def test_undo_with_another_time_restores_nothing(signed_in: Client, deleted_at: str) -> None:
     answer = signed_in.post("/uploads/restore", {"deleted_at": deleted_at})
-    assert told(answer) == ["Too late to undo: the deletion is permanent."]
+    assert told(answer) == ["Nothing to restore: the images are deleted for good, or were uploaded again."]
 
 
 def test_deletion_of_another_owner_is_not_undone(signed_in: Client) -> None:
