@@ -1,8 +1,8 @@
-"""Kill the supervisor's processes if the supervisor itself is killed.
+"""Kill the supervisor's processes if the supervisor (`deploy.local`) is killed.
 
 A guard is a separate process that holds one end of a pipe. When the supervisor ends for any reason, the
-system closes the other end, and the guard kills every process group that it watches. Unlike a parent-death
-signal, this works on every system, and also reaches the pool processes of a Celery worker.
+kernel closes the other end, and the guard kills every process group that it watches. Unlike a parent-death
+signal, this works on every Unix, and also reaches the pool processes of a Celery worker.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class Guard:
         self._tell(f"-{group}\n")
 
     def _tell(self, line: str) -> None:
-        # The system keeps running if its guard was killed.
+        # Darkroom keeps running if the guard was killed.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._stdin(), line.encode())
 

@@ -22,9 +22,9 @@ def read_port(text: str, *, name: str) -> int:
 
 @contextlib.contextmanager
 def claimed_clone(*, lock_path: Path, address: str) -> Iterator[None]:
-    """Hold this clone's lock; the system releases it when this process ends for any reason.
+    """Hold this clone's lock; the kernel releases it when this process ends for any reason.
 
-    Raises CannotStart, with the holder's address, if another system holds it.
+    Raises CannotStart, with the holder's address, if another `make run` holds it.
     """
     with lock_path.open("a+") as lock:
         try:
@@ -49,7 +49,7 @@ def require_free(port: int) -> None:
 
 
 def free_port(preferred: int) -> int:
-    """Return the preferred port, or the next free one."""
+    """Return the preferred port, else the next free one, else any free port."""
     candidates = range(preferred, min(preferred + PORTS_TRIED, HIGHEST_PORT + 1))
     return next((port for port in candidates if is_free(port)), any_free_port())
 

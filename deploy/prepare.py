@@ -1,4 +1,4 @@
-"""Update database, static files and the demo person, then print the demo person's link.
+"""Update the database and the static files, create the demo person, and print that person's link.
 
 One process does all of it, because starting Django takes most of the time.
 """

@@ -16,7 +16,7 @@ def collect() -> None:
     """
     root = Path(settings.STATIC_ROOT)
     root.mkdir(parents=True, exist_ok=True)
-    # The note is stored in the folder, so removing the folder removes both.
+    # The note of what was collected is in the folder, so that removing the folder removes both.
     with (root / ".collected").open("a+") as note:
         fcntl.flock(note, fcntl.LOCK_EX)
         note.seek(0)

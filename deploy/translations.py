@@ -29,7 +29,7 @@ _KEYWORDS = {
     "pgettext_lazy": ((1, "c"), 2),
     "Phrase": None,
 }
-# Without dates, versions or places, a catalogue changes only if a text does.
+# Without dates, versions or source locations, a catalogue changes only if a text does.
 _HEADER = """msgid ""
 msgstr ""
 "Content-Type: text/plain; charset=utf-8\\n"

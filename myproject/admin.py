@@ -24,9 +24,9 @@ admin.site.unregister(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # the class takes no argument when it runs
     """People, with actions that suspend and reinstate them.
 
-    A suspended person is one whose `is_active` is false. Every guard asks for it at the time of use, so
-    nothing is deleted, and reinstating restores everything. Staff delete a person as the person does, with
-    everything of theirs.
+    A suspended person is one whose `is_active` is false. Every access check reads it at the time of use, so
+    nothing is deleted, and reinstating restores everything. When staff delete a person, everything of theirs
+    is deleted too, as when people delete their accounts themselves.
     """
 
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "is_active")
@@ -36,7 +36,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # the class takes no ar
         description=_("Suspend: end all access, and serve nothing of theirs"), permissions=["change"]
     )
     def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Suspend the selected people. Staff cannot suspend themselves, nor a superuser without being one."""
+        """Suspend the selected people, but not oneself; only a superuser can suspend a superuser."""
         spared = [person for person in queryset if not _may_suspend(request, person)]
         for person in spared:
             messages.error(request, gettext("You cannot suspend %(name)s.") % {"name": person.username})
@@ -62,14 +62,14 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # the class takes no ar
         return len(switched)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save a person, and let the person's event streams look at once whether they must end."""
+        """Save a person, and let the person's event streams check at once whether they must end."""
         super().save_model(request, obj, form, change)
         transaction.on_commit(partial(wakeups.tell, obj.pk))
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        """Return each person with the number of images. Their rows are read-only here, but go too."""
+        """Return each person with the number of images. Their rows are read-only here, but deleted too."""
         counts = [Upload.objects.live().filter(owner=person).count() for person in objs]
         lines = [
             ngettext("%(person)s, with %(count)d image", "%(person)s, with %(count)d images", count)

@@ -22,7 +22,7 @@ class Handler(ASGIHandler):
     """Django's handler, which also accepts bodies of unknown length."""
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Build a synchronous middleware chain: switching threads in each doubled the cost of a request."""
+        """Build a synchronous chain: switching threads in each middleware doubled the cost of a request."""
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:

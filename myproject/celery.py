@@ -70,7 +70,7 @@ def be_patient(**_options: Any) -> None:
 
 @worker_init.connect
 def declare_queues(**_options: Any) -> None:
-    """Declare every queue on RabbitMQ, because each worker also binds the queues of other workers."""
+    """Declare every queue on RabbitMQ: each worker binds all of them, and binding a missing one fails."""
     if not settings.BROKER_IS_REDIS:
         with suppress(BrokerAway):
             queue_depths()

@@ -17,7 +17,7 @@ _CHARACTERS, _DISTINCT_CHARACTERS = 32, 8
 
 @checks.register
 def check_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for a known or guessable secret key, also an earlier one, unless `DEBUG` is on."""
+    """Return an error for a known or guessable secret key, current or earlier, unless `DEBUG` is on."""
     if settings.DEBUG:
         return []
     keys = {"SECRET_KEY": [settings.SECRET_KEY], "SECRET_KEY_FALLBACKS": settings.SECRET_KEY_FALLBACKS}
@@ -60,7 +60,7 @@ def check_shared_secret_key(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_demo(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error if a link can sign in without a password."""
+    """Return an error if a link can sign a person in without a password."""
     if not settings.DEMO:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Reject malformed messages, at which Celery would end the worker.
+"""Reject malformed messages, which would otherwise end the Celery worker.
 
 The next worker would receive the same message and end too. The content is not logged, because it may contain
 a password reset link.

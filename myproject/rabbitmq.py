@@ -7,9 +7,9 @@ from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 
 class NotConfirmed(AMQPError):
-    """The node did not confirm the message in time; the message is not sent again.
+    """The node did not confirm the message in time; kombu does not send it again.
 
-    A time-out would be retried like a broken connection, and would take the same time again.
+    kombu would retry a `TimeoutError` like a broken connection, and wait as long again.
     """
 
 

@@ -38,10 +38,10 @@ class Settings:
     # Pixels of all frames of an animation together, and their number; further frames are left out.
     max_animation_pixels: int = 150_000_000
     max_frames: int = 3000
-    # Bytes of the colour profile, and of all other data beside the pixels, uncompressed.
+    # Bytes of the colour profile, and of all other data besides the pixels, uncompressed.
     max_profile_bytes: int = 4 * 1024**2
     max_text_bytes: int = 16 * 1024**2
-    # Formats to accept beside the usual ones: "tiff" and "bmp".
+    # Formats to accept besides the usual ones: "tiff" and "bmp".
     extra_formats: tuple[str, ...] = ()
     # Threads that encode the renditions of one original; they help while a core is idle.
     encoder_threads: int = 2
@@ -71,10 +71,10 @@ class Settings:
     stop_time: int = 10
     # Seconds between a deletion and the removal of the files.
     delete_grace: int = 30
-    # Seconds for which a private link is valid: unless its owner chooses, and at most.
+    # Seconds for which a private link is valid: by default, and at most.
     private_link_age: int = 7 * 24 * 3600
     private_link_max_age: int = 365 * 24 * 3600
-    # Emails about uploads and webhooks that one person gets on a day; 0 is no limit.
+    # Emails about uploads and webhooks that one person gets a day (in UTC); 0 is no limit.
     emails_per_day: int = 50
     # The dotted path of a function that returns the email address for a person's notices, or "" if the person
     # has no verified one. By default it is the address of the user.
@@ -83,7 +83,7 @@ class Settings:
     webhook_private_addresses: bool = False
     # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"
-    # The Redis that counts rate limits and carries wake-ups to the live page.
+    # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
     redis_url: str = "redis://127.0.0.1:6379/0"
     # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""

@@ -13,7 +13,7 @@ class Original(models.Model):
 
     `width` and `height` are those of the upright picture. `transparent` is None if the header declares
     transparency, until the first task has decoded the picture. `focus_x` and `focus_y` are the focal point
-    found in the picture, each 0 to 1 of the upright picture. `metadata` is what the file holds beside its
+    found in the picture, each 0 to 1 of the upright picture. `metadata` is what the file holds besides its
     pixels (`processing.images.reading.metadata`), or None if it has not been read yet. `suspect` says that
     the file was found lost or damaged.
     """
@@ -71,7 +71,7 @@ class Rendition(models.Model):
 
     `focus` is the focal point of its crop, or `AUTOMATIC` for the one found in the picture. `fingerprint` is
     the preset's at the time of rendering. `redo` has it rendered again although it is not stale. `digest` is
-    the SHA-256 of the file. `frames_left_out` counts the frames of an animation beyond the budget.
+    the SHA-256 of the file. `frames_left_out` counts the frames of an animation beyond the limits.
     """
 
     original = models.ForeignKey(Original, on_delete=models.CASCADE, related_name="renditions")
@@ -132,10 +132,11 @@ class Lease(models.Model):
 
 
 class PendingFile(models.Model):
-    """The key of a file without a row: it is about to be written, or its row went.
+    """The key of a file without a row: it is about to be written, or its row was deleted.
 
     The collector removes the file when it is due and still has no row. A key gets its record before its file
-    is written. The transaction that creates the file's row ends it (`processing.garbage.pending_files`).
+    is written. The transaction that creates the file's row deletes that record (see
+    `processing.garbage.pending_files`).
     """
 
     key = models.CharField(max_length=200, unique=True)
@@ -149,7 +150,8 @@ class StorageState(models.Model):
     """The database's side of the storage, in one row.
 
     `generation` is the value that the storage holds too, and `next_generation` the one that is being written
-    (`processing.garbage.generations`). `newest_original` was then the primary key of the newest original.
+    (`processing.garbage.generations`). `newest_original` is the primary key of the newest original at the
+    time when `generation` was written.
     `differs` and `unknown_files` are what the last comparison found.
     """
 

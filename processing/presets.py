@@ -1,4 +1,4 @@
-"""Presets: the recipes of renditions as data, with their size arithmetic."""
+"""Presets and recipes as data, with their size arithmetic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class InvalidPreset(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A recipe: what a rendition looks like.
+    """A named set of rendering options.
 
     `width` and `height` are pixels of the upright picture; at least one is required. `fit` keeps the whole
-    picture within them and never enlarges it. `fill` covers them exactly and crops the rest. `quality` and
-    `effort` use each encoder's own scale; None selects the default of `processing.images`. A transparent
+    picture within them and never enlarges it. `fill` covers them exactly and crops the rest. `quality` is
+    1 to 100 and `effort` 0 to 10; None selects the format's default in `processing.images`. A transparent
     picture is flattened on `background`, as #rrggbb, for JPEG. Without a background, PNG replaces JPEG.
     """
 
@@ -66,7 +66,7 @@ class Preset:
         return tuple(dict.fromkeys("png" if name == "jpeg" else name for name in self.formats))
 
     def scale(self, size: Size) -> float:
-        """Return the factor by which a whole picture of `size` shrinks before cropping."""
+        """Return the factor by which a whole picture of `size` is scaled before cropping."""
         ratios = [
             bound / side
             for bound, side in zip((self.width, self.height), size, strict=True)

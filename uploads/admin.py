@@ -27,18 +27,18 @@ admin.site.unregister(TokenProxy)
 
 
 class ReadOnly:
-    """Make a model read-only in the admin, because the pipeline writes it."""
+    """Make a model read-only in the admin, because only Darkroom's own code may write its rows."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: uploads create the rows."""
+        """Refuse: only Darkroom's own code adds rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: the rows describe stored files."""
+        """Refuse: only Darkroom's own code changes rows."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: deleting a row would leave its file behind."""
+        """Refuse: deleting a row could leave a file behind."""
         return False
 
 
@@ -81,7 +81,7 @@ class TakedownForm(forms.Form):
 
 @admin.register(Upload)
 class UploadAdmin(ReadOnly, admin.ModelAdmin):
-    """Uploads and their failures, with actions to reprocess and delete."""
+    """Uploads and their failures, with actions to reprocess, take down, put back and delete."""
 
     list_display = ("thumbnail", "filename", "owner", "status", "failure", "visibility", "created_at")
     list_display_links = ("thumbnail", "filename")

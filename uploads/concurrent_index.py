@@ -33,7 +33,7 @@ class AddIndexOnline(AddIndexConcurrently):
 
 
 class AddUniqueOnline(AddConstraint):
-    """Build the index of a unique constraint with a condition like `AddIndexOnline` does."""
+    """Add a unique constraint with a condition, and build its index as `AddIndexOnline` does."""
 
     def database_forwards(
         self,

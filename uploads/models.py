@@ -149,10 +149,10 @@ class Upload(models.Model):
         return f"{status}: {self.failure}" if self.error_detail else status
 
     def shown_renditions(self) -> list[Rendition]:
-        """Return the renditions that the owner has been notified of, smallest first.
+        """Return the renditions that the owner may see so far, smallest first.
 
-        They follow this upload's own steps, without crops for other focal points. Otherwise they would reveal
-        other people's uploads of the same original.
+        They appear as this upload's own steps finish, without crops for other focal points. Otherwise they
+        would reveal other people's uploads of the same original.
         """
         rows = [row for row in self._rows_in_focus() if conf.preset_named(row.preset)]
         if self.ready_at:
@@ -195,15 +195,15 @@ class Step(models.Model):
 
 
 class PrivateLink(models.Model):
-    """A way for visitors to see a private upload. The row ends with the link.
+    """A way for visitors to see a private upload. When the link ends, its row is deleted.
 
     - `preset`: the only preset that the link opens; "" for all.
     - `digest`: the SHA-256 of the token in its URL. The token itself is not stored.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # There is no constraint, so that after a roll-back the version before links can still purge uploads. The
-    # rows that it leaves open nothing, and are removed when they expire.
+    # There is no constraint, so after a roll-back, the version without private links can still purge
+    # uploads. Their leftover links show nothing, and are removed when they expire.
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="links", db_constraint=False)
     preset = models.TextField(blank=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -218,7 +218,7 @@ class PrivateLink(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened to an upload, a webhook or an account, kept in order even after a deletion."""
+    """Something that happened to an upload, a webhook or an account. It outlasts the upload."""
 
     class Name(models.TextChoices):
         RECEIVED = "upload.received", _("received")
@@ -280,9 +280,9 @@ class Event(models.Model):
 
 
 class Preferences(models.Model):
-    """A person's choices, and the number of emails about uploads on a day. A missing row means the defaults.
+    """A person's choices, and the number of emails sent on one day. A missing row means the defaults.
 
-    - `emails`: the emails of the day `emails_on`, in UTC, which `EMAILS_PER_DAY` limits.
+    - `emails`: the emails counted on the day `emails_on` (UTC), which `EMAILS_PER_DAY` limits.
     """
 
     class Email(models.TextChoices):
@@ -414,7 +414,8 @@ class Token(models.Model):
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     taken_over_at = models.DateTimeField(null=True, editable=False)
-    # Without a constraint, old code can purge an upload during a rolling restart. Ids are never used again.
+    # Without a constraint, old code can purge an upload during a rolling restart. Ids are never reused,
+    # so a leftover row is harmless.
     sent = models.ManyToManyField(Upload, related_name="sending_tokens", db_constraint=False, editable=False)
 
     class Meta:
@@ -438,7 +439,7 @@ class Delivery(models.Model):
     - `status_code`, `duration` (seconds): of the last response.
     - `digest`: the delivery at the head of its digest; the head refers to itself.
 
-    An email without `next_attempt_at` is held for a digest.
+    An email is held for a digest while `next_attempt_at`, `delivered_at`, `failed_at` and `digest` are empty.
     """
 
     class Channel(models.TextChoices):

@@ -50,7 +50,7 @@ def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> 
 
 
 def members_of(refusal: Refusal) -> dict[str, Any]:
-    """Return a refusal as the members of a problem, in the active language."""
+    """Return a refusal as the members of a problem, with `detail` in the active language."""
     detail = sentence(refusal)
     return {"status": refusal.status, "code": refusal.code, "title": refusal.title, "detail": detail}
 

@@ -1,4 +1,4 @@
-"""New passwords: what the old one has opened is closed."""
+"""A new password ends the access that was given before it."""
 
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
@@ -8,7 +8,7 @@ from uploads import services
 
 
 class NewPassword:
-    """End all access from before a change of a password.
+    """End all access from before a password change.
 
     Django reports every change to the validators: a reset, a person's own change, and those of the admin and
     of commands. A stronger hash of the same password does not count as a change.

@@ -20,7 +20,7 @@ _KNOWN_SECONDS = 90 * 24 * 3600
 
 
 def network_of(request: HttpRequest) -> str:
-    """Return the network of a request. Its address comes from the web server, not from a header."""
+    """Return the network of a request. The web server sets its address, and trusts only a proxy's header."""
     return str(truncate_ip(request.META.get("REMOTE_ADDR", "")))
 
 

@@ -22,7 +22,7 @@ class OneTimeBackend(ModelBackend):  # type: ignore[misc]  # django-sesame is un
     ) -> User | None:
         """Return the person of a valid token, whose row stays locked until the sign-in is saved.
 
-        A sign-in changes `last_login`, and thereby invalidates the person's other tokens.
+        A sign-in changes `last_login`, and thereby invalidates the person's other sign-in links.
         """
         person: User | None = parse_token(sesame, self._lock, scope, max_age)
         return person

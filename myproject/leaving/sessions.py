@@ -1,4 +1,4 @@
-"""The sessions of a deleted person. They open nothing any more, but name the person until they expire."""
+"""Delete a deleted person's sessions: they give no access, but name the person until they expire."""
 
 from typing import Any
 

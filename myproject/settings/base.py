@@ -7,7 +7,7 @@ from myproject.settings.environment import BASE_DIR, VAR_DIR, env, local_redis_s
 DEBUG = env.bool("DEBUG", default=False)
 # The public URL of the site, used for links in mail.
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
-# The URL of Flower for staff.
+# The URL of Flower, to which pages link for staff.
 FLOWER_URL = env.str("FLOWER_URL", default="")
 
 INSTALLED_APPS = [

@@ -86,7 +86,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
-    # At a fixed hour: a beat that is restarted every day would never reach an interval of a day.
+    # At a fixed hour: a beat that loses its schedule file every day would never reach an interval of a day.
     "count-unknown-files": {
         "task": "uploads.recurring.count_unknown_files",
         "schedule": crontab(hour="4", minute="10"),

@@ -18,7 +18,7 @@ LOGGING = {
         "recurring": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: (
-                record.levelno > logging.INFO or "uploads.upkeep.recurring" not in record.getMessage()
+                record.levelno > logging.INFO or "uploads.recurring." not in record.getMessage()
             ),
         },
     },

@@ -39,9 +39,9 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "uploads:home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
-# With a mail server, an address is verified before it is used, and sign-up answers the same for each address.
-# A chosen user name would reveal the difference, because only a new address takes the name. So allauth makes
-# the name from the address. Without a mail server, people sign up with a name and are signed in.
+# With a mail server, an address is verified before it is used, and sign-up does not reveal whether an address
+# has an account. A chosen user name would, because it is taken afterwards only if the address was new. So
+# allauth makes the name from the address. Without a mail server, people choose a name and are signed in.
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 if not EMAIL_URL:
     ACCOUNT_SIGNUP_FIELDS.insert(0, "username*")
@@ -49,7 +49,7 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 # A person has one address, and keeps it until the new one is verified.
 ACCOUNT_CHANGE_EMAIL = True
-# No mail goes to the address of a stranger because a visitor asks for a new password for it.
+# A request for a new password sends no mail to an address without an account.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_FORMS = {
     "signup": "myproject.accounts.addresses.SignUpForm",

@@ -1,4 +1,4 @@
-"""The interface that Darkroom needs of a storage, and the two errors that its calls raise.
+"""The interface that Darkroom needs from a storage, and the two errors that its calls raise.
 
 `S3_BUCKET` chooses between the two storages, `local` and `s3`; `tests/storage` holds their common contract.
 Only a site with a bucket imports boto.
@@ -47,10 +47,10 @@ class Storage(Protocol):
         """Yield the key of each complete file below a folder, with its modification time in seconds."""
 
     def remove_incomplete(self, *, seconds: float) -> None:
-        """Remove what interrupted writes have left and was last written to that long ago."""
+        """Remove the files of interrupted writes that were last written to at least that long ago."""
 
     def check(self) -> None:
-        """Raise the error that prevents reaching the storage."""
+        """Raise one of `errors` if the storage cannot be reached."""
 
     def is_there(self) -> bool:
         """Return whether the storage still holds its data; a lost one would look empty."""

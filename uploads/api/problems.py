@@ -1,4 +1,4 @@
-"""Turn every exception of the API into a problem (RFC 9457)."""
+"""Turn the expected exceptions of the API into problems (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any

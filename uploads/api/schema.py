@@ -1,4 +1,4 @@
-"""Add the problem responses to the OpenAPI schema, which drf-spectacular cannot derive."""
+"""Add the problem responses, which drf-spectacular cannot derive, to the OpenAPI schema."""
 
 from typing import Any
 

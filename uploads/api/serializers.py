@@ -183,7 +183,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     def get_image_url(self, upload: Upload) -> str:
         """Return the absolute URL of the picture, in a medium size.
 
-        That of a private upload opens for its owner, and with a private link.
+        If the upload is private, the URL opens only for its owner, or with the token of a private link.
         """
         return self._absolute(links.picture_path(upload, links.main_preset()))
 

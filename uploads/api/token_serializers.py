@@ -16,7 +16,9 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
     scope = serializers.ChoiceField(Token.Scope.choices, default=Token.Scope.READ)
     prefix = serializers.CharField(read_only=True, help_text="the beginning of the key")
     expires_at = serializers.DateTimeField(
-        allow_null=True, default=None, help_text="when the token stops working; null for never"
+        allow_null=True,
+        default=None,
+        help_text="when the token stops working; null: never, or with this request's own token",
     )
 
     class Meta:
@@ -33,7 +35,7 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
         read_only_fields = ("id", "created_at", "last_used_at")
 
     def validate_expires_at(self, moment: datetime | None) -> datetime | None:
-        """Refuse a time in the past, or one after the expiry of the token that makes this one."""
+        """Refuse a past time, or one after the expiry of the request's token, which is also the default."""
         if moment is not None and moment <= timezone.now():
             raise serializers.ValidationError(_("Choose a time in the future."))
         auth = self.context["request"].auth

@@ -121,7 +121,7 @@ class UploadViewSet(
     def create(self, request: Request) -> Response:
         """Upload an image.
 
-        The status is 201, or 200 if the person has sent the same bytes before.
+        The status is 201, or 200 if the person already has an upload of the same bytes.
         """
         if len(request.FILES.getlist("file")) > 1:
             raise SeveralFiles("The request contains several files. Send one file per request.")

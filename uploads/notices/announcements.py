@@ -67,9 +67,9 @@ def _tell_owner(event: Event) -> None:
         event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=timezone.now()
     )
     if event.name == Event.Name.PASSWORD_CHANGED and event.owner.email:
-        # An intruder may have chosen no email. Until the address is verified, the sending is retried.
+        # Ignore the choice: an intruder may have chosen `none`. Until the address is verified, retry.
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=timezone.now())
-    # A digest counts ready and failed images only, so a takedown is on the page.
+    # A digest counts only ready and failed images, so a takedown is not emailed.
     elif event.name != Event.Name.TAKEN_DOWN and mailbox.address_of(event.owner):
         _email_owner(event, subject)
 
@@ -77,7 +77,7 @@ def _tell_owner(event: Event) -> None:
 def _email_owner(event: Event, subject: str) -> None:
     """Create an email: at once, or without a time if it is held for the next digest.
 
-    Beyond the limit of a day, an email about an upload is held, and other notices stay on the page.
+    Above the daily limit, an email about an upload is held, and one about a webhook is not created.
     """
     choice, of_upload = email_choice(event.owner), event.name in Event.OF_UPLOADS
     if choice == Preferences.Email.NONE:

@@ -33,10 +33,10 @@ _OVERLAP = timedelta(hours=24)
 _SECRETS = 5
 # Concurrent attempts for each endpoint: a slow one must leave most of a worker's threads to others.
 _AT_ONCE = 2
-# Seconds of the rest after a failure, doubled after each further one.
+# Seconds of back-off (here: rest): after the first failure, and at most. Each further failure doubles it.
 _FIRST_REST, _LONGEST_REST = 5, 3600
-# Longer than the retries of any delivery, and than a long weekend, so that a repaired endpoint is still
-# enabled.
+# An endpoint that fails for longer is disabled. This exceeds the retries of any delivery and a long weekend,
+# so that an endpoint repaired by then is still enabled.
 _PATIENCE = timedelta(days=5)
 
 
@@ -85,7 +85,8 @@ def add(*, owner: User, url: str, description: str = "", events: Sequence[str] =
 def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) -> Endpoint:
     """Change an endpoint's `url`, `description`, `events` or `enabled`; return the endpoint.
 
-    Deliveries that waited while it was disabled are sent after it is enabled. A new URL resets its failures.
+    Deliveries that waited while it was disabled are sent after it is enabled. Enabling it, or a new URL,
+    resets its failures.
     """
     locked = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if "events" in fields:
@@ -105,7 +106,7 @@ def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) ->
 def disable_all(*, owner: User) -> int:
     """Disable a person's endpoints, because the password was changed; return their number.
 
-    The owner enables those that are trusted. One announcement tells of all.
+    The owner can enable trusted ones again. The notice of the password change covers all of them.
     """
     enabled = endpoints_of(owner).filter(disabled_at=None)
     return enabled.update(disabled_at=timezone.now(), disabled_reason=Endpoint.Reason.PASSWORD)

@@ -140,7 +140,7 @@ def _left(ends_at: float, *, at_most: float = TIME_LIMIT) -> float:
 
 @contextmanager
 def _hung_up_at(ends_at: float, connection: HTTPConnection) -> Iterator[None]:
-    """Cut the connection at the deadline: a server that sends a byte now and then never times out."""
+    """Cut the connection at the deadline, because a server that sends single bytes never times out."""
     sock = connection.sock
     connection.timeout = _left(ends_at)
     sock.settimeout(connection.timeout)

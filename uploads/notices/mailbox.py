@@ -1,4 +1,4 @@
-"""The mailbox of a person: the address that notices may use, and how many emails it gets on a day."""
+"""The mailbox of a person: the address that notices may use, and how many emails it gets each day."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def choose_email(*, person: User, choice: str) -> None:
 
 
 def language_of(person: User) -> str:
-    """Return the person's language, or the default if it is no longer offered."""
+    """Return the person's language, or the default if none is chosen or it is no longer offered."""
     chosen = Preferences.objects.filter(owner=person).values_list("language", flat=True).first()
     return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 

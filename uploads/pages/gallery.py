@@ -243,7 +243,9 @@ def restore(request: HttpRequest) -> HttpResponse:
         words = ngettext("%d image restored.", "%d images restored.", len(restored))
         messages.success(request, words % len(restored))
     else:
-        messages.error(request, _("Nothing to restore: the images are deleted for good, or were uploaded again."))
+        messages.error(
+            request, _("Nothing to restore: the images are deleted for good, or were uploaded again.")
+        )
     return answer_to_action(request, restored)
 
 

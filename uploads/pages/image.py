@@ -41,7 +41,7 @@ class FocusForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class RenditionLine:
-    """A rendition in the list: its absolute URL, and the percentage that it saves."""
+    """A rendition in the list: its absolute URL, and by how many percent it is smaller than the original."""
 
     rendition: Rendition
     address: str
@@ -73,7 +73,8 @@ class Moment:
 def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
     """Show an image with its metadata, history and renditions.
 
-    A POST request makes a private link. The page is its answer, because the URL of a link is shown only once.
+    A POST request makes a private link. The response is this page and not a redirect, because
+    the URL of a link is shown only once.
     """
     upload = _own_upload(request, upload_id)
     if request.method != "POST":

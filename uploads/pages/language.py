@@ -10,7 +10,8 @@ from django.views.i18n import set_language
 from uploads.notices import preferences
 from uploads.pages.people import person_of
 
-# These responses are the same in every language. Caches must not store one for each language.
+# Apart from errors with `no-store`, these responses are the same in every language. Caches must not
+# store one for each language.
 WITHOUT_WORDS = {
     *(f"uploads:{name}" for name in ("picture", "rendition", "original", "healthz", "readyz", "metrics")),
     "favicon",

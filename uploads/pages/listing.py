@@ -54,7 +54,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters of a gallery page: a status, a part of the file name, and the position before it."""
+    """The filters of a gallery page: a status, a part of the file name, and the position that precedes it."""
 
     status: str = ""
     name: str = ""

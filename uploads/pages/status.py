@@ -90,7 +90,7 @@ def status_figures(request: HttpRequest) -> HttpResponse:
 @for_staff
 @permission_required("uploads.change_upload", raise_exception=True)
 def retry(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
-    """Reprocess a failed upload, before bulk work."""
+    """Reprocess a failed upload, but not as bulk work."""
     upload = statistics.failures().filter(pk=upload_id).first()
     if upload is None:
         messages.info(request, _("This image is no longer marked as failed."))

@@ -56,8 +56,8 @@ class HashedFile(TemporaryUploadedFile):
     content_hash: str
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        # Django appends this name's extension to the file on disk, which could exceed the file system's
-        # limit.
+        # Django would append the extension of `name` to the name on disk, which could exceed the file
+        # system's limit.
         super().__init__(_UNNAMED, *args, **kwargs)
         self.name = name.strip() or _UNNAMED
 

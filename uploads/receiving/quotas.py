@@ -103,5 +103,5 @@ def _verify(usage: Usage, byte_size: int) -> None:
 
 
 def _limit(own: int | None, everybody: int) -> int | None:
-    """Return a person's own limit, or the general one, of which 0 means unlimited."""
+    """Return a person's own limit, or else the general one, where 0 means unlimited."""
     return own if own is not None else everybody or None

@@ -14,9 +14,9 @@ from unicodedata import normalize
 
 from asgiref.sync import sync_to_async
 
-# The size from which pieces are sent. It limits the memory of an archive, besides its table of contents.
+# Bytes after which a piece is sent. They bound the memory of an archive, except for its table of contents.
 PIECE = 1 << 18
-# Bytes of a file name. File systems allow 255, of which a number may take some.
+# The most bytes of a file name without its number and extension. File systems allow 255 with them.
 _LONGEST = 200
 # Characters that file systems reserve, and names that Windows reserves.
 _RESERVED = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
@@ -56,7 +56,7 @@ class FileNames:
 
 
 def pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield a zip archive of the entries. An exception of an entry ends it, and leaves it unreadable."""
+    """Yield a zip archive of the entries. An exception from an entry leaves it unreadable."""
     output = _Output()
     with zipfile.ZipFile(output, "w") as archive:
         for entry in entries:
@@ -78,7 +78,7 @@ async def stream(made: Iterator[bytes]) -> AsyncGenerator[bytes]:
 
 
 class _Output:
-    """The end of the archive that is not sent yet. Without `tell` and `seek`, `zipfile` never goes back."""
+    """The part of the archive that is not sent yet. Without `tell` and `seek`, `zipfile` never goes back."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -107,7 +107,7 @@ def _described(entry: Entry) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(entry.name, moment.timetuple()[:6])
     # The permissions of the file. Without them, some programs extract files that their owner cannot read.
     info.external_attr = 0o100644 << 16
-    # From this size, `zipfile` decides whether the entry needs ZIP64.
+    # `zipfile` decides by this size whether the entry needs ZIP64.
     info.file_size = entry.byte_size
     return info
 

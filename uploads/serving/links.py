@@ -16,7 +16,7 @@ _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-
 
 
 def picture_path(upload: Upload, preset: str, *, token: str = "") -> str:
-    """Return the URL of an upload's picture; a private upload's contains the token of a private link."""
+    """Return the URL of an upload's picture, with the private link's `token` if the upload is private."""
     path = reverse("uploads:picture", args=[upload.pk, preset])
     if token and upload.visibility == Upload.Visibility.PRIVATE:
         return f"{path}?{urlencode({'link': token})}"
@@ -30,9 +30,10 @@ def main_preset() -> str:
 
 
 def file_path(upload: Upload, rendition: Rendition, *, token: str = "") -> str:
-    """Return the URL of a rendition; a private upload's contains the token of a private link, if given.
+    """Return the URL of a rendition, with the private link's `token` if the upload is private.
 
-    Without a token it is the permanent URL. That of a private upload opens for its owner and staff alone.
+    Otherwise, or without a token, it is the permanent URL. That of a private upload opens for its owner and
+    staff alone.
     """
     if token and upload.visibility == Upload.Visibility.PRIVATE:
         extension = EXTENSIONS[cast("Format", rendition.format)]
@@ -41,9 +42,10 @@ def file_path(upload: Upload, rendition: Rendition, *, token: str = "") -> str:
 
 
 def rendition_path(upload: Upload, rendition: Rendition) -> str:
-    """Return a rendition's permanent URL, which works while the upload exists.
+    """Return a rendition's permanent URL, which works while the rendition and the upload exist.
 
-    The mark replaces the shard, so the URL does not reveal that other people share this original.
+    The upload's mark replaces the shard, two digits of the key. So the URL ends with the upload, and does not
+    reveal afterwards that other people share the original.
     """
     return _permanent(_mark(upload), rendition)
 

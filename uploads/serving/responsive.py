@@ -46,7 +46,7 @@ def picture_of(
 
     `token` is that of a private link. The URL that stands in until the upload is ready contains it.
 
-    Prefetch the upload's original and its renditions; then this runs no query.
+    For an upload from `Upload.objects.shown()`, this runs no query.
     """
     rows = _candidates(upload, preset)
     formats = {row.format for row in rows}
@@ -81,7 +81,8 @@ def blurred(digest: str) -> str:
 def _candidates(upload: Upload, preset: Preset) -> list[Rendition]:
     """Return the renditions that show the same part of the picture and are not wider than the preset's.
 
-    Before the upload is ready, smaller renditions do not count: the page would not know to reload.
+    Before the upload is ready, smaller ones alone do not count. With them, `<img>` would lack the
+    `data-status` by which a page knows to reload.
     """
     widest = preset.output_size((upload.original.width, upload.original.height))[0]
     alike = {other.name for other in conf.presets() if _shows_the_same(other, preset)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TokenAuthentication(authentication.TokenAuthentication):
-    """Authenticate a request by its token. `request.auth` is then the token, for `scopes`."""
+    """Authenticate a request by its token. `request.auth` is the token, which the module `scopes` reads."""
 
     def authenticate_credentials(self, key: str) -> tuple[User, Token]:
         """Return the owner and the token of a key; raise `AuthenticationFailed` with a stable code."""

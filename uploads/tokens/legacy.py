@@ -44,7 +44,7 @@ def forget(person: User, *, digest: str = "") -> None:
 def erase_plain_keys() -> None:
     """Erase the plain keys that were taken over an hour ago.
 
-    If old code has replaced a plain key meanwhile, revoke its token.
+    Revoke the token of a key that old code has deleted or replaced meanwhile.
     """
     for plain in PlainToken.objects.iterator():
         _take_over(plain)

@@ -72,7 +72,7 @@ def audit() -> tuple[Findings, Found]:
 
 
 def record(findings: Findings) -> None:
-    """Record lost originals: their uploads fail. Those that are whole again are no longer suspect.
+    """Record lost originals: their uploads fail. Restart those whose original is whole again.
 
     Does nothing if database and storage do not belong together.
     """

@@ -1,4 +1,4 @@
-"""Recount the usage of quotas, because older versions did not track it."""
+"""Recount the usage of quotas, because old code does not track it during a rolling restart."""
 
 from django.db import transaction
 

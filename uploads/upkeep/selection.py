@@ -125,7 +125,7 @@ def estimate(*, uploads: Iterable[Upload], presets: Iterable[Preset], force: boo
 
 
 def todo(original: Original, presets: Iterable[Preset], *, force: bool) -> list[Recipe]:
-    """Return the recipes to render: all missing ones, and with `force` all those of `presets`."""
+    """Return the recipes to render: all missing and stale ones, and with `force` all those of `presets`."""
     lacking = renditions.missing(original, conf.presets())
     forced = renditions.wanted(original, presets) if force else []
     return list(dict.fromkeys([*lacking, *forced]))

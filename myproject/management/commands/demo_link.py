@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = "Print a link that signs in the demo person. It works once, for ten minutes."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        """Print the link; refuse unless the setting `DEMO` is on, because the site has no such URL then."""
+        """Print the link; refuse if the setting `DEMO` is off, because the site then has no such URL."""
         if not settings.DEMO:
             raise CommandError(
                 "This site has no demo. Set DEMO=1 for the site and for this command, as `make run` does."

@@ -280,7 +280,10 @@ def test_purged_image_cannot_be_restored(signed_in: Client, person: User) -> Non
     upload = make_upload(person)
     answer = act(signed_in, "delete", [upload])
     Upload.objects.all().delete()
-    assert told(undo(signed_in, answer))[-1] == "Nothing to restore: the images are deleted for good, or were uploaded again."
+    assert (
+        told(undo(signed_in, answer))[-1]
+        == "Nothing to restore: the images are deleted for good, or were uploaded again."
+    )
 
 
 @pytest.mark.parametrize("deleted_at", ["", "yesterday", "2026-01-01", "2026-99-99T00:00:00Z"])

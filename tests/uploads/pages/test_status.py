@@ -275,6 +275,10 @@ class TestFailures:
         assert "The newest 2 of 3." in page
         assert "Retry all 3" in page
 
+    def test_a_single_failure_has_one_button(self, admin_client: Client, fail: Fail) -> None:
+        fail()
+        assert "Retry all" not in page_of(admin_client)
+
     def test_single_retry_is_not_bulk_work(
         self, admin_client: Client, fail: Fail, started: list[Upload]
     ) -> None:

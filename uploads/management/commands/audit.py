@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     help = (
         "Compare the storage with the database, and report missing, damaged, orphaned and unknown files. "
-        "Reads every stored byte. Uploads fail whose original is lost."
+        "Reads every stored byte. Uploads whose original is lost fail."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -65,10 +65,11 @@ class Command(BaseCommand):
         else:
             self._print(findings, options)
         if findings.problems:
-            raise CommandError(f"{findings.problems} problems remain.")
+            remain = "problem remains" if findings.problems == 1 else "problems remain"
+            raise CommandError(f"{findings.problems} {remain}.")
 
     def _act(self, findings: Findings, found: Found, owner: Any, options: dict[str, Any]) -> None:
-        # Records of another state of the database prove nothing about their files.
+        # A restored database may be wrong about orphaned files, so treat them as unknown.
         doubtful = dict(found.orphaned) if options["accept_database"] or not findings.agrees else {}
         if options["accept_database"]:
             generations.accept()

@@ -1,4 +1,4 @@
-"""`manage.py reprocess`: render missing, stale, failed or selected uploads again."""
+"""`manage.py reprocess`: process selected uploads again, such as those with stale renditions."""
 
 import json
 import signal
