@@ -59,7 +59,8 @@ def claim(*, content_hash: str, byte_size: int, header: Header) -> Original:
     """Return the row of an original whose file is stored; create it if it is missing.
 
     Call this in the transaction that refers to the row. The row stays locked until that transaction ends, so
-    the collector either waits or has already removed it. Raises `FileRemoved` if it has.
+    the collector either waits or has already removed it. Raises `FileRemoved` if it has, or
+    `StorageUnavailable`.
     """
     known = Original.objects.select_for_update().filter(content_hash=content_hash).first()
     if known is not None:

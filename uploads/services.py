@@ -103,9 +103,9 @@ def receive_upload(
 def adopt_original(
     *, owner: User, content_hash: str, byte_size: int, header: Header, sent_at: datetime
 ) -> None:
-    """Make a private upload of a stored file, beyond the quota if need be.
+    """Make a private upload of a stored file, even beyond the quota.
 
-    Does nothing if the person has these bytes already. Raises `FileRemoved`.
+    Does nothing for a duplicate. Raises `FileRemoved` or `StorageUnavailable`.
     """
     with suppress(IntegrityError), transaction.atomic():
         original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
@@ -177,8 +177,7 @@ def prepare_again(
     """
     originals_of = [upload.original_id for upload in uploads]
     with transaction.atomic():
-        # A step locks the original to finish, so it has either reported before this lock or sees the new
-        # recipes.
+        # A step locks the original to finish, so it reports either before all these changes or after them.
         list(
             Original.objects.select_for_update().filter(pk__in=originals_of).order_by("pk").values_list("pk")
         )

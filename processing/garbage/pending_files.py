@@ -89,9 +89,9 @@ def named(keys: Collection[str]) -> set[str]:
 
 
 def remove_due() -> int:
-    """Remove files that are due, for at most half the time that a task may take; return how many.
+    """Remove due files, for at most half a task's time limit; return how many.
 
-    Raises `GenerationDiffers`. Call this outside a transaction.
+    Raises `GenerationDiffers` or `StorageUnavailable`. Call this outside a transaction.
     """
     keys = list(_due().order_by("due_at").values_list("key", flat=True)[:_BATCH])
     if not keys:

@@ -92,7 +92,8 @@ def record(findings: Findings) -> None:
 def fix(findings: Findings) -> None:
     """Fix what can be fixed: render renditions again, and remove orphaned files.
 
-    A lost original cannot be fixed: its owner must send it again. Raises `GenerationDiffers`.
+    A lost original cannot be fixed: its owner must send it again. Raises `GenerationDiffers` or
+    `StorageUnavailable`.
     """
     mendable = sorted(set(findings.broken) - set(findings.lost))
     for start in range(0, len(mendable), _BATCH):
