@@ -26,7 +26,7 @@ from tests.system import wait_until
 
 RUN_MODULE = "import django, runpy; django.setup(); runpy.run_module('{name}', run_name='__main__')"
 # Seconds that a step may take. After a kill, another worker may continue ten seconds after this time.
-STEP_TIME_LIMIT = 3
+STEP_TIME_LIMIT = 5
 LEASE = STEP_TIME_LIMIT + 10
 PEOPLE = 90
 # The processes of a site, in the order in which they start.

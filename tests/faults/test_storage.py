@@ -21,6 +21,8 @@ pytestmark = pytest.mark.fault
 
 # Seconds of the longest pause between two attempts at a step, which the database schedules.
 LONGEST_PAUSE = 600
+# Nothing is killed here, and a step with a slow storage on a busy machine takes long.
+TIME_LIMIT = {"STEP_TIME_LIMIT": "60"}
 FAILED_PUTS: list[Mode] = ["error", "reset", "answer_lost"]
 
 
@@ -49,6 +51,7 @@ def s3_site(request: pytest.FixtureRequest, folder: Path, s3: Proxy) -> Iterator
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_S3_ENDPOINT_URL": s3.url,
         "S3_BUCKET": "media",
+        **TIME_LIMIT,
     }
     with Site(folder, database=request.config.getoption("--database"), **environment) as site:
         site.make_whole()
@@ -100,7 +103,8 @@ def disk(folder: Path) -> Iterator[Path]:
 @pytest.fixture
 def small_site(request: pytest.FixtureRequest, folder: Path, disk: Path) -> Iterator[Site]:
     """Return a site that stores its files on that file system."""
-    with Site(folder, database=request.config.getoption("--database"), MEDIA_ROOT=str(disk)) as site:
+    database = request.config.getoption("--database")
+    with Site(folder, database=database, MEDIA_ROOT=str(disk), **TIME_LIMIT) as site:
         site.make_whole()
         yield site
 
