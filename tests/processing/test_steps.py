@@ -732,6 +732,19 @@ def test_older_original_is_described_when_it_is_rendered_again(original: Origina
     assert original.focus_x == 0.123
 
 
+def test_metadata_of_an_older_version_is_replaced_by_the_first_step(original: Original) -> None:
+    run_all(original)
+    now = Original.objects.get().metadata
+    assert now is not None
+    Original.objects.update(metadata={**now, "gps": True})
+    Rendition.objects.filter(preset="medium").update(redo=True)
+    run_all(original)
+    assert Original.objects.get().metadata == {**now, "gps": True}
+    Rendition.objects.filter(preset="thumb").update(redo=True)
+    run_all(original)
+    assert Original.objects.get().metadata == now
+
+
 # --- A preset changes ---------------------------------------------------------------------
 
 
