@@ -20,6 +20,7 @@ from PIL import Image
 
 from processing.images.animation.animation import Animation, first_frame, read_animation
 from processing.images.colour.conversion import in_srgb
+from processing.images.encoding.credit import NO_CREDIT, Credit
 from processing.images.encoding.encoders import Encoders
 from processing.images.encoding.encoding import Encoded, Traits, encode, ready
 from processing.images.encoding.graphics import is_graphic
@@ -29,6 +30,7 @@ from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
 from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.geometry.reduction import View, decoded_view
+from processing.images.reading.credit import read_credit
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
@@ -37,23 +39,28 @@ from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The result of the one decode: pixels as they are stored, and their orientation."""
+    """The result of the one decode: pixels as they are stored, their orientation, and the credit to keep.
+
+    A PNG may hold the last two behind its pixels.
+    """
 
     orientation: int
     view: View
+    credit: Credit = NO_CREDIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's.
 
-    `was_lossless` says that it is a lossless WebP.
+    `was_lossless` says that it is a lossless WebP. `credit` is written into each rendition.
     """
 
     size: Size
     metadata: Metadata
     transparent: bool
     was_lossless: bool
+    credit: Credit
     cascade: Cascade
     animation: Animation | None
     decoded: Decoded | None
@@ -75,7 +82,7 @@ class Source:
         with Encoders(threads=threads) as encoders:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
                 picture = ready(self.cascade.picture(*framing))
-                traits = Traits(graphic=is_graphic(picture), was_lossless=self.was_lossless)
+                traits = Traits(is_graphic(picture), self.was_lossless, self.credit)
                 for recipe in group:
                     # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
                     here = recipe.format == "jpeg"
@@ -91,7 +98,7 @@ class Source:
         framings = [_framing(focus, recipe) for recipe in recipes if recipe.format == "webp"]
         if not framings or self.animation is None or self.animation.is_too_large:
             return {}
-        return self.animation.render_all(framings)
+        return self.animation.render_all(framings, credit=self.credit)
 
     def _still(self, picture: Image.Image, recipe: Recipe, traits: Traits, *, alone: bool) -> Encoded:
         """Encode a still picture; copy it first if other threads may encode it.
@@ -149,6 +156,7 @@ def decode(
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
             transparent=view.picture.mode == "RGBa",
             was_lossless=is_lossless(data),
+            credit=decoded.credit,
             cascade=Cascade(size, [view], ladder(size, presets)),
             animation=animation,
             decoded=decoded if later else None,
@@ -162,7 +170,9 @@ def _framing(focus: Point, recipe: Recipe) -> Framing:
 def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:
     orientation = stored_orientation(image)
     wanted, _ = first_size(swapped(image.size, orientation), presets)
-    return Decoded(orientation, decoded_view(first_frame(data, image=image), swapped(wanted, orientation)))
+    view = decoded_view(first_frame(data, image=image), swapped(wanted, orientation))
+    credited = any(preset.keep_credit for preset in presets)
+    return Decoded(orientation, view, read_credit(image) if credited else NO_CREDIT)
 
 
 def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset]) -> View:

@@ -1,12 +1,13 @@
-"""Encoding: pixels to bytes, without metadata."""
+"""Encoding: pixels to bytes, without metadata except for the credit that a site keeps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from processing.images.encoding.credit import NO_CREDIT, Credit
 from processing.images.encoding.graphics import is_small
 from processing.presets import Format, Preset, Recipe
 
@@ -19,14 +20,15 @@ _SMALL_BYTES, _TIMES_IF_SMALL, _TIMES = 16 * 1024, 4, 2
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What decides how a picture is encoded, beside its preset.
+    """The properties that decide how a picture is encoded, beside its preset.
 
     `graphic` says that it is no photograph (`graphics`), and `was_lossless` that its original is a lossless
-    WebP.
+    WebP. `credit` is written into the rendition.
     """
 
     graphic: bool = False
     was_lossless: bool = False
+    credit: Credit = NO_CREDIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def ready(picture: Image.Image) -> Image.Image:
 
 
 def encode(picture: Image.Image, recipe: Recipe, traits: Traits = Traits()) -> Encoded:
-    """Return the rendition of pixels that are `ready`, without profile, comment or metadata.
+    """Return the rendition of pixels that are `ready`, without profile, comment or metadata but the credit.
 
     Two threads must not encode the same picture, because Pillow stores the encoder's options on it.
     """
@@ -74,11 +76,12 @@ def webp_effort(preset: Preset) -> int:
 def _encode_webp(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     """Return the picture as lossy WebP, or as lossless WebP if it is smaller or plainly better."""
     effort = webp_effort(preset)
-    lossy = _saved(picture, "WEBP", quality=quality_of(preset, "webp"), method=effort)
+    tags = _tags(traits.credit)
+    lossy = _saved(picture, "WEBP", **tags, quality=quality_of(preset, "webp"), method=effort)
     stays = traits.was_lossless and is_small(picture)
     if not (traits.graphic or stays):
         return lossy
-    lossless = _saved(picture, "WEBP", lossless=True, method=effort)
+    lossless = _saved(picture, "WEBP", **tags, lossless=True, method=effort)
     small = len(lossless) <= _SMALL_BYTES
     if len(lossless) <= len(lossy) * (_TIMES_IF_SMALL if small else _TIMES) or (stays and small):
         return lossless
@@ -87,20 +90,31 @@ def _encode_webp(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
 
 def _encode_jpeg(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     flat = picture if picture.mode == "RGB" else flattened(picture, preset.background or _BACKGROUND)
-    colours = {"subsampling": "4:4:4"} if traits.graphic else {}
-    return _saved(flat, "JPEG", quality=quality_of(preset, "jpeg"), progressive=True, **colours)
+    options = _tags(traits.credit) | ({"subsampling": "4:4:4"} if traits.graphic else {})
+    return _saved(flat, "JPEG", quality=quality_of(preset, "jpeg"), progressive=True, **options)
 
 
 def _encode_png(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
-    return _saved(picture, "PNG", compress_level=min(9, 6 if preset.effort is None else preset.effort))
+    tags = _tags(traits.credit)
+    if "xmp" in tags:
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", tags.pop("xmp").decode())
+        tags["pnginfo"] = texts
+    level = min(9, 6 if preset.effort is None else preset.effort)
+    return _saved(picture, "PNG", compress_level=level, **tags)
 
 
 def _encode_avif(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     speed = 8 if preset.effort is None else 10 - preset.effort
-    colours = {"subsampling": "4:4:4"} if traits.graphic else {}
+    options = _tags(traits.credit) | ({"subsampling": "4:4:4"} if traits.graphic else {})
+    quality = quality_of(preset, "avif")
     # With several threads libavif divides the picture differently, which changes the bytes.
-    options = {"quality": quality_of(preset, "avif"), "speed": speed, "max_threads": 1, **colours}
-    return _saved(picture, "AVIF", **options)
+    return _saved(picture, "AVIF", quality=quality, speed=speed, max_threads=1, **options)
+
+
+def _tags(credit: Credit) -> dict[str, Any]:
+    """Return Pillow's options that write the credit."""
+    return {name: data for name, data in (("exif", credit.exif()), ("xmp", credit.xmp())) if data}
 
 
 def _saved(picture: Image.Image, format: str, **options: Any) -> bytes:

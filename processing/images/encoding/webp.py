@@ -6,6 +6,7 @@ from struct import unpack_from
 
 from PIL import Image, _webp
 
+from processing.images.encoding.credit import Credit
 from processing.images.encoding.encoding import Encoded
 from processing.images.encoding.graphics import is_palette
 from processing.presets import Box, Size
@@ -45,10 +46,11 @@ class AnimatedWebP:
         self._add(picture)
         self._time += milliseconds
 
-    def finished(self, *, frames_left_out: int) -> Encoded:
-        """Return the file; the encoder has merged equal frames."""
+    def finished(self, *, frames_left_out: int, credit: Credit) -> Encoded:
+        """Return the file with its credit; the encoder has merged equal frames."""
         self._add(None)
-        data = bytes(self._encoder.assemble("", "", ""))
+        exif = credit.exif().removeprefix(b"Exif\0\0")
+        data = bytes(self._encoder.assemble(b"", exif, credit.xmp()))
         return Encoded(data, *self._look.size, frames=frame_count(data), frames_left_out=frames_left_out)
 
     def _add(self, picture: Image.Image | None) -> None:

@@ -16,11 +16,9 @@ from typing import TypeVar
 
 from PIL import ExifTags, Image, ImageCms
 
-from processing.images.reading.embedded import exif_of, xmp_of
+from processing.images.reading.embedded import cleaned, exif_of, xmp_of
 
 _LENGTH = 100
-# Longer values are cut to this length before they are cleaned.
-_LONGEST = 10_000
 # Degrees: the largest latitude and longitude.
 _LATITUDE, _LONGITUDE = 90, 180
 # In XMP a coordinate is an attribute or an element: degrees, minutes and perhaps seconds, or degrees with
@@ -71,7 +69,7 @@ def _known(read: Callable[[], T], unknown: T) -> T:
 
 def _camera(exif: Image.Exif) -> str:
     """Return make and model; most makers repeat the make in the model."""
-    make, model = _cleaned(exif.get(ExifTags.Base.Make)), _cleaned(exif.get(ExifTags.Base.Model))
+    make, model = cleaned(exif.get(ExifTags.Base.Make)), cleaned(exif.get(ExifTags.Base.Model))
     first, _, _ = make.partition(" ")
     if model.lower().startswith(first.lower()):
         return model or make
@@ -83,7 +81,7 @@ def _profile(image: Image.Image) -> str:
     # A PNG's text can have the name of one of Pillow's `info` keys.
     if not isinstance(data, bytes):
         return ""
-    return _cleaned(ImageCms.ImageCmsProfile(BytesIO(data)).profile.profile_description)
+    return cleaned(ImageCms.ImageCmsProfile(BytesIO(data)).profile.profile_description)
 
 
 def _has_position(exif: Image.Exif) -> bool:
@@ -118,18 +116,10 @@ def _taken_at(exif: Image.Exif) -> str | None:
     The GPS time stamp would give another: it is that of the last fix, and many cameras keep an old one.
     """
     tags = exif.get_ifd(ExifTags.IFD.Exif)
-    told = _cleaned(tags.get(ExifTags.Base.DateTimeOriginal))
-    offset = _cleaned(tags.get(ExifTags.Base.OffsetTimeOriginal))
+    told = cleaned(tags.get(ExifTags.Base.DateTimeOriginal))
+    offset = cleaned(tags.get(ExifTags.Base.OffsetTimeOriginal))
     # The camera's clock has no zone unless the file states its offset.
     at = datetime.strptime(told, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
     if _OFFSET.fullmatch(offset):
         at = datetime.strptime(f"{told}{offset}", "%Y:%m:%d %H:%M:%S%z")
     return at.isoformat()
-
-
-def _cleaned(value: object) -> str:
-    """Return a text's first characters on one line, without unprintable ones; "" if it is no text."""
-    if not isinstance(value, str):
-        return ""
-    words = " ".join(value[:_LONGEST].split())
-    return "".join(character for character in words if character.isprintable())[:_LENGTH].strip()
