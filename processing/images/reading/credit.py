@@ -22,7 +22,8 @@ _MOST_CREATORS = 10
 _MOST_LICENSORS = 3
 # Bytes of a packet. Longer ones hold an editor's history, and would take long to parse.
 _LARGEST_PACKET = 1 << 20
-_URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+# Schemes other than the web's, such as that of scripts. People also write URLs without a scheme.
+_OTHER_SCHEME = re.compile(r"(?!https?://)[a-z][a-z0-9+.-]*:\S", re.IGNORECASE)
 # Data sets of IPTC-IIM 4.2, record 2: by-line, credit, copyright notice.
 _BY_LINE, _CREDIT, _COPYRIGHT = 80, 110, 116
 
@@ -178,5 +179,5 @@ def _cleaned(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    """Return a URL of the web, or "" for anything else, such as a script."""
-    return value if _URL.fullmatch(value) and len(value) < _LENGTH else ""
+    """Return a URL of the web, or "" if it has another scheme or is too long."""
+    return value if not _OTHER_SCHEME.match(value) and len(value) < _LENGTH else ""
