@@ -1,7 +1,7 @@
 """The settings of Darkroom, from `DARKROOM` in Django's settings; other modules read them here."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -43,6 +43,8 @@ class Settings:
     max_text_bytes: int = 16 * 1024**2
     # Formats to accept besides the usual ones: "tiff" and "bmp".
     extra_formats: tuple[str, ...] = ()
+    # Whether renditions keep the creator and the rights that the original names; nothing else is kept.
+    keep_credit: bool = False
     # Threads that encode the renditions of one original; they help while a core is idle.
     encoder_threads: int = 2
     # The folder of the pixel cache, and its size in bytes. Without a folder, or with 0 bytes, the second step
@@ -142,7 +144,8 @@ def darkroom() -> Settings:
 @cache
 def presets() -> tuple[Preset, ...]:
     """Return the configured presets, largest first, so that smaller ones can be made from larger."""
-    parsed = parse_presets(darkroom().presets)
+    credited = darkroom().keep_credit is True
+    parsed = [replace(preset, keep_credit=credited) for preset in parse_presets(darkroom().presets)]
     return tuple(sorted(parsed, key=lambda preset: preset.width or preset.height or 0, reverse=True))
 
 

@@ -9,7 +9,10 @@ from processing.presets import EXTENSIONS, Format, Recipe
 # Raise a format's number when the renderer, Pillow or a codec library changes what its renditions look like.
 # Those renditions are then stale, and `reprocess --stale` renders them again. A test fails if the bytes
 # change but the number does not.
-ENGINE_VERSIONS: dict[Format, int] = {"webp": 1, "jpeg": 1, "png": 1, "avif": 1}
+ENGINE_VERSIONS: dict[Format, int] = {"webp": 2, "jpeg": 2, "png": 1, "avif": 2}
+
+# Raise this when the credit that renditions keep is read or written in another way.
+CREDIT_VERSION = 1
 
 _FIELDS = ("width", "height", "mode")
 _FIELDS_OF: dict[Format, tuple[str, ...]] = {
@@ -28,6 +31,8 @@ def fingerprint(recipe: Recipe) -> str:
     a separate part of the key and of the row.
     """
     fields = {name: getattr(recipe.preset, name) for name in _FIELDS + _FIELDS_OF[recipe.format]}
+    if recipe.preset.keep_credit:
+        fields["credit"] = CREDIT_VERSION
     text = json.dumps([recipe.format, ENGINE_VERSIONS[recipe.format], fields], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

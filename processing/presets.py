@@ -37,6 +37,7 @@ class Preset:
     picture within them and never enlarges it. `fill` covers them exactly and crops the rest. `quality` is
     1 to 100 and `effort` 0 to 10; None selects the format's default in `processing.images`. A transparent
     picture is flattened on `background`, as #rrggbb, for JPEG. Without a background, PNG replaces JPEG.
+    `keep_credit` is a setting of the whole site, not of a single preset.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Preset:
     quality: int | None = None
     effort: int | None = None
     background: str | None = None
+    keep_credit: bool = False
 
     @property
     def is_thumbnail(self) -> bool:
@@ -132,7 +134,7 @@ def parse_preset(*, name: str, fields: Mapping[str, Any]) -> Preset:
 
     Raises `InvalidPreset` with a sentence that names the field.
     """
-    unknown = set(fields) - (set(Preset.__dataclass_fields__) - {"name"})
+    unknown = set(fields) - (set(Preset.__dataclass_fields__) - {"name", "keep_credit"})
     if unknown:
         raise InvalidPreset(f"Preset {name!r}: unknown field {min(unknown)!r}.")
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name != name.lower():

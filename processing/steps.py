@@ -127,7 +127,7 @@ def open_source(*, original: Original, step: Step) -> Source:
 
 def _render(original: Original, step: Step) -> list[Rendition]:
     source = open_source(original=original, step=step)
-    _describe(original, source)
+    _describe(original, source, step)
     recipes = renditions.missing(original, presets_of(step))
     renditions.announce(original, recipes)
     rows = renditions.render(original, source, recipes)
@@ -136,14 +136,16 @@ def _render(original: Original, step: Step) -> list[Rendition]:
     return rows
 
 
-def _describe(original: Original, source: Source) -> None:
+def _describe(original: Original, source: Source, step: Step) -> None:
     """Save the properties that only decoding reveals, before any rendition is stored."""
     described: dict[str, Any] = {}
     if not (original.color and original.transparent is not None):
         described |= _seen(source)
-    # Older versions of Darkroom read no metadata. Their originals get it when they are decoded again.
-    if original.metadata is None:
-        described["metadata"] = asdict(source.metadata)
+    # Older versions of Darkroom read less or no metadata. Their originals get it when they are decoded again.
+    # Only the first step sees the whole file, because the pixel cache spares the second some of it.
+    metadata = asdict(source.metadata)
+    if original.metadata is None or (step == "generate_thumbnails" and original.metadata != metadata):
+        described["metadata"] = metadata
     if not described:
         return
     for name, value in described.items():

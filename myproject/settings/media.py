@@ -36,10 +36,18 @@ FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o644
 
 
+def _yes_or_no(name: str) -> bool | str:
+    """Return a yes/no setting; another text is returned as it is, so that a system check refuses it."""
+    text = env.str(name)
+    if text.lower() in {"", "0", "false", "no", "off"}:
+        return False
+    return True if text.lower() in env.BOOLEAN_TRUE_STRINGS else text
+
+
 _READERS: dict[type, Callable[[str], Any]] = {
     int: env.int,
     float: env.float,
-    bool: env.bool,
+    bool: _yes_or_no,
     str: env.str,
     tuple: env.list,
 }

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 from PIL import Image
 
+from processing.images.encoding.credit import Credit
 from processing.images.geometry.reduction import View, strips
 from processing.images.source import Decoded
 
@@ -23,6 +26,7 @@ def packed(decoded: Decoded) -> Iterator[bytes]:
         "mode": view.picture.mode,
         "size": view.picture.size,
         "box": view.box,
+        "credit": asdict(decoded.credit),
     }
     yield json.dumps(fields).encode() + b"\n"
     for _, strip in strips(view.picture):
@@ -38,4 +42,10 @@ def unpacked(data: bytes) -> Decoded:
     fields = json.loads(data[:start])
     left, top, right, bottom = fields["box"]
     picture = Image.frombytes(fields["mode"], tuple(fields["size"]), memoryview(data)[start:])
-    return Decoded(fields["orientation"], View(picture, (left, top, right, bottom)))
+    credit = Credit(**{name: _as_tuples(value) for name, value in fields["credit"].items()})
+    return Decoded(fields["orientation"], View(picture, (left, top, right, bottom)), credit)
+
+
+def _as_tuples(value: Any) -> Any:
+    """Return a value with the tuples that JSON turned into lists."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

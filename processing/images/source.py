@@ -8,7 +8,7 @@ A rendition is made in these steps:
 3. `in_srgb`: convert its colours to sRGB.
 4. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
 5. `Cascade`: make each smaller size from the smallest picture that is still large enough.
-6. `encode`: write the pixels, and nothing else.
+6. `encode`: write the pixels, and nothing else. A graphic keeps its colours sharp (`is_graphic`).
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -20,13 +20,17 @@ from PIL import Image
 
 from processing.images.animation.animation import Animation, first_frame, read_animation
 from processing.images.colour.conversion import in_srgb
+from processing.images.encoding.credit import NO_CREDIT, Credit
 from processing.images.encoding.encoders import Encoders
-from processing.images.encoding.encoding import Encoded, encode, ready
+from processing.images.encoding.encoding import Encoded, Traits, encode, ready
+from processing.images.encoding.graphics import is_graphic
 from processing.images.encoding.placeholder import Placeholder, placeholder_of
+from processing.images.encoding.webp import is_lossless
 from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
 from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.geometry.reduction import View, decoded_view
+from processing.images.reading.credit import read_credit
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
@@ -35,19 +39,28 @@ from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The result of the one decode: pixels as they are stored, and their orientation."""
+    """The result of the one decode: pixels as they are stored, their orientation, and the credit to keep.
+
+    A PNG may hold the last two behind its pixels.
+    """
 
     orientation: int
     view: View
+    credit: Credit = NO_CREDIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's."""
+    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's.
+
+    `was_lossless` says that it is a lossless WebP. `credit` is written into each rendition.
+    """
 
     size: Size
     metadata: Metadata
     transparent: bool
+    was_lossless: bool
+    credit: Credit
     cascade: Cascade
     animation: Animation | None
     decoded: Decoded | None
@@ -69,10 +82,11 @@ class Source:
         with Encoders(threads=threads) as encoders:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
                 picture = ready(self.cascade.picture(*framing))
+                traits = Traits(is_graphic(picture), self.was_lossless, self.credit)
                 for recipe in group:
                     # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
                     here = recipe.format == "jpeg"
-                    job = partial(self._still, picture, recipe, alone=here)
+                    job = partial(self._still, picture, recipe, traits, alone=here)
                     if recipe.format == "webp" and framing in animated:
                         job = partial(animated.__getitem__, framing)
                     encoders.add(self._effect(recipe, framing), job, here=here)
@@ -84,14 +98,14 @@ class Source:
         framings = [_framing(focus, recipe) for recipe in recipes if recipe.format == "webp"]
         if not framings or self.animation is None or self.animation.is_too_large:
             return {}
-        return self.animation.render_all(framings)
+        return self.animation.render_all(framings, credit=self.credit)
 
-    def _still(self, picture: Image.Image, recipe: Recipe, *, alone: bool) -> Encoded:
+    def _still(self, picture: Image.Image, recipe: Recipe, traits: Traits, *, alone: bool) -> Encoded:
         """Encode a still picture; copy it first if other threads may encode it.
 
         A still WebP of an animation counts the other frames as left out.
         """
-        encoded = encode(picture if alone else picture.copy(), recipe)
+        encoded = encode(picture if alone else picture.copy(), recipe, traits)
         if self.animation is None or recipe.format != "webp":
             return encoded
         return replace(encoded, frames_left_out=self.animation.frames - 1)
@@ -141,6 +155,8 @@ def decode(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
             transparent=view.picture.mode == "RGBa",
+            was_lossless=is_lossless(data),
+            credit=decoded.credit,
             cascade=Cascade(size, [view], ladder(size, presets)),
             animation=animation,
             decoded=decoded if later else None,
@@ -154,7 +170,9 @@ def _framing(focus: Point, recipe: Recipe) -> Framing:
 def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:
     orientation = stored_orientation(image)
     wanted, _ = first_size(swapped(image.size, orientation), presets)
-    return Decoded(orientation, decoded_view(first_frame(data, image=image), swapped(wanted, orientation)))
+    view = decoded_view(first_frame(data, image=image), swapped(wanted, orientation))
+    credited = any(preset.keep_credit for preset in presets)
+    return Decoded(orientation, view, read_credit(image) if credited else NO_CREDIT)
 
 
 def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset]) -> View:

@@ -40,6 +40,14 @@ def test_presets_are_reloaded_after_a_change(settings: Settings) -> None:
     assert conf.preset_named("thumb") is None
 
 
+def test_credit_is_kept_by_all_presets_or_none(settings: Settings) -> None:
+    assert {preset.keep_credit for preset in conf.presets()} == {False}
+    settings.DARKROOM = {**settings.DARKROOM, "KEEP_CREDIT": True}
+    assert {preset.keep_credit for preset in conf.presets()} == {True}
+    set_presets(settings, {"p": {"width": 5, "keep_credit": False}})
+    assert problems() == [("darkroom.E001", "Preset 'p': unknown field 'keep_credit'.")]
+
+
 def test_every_setting_has_a_default(settings: Settings) -> None:
     settings.DARKROOM = {}
     assert conf.darkroom() == conf.Settings()
@@ -68,6 +76,9 @@ def test_unknown_key_is_an_error(settings: Settings) -> None:
         ("MAX_FRAMES", True, "a number, 0 or more"),
         ("BODY_TIMEOUT", None, "a number, 0 or more"),
         ("WEBHOOK_PRIVATE_ADDRESSES", 1, "True or False"),
+        ("KEEP_CREDIT", "yes", "True or False"),
+        ("KEEP_CREDIT", 1, "True or False"),
+        ("KEEP_CREDIT", None, "True or False"),
         ("EXTRA_FORMATS", "tiff", "a list of strings"),
         ("SITE_URL", None, "a string"),
         ("PRESETS", [], "a mapping from names to fields"),

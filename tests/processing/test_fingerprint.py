@@ -25,6 +25,7 @@ CONTENT_HASH = "ab" * 32
         ({"quality": 80}, "webp jpeg avif"),
         ({"effort": 0}, "webp png avif"),
         ({"background": "#000000"}, "jpeg"),
+        ({"keep_credit": True}, "webp jpeg png avif"),
         ({"name": "other"}, ""),
         ({"formats": ("webp",)}, ""),
     ],
@@ -50,6 +51,7 @@ def test_every_preset_field_is_considered() -> None:
         "quality",
         "effort",
         "background",
+        "keep_credit",
     }
 
 
@@ -62,6 +64,16 @@ def test_fingerprint_changes_with_the_engine_version_of_its_format(monkeypatch: 
     monkeypatch.setitem(module.ENGINE_VERSIONS, "webp", module.ENGINE_VERSIONS["webp"] + 1)
     changed = {format for format in FORMATS if fingerprint(Recipe(PRESET, format)) != before[format]}
     assert changed == {"webp"}
+
+
+def test_fingerprint_changes_with_the_version_of_the_kept_credit(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping = replace(PRESET, keep_credit=True)
+    presets = (PRESET, keeping)
+    before = [fingerprint(Recipe(preset, format)) for preset in presets for format in FORMATS]
+    monkeypatch.setattr(module, "CREDIT_VERSION", module.CREDIT_VERSION + 1)
+    after = [fingerprint(Recipe(preset, format)) for preset in presets for format in FORMATS]
+    same = [one == other for one, other in zip(before, after, strict=True)]
+    assert same == [True] * len(FORMATS) + [False] * len(FORMATS)
 
 
 def test_adjacent_fields_are_separated() -> None:

@@ -5,9 +5,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from struct import pack
+from zlib import crc32
 
 import pytest
-from PIL import ImageFile
+from django.core.files.storage import default_storage
+from PIL import ExifTags, Image, ImageFile
 from pytest_django import Settings
 
 from processing import pixel_cache, steps
@@ -69,6 +72,23 @@ def files(folder: Path) -> list[Path]:
 
 def decoded(make_image: MakeImage) -> Decoded:
     return Decoded(1, whole(opened(make_image(width=50, height=40, format="PNG"))))
+
+
+def test_second_step_keeps_the_credit_that_follows_the_pixels(
+    store_original: StoreOriginal, make_image: MakeImage, settings: Settings
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "KEEP_CREDIT": True}
+    data = make_image(width=1300, height=900, format="PNG")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Ada"
+    content = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = pack(">I4s", len(content), b"eXIf") + content + pack(">I", crc32(b"eXIf" + content))
+    original = store_original(data[:-12] + chunk + data[-12:])
+    for step in ("generate_thumbnails", "resize_image"):
+        run(step, original)
+    for row in Rendition.objects.all():
+        with default_storage.open(row.key) as file:
+            assert b"Ada" in file.read(), row.preset
 
 
 def test_large_original_is_decoded_once(original: Original, folder: Path, decodes: list[str | None]) -> None:

@@ -14,9 +14,10 @@ from django.conf import settings as django_settings
 from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.utils import timezone
+from PIL import ExifTags, Image
 from pytest_django import Settings
 
-from processing import leases, originals, renditions, steps
+from processing import conf, leases, originals, renditions, steps
 from processing.conf import darkroom
 from processing.errors import Refusal
 from processing.fingerprint import original_key
@@ -732,6 +733,19 @@ def test_older_original_is_described_when_it_is_rendered_again(original: Origina
     assert original.focus_x == 0.123
 
 
+def test_metadata_of_an_older_version_is_replaced_by_the_first_step(original: Original) -> None:
+    run_all(original)
+    now = Original.objects.get().metadata
+    assert now is not None
+    Original.objects.update(metadata={**now, "gps": True})
+    Rendition.objects.filter(preset="medium").update(redo=True)
+    run_all(original)
+    assert Original.objects.get().metadata == {**now, "gps": True}
+    Rendition.objects.filter(preset="thumb").update(redo=True)
+    run_all(original)
+    assert Original.objects.get().metadata == now
+
+
 # --- A preset changes ---------------------------------------------------------------------
 
 
@@ -754,6 +768,24 @@ def test_changed_preset_renders_only_its_renditions(
     assert set(Rendition.objects.filter(preset="medium").values_list("width", flat=True)) == {500}
     assert Rendition.objects.count() == 10
     assert_storage_matches_rows()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_renditions_keep_the_credit_while_the_setting_is_on(
+    store_original: StoreOriginal, make_image: MakeImage, settings: Settings
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Ada"
+    original = store_original(make_image(exif=exif))
+    for keep in (False, True, False):
+        settings.DARKROOM = {**settings.DARKROOM, "KEEP_CREDIT": keep}
+        assert renditions.missing(original, conf.presets())
+        run_all(original)
+        original = Original.objects.get()
+        assert Rendition.objects.count() == 10
+        for row in Rendition.objects.all():
+            with default_storage.open(row.key) as file:
+                assert (b"Ada" in file.read()) is keep, row
 
 
 @pytest.mark.django_db(transaction=True)

@@ -74,6 +74,12 @@ def test_every_row_is_rendered(admin_client: Client, ready: Upload) -> None:
         assert admin_client.get(path).status_code == 200, path
 
 
+def test_original_shows_its_capture_time_with_its_offset(admin_client: Client, ready: Upload) -> None:
+    Original.objects.update(metadata={"taken_at": "2020-02-29T23:59:59-03:30"})
+    page = admin_client.get(f"/admin/processing/original/{ready.original_id}/change/").content.decode()
+    assert "2020-02-29T23:59:59-03:30" in page
+
+
 def test_lists_are_rendered_for_pending_uploads(admin_client: Client, send: Send) -> None:
     send()
     for path in LISTS:

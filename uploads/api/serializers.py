@@ -62,7 +62,8 @@ class MetadataSerializer(serializers.Serializer[Any]):
     gps = serializers.BooleanField(help_text="whether the file contains a GPS position")
     taken_at = serializers.CharField(
         allow_null=True,
-        help_text="capture time in ISO 8601, by the camera's clock and without a time zone; null if unknown",
+        help_text="capture time in ISO 8601 by the camera's clock, with its offset from UTC "
+        "if the file has it; null if unknown",
     )
 
 
@@ -116,6 +117,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     takedown = serializers.SerializerMethodField()
     placeholder = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
+    taken_at = serializers.SerializerMethodField(help_text="capture time, as in `metadata`")
     focus = FocusField(allow_null=True, required=False)
     duplicate = serializers.SerializerMethodField()
     steps = serializers.SerializerMethodField()
@@ -127,8 +129,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "focus", "visibility",
-            "duplicate", "steps", "renditions", "url", "image_url",
+            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "taken_at", "focus",
+            "visibility", "duplicate", "steps", "renditions", "url", "image_url",
         )  # fmt: skip
         read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
 
@@ -158,6 +160,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     def get_metadata(self, upload: Upload) -> dict[str, Any] | None:
         """Return the metadata if this upload's first step has finished."""
         return upload.original.metadata if upload.thumbnails_ready_at else None
+
+    def get_taken_at(self, upload: Upload) -> str | None:
+        """Return the capture time if this upload's first step has finished."""
+        return (self.get_metadata(upload) or {}).get("taken_at")
 
     def get_duplicate(self, upload: Upload) -> bool:
         """Return whether this request sent a duplicate."""

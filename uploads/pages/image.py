@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from re import sub
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -46,6 +47,14 @@ class RenditionLine:
     rendition: Rendition
     address: str
     saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureTime:
+    """The camera's clock when it took the picture, and the clock's zone, such as UTC+02:00, or ""."""
+
+    clock: datetime
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ def _page(
     is_private = upload.visibility == Upload.Visibility.PRIVATE
     is_shown = not upload.taken_down_at
     largest = links.main_preset() if upload.ready_at else listing.card_preset(upload)
+    found = upload.original.metadata if upload.thumbnails_ready_at else None
     context = {
         "upload": upload,
         "original": upload.original,
@@ -107,7 +117,8 @@ def _page(
         "timeline": timeline(upload),
         "crops": _crops(),
         "focus": _focus(upload),
-        "found": upload.original.metadata if upload.thumbnails_ready_at else None,
+        "found": found,
+        "taken": _capture_time(found),
         "visibilities": Upload.Visibility.choices,
         "last_event": last_event,
     }
@@ -209,6 +220,15 @@ def _line(request: HttpRequest, upload: Upload, row: Rendition) -> RenditionLine
         address=request.build_absolute_uri(links.rendition_path(upload, row)),
         saved=round(100 * (1 - row.byte_size / whole)) if row.byte_size < whole else 0,
     )
+
+
+def _capture_time(found: dict[str, Any] | None) -> CaptureTime | None:
+    """Return the capture time that was found in a file."""
+    if not found or not found.get("taken_at"):
+        return None
+    at = datetime.fromisoformat(found["taken_at"])
+    # Without its zone, Django shows the camera's clock instead of converting it to the site's.
+    return CaptureTime(at.replace(tzinfo=None), at.tzname() or "")
 
 
 def _crops() -> list[Preset]:

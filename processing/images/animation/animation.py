@@ -13,6 +13,7 @@ from processing.images.animation.frames import Film, Timed, composed
 from processing.images.animation.gif import first_patch, read_gif
 from processing.images.animation.sequences import read_sequence
 from processing.images.colour.conversion import in_srgb
+from processing.images.encoding.credit import NO_CREDIT, Credit
 from processing.images.encoding.encoding import Encoded, quality_of, ready, webp_effort
 from processing.images.encoding.webp import AnimatedWebP, Look
 from processing.images.geometry.orientation import swapped, turned
@@ -54,7 +55,9 @@ class Animation:
         """Return whether the canvas would take too much memory, so that only the first frame is shown."""
         return self.image.width * self.image.height > _LARGEST_CANVAS
 
-    def render_all(self, framings: Sequence[Framing]) -> dict[Framing, Encoded]:
+    def render_all(
+        self, framings: Sequence[Framing], *, credit: Credit = NO_CREDIT
+    ) -> dict[Framing, Encoded]:
         """Return the animated WebP of each framing; if all its frames are equal, it is a still picture.
 
         Raises `UnreadableImage` or `TooManyPixels` for any error of the decoder.
@@ -66,7 +69,8 @@ class Animation:
             for look, encoder in encoders.items():
                 encoder.add(_resized(frame, look), milliseconds)
         encoded = {
-            look: encoder.finished(frames_left_out=self.film.left_out) for look, encoder in encoders.items()
+            look: encoder.finished(frames_left_out=self.film.left_out, credit=credit)
+            for look, encoder in encoders.items()
         }
         return {framing: encoded[look] for framing, look in looks.items()}
 

@@ -4,21 +4,30 @@ Senders control all of it. Values are shortened and cleaned of unprintable chara
 parser means that the value is unknown.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from math import isfinite
+from numbers import Real
 from typing import TypeVar
 
 from PIL import ExifTags, Image, ImageCms
 
+from processing.images.reading.embedded import cleaned, exif_of, xmp_of
+
 _LENGTH = 100
-# Longer values are cut to this length before they are cleaned.
-_LONGEST = 10_000
-_POSITION = {ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude}
-# In XMP a position is an attribute or an element; both have this name.
-_POSITION_IN_XMP = b"GPSLatitude"
+# Degrees: the largest latitude and longitude.
+_LATITUDE, _LONGITUDE = 90, 180
+# In XMP a coordinate is an attribute or an element: degrees, minutes and perhaps seconds, or degrees with
+# decimals, and a direction (XMP specification, part 2, 2.2.3.2, GPSCoordinate).
+_IN_XMP = rb"%s\s*(?:=\s*[\"']|>)\s*[-+]?(\d{1,3})(?:[.,]\d{1,20}){0,3}\s?[NSEWnsew]?\s*[\"'<]"
+_LATITUDE_IN_XMP = re.compile(_IN_XMP % b"GPSLatitude")
+_LONGITUDE_IN_XMP = re.compile(_IN_XMP % b"GPSLongitude")
+# The offset of a camera's clock from UTC (CIPA DC-008, OffsetTimeOriginal); some programs write Z for none.
+_OFFSET = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d|Z")
 
 T = TypeVar("T")
 
@@ -29,7 +38,7 @@ class Metadata:
 
     `camera` is the make and model. `profile` is the description of the embedded ICC profile. `gps` is whether
     the file states a position. The position itself is private and not kept. `taken_at` is the camera's own
-    clock as ISO 8601 without a zone.
+    clock as ISO 8601, with its offset from UTC if the file states one.
     """
 
     camera: str
@@ -41,7 +50,7 @@ class Metadata:
 
 def read_metadata(image: Image.Image, *, frames: int) -> Metadata:
     """Return the metadata of the original `image`, without reading or decoding more of it."""
-    exif = _known(lambda: _exif(image), Image.Exif())
+    exif = _known(lambda: exif_of(image), Image.Exif())
     return Metadata(
         camera=_known(lambda: _camera(exif), ""),
         profile=_known(lambda: _profile(image), ""),
@@ -58,16 +67,9 @@ def _known(read: Callable[[], T], unknown: T) -> T:
     return unknown
 
 
-def _exif(image: Image.Image) -> Image.Exif:
-    # Reading EXIF that follows a PNG's pixels would decode them.
-    if image.format == "PNG" and "exif" not in image.info:
-        return Image.Exif()
-    return image.getexif()
-
-
 def _camera(exif: Image.Exif) -> str:
     """Return make and model; most makers repeat the make in the model."""
-    make, model = _cleaned(exif.get(ExifTags.Base.Make)), _cleaned(exif.get(ExifTags.Base.Model))
+    make, model = cleaned(exif.get(ExifTags.Base.Make)), cleaned(exif.get(ExifTags.Base.Model))
     first, _, _ = make.partition(" ")
     if model.lower().startswith(first.lower()):
         return model or make
@@ -79,27 +81,45 @@ def _profile(image: Image.Image) -> str:
     # A PNG's text can have the name of one of Pillow's `info` keys.
     if not isinstance(data, bytes):
         return ""
-    return _cleaned(ImageCms.ImageCmsProfile(BytesIO(data)).profile.profile_description)
+    return cleaned(ImageCms.ImageCmsProfile(BytesIO(data)).profile.profile_description)
 
 
 def _has_position(exif: Image.Exif) -> bool:
-    return bool(_POSITION & exif.get_ifd(ExifTags.IFD.GPSInfo).keys())
+    """Return whether both coordinates are there; many cameras write an empty directory."""
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    return _is_angle(gps.get(ExifTags.GPS.GPSLatitude), _LATITUDE) and _is_angle(
+        gps.get(ExifTags.GPS.GPSLongitude), _LONGITUDE
+    )
+
+
+def _is_angle(value: object, most: int) -> bool:
+    """Return whether these are degrees, or degrees, minutes and seconds, of at most `most` degrees."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if not 1 <= len(parts) <= 3 or not all(isinstance(part, Real) for part in parts):
+        return False
+    degrees = sum(float(part) / 60**power for power, part in enumerate(parts))
+    return isfinite(degrees) and abs(degrees) <= most
 
 
 def _has_position_in_xmp(image: Image.Image) -> bool:
-    xmp = image.info.get("xmp")
-    return isinstance(xmp, bytes) and _POSITION_IN_XMP in xmp
+    xmp = xmp_of(image)
+    return _states(_LATITUDE_IN_XMP, xmp, _LATITUDE) and _states(_LONGITUDE_IN_XMP, xmp, _LONGITUDE)
+
+
+def _states(coordinate: re.Pattern[bytes], xmp: bytes, most: int) -> bool:
+    return any(int(found[1]) <= most for found in coordinate.finditer(xmp))
 
 
 def _taken_at(exif: Image.Exif) -> str | None:
-    told = _cleaned(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal))
-    # The zone of the camera's clock is unknown.
-    return datetime.strptime(told, "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007
+    """Return the capture time; the offset is left out if it is unknown or invalid.
 
-
-def _cleaned(value: object) -> str:
-    """Return a text's first characters on one line, without unprintable ones; "" if it is no text."""
-    if not isinstance(value, str):
-        return ""
-    words = " ".join(value[:_LONGEST].split())
-    return "".join(character for character in words if character.isprintable())[:_LENGTH].strip()
+    The GPS time stamp would give another: it is that of the last fix, and many cameras keep an old one.
+    """
+    tags = exif.get_ifd(ExifTags.IFD.Exif)
+    told = cleaned(tags.get(ExifTags.Base.DateTimeOriginal))
+    offset = cleaned(tags.get(ExifTags.Base.OffsetTimeOriginal))
+    # The camera's clock has no zone unless the file states its offset.
+    at = datetime.strptime(told, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+    if _OFFSET.fullmatch(offset):
+        at = datetime.strptime(f"{told}{offset}", "%Y:%m:%d %H:%M:%S%z")
+    return at.isoformat()

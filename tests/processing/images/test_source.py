@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from processing.images import source as source_module
 from processing.images.encoding import encoding
-from processing.images.encoding.encoding import Encoded
+from processing.images.encoding.encoding import Encoded, Traits
 from processing.images.encoding.placeholder import drawn_picture, plain_picture
 from processing.images.geometry import reduction
 from processing.images.reading.formats import can_encode
@@ -354,9 +354,9 @@ def test_equivalent_presets_are_encoded_once(make_image: MakeImage, monkeypatch:
     encoded: list[str] = []
     encode = encoding.encode
 
-    def count(picture: Image.Image, recipe: Recipe) -> Encoded:
+    def count(picture: Image.Image, recipe: Recipe, traits: Traits) -> Encoded:
         encoded.append(recipe.preset.name)
-        return encode(picture, recipe)
+        return encode(picture, recipe, traits)
 
     monkeypatch.setattr(source_module, "encode", count)
     presets = [

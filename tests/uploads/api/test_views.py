@@ -32,8 +32,8 @@ ClientOf = Callable[[User], APIClient]
 
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
-    "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate", "steps",
-    "renditions", "url", "image_url", "takedown",
+    "ready_at", "error", "placeholder", "metadata", "taken_at", "focus", "visibility", "duplicate",
+    "steps", "renditions", "url", "image_url", "takedown",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -99,6 +99,7 @@ class TestSend:
             "error": None,
             "placeholder": None,
             "metadata": None,
+            "taken_at": None,
             "focus": None,
             "visibility": "unlisted",
             "takedown": None,
@@ -491,6 +492,17 @@ class TestOne:
             "gps": False,
             "taken_at": None,
         }
+
+    @pytest.mark.parametrize("taken_at", ["2020-02-29T23:59:59-03:30", "2020-02-29T23:59:59", None])
+    def test_capture_time_is_shown_after_the_first_step(
+        self, api: APIClient, send: Send, taken_at: str | None
+    ) -> None:
+        upload = send()
+        Original.objects.update(metadata={"taken_at": taken_at})
+        assert api.get(f"/api/uploads/{upload.pk}/").json()["taken_at"] is None
+        Upload.objects.update(thumbnails_ready_at=upload.created_at)
+        body = api.get(f"/api/uploads/{upload.pk}/").json()
+        assert (body["taken_at"], body["metadata"]["taken_at"]) == (taken_at, taken_at)
 
     def test_deletion_is_undone(self, api: APIClient, send: Send) -> None:
         upload = send()

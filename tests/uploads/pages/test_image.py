@@ -88,6 +88,26 @@ def test_metadata_is_shown(
     assert [text for text in words if text not in page] == []
 
 
+@pytest.mark.parametrize(
+    ("taken_at", "shown"),
+    [
+        (
+            "2020-02-29T23:59:59-03:30",
+            '<time datetime="2020-02-29T23:59:59-03:30">Feb. 29, 2020, 11:59 p.m.</time> (UTC-03:30)',
+        ),
+        ("2020-02-29T09:05:00", '<time datetime="2020-02-29T09:05:00">Feb. 29, 2020, 9:05 a.m.</time>'),
+        ("2020-02-29T00:00:00+00:00", "Feb. 29, 2020, midnight</time> (UTC)"),
+    ],
+)
+def test_capture_time_is_shown_by_the_clock_of_the_camera(
+    signed_in: Client, upload: Upload, taken_at: str, shown: str
+) -> None:
+    Original.objects.update(metadata={"camera": "", "profile": "", "frames": 1, "taken_at": taken_at})
+    page = " ".join(page_of(signed_in, upload).split())
+    assert shown in page
+    assert ("(UTC" in page) is ("(UTC" in shown)
+
+
 def test_metadata_is_hidden_before_the_first_step_of_the_upload(signed_in: Client, person: User) -> None:
     upload = make_upload(person)
     Original.objects.update(metadata={"camera": "Leica", "profile": "", "frames": 1, "gps": True})
