@@ -14,6 +14,7 @@ A rendition is made in these steps:
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from itertools import groupby
 
 from PIL import Image
@@ -27,6 +28,7 @@ from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
 from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.geometry.reduction import View, decoded_view
+from processing.images.reading.chunks import without_damage
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
@@ -128,6 +130,7 @@ def decode(
 
     Raises `UnreadableImage`, `UnsupportedFormat`, `TooManyPixels` or `TooMuchMetadata` for any error here.
     """
+    data = without_damage(BytesIO(data), pixels=True).read()
     with opened(data, limits=limits) as image:
         stored = image.size  # The decoder changes it when it scales.
         decoded = handed or _decoded(data, image, [*presets, *later])

@@ -45,7 +45,10 @@ def test_unsupported_kind_is_refused_by_its_name(marker: int, precision: int, ki
 
 
 def test_real_file_of_an_unsupported_kind_is_not_called_damaged(corpus: Path) -> None:
-    with (corpus / "edges" / "gradient_ls.jpg").open("rb") as file, pytest.raises(UnsupportedFormat) as refusal:
+    with (
+        (corpus / "edges" / "gradient_ls.jpg").open("rb") as file,
+        pytest.raises(UnsupportedFormat) as refusal,
+    ):
         read_header(file, name="gradient_ls.jpg", limits=LIMITS)
     assert str(refusal.value).startswith("gradient_ls.jpg is a lossless JPEG image. ")
 
