@@ -144,6 +144,8 @@ def _describe(original: Original, source: Source) -> None:
     # Older versions of Darkroom read no metadata. Their originals get it when they are decoded again.
     if original.metadata is None:
         described["metadata"] = asdict(source.metadata)
+    if original.truncated != source.truncated:
+        described["truncated"] = source.truncated
     if not described:
         return
     for name, value in described.items():

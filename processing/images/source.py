@@ -26,12 +26,20 @@ from processing.images.encoding.encoding import Encoded, encode, ready
 from processing.images.encoding.placeholder import Placeholder, placeholder_of
 from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
-from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
-from processing.images.geometry.reduction import View, decoded_view
+from processing.images.geometry.orientation import (
+    stored_orientation,
+    swapped,
+    told_orientation,
+    turned,
+    turned_box,
+)
+from processing.images.geometry.reduction import View, decoded_view, loaded
+from processing.images.reading.available import load_available
 from processing.images.reading.chunks import without_damage
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
+from processing.images.reading.truncation import is_truncated, without_torn_end
 from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 
@@ -45,10 +53,14 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's."""
+    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's.
+
+    `truncated` is whether its file ends too early, so that pixels or frames may be missing.
+    """
 
     size: Size
     metadata: Metadata
+    truncated: bool
     transparent: bool
     cascade: Cascade
     animation: Animation | None
@@ -130,10 +142,12 @@ def decode(
 
     Raises `UnreadableImage`, `UnsupportedFormat`, `TooManyPixels` or `TooMuchMetadata` for any error here.
     """
+    sent, truncated = data, is_truncated(data)
+    data = without_torn_end(sent) if truncated else sent
     data = without_damage(BytesIO(data), pixels=True).read()
     with opened(data, limits=limits) as image:
         stored = image.size  # The decoder changes it when it scales.
-        decoded = handed or _decoded(data, image, [*presets, *later])
+        decoded = handed or _decoded(data, image, [*presets, *later], torn=sent if truncated else None)
         orientation = decoded.orientation
         size = swapped(stored, orientation)
         view = _first_reduction(decoded, size, presets)
@@ -143,6 +157,7 @@ def decode(
         return Source(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
+            truncated=truncated,
             transparent=view.picture.mode == "RGBa",
             cascade=Cascade(size, [view], ladder(size, presets)),
             animation=animation,
@@ -154,10 +169,14 @@ def _framing(focus: Point, recipe: Recipe) -> Framing:
     return recipe.preset, recipe.looks_at(focus)
 
 
-def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:
-    orientation = stored_orientation(image)
+def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset], *, torn: bytes | None) -> Decoded:
+    """Decode the original; `torn` is the file as it was sent if it is truncated."""
+    # An orientation that follows the pixels of a truncated PNG is not looked for.
+    orientation = stored_orientation(image) if torn is None else told_orientation(image)
     wanted, _ = first_size(swapped(image.size, orientation), presets)
-    return Decoded(orientation, decoded_view(first_frame(data, image=image), swapped(wanted, orientation)))
+    load = loaded if torn is None else partial(load_available, data=torn)
+    frame = first_frame(data, image=image)
+    return Decoded(orientation, decoded_view(frame, swapped(wanted, orientation), load=load))
 
 
 def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset]) -> View:

@@ -116,6 +116,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     takedown = serializers.SerializerMethodField()
     placeholder = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
+    truncated = serializers.SerializerMethodField(
+        help_text="whether the file ends too early, so that a part of the picture may be missing"
+    )
     focus = FocusField(allow_null=True, required=False)
     duplicate = serializers.SerializerMethodField()
     steps = serializers.SerializerMethodField()
@@ -127,8 +130,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "focus", "visibility",
-            "duplicate", "steps", "renditions", "url", "image_url",
+            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "truncated", "focus",
+            "visibility", "duplicate", "steps", "renditions", "url", "image_url",
         )  # fmt: skip
         read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
 
@@ -158,6 +161,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     def get_metadata(self, upload: Upload) -> dict[str, Any] | None:
         """Return the metadata if this upload's first step has finished."""
         return upload.original.metadata if upload.thumbnails_ready_at else None
+
+    def get_truncated(self, upload: Upload) -> bool:
+        """Return whether the file ends too early; false until this upload's first step has finished."""
+        return upload.is_truncated
 
     def get_duplicate(self, upload: Upload) -> bool:
         """Return whether this request sent a duplicate."""

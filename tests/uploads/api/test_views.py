@@ -32,8 +32,8 @@ ClientOf = Callable[[User], APIClient]
 
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
-    "ready_at", "error", "placeholder", "metadata", "focus", "visibility", "duplicate", "steps",
-    "renditions", "url", "image_url", "takedown",
+    "ready_at", "error", "placeholder", "metadata", "truncated", "focus", "visibility", "duplicate",
+    "steps", "renditions", "url", "image_url", "takedown",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -99,6 +99,7 @@ class TestSend:
             "error": None,
             "placeholder": None,
             "metadata": None,
+            "truncated": False,
             "focus": None,
             "visibility": "unlisted",
             "takedown": None,
@@ -491,6 +492,16 @@ class TestOne:
             "gps": False,
             "taken_at": None,
         }
+
+    def test_truncated_is_shown_after_the_first_step(self, api: APIClient, send: Send) -> None:
+        upload = send()
+        Original.objects.update(truncated=True)
+        address = f"/api/uploads/{upload.pk}/"
+        assert api.get(address).json()["truncated"] is False
+        finish(upload)
+        Original.objects.update(truncated=True)
+        assert api.get(address).json()["truncated"] is True
+        assert api.get("/api/uploads/").json()["results"][0]["truncated"] is True
 
     def test_deletion_is_undone(self, api: APIClient, send: Send) -> None:
         upload = send()
