@@ -506,7 +506,7 @@ def test_broken_image_fails_without_retry(
     step: Step, store_original: StoreOriginal, make_image: MakeImage, news: News
 ) -> None:
     whole = make_image(format="PNG")
-    original = store_original(whole[: len(whole) // 2])
+    original = store_original(whole[: len(whole) // 4])
     with pytest.raises(UnreadableImage) as refusal:
         run(step, original)
     assert news.failed == [(step, refusal.value)]

@@ -14,6 +14,7 @@ _JPEG, _GIF, _RIFF, _WEBP, _BOXES = b"\xff\xd8\xff", b"GIF8", b"RIFF", b"WEBP", 
 _END_OF_JPEG, _END_OF_PNG = b"\xff\xd9", b"\0\0\0\0IEND"
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _MOST_PARTS = 50_000
+_LARGE_BOXES = {b"meta", b"moov", b"mdat", b"moof"}
 # The chunks of a WebP whose beginning a decoder can use.
 _PIXELS = {b"VP8 ", b"VP8L"}
 
@@ -73,21 +74,22 @@ def _is_gif_truncated(data: bytes) -> bool:
 
 
 def _are_boxes_truncated(data: bytes) -> bool:
-    """Return whether a box of the file is longer than the rest of it (ISO/IEC 14496-12, 4.2)."""
+    """Return whether one of the large boxes is longer than the rest of the file (ISO/IEC 14496-12, 4.2).
+
+    Other bytes behind the last box are junk.
+    """
     position = 0
     for _ in range(_MOST_PARTS):
         if position + 8 > len(data):
-            return position != len(data)
-        size = int.from_bytes(data[position : position + 4])
+            return False
+        size, kind = unpack_from(">I4s", data, position)
         if size == 1:
             size = int.from_bytes(data[position + 8 : position + 16])
-        if size == 0:
-            return False
         if size < 8:
             return False
         position += size
         if position > len(data):
-            return True
+            return kind in _LARGE_BOXES
     return False
 
 

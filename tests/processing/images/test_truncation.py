@@ -204,6 +204,12 @@ def test_bytes_behind_the_end_are_no_truncation() -> None:
         assert not is_truncated(make()), kind
 
 
+@pytest.mark.parametrize("format", ["AVIF", "HEIF"])
+def test_junk_behind_the_boxes_is_no_truncation(format: str) -> None:
+    for junk in (b"\0" * 5, b"SEFH trailer of a phone", b"\0\0\0\0" * 4):
+        assert not is_truncated(saved(format) + junk), junk
+
+
 @pytest.mark.slow
 def test_files_of_the_corpus_are_whole(corpus: Path) -> None:
     for folder in ("photos", "orientation", "alpha", "colour", "pngsuite", "heic"):
