@@ -83,6 +83,13 @@ class Stage:
         broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 8])
         return broken
 
+    def truncated_picture(self) -> Path:
+        """Return the file of a picture of which most is there."""
+        whole = self.pictures(1)[0]
+        truncated = whole.with_name(f"truncated-{whole.name}")
+        truncated.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 8])
+        return truncated
+
     def file(self, name: str, *, size: int = 9) -> Path:
         """Return a sparse file that is not a picture."""
         path = self._folder / name

@@ -365,7 +365,9 @@ class TestWorkers:
         assert not Lease.objects.exists()
         assert not Rendition.objects.exists()
         assert sweeper.sweep() == 0
-        lines = [line for line in worker_log.read_text().splitlines() if "less than half of the picture" in line]
+        lines = [
+            line for line in worker_log.read_text().splitlines() if "less than half of the picture" in line
+        ]
         assert lines
         assert not any("Retry in" in line for line in lines)
 

@@ -104,7 +104,7 @@ def test_metadata_is_hidden_before_the_first_step_of_the_upload(signed_in: Clien
     ],
 )
 def test_truncated_file_is_reported(signed_in: Client, upload: Upload, language: str, sentence: str) -> None:
-    assert "truncated" not in page_of(signed_in, upload)
+    assert "Incomplete file" not in page_of(signed_in, upload)
     Original.objects.update(truncated=True)
     page = signed_in.get(f"/uploads/{upload.pk}/", headers={"accept-language": language}).content.decode()
     assert sentence in page
