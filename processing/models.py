@@ -14,8 +14,9 @@ class Original(models.Model):
     `width` and `height` are those of the upright picture. `transparent` is None if the header declares
     transparency, until the first task has decoded the picture. `focus_x` and `focus_y` are the focal point
     found in the picture, each 0 to 1 of the upright picture. `metadata` is what the file holds besides its
-    pixels (`processing.images.reading.metadata`), or None if it has not been read yet. `suspect` says that
-    the file was found lost or damaged.
+    pixels (`processing.images.reading.metadata`), or None if it has not been read yet. `truncated` is whether
+    the file ends too early, so that pixels or frames may be missing. `suspect` says that the file was found
+    lost or damaged.
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -30,6 +31,7 @@ class Original(models.Model):
     focus_x = models.FloatField(default=0.5)
     focus_y = models.FloatField(default=0.5)
     metadata = models.JSONField(null=True)
+    truncated = models.BooleanField(default=False, db_default=False)
     suspect = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 

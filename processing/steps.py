@@ -146,6 +146,8 @@ def _describe(original: Original, source: Source, step: Step) -> None:
     metadata = asdict(source.metadata)
     if original.metadata is None or (step == "generate_thumbnails" and original.metadata != metadata):
         described["metadata"] = metadata
+    if original.truncated != source.truncated:
+        described["truncated"] = source.truncated
     if not described:
         return
     for name, value in described.items():

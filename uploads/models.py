@@ -126,6 +126,11 @@ class Upload(models.Model):
         return self.status in self.UNFINISHED
 
     @property
+    def is_truncated(self) -> bool:
+        """Return whether the file ends too early; false until this upload's first step has finished."""
+        return bool(self.thumbnails_ready_at) and self.original.truncated
+
+    @property
     def is_withheld(self) -> bool:
         """Return whether only staff may see the picture: it is taken down, or its owner is suspended."""
         return self.taken_down_at is not None or not self.owner.is_active

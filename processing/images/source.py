@@ -14,6 +14,7 @@ A rendition is made in these steps:
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from itertools import groupby
 
 from PIL import Image
@@ -28,12 +29,21 @@ from processing.images.encoding.placeholder import Placeholder, placeholder_of
 from processing.images.encoding.webp import is_lossless
 from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
-from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
-from processing.images.geometry.reduction import View, decoded_view
+from processing.images.geometry.orientation import (
+    stored_orientation,
+    swapped,
+    told_orientation,
+    turned,
+    turned_box,
+)
+from processing.images.geometry.reduction import View, decoded_view, loaded
+from processing.images.reading.available import load_available
+from processing.images.reading.chunks import without_damage
 from processing.images.reading.credit import read_credit
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
+from processing.images.reading.truncation import is_truncated, without_torn_end
 from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
 
 
@@ -53,11 +63,13 @@ class Decoded:
 class Source:
     """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's.
 
-    `was_lossless` says that it is a lossless WebP. `credit` is written into each rendition.
+    `truncated` is whether its file ends too early, so that pixels or frames may be missing. `was_lossless`
+    says that it is a lossless WebP. `credit` is written into each rendition.
     """
 
     size: Size
     metadata: Metadata
+    truncated: bool
     transparent: bool
     was_lossless: bool
     credit: Credit
@@ -142,9 +154,12 @@ def decode(
 
     Raises `UnreadableImage`, `UnsupportedFormat`, `TooManyPixels` or `TooMuchMetadata` for any error here.
     """
+    sent, truncated = data, is_truncated(data)
+    data = without_torn_end(sent) if truncated else sent
+    data = without_damage(BytesIO(data), pixels=True).read()
     with opened(data, limits=limits) as image:
         stored = image.size  # The decoder changes it when it scales.
-        decoded = handed or _decoded(data, image, [*presets, *later])
+        decoded = handed or _decoded(data, image, [*presets, *later], torn=sent if truncated else None)
         orientation = decoded.orientation
         size = swapped(stored, orientation)
         view = _first_reduction(decoded, size, presets)
@@ -154,6 +169,7 @@ def decode(
         return Source(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
+            truncated=truncated,
             transparent=view.picture.mode == "RGBa",
             was_lossless=is_lossless(data),
             credit=decoded.credit,
@@ -167,10 +183,14 @@ def _framing(focus: Point, recipe: Recipe) -> Framing:
     return recipe.preset, recipe.looks_at(focus)
 
 
-def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:
-    orientation = stored_orientation(image)
+def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset], *, torn: bytes | None) -> Decoded:
+    """Decode the original; `torn` is the file as it was sent if it is truncated."""
+    # An orientation that follows the pixels of a truncated PNG is not looked for.
+    orientation = stored_orientation(image) if torn is None else told_orientation(image)
     wanted, _ = first_size(swapped(image.size, orientation), presets)
-    view = decoded_view(first_frame(data, image=image), swapped(wanted, orientation))
+    load = loaded if torn is None else partial(load_available, data=torn)
+    frame = first_frame(data, image=image)
+    view = decoded_view(frame, swapped(wanted, orientation), load=load)
     credited = any(preset.keep_credit for preset in presets)
     return Decoded(orientation, view, read_credit(image) if credited else NO_CREDIT)
 

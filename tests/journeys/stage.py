@@ -77,11 +77,18 @@ class Stage:
         return landscapes.write(self._folder, count=number, side=self._side, first_seed=seeds[0])
 
     def broken_picture(self) -> Path:
-        """Return the file of a truncated picture."""
+        """Return the file of a picture of which too little is there."""
         whole = self.pictures(1)[0]
         broken = whole.with_name(f"broken-{whole.name}")
-        broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 8])
         return broken
+
+    def truncated_picture(self) -> Path:
+        """Return the file of a picture of which most is there."""
+        whole = self.pictures(1)[0]
+        truncated = whole.with_name(f"truncated-{whole.name}")
+        truncated.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 8])
+        return truncated
 
     def file(self, name: str, *, size: int = 9) -> Path:
         """Return a sparse file that is not a picture."""

@@ -275,6 +275,15 @@ def image_failed(stage: Stage) -> Iterator[Page]:
 
 
 @state
+def image_truncated(stage: Stage) -> Iterator[Page]:
+    with stage.visit(person=PERSON) as page:
+        page.set_input_files("#file", stage.truncated_picture())
+        page.locator(".card.ready", has_text="truncated-").first.locator("a.picture").click()
+        expect(page.get_by_text("Incomplete file")).to_be_visible()
+        yield page
+
+
+@state
 def image_focus_moved(stage: Stage) -> Iterator[Page]:
     with stage.visit("/?q=-000", person=PERSON) as page:
         open_image(page, "ready")

@@ -507,7 +507,7 @@ def test_broken_image_fails_without_retry(
     step: Step, store_original: StoreOriginal, make_image: MakeImage, news: News
 ) -> None:
     whole = make_image(format="PNG")
-    original = store_original(whole[: len(whole) // 2])
+    original = store_original(whole[: len(whole) // 4])
     with pytest.raises(UnreadableImage) as refusal:
         run(step, original)
     assert news.failed == [(step, refusal.value)]
@@ -744,6 +744,52 @@ def test_metadata_of_an_older_version_is_replaced_by_the_first_step(original: Or
     Rendition.objects.filter(preset="thumb").update(redo=True)
     run_all(original)
     assert Original.objects.get().metadata == now
+
+
+# --- Truncated files ----------------------------------------------------------------------
+
+
+@both_steps
+def test_first_step_stores_whether_the_file_is_truncated(
+    step: Step, store_original: StoreOriginal, make_image: MakeImage
+) -> None:
+    data = make_image(width=300, height=300)
+    whole, cut = store_original(data), store_original(data[: len(data) * 9 // 10])
+    for original in (whole, cut):
+        assert original.truncated is False
+        # A second run finds the same.
+        run(step, original)
+        run(step, original)
+        original.refresh_from_db()
+    assert (whole.truncated, cut.truncated) == (False, True)
+
+
+def test_older_original_is_marked_as_truncated_when_it_is_rendered_again(
+    store_original: StoreOriginal, make_image: MakeImage
+) -> None:
+    original = store_original(make_image()[:-2])
+    run_all(original)
+    Original.objects.update(truncated=False)
+    rows = row_values()
+    run_all(original)
+    assert (row_values(), Original.objects.get().truncated) == (rows, False)
+    Rendition.objects.filter(preset="medium").update(redo=True)
+    run_all(original)
+    assert Original.objects.get().truncated
+
+
+@both_steps
+def test_file_with_too_little_of_its_picture_is_refused(
+    step: Step, store_original: StoreOriginal, make_image: MakeImage, news: News
+) -> None:
+    data = make_image(width=300, height=300)
+    original = store_original(data[: len(data) // 3])
+    with pytest.raises(UnreadableImage):
+        run(step, original)
+    ((name, refusal),) = news.failed
+    assert (name, refusal.code) == (step, "unreadable_image")
+    assert "less than half of the picture is there" in str(refusal)
+    assert not Rendition.objects.exists()
 
 
 # --- A preset changes ---------------------------------------------------------------------

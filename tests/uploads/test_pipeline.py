@@ -359,13 +359,15 @@ class TestWorkers:
         at_rest()
         upload.refresh_from_db()
         assert (upload.status, upload.error_code) == ("failed", "unreadable_image")
-        assert "damaged" in upload.error_detail
+        assert "less than half of the picture is there" in upload.error_detail
         assert_told_once("upload.failed", inbox)
         assert list(upload.steps.values_list("name", "finished_at")) == [("generate_thumbnails", None)]
         assert not Lease.objects.exists()
         assert not Rendition.objects.exists()
         assert sweeper.sweep() == 0
-        lines = [line for line in worker_log.read_text().splitlines() if "is damaged or incomplete" in line]
+        lines = [
+            line for line in worker_log.read_text().splitlines() if "less than half of the picture" in line
+        ]
         assert lines
         assert not any("Retry in" in line for line in lines)
 

@@ -118,6 +118,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     placeholder = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
     taken_at = serializers.SerializerMethodField(help_text="capture time, as in `metadata`")
+    truncated = serializers.SerializerMethodField(
+        help_text="whether the file ends too early, so that a part of the picture may be missing"
+    )
     focus = FocusField(allow_null=True, required=False)
     duplicate = serializers.SerializerMethodField()
     steps = serializers.SerializerMethodField()
@@ -129,8 +132,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "taken_at", "focus",
-            "visibility", "duplicate", "steps", "renditions", "url", "image_url",
+            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "taken_at", "truncated",
+            "focus", "visibility", "duplicate", "steps", "renditions", "url", "image_url",
         )  # fmt: skip
         read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
 
@@ -164,6 +167,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     def get_taken_at(self, upload: Upload) -> str | None:
         """Return the capture time if this upload's first step has finished."""
         return (self.get_metadata(upload) or {}).get("taken_at")
+
+    def get_truncated(self, upload: Upload) -> bool:
+        """Return whether the file ends too early; false until this upload's first step has finished."""
+        return upload.is_truncated
 
     def get_duplicate(self, upload: Upload) -> bool:
         """Return whether this request sent a duplicate."""

@@ -88,7 +88,7 @@ def is_animated(image: Image.Image) -> bool:
 
 
 def read_animation(data: bytes, *, image: Image.Image, orientation: int, limits: Limits) -> Animation | None:
-    """Return the animation in `data`, or None for a still picture.
+    """Return the animation in `data`, or None for a still picture or without a whole frame.
 
     `image` is the opened original. This function decodes no pixel.
     """
@@ -100,7 +100,7 @@ def read_animation(data: bytes, *, image: Image.Image, orientation: int, limits:
         film = read_apng(data, canvas=image.size, limits=limits)
     else:
         film = read_sequence(data, image=image, limits=limits)
-    return Animation(data, film, image, orientation)
+    return Animation(data, film, image, orientation) if film.count else None
 
 
 def first_frame(data: bytes, *, image: Image.Image) -> Image.Image:
@@ -109,7 +109,7 @@ def first_frame(data: bytes, *, image: Image.Image) -> Image.Image:
     Pillow fills the canvas around that frame with a colour; browsers leave it transparent.
     """
     patch = first_patch(data) if image.format == "GIF" else None
-    if patch is None or (patch.place, patch.size) == ((0, 0), image.size):
+    if patch is None or (patch.whole and (patch.place, patch.size) == ((0, 0), image.size)):
         return image
     ((frame, _),) = composed([patch], canvas=image.size)
     return frame

@@ -10,7 +10,8 @@ from functools import partial
 from itertools import islice, takewhile
 from struct import pack, unpack_from
 from typing import NamedTuple
-from zlib import crc32
+from zlib import crc32, decompressobj
+from zlib import error as zlib_error
 
 from processing.images.animation.frames import Disposal, Film, Patch, composed, patches_within
 from processing.images.reading.containers import PNG_SIGNATURE, png_chunks
@@ -18,6 +19,9 @@ from processing.images.reading.limits import Limits
 from processing.presets import Size
 
 _OVER = 1
+# Bytes of filters in a row of an interlaced picture, and more.
+_INTERLACING = 16
+_PIECE = 1 << 16
 _DISPOSALS: dict[int, Disposal] = {1: "clear", 2: "restore"}
 # Chunks needed to decode a frame, beside the header and the pixels.
 _SHARED = {b"PLTE", b"tRNS"}
@@ -74,16 +78,34 @@ class _Apng:
         )
 
     def _parts(self) -> Iterator[_Part]:
-        part = None
+        """Yield the whole frames: the last one of a truncated file is whole if its pixels end."""
+        part, ended = None, False
         for name, content in png_chunks(self._data):
+            ended = name == b"IEND"
             if name == b"fcTL":
                 if part:
                     yield part
                 part = _Part(content, [])
             elif part and name in {b"IDAT", b"fdAT"}:
                 part.pixels.append(content if name == b"IDAT" else content[4:])
-        if part:
+        if part and (ended or _is_whole(part)):
             yield part
+
+
+def _is_whole(part: _Part) -> bool:
+    """Return whether the pixels inflate to their end; no more is inflated than the largest frame holds."""
+    width, height = unpack_from(">II", part.control, 4)
+    rest = (8 * width + _INTERLACING) * height
+    inflater = decompressobj()
+    try:
+        for piece in part.pixels:
+            data = bytes(piece)
+            while data and not inflater.eof and rest >= 0:
+                rest -= len(inflater.decompress(data, _PIECE))
+                data = inflater.unconsumed_tail
+    except zlib_error:
+        return False
+    return inflater.eof or rest < 0
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

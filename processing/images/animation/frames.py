@@ -7,7 +7,8 @@ from typing import Literal, TypeVar
 
 from PIL import Image
 
-from processing.images.geometry.reduction import with_alpha
+from processing.images.geometry.reduction import loaded, with_alpha
+from processing.images.reading.available import load_available
 from processing.images.reading.limits import Limits, check_size
 from processing.presets import Size
 
@@ -41,7 +42,7 @@ class Patch:
     """The change that a frame of a GIF or APNG makes: a picture of `size` at `place`, for `milliseconds`.
 
     `file` returns the picture as a separate file. `over` means that it is blended over the canvas; otherwise
-    it replaces its area.
+    it replaces its area. `whole` is whether all of its pixels are in the file.
     """
 
     place: tuple[int, int]
@@ -50,6 +51,7 @@ class Patch:
     over: bool
     disposal: Disposal
     file: Callable[[], bytes]
+    whole: bool = True
 
     @property
     def extent(self) -> Size:
@@ -114,9 +116,9 @@ def _draw(patch: Patch, picture: Image.Image, box: tuple[int, int, int, int]) ->
     if not (width and height):
         return
     with Image.open(BytesIO(patch.file()), formats=("GIF", "PNG")) as image:
-        image.load()
+        drawn = loaded(image) if patch.whole else load_available(image)
         # Crop first, because most of a hostile frame may be outside the canvas.
-        part = with_alpha(image if image.size == (width, height) else image.crop((0, 0, width, height)))
+        part = with_alpha(drawn if drawn.size == (width, height) else drawn.crop((0, 0, width, height)))
     if patch.over:
         picture.alpha_composite(part, box[:2])
     else:

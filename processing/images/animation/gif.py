@@ -11,6 +11,7 @@ from struct import pack, unpack_from
 from typing import NamedTuple
 
 from processing.images.animation.frames import Disposal, Film, Patch, composed, patches_within
+from processing.images.reading.containers import gif_colors_bytes, gif_end_of_blocks
 from processing.images.reading.limits import Limits
 from processing.presets import Size
 
@@ -25,17 +26,22 @@ _DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}
 
 
 class _Part(NamedTuple):
-    """A frame's positions in the file: its descriptor, its pixels, and its control block if any."""
+    """A frame's positions in the file: its descriptor, its pixels, and its control block if any.
+
+    `whole` is whether its pixels end before the file does.
+    """
 
     descriptor: int
     pixels: slice
     control: int | None
+    whole: bool
 
 
 def read_gif(data: bytes, *, canvas: Size, limits: Limits) -> Film:
     """Return the frames of a GIF that fit the budget."""
     gif = _Gif(data)
-    patches, left_out = patches_within(limits, gif.parts(), gif.patch, canvas=canvas)
+    parts = (part for part in gif.parts() if part.whole)
+    patches, left_out = patches_within(limits, parts, gif.patch, canvas=canvas)
     return Film(gif.plays, len(patches), left_out, partial(composed, patches, canvas=canvas))
 
 
@@ -51,24 +57,25 @@ class _Gif:
     def __init__(self, data: bytes) -> None:
         self.plays = 1
         self._data = data
-        self._blocks = _HEADER_BYTES + _colors_bytes(data[10])
+        self._blocks = _HEADER_BYTES + gif_colors_bytes(data[10])
         self._colors = data[_HEADER_BYTES : self._blocks]
 
     def parts(self) -> Iterator[_Part]:
         """Yield the positions of the frames.
 
-        An unknown block ends the file, as in browsers. A truncated file raises IndexError, or ends with a
-        frame that cannot be decoded.
+        An unknown block ends the file, as in browsers. Only the last frame of a truncated file is not whole.
+        The zero that ends it may be missing.
         """
         data, position, control = self._data, self._blocks, None
-        while position < len(data) and data[position] in (_EXTENSION, _IMAGE):
+        while position + _DESCRIPTOR_BYTES < len(data) and data[position] in (_EXTENSION, _IMAGE):
             if data[position] == _IMAGE:
-                start = position + _DESCRIPTOR_BYTES + _colors_bytes(data[position + 9])
-                end = _end_of_blocks(data, start + 1)
-                yield _Part(position, slice(start, end), control)
+                start = position + _DESCRIPTOR_BYTES + gif_colors_bytes(data[position + 9])
+                end = gif_end_of_blocks(data, start + 1)
+                whole = start + 1 < len(data) and end <= len(data) + 1
+                yield _Part(position, slice(start, end), control, whole)
                 control = None
             else:
-                label, end = data[position + 1], _end_of_blocks(data, position + 2)
+                label, end = data[position + 1], gif_end_of_blocks(data, position + 2)
                 if label == _CONTROL:
                     control = position + 3
                 elif label == _APPLICATION:
@@ -90,7 +97,7 @@ class _Gif:
             pixels=memoryview(data)[part.pixels],
         )
         disposal = _DISPOSALS.get(packed >> 2 & 7, "keep")
-        return Patch((left, top), (width, height), hundredths * 10, True, disposal, file)
+        return Patch((left, top), (width, height), hundredths * 10, True, disposal, file, part.whole)
 
     def _note_application(self, position: int) -> None:
         """Read the number of repeats from the NETSCAPE2.0 or ANIMEXTS1.0 extension."""
@@ -110,16 +117,3 @@ def _standalone(
     header = b"GIF89a" + pack("<HHBBB", *size, flags, 0, 0) + colors
     control = b"" if transparent is None else pack("<BBBBHBB", _EXTENSION, _CONTROL, 4, 1, 0, transparent, 0)
     return header + control + pack("<BHHHHB", _IMAGE, 0, 0, *size, interlaced) + bytes(pixels) + b"\0;"
-
-
-def _colors_bytes(flags: int) -> int:
-    """Return the size in bytes of the colour table that these flags declare."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-
-def _end_of_blocks(data: bytes, position: int) -> int:
-    """Return the end of the sub-blocks that begin at `position`."""
-    length = len(data)
-    while position < length and (size := data[position]):
-        position += size + 1
-    return position + 1

@@ -5,7 +5,7 @@ reduction by a whole factor. A picture that needs another mode, because of trans
 converted and reduced in strips, so it is never held twice in full size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from PIL import Image
@@ -58,18 +58,26 @@ def whole(picture: Image.Image) -> View:
     return View(picture, (0, 0, *picture.size))
 
 
-def decoded_view(image: Image.Image, at_least: Size) -> View:
+def loaded(image: Image.Image) -> Image.Image:
+    """Return the picture after decoding it."""
+    image.load()
+    return image
+
+
+def decoded_view(
+    image: Image.Image, at_least: Size, *, load: Callable[[Image.Image], Image.Image] = loaded
+) -> View:
     """Return the first frame, reduced by a whole factor, no smaller than `at_least`.
 
-    Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB.
+    Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB. `load` decodes it.
     """
     if getattr(image, "is_animated", False):
         image.seek(0)
     scaled = image.draft(None, at_least)
-    image.load()
-    full = View(image, scaled[1]) if scaled else whole(image)
-    mode = _mode_for(image)
-    return full.reduced(at_least) if mode == image.mode else _converted(full, mode, at_least)
+    picture = load(image)
+    full = View(picture, scaled[1]) if scaled else whole(picture)
+    mode = _mode_for(picture)
+    return full.reduced(at_least) if mode == picture.mode else _converted(full, mode, at_least)
 
 
 def _converted(full: View, mode: str, at_least: Size) -> View:

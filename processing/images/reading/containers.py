@@ -1,4 +1,4 @@
-"""Containers: the colour coding that a file declares (PNG's cICP, HEIF's colr)."""
+"""Containers: how files are divided, and the colour coding that they declare (PNG's cICP, HEIF's colr)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,6 +51,22 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         position += length + 12
         if name == b"IEND":
             return
+
+
+# --- GIF (GIF89a, sections 15 to 26) ------------------------------------------------------
+
+
+def gif_colors_bytes(flags: int) -> int:
+    """Return the size in bytes of the colour table that these flags declare."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def gif_end_of_blocks(data: bytes, position: int) -> int:
+    """Return the end of the sub-blocks that begin at `position`; it may be beyond the file's."""
+    length = len(data)
+    while position < length and (size := data[position]):
+        position += size + 1
+    return position + 1
 
 
 # --- ISO base media file format (ISO/IEC 14496-12) ----------------------------------------

@@ -8,7 +8,9 @@ from typing import BinaryIO
 import pillow_heif
 from PIL import Image, PngImagePlugin, features
 
+from processing.errors import Phrase
 from processing.images.reading.bounds import check_bounds, check_told
+from processing.images.reading.jpeg import unsupported_coding
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
 from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
@@ -32,6 +34,7 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
     stream = BytesIO(file) if isinstance(file, bytes) else file
     formats = _sniffed(stream, limits=limits, name=name)
     check_bounds(stream, format=formats[0], limits=limits, name=name)
+    _check_coding(stream, format=formats[0], limits=limits, name=name)
     _let_pillow_take(limits)
     with decoder_errors(name), Image.open(stream, formats=formats) as image:
         check_size(image.size, limits=limits, name=name)
@@ -63,17 +66,24 @@ def _sniffed(stream: BinaryIO, *, limits: Limits, name: str) -> tuple[str, ...]:
     beginning = stream.read(BEGINNING)
     stream.seek(0)
     found = tuple(format for format in formats_of(beginning) if format in limits.formats)
+    if not beginning:
+        raise UnsupportedFormat("{name} is empty. Choose another file.", name=name)
     if not found:
-        raise _unsupported(beginning, limits=limits, name=name)
+        raise _unsupported(kind_of(beginning), limits=limits, name=name)
     return found
 
 
-def _unsupported(beginning: bytes, *, limits: Limits, name: str) -> UnsupportedFormat:
+def _check_coding(stream: BinaryIO, *, format: str, limits: Limits, name: str) -> None:
+    """Raise `UnsupportedFormat` for a JPEG of a rare kind, before the decoder calls it damaged."""
+    kind = unsupported_coding(stream) if format == "JPEG" else None
+    stream.seek(0)
+    if kind:
+        raise _unsupported(kind, limits=limits, name=name)
+
+
+def _unsupported(kind: Phrase | None, *, limits: Limits, name: str) -> UnsupportedFormat:
     *several, last = (_SPELLING.get(format, format) for format in limits.formats)
     most = ", ".join(several)
-    if not beginning:
-        return UnsupportedFormat("{name} is empty. Choose another file.", name=name)
-    kind = kind_of(beginning)
     if kind is None:
         return UnsupportedFormat(
             "{name} is not a supported image. Upload {most} or {last}.", name=name, most=most, last=last

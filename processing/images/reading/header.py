@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from processing.images.geometry.orientation import swapped, told_orientation
+from processing.images.reading.chunks import without_damage
 from processing.images.reading.formats import format_name, opened
 from processing.images.reading.limits import Limits
+from processing.images.reading.truncation import openable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,6 @@ def read_header(file: BinaryIO, *, name: str, limits: Limits) -> Header:
 
     Raises `UnsupportedFormat`, `UnreadableImage` or `TooManyPixels`; `name` is used only in their text.
     """
-    with opened(file, limits=limits, name=name) as image:
+    with opened(without_damage(openable(file), pixels=False), limits=limits, name=name) as image:
         width, height = swapped(image.size, told_orientation(image))
         return Header(format_name(image), width, height, image.has_transparency_data)

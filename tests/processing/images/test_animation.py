@@ -682,10 +682,9 @@ def test_still_picture_is_not_an_animation(make_image: MakeImage, corpus: Path) 
 # --- Damage -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
-def test_truncated_animation_is_unreadable(format: str, make_image: MakeImage) -> None:
+def test_truncated_animation_of_a_format_that_must_be_whole_is_unreadable(make_image: MakeImage) -> None:
     pictures = [picture_in(make_image(seed=seed)) for seed in (0, 99, 200)]
-    data = saved(pictures[0], format, save_all=True, append_images=pictures[1:], duration=100)
+    data = saved(pictures[0], "AVIF", save_all=True, append_images=pictures[1:], duration=100)
     with pytest.raises(UnreadableImage):
         decode(data[: len(data) * 5 // 6], presets=[SMALL], limits=LIMITS).render(Recipe(SMALL, "webp"))
     assert not ImageChops.difference(*(picture.convert("RGB") for picture in shown(data)[:1] * 2)).getbbox()

@@ -32,7 +32,7 @@ ClientOf = Callable[[User], APIClient]
 
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
-    "ready_at", "error", "placeholder", "metadata", "taken_at", "focus", "visibility", "duplicate",
+    "ready_at", "error", "placeholder", "metadata", "taken_at", "truncated", "focus", "visibility", "duplicate",
     "steps", "renditions", "url", "image_url", "takedown",
 }  # fmt: skip
 
@@ -100,6 +100,7 @@ class TestSend:
             "placeholder": None,
             "metadata": None,
             "taken_at": None,
+            "truncated": False,
             "focus": None,
             "visibility": "unlisted",
             "takedown": None,
@@ -503,6 +504,16 @@ class TestOne:
         Upload.objects.update(thumbnails_ready_at=upload.created_at)
         body = api.get(f"/api/uploads/{upload.pk}/").json()
         assert (body["taken_at"], body["metadata"]["taken_at"]) == (taken_at, taken_at)
+
+    def test_truncated_is_shown_after_the_first_step(self, api: APIClient, send: Send) -> None:
+        upload = send()
+        Original.objects.update(truncated=True)
+        address = f"/api/uploads/{upload.pk}/"
+        assert api.get(address).json()["truncated"] is False
+        finish(upload)
+        Original.objects.update(truncated=True)
+        assert api.get(address).json()["truncated"] is True
+        assert api.get("/api/uploads/").json()["results"][0]["truncated"] is True
 
     def test_deletion_is_undone(self, api: APIClient, send: Send) -> None:
         upload = send()

@@ -116,6 +116,22 @@ def test_metadata_is_hidden_before_the_first_step_of_the_upload(signed_in: Clien
     assert 'http-equiv="refresh"' in page
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "The file ends too early, so a part of the picture may be missing."),
+        ("de", "Die Datei endet zu früh. Daher kann ein Teil des Bildes fehlen."),
+    ],
+)
+def test_truncated_file_is_reported(signed_in: Client, upload: Upload, language: str, sentence: str) -> None:
+    assert "Incomplete file" not in page_of(signed_in, upload)
+    Original.objects.update(truncated=True)
+    page = signed_in.get(f"/uploads/{upload.pk}/", headers={"accept-language": language}).content.decode()
+    assert sentence in page
+    Upload.objects.update(thumbnails_ready_at=None)
+    assert sentence not in page_of(signed_in, upload)
+
+
 def test_timeline_is_in_order(person: User, upload: Upload) -> None:
     begun = upload.created_at
     for number, name in enumerate(Step.Name.values, 1):
