@@ -59,12 +59,11 @@ def whole(picture: Image.Image) -> View:
 
 
 def decoded_view(image: Image.Image, at_least: Size) -> View:
-    """Return the first frame, reduced by a whole factor, no smaller than `at_least`.
+    """Return the opened picture, reduced by a whole factor, no smaller than `at_least`.
 
-    Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB.
+    Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB. A file opens at its first frame, or
+    at its primary item (HEIC), which need not be the first.
     """
-    if getattr(image, "is_animated", False):
-        image.seek(0)
     scaled = image.draft(None, at_least)
     image.load()
     full = View(image, scaled[1]) if scaled else whole(image)
