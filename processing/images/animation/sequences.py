@@ -10,6 +10,7 @@ from PIL import Image
 from processing.images.animation.frames import Film, Timed, frames_within
 from processing.images.reading.containers import boxes
 from processing.images.reading.limits import Limits
+from processing.images.reading.mending import mended
 
 _REPEATS = 1
 _CONTAINERS = {b"moov", b"trak", b"edts"}
@@ -25,7 +26,7 @@ def read_sequence(data: bytes, *, image: Image.Image, limits: Limits) -> Film:
 
 
 def _frames(data: bytes, format: str, count: int) -> Iterator[Timed]:
-    with Image.open(BytesIO(data), formats=(format,)) as image:
+    with Image.open(BytesIO(mended(data)), formats=(format,)) as image:
         shown = 0.0
         for index in range(count):
             image.seek(index)

@@ -67,12 +67,11 @@ def loaded(image: Image.Image) -> Image.Image:
 def decoded_view(
     image: Image.Image, at_least: Size, *, load: Callable[[Image.Image], Image.Image] = loaded
 ) -> View:
-    """Return the first frame, reduced by a whole factor, no smaller than `at_least`.
+    """Return the opened picture, reduced by a whole factor, no smaller than `at_least`.
 
-    Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB. `load` decodes it.
+    Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB. A file opens at its first frame, or
+    at its primary item (HEIC), which need not be the first. `load` decodes it.
     """
-    if getattr(image, "is_animated", False):
-        image.seek(0)
     scaled = image.draft(None, at_least)
     picture = load(image)
     full = View(picture, scaled[1]) if scaled else whole(picture)

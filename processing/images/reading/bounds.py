@@ -6,11 +6,13 @@ half a minute. This module keeps nothing, and inflates compressed data only up t
 
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from os import SEEK_CUR, SEEK_END
-from struct import unpack
+from struct import error, unpack
 from typing import Any, BinaryIO
 
+from processing.images.reading.boxes import MOST_ITEMS, boxes_in, boxes_within, number_at
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
 
@@ -40,7 +42,13 @@ class _Tally:
 
     def add_part(self) -> None:
         self.parts += 1
-        if self.parts > _MOST_PARTS:
+        self._check_count(self.parts, _MOST_PARTS)
+
+    def check_items(self, count: int) -> None:
+        self._check_count(count, MOST_ITEMS)
+
+    def _check_count(self, count: int, most: int) -> None:
+        if count > most:
             raise TooMuchMetadata(
                 "{name} consists of too many parts. Open it in an editor, save a new copy and upload that.",
                 name=self.name,
@@ -237,7 +245,25 @@ def _count_boxes(stream: BinaryIO, tally: _Tally) -> None:
             return
         if kind == b"meta":
             tally.add_profile(max(0, size - _LARGEST_LIST))
+            _count_items(stream.read(position + size - stream.tell()), tally)
         position = stream.seek(position + size)
+
+
+def _count_items(meta: bytes, tally: _Tally) -> None:
+    """Check the lengths of the lists of items, which decoders read without a limit of their own."""
+    with suppress(error, IndexError):
+        for box in boxes_within(meta, 4):
+            version = meta[box.content]
+            if box.kind == b"iinf":
+                tally.check_items(number_at(meta, box.content + 4, wide=version > 0))
+            elif box.kind == b"iloc":
+                tally.check_items(number_at(meta, box.content + 6, wide=version > 1))
+            elif box.kind == b"iref":
+                # A reference takes four bytes at most.
+                tally.check_items((box.end - box.content) // 4)
+            elif box.kind == b"iprp":
+                lists = [found for found in boxes_in(meta, box, most=MOST_ITEMS) if found.kind == b"ipma"]
+                tally.check_items(sum(number_at(meta, found.content + 4, wide=True) for found in lists))
 
 
 _COUNTS = {

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from struct import error, unpack, unpack_from
 
+from processing.images.reading.boxes import boxes_within
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # No honest file has so many parts before its colours; a hostile one could have millions.
 _MOST_PARTS = 1000
@@ -79,7 +81,10 @@ def _of_boxes(data: bytes) -> CodePoints | None:
     parts = dict(boxes(meta[4:]))
     properties = dict(boxes(parts.get(b"iprp", meta[:0])))
     colours = list(boxes(properties.get(b"ipco", meta[:0])))
-    wanted = _of_primary_item(parts.get(b"pitm", meta[:0]), properties.get(b"ipma", meta[:0]))
+    primary, wanted = parts.get(b"pitm", meta[:0]), set[int]()
+    for kind, content in boxes(parts.get(b"iprp", meta[:0])):
+        if kind == b"ipma":
+            wanted |= _of_primary_item(primary, content)
     for number, (kind, content) in enumerate(colours, start=1):
         if kind == b"colr" and bytes(content[:4]) == b"nclx" and number in wanted:
             return CodePoints(*unpack_from(">HH", content, 4))
@@ -88,19 +93,8 @@ def _of_boxes(data: bytes) -> CodePoints | None:
 
 def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield type and content of the boxes that are wholly within the data."""
-    position = 0
-    for _ in range(_MOST_PARTS):
-        if position + 8 > len(data):
-            return
-        size, kind = unpack_from(">I4s", data, position)
-        header = 8
-        if size == 1:
-            (size,), header = unpack_from(">Q", data, position + 8), 16
-        end = position + size if size else len(data)
-        if end > len(data) or end < position + header:
-            return
-        yield kind, data[position + header : end]
-        position = end
+    for box in boxes_within(data):
+        yield box.kind, data[box.content : box.end]
 
 
 def _first(boxes: Iterator[tuple[bytes, memoryview]], wanted: bytes) -> memoryview:

@@ -1,5 +1,6 @@
 """Formats: which are accepted, and which this installation can write."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -10,18 +11,23 @@ from PIL import Image, PngImagePlugin, features
 
 from processing.errors import Phrase
 from processing.images.reading.bounds import check_bounds, check_told
+from processing.images.reading.codings import DECODERS, RARE_KIND, coding_of, kind_of_coding
 from processing.images.reading.jpeg import unsupported_coding
 from processing.images.reading.limits import Limits, check_size
+from processing.images.reading.mending import mended
 from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
 from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
 from processing.presets import Format
 
-pillow_heif.register_heif_opener(thumbnails=False)
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 # Pillow refuses more than twice this many. It backs up our own limits, because Pillow allocates memory before
 # we can check: a GIF's frame can claim more than its canvas.
 Image.MAX_IMAGE_PIXELS = 210_000_000
 
 _SPELLING = {"WEBP": "WebP", "HEIF": "HEIC"}
+_BASE_MEDIA = {"AVIF", "HEIF"}
+# How libheif and libavif say that a file uses what they cannot decode.
+_BEYOND_DECODER = re.compile(r"Unsupported|.*(?:Not implemented|No codec available)")
 
 
 @contextmanager
@@ -36,10 +42,47 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
     check_bounds(stream, format=formats[0], limits=limits, name=name)
     _check_coding(stream, format=formats[0], limits=limits, name=name)
     _let_pillow_take(limits)
-    with decoder_errors(name), Image.open(stream, formats=formats) as image:
+    if _BASE_MEDIA.issuperset(formats):
+        stream, formats = _base_media(stream.read(), formats, limits=limits, name=name)
+    with (
+        decoder_errors(name),
+        _beyond_decoder(formats, limits=limits, name=name),
+        Image.open(stream, formats=formats) as image,
+    ):
+        # pillow_heif shows another picture if libheif cannot read the primary item.
+        if image.format == "HEIF" and not image.info["primary"]:
+            raise ValueError("the primary item cannot be read")
         check_size(image.size, limits=limits, name=name)
         check_told(image.info, limits=limits, name=name)
         yield image
+
+
+def _base_media(
+    data: bytes, formats: tuple[str, ...], *, limits: Limits, name: str
+) -> tuple[BytesIO, tuple[str, ...]]:
+    """Return an AVIF or HEIF as its decoder accepts it, and the decoder of its coding.
+
+    If the coding is unknown, the decoders of its brands try. Raises `UnsupportedFormat` for a coding without
+    a decoder.
+    """
+    coding = coding_of(data)
+    decoder = DECODERS.get(coding)
+    if coding and decoder is None:
+        raise _unsupported(kind_of_coding(coding), limits=limits, name=name)
+    if decoder and decoder not in limits.formats:
+        raise _unsupported(None, limits=limits, name=name)
+    return BytesIO(mended(data)), (decoder,) if decoder else formats
+
+
+@contextmanager
+def _beyond_decoder(formats: tuple[str, ...], *, limits: Limits, name: str) -> Iterator[None]:
+    """Turn errors of libheif and libavif about features that they do not have into a refusal."""
+    try:
+        yield
+    except (RuntimeError, SyntaxError) as error:
+        if _BASE_MEDIA.issuperset(formats) and _BEYOND_DECODER.match(str(error)):
+            raise _unsupported(RARE_KIND, limits=limits, name=name) from error
+        raise
 
 
 def _let_pillow_take(limits: Limits) -> None:

@@ -4,13 +4,11 @@ import re
 from codecs import getincrementaldecoder
 
 from processing.errors import Phrase
+from processing.images.reading.codings import formats_of_brands
 
 # The number of bytes to examine: an SVG may begin with a long comment.
 BEGINNING = 4096
 
-# The brands that Pillow and libheif accept: those of both formats, and those of HEIC alone.
-_EITHER = rb"mif1|msf1"
-_HEIC = rb"hei[csxm]|hev[csxm]"
 # Space, comments and processing instructions; atomic, so that no input makes the search slow.
 _PROLOGUE = rb"(?:\xef\xbb\xbf)?(?>\s++|<!--.*?-->|<\?.*?\?>)*+"
 _DOCTYPE_OF_SVG = rb"(?>(?i:<!doctype)\s+svg(?>[^>\[]*)(?>\[.*?\]\s*)?>)?+"
@@ -20,8 +18,6 @@ _TAKEN = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "GIF": rb"GIF8[79]a",
     "WEBP": rb"RIFF.{4}WEBP",
-    "AVIF": rb".{4}ftyp(?:avi[fs]|" + _EITHER + rb")",
-    "HEIF": rb".{4}ftyp(?:" + _HEIC + rb"|" + _EITHER + rb")",
     # Canon's raw files are TIFF with a mark; they would show only a preview.
     "TIFF": rb"II\*\0(?!.{4}CR)|MM\0\*",
     "BMP": rb"BM",
@@ -63,7 +59,8 @@ _NOT_IN_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 def formats_of(beginning: bytes) -> tuple[str, ...]:
     """Return the formats, by Pillow's names, that a file with this beginning may have."""
-    return tuple(format for format, pattern in _TAKEN.items() if _begins(beginning, pattern))
+    found = (format for format, pattern in _TAKEN.items() if _begins(beginning, pattern))
+    return (*found, *formats_of_brands(beginning))
 
 
 def kind_of(beginning: bytes) -> Phrase | None:

@@ -24,7 +24,20 @@ from processing.images.reading.refusals import (
 from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
 from tests.processing.limited import ends
-from tests.processing.parts import box, chunk, gif, jpeg, part, png, saved, segment, webp, with_meta
+from tests.processing.parts import (
+    box,
+    chunk,
+    gif,
+    items,
+    jpeg,
+    media,
+    part,
+    png,
+    saved,
+    segment,
+    webp,
+    with_meta,
+)
 from tests.processing.pictures import LIMITS, opened
 
 FORMATS_TAKEN = ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF"]
@@ -134,6 +147,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "wide.avif": lambda: saved("AVIF").replace(struct.pack(">II", 64, 64), b"\x7f\xff\xff\xff" * 2),
     "meta.avif": lambda: with_meta(saved("AVIF"), box(b"free") * MANY),
     "tiny.avif": lambda: saved("AVIF") + box(b"free") * MANY,
+    "items.avif": lambda: media(b"avifmif1", items(*[b"grid"] * 60_000)),
+    "properties.avif": lambda: with_meta(saved("AVIF"), box(b"iprp", box(b"ipma", bytes(16)) * (MANY >> 3))),
     "wide.heic": lambda: saved("HEIF").replace(struct.pack(">II", 64, 64), b"\x7f\xff\xff\xff" * 2),
     "meta.heic": lambda: with_meta(saved("HEIF"), box(b"free", bytes(LARGE))),
     "tiny.heic": lambda: saved("HEIF") + box(b"free") * MANY,
@@ -151,6 +166,21 @@ def test_hostile_headers_use_little_memory(tmp_path: Path) -> None:
     assert {name: end for name, end in ended.items() if end.memory > 40} == {}
     # A file just within the limits is cheap, too.
     assert {name for name, end in ended.items() if end.how == "read"} == {"8bim.jpg"}
+
+
+LISTS = {
+    "items": box(b"iinf", struct.pack(">II", 1 << 24, 10_001)),
+    "locations": box(b"iloc", struct.pack(">IHI", 2 << 24, 0, 10_001)),
+    "references": box(b"iref", bytes(4) + box(b"dimg", bytes(60_000))),
+    "properties": box(b"iprp", box(b"ipma", struct.pack(">II", 0, 5001)) * 2),
+}
+
+
+@pytest.mark.parametrize("parts", LISTS.values(), ids=LISTS)
+def test_number_of_items_is_limited(parts: bytes) -> None:
+    """Decoders compare each item of an AVIF or HEIC with the others."""
+    with pytest.raises(TooMuchMetadata, match=r"^sea consists of too many parts\."):
+        header_of(media(b"avifmif1", box(b"meta", bytes(4) + parts)))
 
 
 @pytest.mark.parametrize("format", FORMATS_TAKEN)

@@ -17,6 +17,7 @@ from processing.images.colour.profiles import SRGB_CURVE, profile_of
 from processing.images.geometry.reduction import decoded_view
 from processing.images.reading.containers import CodePoints, code_points
 from processing.images.reading.header import read_header
+from tests.processing.parts import box, changed_meta
 from tests.processing.pictures import LIMITS, distance, mean_color, rendered
 
 ORANGE = (192, 96, 48)
@@ -342,6 +343,15 @@ def test_colour_box_of_another_item_is_ignored() -> None:
     start = data.index(b"ipma") + 12
     (item,) = struct.unpack_from(">H", data, start)
     assert code_points(data[:start] + struct.pack(">H", item + 1) + data[start + 2 :]) is None
+
+
+def test_colours_are_found_in_any_list_of_properties() -> None:
+    def with_another(meta: bytes) -> bytes:
+        at = meta.index(b"iprp") - 4
+        end = at + int.from_bytes(meta[at : at + 4])
+        return meta[:at] + box(b"iprp", meta[at + 8 : end] + box(b"ipma", bytes(8))) + meta[end:]
+
+    assert code_points(changed_meta(avif(flat(ORANGE), P3, 13), with_another)) == CodePoints(P3, 13)
 
 
 def test_parsing_of_many_boxes_and_chunks_ends() -> None:

@@ -1,6 +1,5 @@
 """Real pictures: every file of the corpus has the outcome in its manifest."""
 
-import json
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.processing.pictures import (
     THUMB,
     corpus_files,
     distance,
+    expectations,
     mean_color,
     opened,
     refuse_to_decode,
@@ -36,9 +36,12 @@ FOLDERS = [
     "heic",
     "pngsuite",
     "collisions",
+    "edges",
 ]
 PARTS = 6
 ENDS = {"accept": {"rendered"}, "reject": REFUSED, "bounded": REFUSED | {"rendered"}}
+# Whole files that no decoder here reads: they are called by their kind, not damaged.
+UNSUPPORTED = {"gradient_ls.jpg", "simple_osm_tile_meta.avif"}
 # MiB for one file. A HEIC of 200 megapixels took 1343.
 MOST_MEMORY = 1600
 WIDE_COLOR = [
@@ -73,8 +76,7 @@ def test_headers_are_read_without_decoding(
 
 def entries(corpus: Path, part: int) -> list[tuple[Path, str]]:
     """Return a part of the files, each with its expected outcome."""
-    manifest = json.loads((corpus / "manifest.json").read_text())
-    files = [(corpus / entry["file"], entry["expect"]) for entry in manifest]
+    files = expectations(corpus).items()
     return [(path, expect) for path, expect in files if expect != "licence"][part::PARTS]
 
 
@@ -85,16 +87,17 @@ def test_every_file_has_the_outcome_of_its_manifest(part: int, corpus: Path) -> 
     ended = ends([path for path, _ in expected])
     assert len(ended) == len(expected)
     judged = [(path.name, ended[path], expect) for path, expect in expected]
-    assert [row for row in judged if not is_right(*row[1:])] == []
+    assert [row for row in judged if not is_right(*row)] == []
 
 
-def is_right(end: Ended, expect: str) -> bool:
-    return end.how in ENDS[expect] and end.memory < MOST_MEMORY
+def is_right(name: str, end: Ended, expect: str) -> bool:
+    ends = {"unsupported_format"} if name in UNSUPPORTED else ENDS[expect]
+    return end.how in ends and end.memory < MOST_MEMORY
 
 
 def test_manifest_contains_every_outcome(corpus: Path) -> None:
     expected = [entry for part in range(PARTS) for entry in entries(corpus, part)]
-    assert len(expected) >= 451
+    assert len(expected) >= 456
     assert {expect for _, expect in expected} == ENDS.keys()
 
 

@@ -129,11 +129,6 @@ def test_format_is_detected_from_the_bytes_by_one_decoder(
     assert formats_of(data) == tuple(asked) == (format,)
 
 
-@pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
-def test_brands_shared_by_avif_and_heif_try_both_decoders(brand: bytes) -> None:
-    assert formats_of(box(b"ftyp", brand + bytes(4))) == ("AVIF", "HEIF")
-
-
 def test_corpus_pictures_are_recognised_by_their_bytes(corpus: Path) -> None:
     pictures = [path for path in corpus.glob("heic/*") if path.stat().st_size]
     assert len(pictures) >= 7
