@@ -32,8 +32,8 @@ ClientOf = Callable[[User], APIClient]
 
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
-    "ready_at", "error", "placeholder", "metadata", "taken_at", "truncated", "focus", "visibility", "duplicate",
-    "steps", "renditions", "url", "image_url", "takedown",
+    "ready_at", "error", "placeholder", "metadata", "taken_at", "truncated", "focus", "visibility",
+    "duplicate", "steps", "renditions", "url", "image_url", "takedown",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
