@@ -4,7 +4,8 @@ The coding of the picture decides, because brands list only what a file may cont
 contains a picture in HEVC or AV1 is shown, and other codings are called by their names.
 """
 
-from struct import error, unpack_from
+from collections.abc import Iterator
+from struct import error
 
 from processing.errors import Phrase
 from processing.images.reading.boxes import MOST_ITEMS, Box, boxes_in, boxes_within, by_kind, number_at
@@ -86,7 +87,7 @@ def _coding_of_primary(data: bytes, meta: Box) -> bytes:
         return b""
     place = parts[b"pitm"].content
     item = number_at(data, place + 4, wide=data[place] > 0)
-    types = _types(data, parts[b"iinf"])
+    types = {number: data[at : at + 4] for number, at in types_of_items(data, parts[b"iinf"])}
     sources = _sources(data, parts[b"iref"]) if b"iref" in parts else {}
     primary = coding = types.get(item, b"")
     for _ in range(_LEVELS):
@@ -97,15 +98,13 @@ def _coding_of_primary(data: bytes, meta: Box) -> bytes:
     return primary if decoder and primary in _DERIVED - _MADE[decoder] else coding
 
 
-def _types(data: bytes, iinf: Box) -> dict[int, bytes]:
-    """Return the type of each item. Entries of versions before 2 have none."""
-    found = {}
+def types_of_items(data: bytes, iinf: Box) -> Iterator[tuple[int, int]]:
+    """Yield the number of each item and the position of its type. Entries of versions before 2 have none."""
     for box in boxes_in(data, iinf, 8 if data[iinf.content] else 6, most=MOST_ITEMS):
         version = data[box.content]
         if box.kind == b"infe" and version >= 2:
             item = number_at(data, box.content + 4, wide=version > 2)
-            (found[item],) = unpack_from("4s", data, box.content + (10 if version > 2 else 8))
-    return found
+            yield item, box.content + (10 if version > 2 else 8)
 
 
 def _sources(data: bytes, iref: Box) -> dict[int, int]:

@@ -7,14 +7,14 @@ from io import BytesIO
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, PngImagePlugin, features
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from processing.errors import Phrase
 from processing.images.reading.bounds import check_bounds, check_told
 from processing.images.reading.codings import DECODERS, RARE_KIND, coding_of, kind_of_coding
 from processing.images.reading.jpeg import unsupported_coding
 from processing.images.reading.limits import Limits, check_size
-from processing.images.reading.mending import mended
+from processing.images.reading.mending import mended, without_exif
 from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
 from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
 from processing.presets import Format
@@ -47,7 +47,7 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
     with (
         decoder_errors(name),
         _beyond_decoder(formats, limits=limits, name=name),
-        Image.open(stream, formats=formats) as image,
+        _opened(stream, formats) as image,
     ):
         # pillow_heif shows another picture if libheif cannot read the primary item.
         if image.format == "HEIF" and not image.info["primary"]:
@@ -55,6 +55,17 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
         check_size(image.size, limits=limits, name=name)
         check_told(image.info, limits=limits, name=name)
         yield image
+
+
+def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    """Open a picture; an AVIF is opened without its EXIF if that is broken."""
+    try:
+        return Image.open(stream, formats=formats)
+    except (UnidentifiedImageError, ValueError):
+        if formats != ("AVIF",):
+            raise
+        stream.seek(0)
+        return Image.open(BytesIO(without_exif(stream.read())), formats=formats)
 
 
 def _base_media(

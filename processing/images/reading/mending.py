@@ -15,6 +15,7 @@ from processing.images.reading.codings import (
     HEIC_BRANDS,
     coding_of,
     compatible_brands,
+    types_of_items,
 )
 from processing.images.reading.sequence_headers import undescribed_header
 from processing.images.reading.tracks import track_of_avif
@@ -44,6 +45,17 @@ def mended(data: bytes) -> bytes:
     except (error, IndexError):
         pass
     return data
+
+
+def without_exif(data: bytes) -> bytes:
+    """Return the file with its EXIF hidden, because Pillow and libavif refuse a picture with broken EXIF."""
+    try:
+        meta = by_kind(boxes_within(data))[b"meta"]
+        iinf = by_kind(boxes_in(data, meta, 4))[b"iinf"]
+        places = [at for _, at in types_of_items(data, iinf) if data[at : at + 4] == b"Exif"]
+    except (error, LookupError):
+        return data
+    return _edited(data, ((at, b"free") for at in places))
 
 
 def _edited(data: bytes, edits: Iterator[Edit]) -> bytes:

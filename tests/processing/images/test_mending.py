@@ -118,6 +118,17 @@ def test_unknown_boxes_and_properties_do_not_matter() -> None:
     assert rendered(unknown.join([other, b""])).tobytes() == rendered(data).tobytes()
 
 
+@pytest.mark.parametrize("header", [b"\0\0\0\0", b"Exif", b"MM\0+", b"MM\0*\xff\xff\xff\xff"], ids=bytes.hex)
+def test_broken_exif_of_an_avif_does_not_matter(header: bytes) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = "A camera"
+    whole = avif(exif=exif)
+    at = whole.index(b"MM\0*")
+    other = whole[:at] + header + whole[at + len(header) :]
+    assert rendered(other).tobytes() == rendered(avif()).tobytes()
+    assert header_of(other) == header_of(whole)
+
+
 # --- Files that need no mending -----------------------------------------------------------
 
 
