@@ -12,7 +12,7 @@ from os import SEEK_CUR, SEEK_END
 from struct import error, unpack
 from typing import Any, BinaryIO
 
-from processing.images.reading.boxes import MOST_ITEMS, boxes_in, boxes_within, number_at
+from processing.images.reading.base_media.boxes import MOST_ITEMS, boxes_in, boxes_within, number_at
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from struct import error, unpack, unpack_from
 
-from processing.images.reading.boxes import boxes_within
+from processing.images.reading.base_media.boxes import boxes_within
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # No honest file has so many parts before its colours; a hostile one could have millions.

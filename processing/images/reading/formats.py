@@ -10,11 +10,11 @@ import pillow_heif
 from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from processing.errors import Phrase
+from processing.images.reading.base_media.codings import DECODERS, RARE_KIND, coding_of, kind_of_coding
+from processing.images.reading.base_media.mending import mended, without_exif
 from processing.images.reading.bounds import check_bounds, check_told
-from processing.images.reading.codings import DECODERS, RARE_KIND, coding_of, kind_of_coding
 from processing.images.reading.jpeg import unsupported_coding
 from processing.images.reading.limits import Limits, check_size
-from processing.images.reading.mending import mended, without_exif
 from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
 from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
 from processing.presets import Format

@@ -4,7 +4,7 @@ import re
 from codecs import getincrementaldecoder
 
 from processing.errors import Phrase
-from processing.images.reading.codings import formats_of_brands
+from processing.images.reading.base_media.codings import formats_of_brands
 
 # The number of bytes to examine: an SVG may begin with a long comment.
 BEGINNING = 4096

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from processing.images.reading.codings import coding_of, formats_of_brands
+from processing.images.reading.base_media.codings import coding_of, formats_of_brands
 from processing.images.reading.header import read_header
 from processing.images.reading.limits import Limits
 from processing.images.reading.refusals import UnreadableImage, UnsupportedFormat

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from processing.images.reading.base_media.mending import mended
 from processing.images.reading.header import Header, read_header
-from processing.images.reading.mending import mended
 from processing.images.reading.refusals import UnreadableImage
 from processing.images.source import decode
 from processing.presets import Recipe

@@ -2,7 +2,7 @@
 
 import pytest
 
-from processing.images.reading.sequence_headers import undescribed_header
+from processing.images.reading.base_media.sequence_headers import undescribed_header
 
 DELIMITER = b"\x12\0"
 

@@ -8,8 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from struct import error, pack, unpack_from
 
-from processing.images.reading.boxes import MOST_ITEMS, Box, boxes_in, boxes_within, by_kind, number_at
-from processing.images.reading.codings import (
+from processing.images.reading.base_media.boxes import (
+    MOST_ITEMS,
+    Box,
+    boxes_in,
+    boxes_within,
+    by_kind,
+    number_at,
+)
+from processing.images.reading.base_media.codings import (
     AVIF_BRANDS,
     DECODERS,
     HEIC_BRANDS,
@@ -17,8 +24,8 @@ from processing.images.reading.codings import (
     compatible_brands,
     types_of_items,
 )
-from processing.images.reading.sequence_headers import undescribed_header
-from processing.images.reading.tracks import track_of_avif
+from processing.images.reading.base_media.sequence_headers import undescribed_header
+from processing.images.reading.base_media.tracks import track_of_avif
 
 # The major brands that Pillow accepts.
 _EITHER = {b"mif1", b"msf1"}

@@ -3,7 +3,7 @@
 from struct import unpack_from
 from typing import NamedTuple
 
-from processing.images.reading.boxes import Box, boxes_in, by_kind, inside, number_at
+from processing.images.reading.base_media.boxes import Box, boxes_in, by_kind, inside, number_at
 
 _TABLES = b"mdia", b"minf", b"stbl"
 # The bytes of a sample entry before its boxes (12.1.3).

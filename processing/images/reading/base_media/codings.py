@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from struct import error
 
 from processing.errors import Phrase
-from processing.images.reading.boxes import MOST_ITEMS, Box, boxes_in, boxes_within, by_kind, number_at
-from processing.images.reading.tracks import track_of_avif
+from processing.images.reading.base_media.boxes import (
+    MOST_ITEMS,
+    Box,
+    boxes_in,
+    boxes_within,
+    by_kind,
+    number_at,
+)
+from processing.images.reading.base_media.tracks import track_of_avif
 
 AVIF_BRANDS = {b"avif", b"avis"}
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
