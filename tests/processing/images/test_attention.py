@@ -19,7 +19,8 @@ def scene(
 
 def noise(size: tuple[int, int]) -> Image.Image:
     """Return a patch full of edges."""
-    dots = Image.frombytes("L", size, random.Random(1).randbytes(size[0] * size[1]))
+    chance = random.Random(1)
+    dots = Image.frombytes("L", size, bytes(chance.choice((0, 255)) for _ in range(size[0] * size[1])))
     return dots.filter(ImageFilter.GaussianBlur(1)).convert("RGB")
 
 
