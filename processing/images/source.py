@@ -22,15 +22,16 @@ from processing.images.animation.animation import Animation, first_frame, read_a
 from processing.images.colour.conversion import in_srgb
 from processing.images.encoding.encoders import Encoders
 from processing.images.encoding.encoding import Encoded, encode, ready
-from processing.images.encoding.placeholder import Placeholder, placeholder_of
+from processing.images.encoding.placeholder import PLACEHOLDER_SIDE, Placeholder, placeholder_of
 from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
 from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
 from processing.images.geometry.reduction import View, decoded_view
+from processing.images.geometry.resampling import INSTALLED, miniature
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
-from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
+from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Resampler, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Source:
 
     def placeholder(self) -> Placeholder:
         """Return what to show before the thumbnail is ready."""
-        return placeholder_of(self.cascade.views[-1].picture)
+        return placeholder_of(miniature(self.cascade.views[-1].picture, PLACEHOLDER_SIDE))
 
 
 def decode(
@@ -118,6 +119,7 @@ def decode(
     limits: Limits,
     later: Sequence[Preset] = (),
     handed: Decoded | None = None,
+    resampler: Resampler = INSTALLED,
 ) -> Source:
     """Return the original in `data`, decoded once, ready to be rendered by `presets`.
 
@@ -133,15 +135,17 @@ def decode(
         decoded = handed or _decoded(data, image, [*presets, *later])
         orientation = decoded.orientation
         size = swapped(stored, orientation)
-        view = _first_reduction(decoded, size, presets)
+        view = _first_reduction(decoded, size, presets, resampler)
         view = View(in_srgb(view.picture, image, data), view.box)
         view = View(turned(view.picture, orientation), turned_box(view.box, view.picture.size, orientation))
-        animation = read_animation(data, image=image, orientation=orientation, limits=limits)
+        animation = read_animation(
+            data, image=image, orientation=orientation, limits=limits, resampler=resampler
+        )
         return Source(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
             transparent=view.picture.mode == "RGBa",
-            cascade=Cascade(size, [view], ladder(size, presets)),
+            cascade=Cascade(size, [view], ladder(size, presets), resampler),
             animation=animation,
             decoded=decoded if later else None,
         )
@@ -157,7 +161,9 @@ def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Deco
     return Decoded(orientation, decoded_view(first_frame(data, image=image), swapped(wanted, orientation)))
 
 
-def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset]) -> View:
+def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset], resampler: Resampler) -> View:
     wanted, exactly = first_size(size, presets)
     stored = swapped(wanted, decoded.orientation)
-    return decoded.view.resized(stored) if exactly else decoded.view.reduced(stored)
+    if exactly:
+        return decoded.view.resized(stored, resampler=resampler)
+    return decoded.view.reduced(stored)

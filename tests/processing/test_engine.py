@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from processing.fingerprint import ENGINE_VERSIONS
 from processing.images.source import decode
-from processing.presets import FORMATS, Format, Preset, Recipe
+from processing.presets import FORMATS, RESAMPLERS, Format, Preset, Recipe, Resampler
 from tests.processing.pictures import LIMITS, opened
 
 pytestmark = [
@@ -26,17 +26,25 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-# By format and transparency. For PNG, the pixels count, because the compression may differ between
+# By resampler, format and transparency. For PNG, the pixels count, because the compression may differ between
 # processors.
-KNOWN: dict[tuple[Format, bool], tuple[int, str]] = {
-    ("webp", False): (1, "78fb2c21397e3f25"),
-    ("webp", True): (1, "913e84d04178f446"),
-    ("jpeg", False): (1, "7a4e8f37def0f37a"),
-    ("jpeg", True): (1, "eb3b73307b34bbc6"),
-    ("png", False): (1, "f559ac66204dcaea"),
-    ("png", True): (1, "80fd829d4d10fe2f"),
-    ("avif", False): (1, "8700443778b5eeca"),
-    ("avif", True): (1, "ea175c1674bd0c74"),
+KNOWN: dict[tuple[Resampler, Format, bool], tuple[int, str]] = {
+    ("simd", "webp", False): (2, "a03330a8f0095743"),
+    ("simd", "webp", True): (2, "91c755fa2a75125e"),
+    ("simd", "jpeg", False): (2, "880eda911e3a1c20"),
+    ("simd", "jpeg", True): (2, "1a777a52292db4f2"),
+    ("simd", "png", False): (2, "b7658996687d304b"),
+    ("simd", "png", True): (2, "9d415cf81846e99d"),
+    ("simd", "avif", False): (2, "3fb65213544de388"),
+    ("simd", "avif", True): (2, "722210867d6b2749"),
+    ("pillow", "webp", False): (2, "5f4f4c28374c43fc"),
+    ("pillow", "webp", True): (2, "808371c9285056d2"),
+    ("pillow", "jpeg", False): (2, "83d646dc20ee9770"),
+    ("pillow", "jpeg", True): (2, "ce9d465d76bf45aa"),
+    ("pillow", "png", False): (2, "ec6db5818aab96b3"),
+    ("pillow", "png", True): (2, "140dc1f2c8060957"),
+    ("pillow", "avif", False): (2, "acafadfbe7bf9173"),
+    ("pillow", "avif", True): (2, "d13a810bc3f12adc"),
 }
 PRESETS = [Preset(name=str(width), width=width) for width in (320, 160, 100)]
 
@@ -55,9 +63,12 @@ def scene(*, transparent: bool) -> bytes:
 
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("format", FORMATS)
-def test_changed_bytes_require_a_new_engine_version(format: Format, transparent: bool) -> None:
-    source = decode(scene(transparent=transparent), presets=PRESETS, limits=LIMITS)
+@pytest.mark.parametrize("resampler", RESAMPLERS)
+def test_changed_bytes_require_a_new_engine_version(
+    resampler: Resampler, format: Format, transparent: bool
+) -> None:
+    source = decode(scene(transparent=transparent), presets=PRESETS, limits=LIMITS, resampler=resampler)
     digest = hashlib.sha256()
     for encoded in source.render_all([Recipe(preset, format) for preset in PRESETS]):
         digest.update(opened(encoded.data).tobytes() if format == "png" else encoded.data)
-    assert KNOWN.get((format, transparent)) == (ENGINE_VERSIONS[format], digest.hexdigest()[:16])
+    assert KNOWN.get((resampler, format, transparent)) == (ENGINE_VERSIONS[format], digest.hexdigest()[:16])

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from processing.presets import Box, Size
+from processing.images.geometry.resampling import averaged, resampled
+from processing.presets import Box, Resampler, Size
 
 # Pixels processed at once: they fit the processor's cache.
 _STRIP_PIXELS = 256 * 1024
@@ -44,13 +45,11 @@ class View:
         if factor == 1:
             return self
         left, top, right, bottom = (edge / factor for edge in self.box)
-        return View(self.picture.reduce(factor), (left, top, right, bottom))
+        return View(averaged(self.picture, factor), (left, top, right, bottom))
 
-    def resized(self, size: Size, filter: Image.Resampling = Image.Resampling.LANCZOS) -> "View":
+    def resized(self, size: Size, *, resampler: Resampler) -> "View":
         """Return the whole original in that size."""
-        if self.picture.size == size and self.box == (0, 0, *size):
-            return self
-        return whole(self.picture.resize(size, filter, box=self.box))
+        return whole(resampled(self.picture, size, box=self.box, resampler=resampler))
 
 
 def whole(picture: Image.Image) -> View:
@@ -78,7 +77,7 @@ def _converted(full: View, mode: str, at_least: Size) -> View:
     canvas = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
     for top, strip in strips(image, factor):
         small = _in_mode(strip, mode)
-        small = small.reduce(factor) if factor > 1 else small
+        small = averaged(small, factor) if factor > 1 else small
         canvas.paste(small, (0, top // factor))
     return View(canvas, (0, 0, full.size[0] / factor, full.size[1] / factor))
 

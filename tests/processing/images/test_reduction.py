@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from processing.images.geometry.reduction import View, decoded_view, whole
+from processing.images.geometry.resampling import INSTALLED
 from tests.processing.pictures import distance, opened
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,7 @@ def test_reduction_does_not_shift_the_picture(
 ) -> None:
     data = waves(size, format, mode)
     target = size[0] // 5, size[1] // 5
-    view = decoded_view(Image.open(BytesIO(data)), target).resized(target)
+    view = decoded_view(Image.open(BytesIO(data)), target).resized(target, resampler=INSTALLED)
     full = opened(data)
     full = full.convert("RGBA").convert("RGBa") if mode == "RGBA" else full.convert("RGB")
     expected = full.resize(target, Image.Resampling.LANCZOS)
@@ -78,5 +79,5 @@ def test_view_is_reduced_by_an_integer_factor_and_stays_large_enough() -> None:
 
 def test_view_of_the_target_size_is_not_resized() -> None:
     view = whole(Image.new("RGB", (20, 10)))
-    assert view.resized((20, 10)) is view
-    assert view.resized((10, 5)).picture.size == (10, 5)
+    assert view.resized((20, 10), resampler=INSTALLED).picture is view.picture
+    assert view.resized((10, 5), resampler=INSTALLED).picture.size == (10, 5)
