@@ -5,27 +5,22 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from processing.images.geometry.reduction import View, strips
+from processing.images.geometry.reduction import strips
 from processing.images.source import Decoded
 
 
 def packed_size(decoded: Decoded) -> int:
     """Return the size of the pixels in bytes."""
-    picture = decoded.view.picture
+    picture = decoded.picture
     return picture.width * picture.height * len(picture.getbands())
 
 
 def packed(decoded: Decoded) -> Iterator[bytes]:
     """Yield one line of JSON, then the pixels."""
-    view = decoded.view
-    fields = {
-        "orientation": decoded.orientation,
-        "mode": view.picture.mode,
-        "size": view.picture.size,
-        "box": view.box,
-    }
+    picture = decoded.picture
+    fields = {"orientation": decoded.orientation, "mode": picture.mode, "size": picture.size}
     yield json.dumps(fields).encode() + b"\n"
-    for _, strip in strips(view.picture):
+    for _, strip in strips(picture):
         yield strip.tobytes()
 
 
@@ -36,6 +31,5 @@ def unpacked(data: bytes) -> Decoded:
     """
     start = data.index(b"\n") + 1
     fields = json.loads(data[:start])
-    left, top, right, bottom = fields["box"]
     picture = Image.frombytes(fields["mode"], tuple(fields["size"]), memoryview(data)[start:])
-    return Decoded(fields["orientation"], View(picture, (left, top, right, bottom)))
+    return Decoded(fields["orientation"], picture)

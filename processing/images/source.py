@@ -2,13 +2,12 @@
 
 A rendition is made in these steps:
 
-1. `decoded_view`: decode the original once. The decoder scales it down if it can (JPEG). Alpha is
-   premultiplied, and the picture is reduced further by a whole factor.
-2. `View.resized`: reduce it to the largest wanted size, in its stored orientation.
-3. `in_srgb`: convert its colours to sRGB.
-4. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
-5. `Cascade`: make each smaller size from the smallest picture that is still large enough.
-6. `encode`: write the pixels, and nothing else.
+1. `decoded_picture`: decode the original once. The decoder scales it down if it can (JPEG). Alpha is
+   premultiplied, and the picture is reduced to the largest wanted size, in its stored orientation.
+2. `in_srgb`: convert its colours to sRGB.
+3. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
+4. `Cascade`: make each smaller size from the smallest picture that is still large enough.
+5. `encode`: write the pixels, and nothing else.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -25,9 +24,9 @@ from processing.images.encoding.encoding import Encoded, encode, ready
 from processing.images.encoding.placeholder import PLACEHOLDER_SIDE, Placeholder, placeholder_of
 from processing.images.geometry.attention import focus_of
 from processing.images.geometry.cascade import Cascade, first_size, ladder
-from processing.images.geometry.orientation import stored_orientation, swapped, turned, turned_box
-from processing.images.geometry.reduction import View, decoded_view
-from processing.images.geometry.resampling import INSTALLED, miniature
+from processing.images.geometry.orientation import stored_orientation, swapped, turned
+from processing.images.geometry.reduction import decoded_picture
+from processing.images.geometry.resampling import INSTALLED, miniature, resampled
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
@@ -36,10 +35,10 @@ from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Resampler
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The result of the one decode: pixels as they are stored, and their orientation."""
+    """The result of the one decode: the reduced picture as it is stored, and its orientation."""
 
     orientation: int
-    view: View
+    picture: Image.Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +104,11 @@ class Source:
 
     def focus(self) -> Point:
         """Return the focal point found in the picture."""
-        return focus_of(self.cascade.views[-1].picture)
+        return focus_of(self.cascade.pictures[-1])
 
     def placeholder(self) -> Placeholder:
         """Return what to show before the thumbnail is ready."""
-        return placeholder_of(miniature(self.cascade.views[-1].picture, PLACEHOLDER_SIDE))
+        return placeholder_of(miniature(self.cascade.pictures[-1], PLACEHOLDER_SIDE))
 
 
 def decode(
@@ -132,20 +131,20 @@ def decode(
     """
     with opened(data, limits=limits) as image:
         stored = image.size  # The decoder changes it when it scales.
-        decoded = handed or _decoded(data, image, [*presets, *later])
+        decoded = handed or _decoded(data, image, [*presets, *later], resampler)
         orientation = decoded.orientation
         size = swapped(stored, orientation)
-        view = _first_reduction(decoded, size, presets, resampler)
-        view = View(in_srgb(view.picture, image, data), view.box)
-        view = View(turned(view.picture, orientation), turned_box(view.box, view.picture.size, orientation))
+        first = swapped(first_size(size, presets), orientation)
+        picture = in_srgb(resampled(decoded.picture, first, resampler=resampler), image, data)
+        picture = turned(picture, orientation)
         animation = read_animation(
             data, image=image, orientation=orientation, limits=limits, resampler=resampler
         )
         return Source(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
-            transparent=view.picture.mode == "RGBa",
-            cascade=Cascade(size, [view], ladder(size, presets), resampler),
+            transparent=picture.mode == "RGBa",
+            cascade=Cascade(size, [picture], ladder(size, presets), resampler),
             animation=animation,
             decoded=decoded if later else None,
         )
@@ -155,15 +154,8 @@ def _framing(focus: Point, recipe: Recipe) -> Framing:
     return recipe.preset, recipe.looks_at(focus)
 
 
-def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset]) -> Decoded:
+def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset], resampler: Resampler) -> Decoded:
     orientation = stored_orientation(image)
-    wanted, _ = first_size(swapped(image.size, orientation), presets)
-    return Decoded(orientation, decoded_view(first_frame(data, image=image), swapped(wanted, orientation)))
-
-
-def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset], resampler: Resampler) -> View:
-    wanted, exactly = first_size(size, presets)
-    stored = swapped(wanted, decoded.orientation)
-    if exactly:
-        return decoded.view.resized(stored, resampler=resampler)
-    return decoded.view.reduced(stored)
+    wanted = swapped(first_size(swapped(image.size, orientation), presets), orientation)
+    frame = first_frame(data, image=image)
+    return Decoded(orientation, decoded_picture(frame, wanted, resampler=resampler))

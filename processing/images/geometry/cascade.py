@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from processing.images.geometry.reduction import View
 from processing.images.geometry.resampling import resampled
-from processing.presets import Point, Preset, Resampler, Size, scaled
+from processing.presets import Box, Point, Preset, Resampler, Size, scaled
 
 # A picture must be this many times as large as the next size to be its source. Measured on the SSIM of the
 # delivered picture (WebP, quality 80): 1.4 costs at most 0.004, 1.5 at most 0.002. Sizes in common use are
@@ -27,25 +26,17 @@ class Cascade:
     """
 
     size: Size
-    views: list[View]
+    pictures: list[Image.Image]
     ladder: list[Size]
     resampler: Resampler
 
     def picture(self, preset: Preset, focus: Point) -> Image.Image:
         """Return the picture for `preset`, cropped around `focus`."""
-        target, box = preset.output_size(self.size), preset.crop(self.size, focus)
-        view = self._view_for(scaled(self.size, preset.scale(self.size)))
-        factor_x, factor_y = view.size[0] / self.size[0], view.size[1] / self.size[1]
-        left, top = view.box[:2]
-        part = (
-            left + box[0] * factor_x,
-            top + box[1] * factor_y,
-            left + box[2] * factor_x,
-            top + box[3] * factor_y,
-        )
-        return resampled(view.picture, target, box=part, resampler=self.resampler)
+        whole = self._picture_for(scaled(self.size, preset.scale(self.size)))
+        box = _part(preset.crop(self.size, focus), self.size, whole.size)
+        return resampled(whole, preset.output_size(self.size), box=box, resampler=self.resampler)
 
-    def _view_for(self, target: Size) -> View:
+    def _picture_for(self, target: Size) -> Image.Image:
         while self.ladder and self.ladder[0] >= target:
             self._descend(self.ladder.pop(0))
         return self._smallest_for(target)
@@ -53,11 +44,11 @@ class Cascade:
     def _descend(self, size: Size) -> None:
         base = self._smallest_for(size)
         if _serves(base, size):
-            self.views.append(base.resized(size, resampler=self.resampler))
+            self.pictures.append(resampled(base, size, resampler=self.resampler))
 
-    def _smallest_for(self, target: Size) -> View:
-        fitting = [view for view in self.views if view.picture.size == target or _serves(view, target)]
-        return fitting[-1] if fitting else self.views[0]
+    def _smallest_for(self, target: Size) -> Image.Image:
+        fitting = [picture for picture in self.pictures if picture.size == target or _serves(picture, target)]
+        return fitting[-1] if fitting else self.pictures[0]
 
 
 def ladder(size: Size, presets: Sequence[Preset]) -> list[Size]:
@@ -66,20 +57,24 @@ def ladder(size: Size, presets: Sequence[Preset]) -> list[Size]:
     return sorted(sizes, reverse=True)
 
 
-def first_size(size: Size, presets: Sequence[Preset]) -> tuple[Size, bool]:
-    """Return the size of the first picture, and whether that size is exact or a minimum.
+def first_size(size: Size, presets: Sequence[Preset]) -> Size:
+    """Return the size of the first picture: that of the largest preset.
 
-    It is exact if the largest preset shows the whole picture. A crop is better cut from a larger picture than
-    resized twice.
+    A crop is cut from a larger picture, because it is resampled once more.
     """
     if not presets:
-        return scaled(size, min(1.0, _SMALLEST / min(size))), False
+        return scaled(size, min(1.0, _SMALLEST / min(size)))
     largest = max(presets, key=lambda preset: preset.scale(size))
-    scale = largest.scale(size)
-    if largest.mode == "fit":
-        return scaled(size, scale), True
-    return scaled(size, min(1.0, scale * _SPARE)), False
+    spare = _SPARE if largest.mode == "fill" else 1.0
+    return scaled(size, min(1.0, largest.scale(size) * spare))
 
 
-def _serves(view: View, target: Size) -> bool:
-    return all(have >= want * _SPARE for have, want in zip(view.size, target, strict=True))
+def _part(box: Box, size: Size, reduced: Size) -> Box:
+    """Return the place, in a reduced picture, of a part of the whole picture of `size`."""
+    left, top, right, bottom = box
+    (width, height), (across, down) = size, reduced
+    return left * across / width, top * down / height, right * across / width, bottom * down / height
+
+
+def _serves(picture: Image.Image, target: Size) -> bool:
+    return all(have >= want * _SPARE for have, want in zip(picture.size, target, strict=True))

@@ -10,7 +10,7 @@ from PIL import Image
 from processing.presets import Box, Resampler, Size
 
 try:
-    from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
+    from cykooz_resizer import AlphaMulDiv, CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 except ImportError:
     INSTALLED: Resampler = "pillow"
 else:
@@ -39,9 +39,15 @@ def resampled(
     return _by_simd(picture, size, part)
 
 
-def averaged(picture: Image.Image, factor: int) -> Image.Image:
-    """Return the picture reduced by a whole factor, each pixel the average of a square."""
-    return picture.reduce(factor)
+def premultiply(picture: Image.Image) -> bool:
+    """Multiply the colours of an RGBA picture by its alpha, in its own memory; return whether that was done.
+
+    The result is to the bit what Pillow's conversion to RGBa gives, which needs the memory twice.
+    """
+    if INSTALLED != "simd" or picture.mode != "RGBA":
+        return False
+    AlphaMulDiv().multiply_alpha_pil_inplace(picture)
+    return True
 
 
 def miniature(picture: Image.Image, side: int) -> Image.Image:
