@@ -13,7 +13,7 @@ from benchmarks.contenders import darkroom
 from benchmarks.worker import cpu_seconds
 from processing import conf, originals, pixel_cache, renditions, steps
 from processing.images import source as sources
-from processing.images.geometry import cascade, reduction
+from processing.images.geometry import framing, reduction
 
 # By part.
 Seconds = dict[str, float]
@@ -32,7 +32,7 @@ PARTS: list[tuple[Any, str, str | Callable[..., str]]] = [
     (sources, "stored_orientation", "decode"),  # A PNG is decoded to be asked for it.
     (reduction, "resampled", "resize"),
     (sources, "resampled", "resize"),
-    (cascade, "resampled", "resize"),
+    (framing, "resampled", "resize"),
     (sources, "in_srgb", "convert to sRGB"),
     (sources, "turned", "rotate upright"),
     (darkroom, "describe", "placeholder, colour and focus"),

@@ -6,7 +6,7 @@ A rendition is made in these steps:
    premultiplied, and the picture is reduced to the largest wanted size, in its stored orientation.
 2. `in_srgb`: convert its colours to sRGB.
 3. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
-4. `Cascade`: make each smaller size from the smallest picture that is still large enough.
+4. `framed`: crop and reduce it for each preset.
 5. `encode`: write the pixels, and nothing else.
 """
 
@@ -23,7 +23,7 @@ from processing.images.encoding.encoders import Encoders
 from processing.images.encoding.encoding import Encoded, encode, ready
 from processing.images.encoding.placeholder import PLACEHOLDER_SIDE, Placeholder, placeholder_of
 from processing.images.geometry.attention import focus_of
-from processing.images.geometry.cascade import Cascade, first_size, ladder
+from processing.images.geometry.framing import first_size, framed
 from processing.images.geometry.orientation import stored_orientation, swapped, turned
 from processing.images.geometry.reduction import decoded_picture
 from processing.images.geometry.resampling import INSTALLED, miniature, resampled
@@ -43,12 +43,16 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's."""
+    """A decoded original, ready to be rendered.
+
+    `size` is the original's. `picture` is its first reduction, upright and in sRGB.
+    """
 
     size: Size
     metadata: Metadata
     transparent: bool
-    cascade: Cascade
+    picture: Image.Image
+    resampler: Resampler
     animation: Animation | None
     decoded: Decoded | None
 
@@ -60,7 +64,7 @@ class Source:
     def render_all(
         self, recipes: Sequence[Recipe], *, focus: Point = CENTRE, threads: int = 2
     ) -> Iterator[Encoded]:
-        """Yield the renditions in the order of the recipes; largest first is the fastest.
+        """Yield the renditions in the order of the recipes.
 
         A recipe without a focal point uses `focus`. Encoders run in up to `threads` threads, including this
         one. The number of threads does not change the bytes.
@@ -68,7 +72,7 @@ class Source:
         animated = self._animated(recipes, focus)
         with Encoders(threads=threads) as encoders:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
-                picture = ready(self.cascade.picture(*framing))
+                picture = ready(self._framed(*framing))
                 for recipe in group:
                     # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
                     here = recipe.format == "jpeg"
@@ -78,6 +82,9 @@ class Source:
                     encoders.add(self._effect(recipe, framing), job, here=here)
                     yield from encoders.finished()
             yield from encoders.rest()
+
+    def _framed(self, preset: Preset, focus: Point) -> Image.Image:
+        return framed(self.picture, size=self.size, preset=preset, focus=focus, resampler=self.resampler)
 
     def _animated(self, recipes: Sequence[Recipe], focus: Point) -> dict[Framing, Encoded]:
         """Return the animated renditions; the frames are decoded once for all of them."""
@@ -104,11 +111,11 @@ class Source:
 
     def focus(self) -> Point:
         """Return the focal point found in the picture."""
-        return focus_of(self.cascade.pictures[-1])
+        return focus_of(self.picture)
 
     def placeholder(self) -> Placeholder:
         """Return what to show before the thumbnail is ready."""
-        return placeholder_of(miniature(self.cascade.pictures[-1], PLACEHOLDER_SIDE))
+        return placeholder_of(miniature(self.picture, PLACEHOLDER_SIDE))
 
 
 def decode(
@@ -122,8 +129,8 @@ def decode(
 ) -> Source:
     """Return the original in `data`, decoded once, ready to be rendered by `presets`.
 
-    Pass all presets of a step, even if only some are rendered: together they determine the cascade, and so
-    the bytes of each rendition. `later` holds presets that will be rendered from these decoded pixels:
+    Pass all presets of a step, even if only some are rendered: together they determine the first picture, and
+    so the bytes of each rendition. `later` holds presets that will be rendered from these decoded pixels:
     `Source.decoded` is then large enough for them too. `handed` is an earlier `Source.decoded`: only the
     header is then read again.
 
@@ -144,7 +151,8 @@ def decode(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
             transparent=picture.mode == "RGBa",
-            cascade=Cascade(size, [picture], ladder(size, presets), resampler),
+            picture=picture,
+            resampler=resampler,
             animation=animation,
             decoded=decoded if later else None,
         )

@@ -69,7 +69,7 @@ def test_reduction_in_strips_equals_reduction_at_once(
     monkeypatch.setattr("processing.images.geometry.reduction.premultiply", lambda _: False)
     other = decoded_picture(image.copy(), (20, 13), resampler=resampler)
     assert one.size == other.size == (20, 13)
-    # The sides are reduced one after the other in strips, which rounds once more.
+    # The sides are reduced one after the other in strips, which rounds twice.
     assert distance(straight(one), straight(other)) < 1
 
 
