@@ -5,6 +5,8 @@ instructions of the processor, with the same result on each, and lets other thre
 own, for systems without a wheel of the other. Their pixels differ a little, so each has its own fingerprints.
 """
 
+import mmap
+
 from PIL import Image
 
 from processing.presets import Box, Resampler, Size
@@ -20,6 +22,8 @@ else:
 # Pillow first averages a picture down to this many times its target. That is four times as fast for a large
 # reduction, and looks the same.
 _GAP = 2.0
+# Bytes of a picture's pixel, and of what a resampler needs beside its pixels.
+_PIXEL, _BESIDE = 4, 16 * 1024**2
 # LAB, which only a TIFF has, is left to Pillow.
 _SIMD_MODES = {"L", "RGB", "RGBa", "CMYK"}
 
@@ -64,7 +68,19 @@ def _by_simd(picture: Image.Image, size: Size, box: Box) -> Image.Image:
     left, top, right, bottom = box
     # The sum of a position and a length must not exceed the picture's side by a rounding error.
     crop = CropBox(left, top, min(right, picture.width) - left, min(bottom, picture.height) - top)
+    _require(max(size[0] * picture.height, picture.width * size[1]) * _PIXEL + _BESIDE)
     resized = Image.new(picture.mode, size)
     # Each call has its own resizer, because two threads cannot share one.
     Resizer().resize_pil(picture, resized, ResizeOptions(resize_alg=_LANCZOS, crop_box=crop))
     return resized
+
+
+def _require(size: int) -> None:
+    """Raise `MemoryError` unless that many bytes are left: Rust ends the process where it gets no memory.
+
+    The bytes are only mapped, which takes no time.
+    """
+    try:
+        mmap.mmap(-1, size).close()
+    except OSError as error:
+        raise MemoryError from error

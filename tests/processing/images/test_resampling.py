@@ -2,6 +2,8 @@
 
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -114,6 +116,28 @@ def test_picture_of_several_blocks_of_memory_is_read_in_whole() -> None:
     picture = scene("RGB", (3001, 3001))
     ours = resampled(picture, (100, 100), resampler="simd")
     assert distance(ours, picture.resize((100, 100), Image.Resampling.LANCZOS)) < 0.5
+
+
+WITHOUT_MEMORY = """
+import resource
+from pathlib import Path
+from PIL import Image
+from processing.images.geometry.resampling import resampled
+picture = Image.new("RGB", (8000, 8000))
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 40 * 1024**2, used + 40 * 1024**2))
+try:
+    resampled(picture, (1920, 1920), resampler="simd")
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process has mapped")
+def test_lack_of_memory_is_an_error_and_does_not_end_the_process() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", WITHOUT_MEMORY]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert process.stdout == "refused\n"
 
 
 def test_threads_resample_side_by_side() -> None:
