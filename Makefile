@@ -43,11 +43,11 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-run: .venv/run.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
+run: .venv/run.stamp .venv/resampler.stamp $(REDIS) $(FRONTEND) $(MESSAGES)  ## Run the whole system at http://127.0.0.1:8000 (PORT=9000 make run: there)
 	@exec $(BIN)/python -m deploy.local
 
 # The tests need the environment, the servers, the npm packages and the translations.
-TESTED := .venv/dev.stamp $(REDIS) $(FRONTEND) $(MESSAGES)
+TESTED := .venv/dev.stamp .venv/resampler.stamp $(REDIS) $(FRONTEND) $(MESSAGES)
 
 test: $(TESTED)  ## Run every test that runs in place (ARGS="-k upload": only some)
 	@$(BIN)/python -m tests.runner all $(ARGS)
@@ -61,7 +61,7 @@ test-install: $(TESTED)  ## Run what needs a fresh clone, fresh environments or 
 soak: $(TESTED)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
-fuzz: .venv/dev.stamp  ## Decode mutated files (ARGS="--count 20000 --seed 1", or "--only 5" for one of them)
+fuzz: .venv/dev.stamp .venv/resampler.stamp  ## Decode mutated files (ARGS="--count 20000 --seed 1", or "--only 5" for one of them)
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
 hostile: $(TESTED)  ## Attack a fresh system as hostile people and a careless operator (ARGS="--only A1 B5")
@@ -89,6 +89,7 @@ bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
 	$(COMPILE) pyproject.toml --output-file requirements/run.txt $(ARGS)
 	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
+	$(COMPILE) --group resampler --output-file requirements/resampler.txt $(ARGS)
 	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
 	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
 	$(COMPILE) requirements/node.in --output-file requirements/node.txt --no-deps $(ARGS)
@@ -97,7 +98,7 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 
 advisories: .venv/dev.stamp  ## Ask OSV and npm whether a locked package has a known hole (ARGS=--dry-run: ask nothing)
 	$(BIN)/python -m uv tool run pip-audit --require-hashes --disable-pip --vulnerability-service osv \
-		-r requirements/run.txt -r requirements/dev.txt $(ARGS)
+		-r requirements/run.txt -r requirements/dev.txt -r requirements/resampler.txt $(ARGS)
 	deploy/run_npm.sh $(if $(filter --dry-run,$(ARGS)),ls --all --package-lock-only,audit) --prefix frontend
 	@$(if $(filter --dry-run,$(ARGS)),echo "Dry run: neither OSV nor npm was asked.")
 
@@ -110,6 +111,10 @@ clean:  ## Remove the environment and every cache; media/ and var/ stay
 
 .venv/%.stamp: requirements/%.txt requirements/uv.txt .venv/pyvenv.cfg
 	@deploy/install.sh $<
+	@touch $@
+
+.venv/resampler.stamp: requirements/resampler.txt requirements/uv.txt .venv/pyvenv.cfg
+	@deploy/install_resampler.sh
 	@touch $@
 
 # The server in this package does not depend on the interpreter, but its wheels are marked for Python 3.12 at most.
@@ -127,5 +132,5 @@ $(FRONTEND): frontend/package-lock.json frontend/package.json $(wildcard fronten
 
 # The peers have separate environments. If one cannot be installed, the script writes no stamp and the next run
 # tries again.
-var/benchmarks/installed.stamp: $(wildcard benchmarks/*.txt) benchmarks/package-lock.json requirements/run.txt .venv/run.stamp
+var/benchmarks/installed.stamp: $(wildcard benchmarks/*.txt) benchmarks/package-lock.json requirements/run.txt .venv/run.stamp .venv/resampler.stamp
 	@benchmarks/install.sh $@

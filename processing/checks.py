@@ -7,9 +7,10 @@ from django.core import checks
 
 from processing import conf
 from processing.conf import darkroom
+from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.formats import can_encode
 from processing.images.reading.limits import EXTRA_FORMATS
-from processing.presets import InvalidPreset, parse_preset
+from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
 
 
 @checks.register
@@ -41,6 +42,28 @@ def check_formats(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         for name in darkroom().extra_formats
         if name not in known
     ]
+
+
+@checks.register
+def check_resampler(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for a resampler that is unknown or not installed here."""
+    name = darkroom().resampler
+    if name and name not in RESAMPLERS:
+        return [
+            checks.Error(
+                f"DARKROOM['RESAMPLER'] is {name!r}; it must be 'simd', 'pillow' or empty.",
+                id="darkroom.E012",
+            )
+        ]
+    if name == "simd" and INSTALLED != "simd":
+        return [
+            checks.Error(
+                "DARKROOM['RESAMPLER'] is 'simd', but cykooz-resizer is not installed on this host.",
+                hint="Run deploy/install_resampler.sh, or set RESAMPLER to 'pillow' on every host.",
+                id="darkroom.E013",
+            )
+        ]
+    return []
 
 
 def _check_preset(name: str, fields: Any) -> list[checks.CheckMessage]:

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.limits import INPUT_FORMATS, Limits
-from processing.presets import Preset, parse_presets
+from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
 
 
 def _default_presets() -> Mapping[str, Mapping[str, Any]]:
@@ -45,6 +46,8 @@ class Settings:
     extra_formats: tuple[str, ...] = ()
     # Whether renditions keep the creator and the rights that the original names; nothing else is kept.
     keep_credit: bool = False
+    # The resampler of the whole site, "simd" or "pillow"; "" is the best that each host has.
+    resampler: str = ""
     # Threads that encode the renditions of one original; they help while a core is idle.
     encoder_threads: int = 2
     # The folder of the pixel cache, and its size in bytes. Without a folder, or with 0 bytes, the second step
@@ -152,6 +155,20 @@ def presets() -> tuple[Preset, ...]:
 def preset_named(name: str) -> Preset | None:
     """Return the configured preset of that name, or None."""
     return next((preset for preset in presets() if preset.name == name), None)
+
+
+def resampler() -> Resampler:
+    """Return the resampler of this process: the site's, or the best that is installed."""
+    return next((name for name in RESAMPLERS if name == darkroom().resampler), INSTALLED)
+
+
+def accepted_resamplers() -> tuple[Resampler, ...]:
+    """Return the resamplers whose renditions are current.
+
+    Without a setting these are all: a host that has another resampler than the rest of its site must not
+    render their work again.
+    """
+    return (resampler(),) if darkroom().resampler else RESAMPLERS
 
 
 def limits() -> Limits:

@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import json
 
-from processing.presets import EXTENSIONS, Format, Recipe
+from processing.presets import EXTENSIONS, Format, Recipe, Resampler
 
 # Raise a format's number when the renderer, Pillow or a codec library changes what its renditions look like.
 # Those renditions are then stale, and `reprocess --stale` renders them again. A test fails if the bytes
 # change but the number does not.
-ENGINE_VERSIONS: dict[Format, int] = {"webp": 2, "jpeg": 2, "png": 1, "avif": 2}
+ENGINE_VERSIONS: dict[Format, int] = {"webp": 2, "jpeg": 2, "png": 2, "avif": 2}
 
 # Raise this when the credit that renditions keep is read or written in another way.
 CREDIT_VERSION = 1
@@ -23,7 +23,7 @@ _FIELDS_OF: dict[Format, tuple[str, ...]] = {
 }
 
 
-def fingerprint(recipe: Recipe) -> str:
+def fingerprint(recipe: Recipe, *, resampler: Resampler) -> str:
     """Return 16 hexadecimal digits that change whenever the effect of the recipe changes.
 
     The digest omits everything that changes no pixel of this rendition: the preset's name, its other formats,
@@ -33,7 +33,7 @@ def fingerprint(recipe: Recipe) -> str:
     fields = {name: getattr(recipe.preset, name) for name in _FIELDS + _FIELDS_OF[recipe.format]}
     if recipe.preset.keep_credit:
         fields["credit"] = CREDIT_VERSION
-    text = json.dumps([recipe.format, ENGINE_VERSIONS[recipe.format], fields], sort_keys=True)
+    text = json.dumps([recipe.format, ENGINE_VERSIONS[recipe.format], resampler, fields], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -51,8 +51,9 @@ def original_key(content_hash: str) -> str:
     return f"originals/{content_hash[:2]}/{content_hash}"
 
 
-def rendition_key(*, public_key: str, recipe: Recipe) -> str:
+def rendition_key(*, public_key: str, recipe: Recipe, resampler: Resampler) -> str:
     """Return the storage key of a rendition."""
     point = f"-{recipe.focus}" if recipe.focus else ""
-    name = f"{recipe.preset.name}-{fingerprint(recipe)}{point}.{EXTENSIONS[recipe.format]}"
+    digest = fingerprint(recipe, resampler=resampler)
+    name = f"{recipe.preset.name}-{digest}{point}.{EXTENSIONS[recipe.format]}"
     return f"renditions/{public_key[:2]}/{public_key}/{name}"

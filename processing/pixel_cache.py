@@ -74,7 +74,12 @@ def remove_old() -> None:
 
 def _path(original: Original) -> Path:
     """Return the cache path. It includes the preset fingerprints, because presets determine the pixels."""
-    recipes = [fingerprint(Recipe(preset, format)) for preset in conf.presets() for format in preset.formats]
+    resampler = conf.resampler()
+    recipes = [
+        fingerprint(Recipe(preset, format), resampler=resampler)
+        for preset in conf.presets()
+        for format in preset.formats
+    ]
     digest = hashlib.sha256(json.dumps(recipes).encode()).hexdigest()[:16]
     return Path(darkroom().handover_dir) / f"{original.content_hash}-{digest}.pixels"
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 Format = Literal["webp", "jpeg", "png", "avif"]
 Mode = Literal["fit", "fill"]
+# What changes the size of pictures (`processing.images.geometry.resampling`); one for a whole site.
+Resampler = Literal["simd", "pillow"]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 # A position in a picture, from the left and from the top, each 0 to 1.
@@ -15,6 +17,7 @@ Point = tuple[float, float]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 MODES: tuple[Mode, ...] = get_args(Mode)
+RESAMPLERS: tuple[Resampler, ...] = get_args(Resampler)
 EXTENSIONS: dict[Format, str] = {"webp": "webp", "jpeg": "jpg", "png": "png", "avif": "avif"}
 CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
 # Presets that fit into this square are thumbnails, which are rendered first.

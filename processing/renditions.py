@@ -1,6 +1,7 @@
 """Renditions: wanted minus stored is missing, and only missing renditions are rendered."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 
 from django.core.files.base import ContentFile
@@ -12,8 +13,10 @@ from processing.garbage import pending_files
 from processing.images.encoding.encoding import Encoded
 from processing.images.source import Source
 from processing.models import Original, Rendition
-from processing.presets import AUTOMATIC, Preset, Recipe
+from processing.presets import AUTOMATIC, Preset, Recipe, Resampler
 from processing.storages.media import call_storage, media
+
+logger = logging.getLogger(__name__)
 
 
 def wanted(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
@@ -41,7 +44,7 @@ def missing(original: Original, presets: Iterable[Preset]) -> list[Recipe]:
     return [
         recipe
         for recipe in wanted(original, presets)
-        if (recipe.preset.name, recipe.format, recipe.focus, fingerprint(recipe)) not in stored
+        if not any((*_name(recipe), digest) in stored for digest in _accepted(recipe))
     ]
 
 
@@ -52,14 +55,16 @@ def missing_for(original: Original, point: str) -> list[Recipe]:
 
 
 def stale_rows(original: Original, presets: Iterable[Preset]) -> list[Rendition]:
-    """Return the rows rendered by an older recipe of these presets."""
-    now: dict[tuple[str, str], str] = {
-        (preset.name, format): fingerprint(Recipe(preset, format))
+    """Return the rows rendered by an older recipe of these presets, or not by the site's resampler."""
+    now: dict[tuple[str, str], list[str]] = {
+        (preset.name, format): _accepted(Recipe(preset, format))
         for preset in presets
         for format in preset.all_formats
     }
     rows = original.renditions.all()
-    return [row for row in rows if now.get((row.preset, row.format), row.fingerprint) != row.fingerprint]
+    return [
+        row for row in rows if row.fingerprint not in now.get((row.preset, row.format), [row.fingerprint])
+    ]
 
 
 def unwanted_rows(original: Original) -> list[Rendition]:
@@ -69,19 +74,51 @@ def unwanted_rows(original: Original) -> list[Rendition]:
     return [row for row in original.renditions.all() if (row.preset, row.format, row.focus) not in keep]
 
 
+def report_resampler() -> None:
+    """Log a warning if the site has current renditions of another resampler than this host's."""
+    here = conf.resampler()
+    for other in conf.accepted_resamplers():
+        if other != here and _has_renditions_of(other):
+            logger.warning(
+                "This host resamples with %r, but the site has renditions by %r. They stay as they are. To "
+                "have one resampler for the site, set RESAMPLER on every host and run `reprocess --stale`.",
+                here,
+                other,
+            )
+
+
+def _has_renditions_of(resampler: Resampler) -> bool:
+    return any(
+        Rendition.objects.filter(
+            preset=preset.name, fingerprint=fingerprint(Recipe(preset, format), resampler=resampler)
+        ).exists()
+        for preset in conf.presets()
+        for format in preset.all_formats
+    )
+
+
+def _name(recipe: Recipe) -> tuple[str, str, str]:
+    return recipe.preset.name, recipe.format, recipe.focus
+
+
+def _accepted(recipe: Recipe) -> list[str]:
+    """Return the fingerprints of the recipe's current renditions."""
+    return [fingerprint(recipe, resampler=name) for name in conf.accepted_resamplers()]
+
+
 def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     """Write a rendition's file and return its unsaved row.
 
     Raises `StorageUnavailable`.
     """
-    key = rendition_key(public_key=original.public_key, recipe=recipe)
+    key = key_of(original, recipe)
     call_storage(lambda: media.save(key, ContentFile(encoded.data)))
     return Rendition(
         original=original,
         preset=recipe.preset.name,
         format=recipe.format,
         focus=recipe.focus,
-        fingerprint=fingerprint(recipe),
+        fingerprint=fingerprint(recipe, resampler=conf.resampler()),
         key=key,
         width=encoded.width,
         height=encoded.height,
@@ -93,9 +130,14 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     )
 
 
+def key_of(original: Original, recipe: Recipe) -> str:
+    """Return the key of the file that this host renders."""
+    return rendition_key(public_key=original.public_key, recipe=recipe, resampler=conf.resampler())
+
+
 def announce(original: Original, recipes: Iterable[Recipe]) -> None:
     """Name the files of the recipes in the database before they are written."""
-    pending_files.announce([rendition_key(public_key=original.public_key, recipe=one) for one in recipes])
+    pending_files.announce([key_of(original, recipe) for recipe in recipes])
 
 
 def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:

@@ -117,12 +117,13 @@ def open_source(*, original: Original, step: Step) -> Source:
     `OriginalLost` or the decoder's refusals.
     """
     data = originals.read(original)
-    presets, limits, pays = presets_of(step), conf.limits(), pixel_cache.pays(original)
+    presets, pays = presets_of(step), pixel_cache.pays(original)
+    limits, resampler = conf.limits(), conf.resampler()
     if step == "generate_thumbnails":
         later = presets_of("resize_image") if pays else []
-        return decode(data, presets=presets, limits=limits, later=later)
+        return decode(data, presets=presets, limits=limits, later=later, resampler=resampler)
     handed = pixel_cache.take(original) if pays else None
-    return decode(data, presets=presets, limits=limits, handed=handed)
+    return decode(data, presets=presets, limits=limits, handed=handed, resampler=resampler)
 
 
 def _render(original: Original, step: Step) -> list[Rendition]:

@@ -1,11 +1,13 @@
 """The tasks that work on bytes; their messages carry only the content hash."""
 
+from contextlib import suppress
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
+from celery.signals import worker_ready
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from processing import steps
+from processing import renditions, steps
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
@@ -39,6 +41,14 @@ def generate_thumbnails(*, content_hash: str) -> None:
 def resize_image(*, content_hash: str) -> None:
     """Render every other preset."""
     _run(step="resize_image", content_hash=content_hash)
+
+
+@worker_ready.connect
+def report_resampler(**_options: Any) -> None:
+    """Warn if this host renders otherwise than its site did; a worker also starts without the database."""
+    with suppress(DatabaseError):
+        renditions.report_resampler()
+    connection.close()
 
 
 def _run(*, step: Step, content_hash: str) -> None:

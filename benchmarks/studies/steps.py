@@ -13,8 +13,7 @@ from benchmarks.contenders import darkroom
 from benchmarks.worker import cpu_seconds
 from processing import conf, originals, pixel_cache, renditions, steps
 from processing.images import source as sources
-from processing.images.geometry.cascade import Cascade
-from processing.images.geometry.reduction import View
+from processing.images.geometry import framing, reduction
 
 # By part.
 Seconds = dict[str, float]
@@ -29,13 +28,14 @@ def _format_of(*arguments: Any) -> str:
 # The object that holds each part, its name there, and its label.
 PARTS: list[tuple[Any, str, str | Callable[..., str]]] = [
     (originals, "read", "read the original, twice"),
-    (sources, "decoded_view", "decode"),
+    (sources, "decoded_picture", "decode"),
     (sources, "stored_orientation", "decode"),  # A PNG is decoded to be asked for it.
-    (View, "resized", "resize whole images"),
+    (reduction, "resampled", "resize"),
+    (sources, "resampled", "resize"),
+    (framing, "resampled", "resize"),
     (sources, "in_srgb", "convert to sRGB"),
     (sources, "turned", "rotate upright"),
     (darkroom, "describe", "placeholder, colour and focus"),
-    (Cascade, "picture", "crop and resize"),
     (sources, "ready", "prepare alpha for the encoders"),
     (sources, "encode", _format_of),
     (renditions, "store", "hash, write, sync"),

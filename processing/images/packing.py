@@ -8,28 +8,27 @@ from typing import Any
 from PIL import Image
 
 from processing.images.encoding.credit import Credit
-from processing.images.geometry.reduction import View, strips
+from processing.images.geometry.reduction import strips
 from processing.images.source import Decoded
 
 
 def packed_size(decoded: Decoded) -> int:
     """Return the size of the pixels in bytes."""
-    picture = decoded.view.picture
+    picture = decoded.picture
     return picture.width * picture.height * len(picture.getbands())
 
 
 def packed(decoded: Decoded) -> Iterator[bytes]:
     """Yield one line of JSON, then the pixels."""
-    view = decoded.view
+    picture = decoded.picture
     fields = {
         "orientation": decoded.orientation,
-        "mode": view.picture.mode,
-        "size": view.picture.size,
-        "box": view.box,
+        "mode": picture.mode,
+        "size": picture.size,
         "credit": asdict(decoded.credit),
     }
     yield json.dumps(fields).encode() + b"\n"
-    for _, strip in strips(view.picture):
+    for _, strip in strips(picture):
         yield strip.tobytes()
 
 
@@ -40,10 +39,9 @@ def unpacked(data: bytes) -> Decoded:
     """
     start = data.index(b"\n") + 1
     fields = json.loads(data[:start])
-    left, top, right, bottom = fields["box"]
     picture = Image.frombytes(fields["mode"], tuple(fields["size"]), memoryview(data)[start:])
     credit = Credit(**{name: _as_tuples(value) for name, value in fields["credit"].items()})
-    return Decoded(fields["orientation"], View(picture, (left, top, right, bottom)), credit)
+    return Decoded(fields["orientation"], picture, credit)
 
 
 def _as_tuples(value: Any) -> Any:

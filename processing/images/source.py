@@ -2,13 +2,12 @@
 
 A rendition is made in these steps:
 
-1. `decoded_view`: decode the original once. The decoder scales it down if it can (JPEG). Alpha is
-   premultiplied, and the picture is reduced further by a whole factor.
-2. `View.resized`: reduce it to the largest wanted size, in its stored orientation.
-3. `in_srgb`: convert its colours to sRGB.
-4. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
-5. `Cascade`: make each smaller size from the smallest picture that is still large enough.
-6. `encode`: write the pixels, and nothing else. A graphic keeps its colours sharp (`is_graphic`).
+1. `decoded_picture`: decode the original once. The decoder scales it down if it can (JPEG). Alpha is
+   premultiplied, and the picture is reduced to the largest wanted size, in its stored orientation.
+2. `in_srgb`: convert its colours to sRGB.
+3. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
+4. `framed`: crop and reduce it for each preset.
+5. `encode`: write the pixels, and nothing else. A graphic keeps its colours sharp (`is_graphic`).
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -25,18 +24,13 @@ from processing.images.encoding.credit import NO_CREDIT, Credit
 from processing.images.encoding.encoders import Encoders
 from processing.images.encoding.encoding import Encoded, Traits, encode, ready
 from processing.images.encoding.graphics import is_graphic
-from processing.images.encoding.placeholder import Placeholder, placeholder_of
+from processing.images.encoding.placeholder import PLACEHOLDER_SIDE, Placeholder, placeholder_of
 from processing.images.encoding.webp import is_lossless
 from processing.images.geometry.attention import focus_of
-from processing.images.geometry.cascade import Cascade, first_size, ladder
-from processing.images.geometry.orientation import (
-    stored_orientation,
-    swapped,
-    told_orientation,
-    turned,
-    turned_box,
-)
-from processing.images.geometry.reduction import View, decoded_view, loaded
+from processing.images.geometry.framing import first_size, framed
+from processing.images.geometry.orientation import stored_orientation, swapped, told_orientation, turned
+from processing.images.geometry.reduction import decoded_picture, loaded
+from processing.images.geometry.resampling import INSTALLED, miniature, resampled
 from processing.images.reading.available import load_available
 from processing.images.reading.chunks import without_damage
 from processing.images.reading.credit import read_credit
@@ -44,27 +38,28 @@ from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.metadata import Metadata, read_metadata
 from processing.images.reading.truncation import is_truncated, without_torn_end
-from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Size
+from processing.presets import CENTRE, Framing, Point, Preset, Recipe, Resampler, Size
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The result of the one decode: pixels as they are stored, their orientation, and the credit to keep.
+    """The result of the one decode: the reduced picture as it is stored, its orientation, and its credit.
 
     A PNG may hold the last two behind its pixels.
     """
 
     orientation: int
-    view: View
+    picture: Image.Image
     credit: Credit = NO_CREDIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A decoded original, upright and in sRGB, ready to be rendered; `size` is the original's.
+    """A decoded original, ready to be rendered.
 
-    `truncated` is whether its file ends too early, so that pixels or frames may be missing. `was_lossless`
-    says that it is a lossless WebP. `credit` is written into each rendition.
+    `size` is the original's. `truncated` is whether its file ends too early, so that pixels or frames may be
+    missing. `was_lossless` says that it is a lossless WebP. `credit` is written into each rendition.
+    `picture` is its first reduction, upright and in sRGB.
     """
 
     size: Size
@@ -73,7 +68,8 @@ class Source:
     transparent: bool
     was_lossless: bool
     credit: Credit
-    cascade: Cascade
+    picture: Image.Image
+    resampler: Resampler
     animation: Animation | None
     decoded: Decoded | None
 
@@ -85,7 +81,7 @@ class Source:
     def render_all(
         self, recipes: Sequence[Recipe], *, focus: Point = CENTRE, threads: int = 2
     ) -> Iterator[Encoded]:
-        """Yield the renditions in the order of the recipes; largest first is the fastest.
+        """Yield the renditions in the order of the recipes.
 
         A recipe without a focal point uses `focus`. Encoders run in up to `threads` threads, including this
         one. The number of threads does not change the bytes.
@@ -93,7 +89,7 @@ class Source:
         animated = self._animated(recipes, focus)
         with Encoders(threads=threads) as encoders:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
-                picture = ready(self.cascade.picture(*framing))
+                picture = ready(self._framed(*framing))
                 traits = Traits(is_graphic(picture), self.was_lossless, self.credit)
                 for recipe in group:
                     # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
@@ -104,6 +100,9 @@ class Source:
                     encoders.add(self._effect(recipe, framing), job, here=here)
                     yield from encoders.finished()
             yield from encoders.rest()
+
+    def _framed(self, preset: Preset, focus: Point) -> Image.Image:
+        return framed(self.picture, size=self.size, preset=preset, focus=focus, resampler=self.resampler)
 
     def _animated(self, recipes: Sequence[Recipe], focus: Point) -> dict[Framing, Encoded]:
         """Return the animated renditions; the frames are decoded once for all of them."""
@@ -130,11 +129,11 @@ class Source:
 
     def focus(self) -> Point:
         """Return the focal point found in the picture."""
-        return focus_of(self.cascade.views[-1].picture)
+        return focus_of(self.picture)
 
     def placeholder(self) -> Placeholder:
         """Return what to show before the thumbnail is ready."""
-        return placeholder_of(self.cascade.views[-1].picture)
+        return placeholder_of(miniature(self.picture, PLACEHOLDER_SIDE))
 
 
 def decode(
@@ -144,11 +143,12 @@ def decode(
     limits: Limits,
     later: Sequence[Preset] = (),
     handed: Decoded | None = None,
+    resampler: Resampler = INSTALLED,
 ) -> Source:
     """Return the original in `data`, decoded once, ready to be rendered by `presets`.
 
-    Pass all presets of a step, even if only some are rendered: together they determine the cascade, and so
-    the bytes of each rendition. `later` holds presets that will be rendered from these decoded pixels:
+    Pass all presets of a step, even if only some are rendered: together they determine the first picture, and
+    so the bytes of each rendition. `later` holds presets that will be rendered from these decoded pixels:
     `Source.decoded` is then large enough for them too. `handed` is an earlier `Source.decoded`: only the
     header is then read again.
 
@@ -159,21 +159,26 @@ def decode(
     data = without_damage(BytesIO(data), pixels=True).read()
     with opened(data, limits=limits) as image:
         stored = image.size  # The decoder changes it when it scales.
-        decoded = handed or _decoded(data, image, [*presets, *later], torn=sent if truncated else None)
+        decoded = handed or _decoded(
+            data, image, [*presets, *later], resampler, torn=sent if truncated else None
+        )
         orientation = decoded.orientation
         size = swapped(stored, orientation)
-        view = _first_reduction(decoded, size, presets)
-        view = View(in_srgb(view.picture, image, data), view.box)
-        view = View(turned(view.picture, orientation), turned_box(view.box, view.picture.size, orientation))
-        animation = read_animation(data, image=image, orientation=orientation, limits=limits)
+        first = swapped(first_size(size, presets), orientation)
+        picture = in_srgb(resampled(decoded.picture, first, resampler=resampler), image, data)
+        picture = turned(picture, orientation)
+        animation = read_animation(
+            data, image=image, orientation=orientation, limits=limits, resampler=resampler
+        )
         return Source(
             size=size,
             metadata=read_metadata(image, frames=animation.frames if animation else 1),
             truncated=truncated,
-            transparent=view.picture.mode == "RGBa",
+            transparent=picture.mode == "RGBa",
             was_lossless=is_lossless(data),
             credit=decoded.credit,
-            cascade=Cascade(size, [view], ladder(size, presets)),
+            picture=picture,
+            resampler=resampler,
             animation=animation,
             decoded=decoded if later else None,
         )
@@ -183,19 +188,20 @@ def _framing(focus: Point, recipe: Recipe) -> Framing:
     return recipe.preset, recipe.looks_at(focus)
 
 
-def _decoded(data: bytes, image: Image.Image, presets: Sequence[Preset], *, torn: bytes | None) -> Decoded:
+def _decoded(
+    data: bytes,
+    image: Image.Image,
+    presets: Sequence[Preset],
+    resampler: Resampler,
+    *,
+    torn: bytes | None,
+) -> Decoded:
     """Decode the original; `torn` is the file as it was sent if it is truncated."""
     # An orientation that follows the pixels of a truncated PNG is not looked for.
     orientation = stored_orientation(image) if torn is None else told_orientation(image)
-    wanted, _ = first_size(swapped(image.size, orientation), presets)
+    wanted = swapped(first_size(swapped(image.size, orientation), presets), orientation)
     load = loaded if torn is None else partial(load_available, data=torn)
     frame = first_frame(data, image=image)
-    view = decoded_view(frame, swapped(wanted, orientation), load=load)
+    picture = decoded_picture(frame, wanted, resampler=resampler, load=load)
     credited = any(preset.keep_credit for preset in presets)
-    return Decoded(orientation, view, read_credit(image) if credited else NO_CREDIT)
-
-
-def _first_reduction(decoded: Decoded, size: Size, presets: Sequence[Preset]) -> View:
-    wanted, exactly = first_size(size, presets)
-    stored = swapped(wanted, decoded.orientation)
-    return decoded.view.resized(stored) if exactly else decoded.view.reduced(stored)
+    return Decoded(orientation, picture, read_credit(image) if credited else NO_CREDIT)

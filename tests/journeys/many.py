@@ -14,9 +14,9 @@ from django.utils import timezone
 from PIL import Image
 
 from processing import conf
-from processing.fingerprint import rendition_key
 from processing.models import Original, Rendition
 from processing.presets import Recipe
+from processing.renditions import key_of
 from uploads.models import Upload
 
 SHAPES = [(4032, 3024), (3024, 4032), (1920, 1080), (1000, 1000), (6000, 2000)]
@@ -80,7 +80,7 @@ def _original(chance: random.Random) -> Original:
 def _rendition(original: Original, recipe: Recipe) -> Rendition:
     size = recipe.preset.output_size((original.width, original.height))
     picture = _picture(size, original.color)
-    key = rendition_key(public_key=original.public_key, recipe=recipe)
+    key = key_of(original, recipe)
     path = Path(default_storage.path(key))
     path.parent.mkdir(parents=True)
     os.link(picture, path)

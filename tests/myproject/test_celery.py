@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,26 @@ worker_init.send(sender=None)
 with app.connection_for_write() as connection:
     print(before, connection.transport_options["socket_timeout"])
 """
+
+WITHOUT_DATABASE = """
+from celery.signals import worker_ready
+from myproject.celery import app
+app.loader.import_default_modules()
+print([answer for _, answer in worker_ready.send(sender=None) if isinstance(answer, Exception)])
+"""
+
+
+def test_worker_starts_without_the_database(tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_DATABASE],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/missing/db.sqlite3"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert (process.stdout.strip(), process.stderr) == ("[]", "")
 
 
 def test_worker_waits_longer_for_redis_than_a_request() -> None:

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from processing import checks, conf
 from processing.images.reading.limits import Limits
-from processing.presets import Preset
+from processing.presets import Preset, Resampler
 
 
 def set_presets(settings: Settings, presets: dict[str, Any]) -> None:
@@ -128,6 +128,33 @@ def test_unknown_format_is_an_error(settings: Settings) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "EXTRA_FORMATS": ["tiff", "psd"]}
     expected = "DARKROOM['EXTRA_FORMATS']: unknown format 'psd'. Known formats: tiff, bmp."
     assert problems() == [("darkroom.E003", expected)]
+
+
+def test_unknown_resampler_is_an_error(settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "RESAMPLER": "SIMD"}
+    expected = "DARKROOM['RESAMPLER'] is 'SIMD'; it must be 'simd', 'pillow' or empty."
+    assert problems() == [("darkroom.E012", expected)]
+
+
+def test_resampler_that_is_not_installed_is_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "INSTALLED", "pillow")
+    settings.DARKROOM = {**settings.DARKROOM, "RESAMPLER": "pillow"}
+    assert problems() == []
+    settings.DARKROOM = {**settings.DARKROOM, "RESAMPLER": "simd"}
+    expected = "DARKROOM['RESAMPLER'] is 'simd', but cykooz-resizer is not installed on this host."
+    assert problems() == [("darkroom.E013", expected)]
+
+
+@pytest.mark.parametrize("name", ["simd", "pillow"])
+def test_resampler_of_the_site_takes_precedence(
+    name: Resampler, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conf, "INSTALLED", name)
+    assert (conf.resampler(), conf.accepted_resamplers()) == (name, ("simd", "pillow"))
+    settings.DARKROOM = {**settings.DARKROOM, "RESAMPLER": "pillow"}
+    assert (conf.resampler(), conf.accepted_resamplers()) == ("pillow", ("pillow",))
 
 
 @pytest.mark.parametrize("background", ["white", "#fff", "#FFFFFF", "#12345g", 7])

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from processing.fingerprint import ENGINE_VERSIONS
 from processing.images.source import decode
-from processing.presets import FORMATS, Format, Preset, Recipe
+from processing.presets import FORMATS, RESAMPLERS, Format, Preset, Recipe, Resampler
 from tests.processing.pictures import LIMITS, opened
 
 pytestmark = [
@@ -26,23 +26,31 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-# By format and transparency. For PNG, the pixels count, because the compression may differ between
+# By resampler, format and transparency. For PNG, the pixels count, because the compression may differ between
 # processors.
-KNOWN: dict[tuple[Format, bool], tuple[int, str]] = {
-    ("webp", False): (2, "78fb2c21397e3f25"),
-    ("webp", True): (2, "913e84d04178f446"),
-    ("jpeg", False): (2, "7a4e8f37def0f37a"),
-    ("jpeg", True): (2, "eb3b73307b34bbc6"),
-    ("png", False): (1, "f559ac66204dcaea"),
-    ("png", True): (1, "80fd829d4d10fe2f"),
-    ("avif", False): (2, "8700443778b5eeca"),
-    ("avif", True): (2, "ea175c1674bd0c74"),
+KNOWN: dict[tuple[Resampler, Format, bool], tuple[int, str]] = {
+    ("simd", "webp", False): (2, "866ffd2dd3190ff2"),
+    ("simd", "webp", True): (2, "4976f9da8464b06f"),
+    ("simd", "jpeg", False): (2, "168d7f92aaba6cf5"),
+    ("simd", "jpeg", True): (2, "31bc5d37701bd0da"),
+    ("simd", "png", False): (2, "a7c3e422619082ff"),
+    ("simd", "png", True): (2, "a43b1740e4929703"),
+    ("simd", "avif", False): (2, "d3e9ef31e72b0f23"),
+    ("simd", "avif", True): (2, "4add504580808677"),
+    ("pillow", "webp", False): (2, "0362b81bf28d207e"),
+    ("pillow", "webp", True): (2, "064bf88594ec76a7"),
+    ("pillow", "jpeg", False): (2, "d4afd7658d2490da"),
+    ("pillow", "jpeg", True): (2, "cabb31d049a29ad5"),
+    ("pillow", "png", False): (2, "0948e49e0b1c9ac4"),
+    ("pillow", "png", True): (2, "1598139f6b2a9ce9"),
+    ("pillow", "avif", False): (2, "f9be38bfaf5c9fe9"),
+    ("pillow", "avif", True): (2, "667cf643551e7415"),
 }
-# The same for a graphic.
+# The same for a graphic, which is not resized.
 KNOWN_GRAPHICS: dict[Format, tuple[int, str]] = {
     "webp": (2, "981f1d8fd866da7e"),
     "jpeg": (2, "787631b4e3711ff6"),
-    "png": (1, "2746ae8f59b97b47"),
+    "png": (2, "2746ae8f59b97b47"),
     "avif": (2, "5dfbc01befc436ef"),
 }
 PRESETS = [Preset(name=str(width), width=width) for width in (320, 160, 100)]
@@ -71,19 +79,25 @@ def drawing() -> bytes:
 
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("format", FORMATS)
-def test_changed_bytes_require_a_new_engine_version(format: Format, transparent: bool) -> None:
-    digest = digest_of(scene(transparent=transparent), format)
-    assert KNOWN.get((format, transparent)) == (ENGINE_VERSIONS[format], digest)
+@pytest.mark.parametrize("resampler", RESAMPLERS)
+def test_changed_bytes_require_a_new_engine_version(
+    resampler: Resampler, format: Format, transparent: bool
+) -> None:
+    digest = digest_of(scene(transparent=transparent), format, resampler)
+    assert KNOWN.get((resampler, format, transparent)) == (ENGINE_VERSIONS[format], digest)
 
 
+@pytest.mark.parametrize("resampler", RESAMPLERS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_changed_bytes_of_a_graphic_require_a_new_engine_version(format: Format) -> None:
-    assert KNOWN_GRAPHICS[format] == (ENGINE_VERSIONS[format], digest_of(drawing(), format))
+def test_changed_bytes_of_a_graphic_require_a_new_engine_version(
+    resampler: Resampler, format: Format
+) -> None:
+    assert KNOWN_GRAPHICS[format] == (ENGINE_VERSIONS[format], digest_of(drawing(), format, resampler))
 
 
-def digest_of(data: bytes, format: Format) -> str:
+def digest_of(data: bytes, format: Format, resampler: Resampler) -> str:
     """Return the digest of a picture's renditions."""
-    source = decode(data, presets=PRESETS, limits=LIMITS)
+    source = decode(data, presets=PRESETS, limits=LIMITS, resampler=resampler)
     digest = hashlib.sha256()
     for encoded in source.render_all([Recipe(preset, format) for preset in PRESETS]):
         digest.update(opened(encoded.data).tobytes() if format == "png" else encoded.data)

@@ -2,17 +2,21 @@
 
 import hmac
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from processing import fingerprint as module
-from processing.fingerprint import fingerprint, original_key, public_key, rendition_key
-from processing.presets import FORMATS, Preset, Recipe
+from processing.fingerprint import original_key, public_key
+from processing.presets import FORMATS, Format, Preset, Recipe
 
 PRESET = Preset(name="thumb", width=256, height=256, mode="fill")
 RECIPE = Recipe(PRESET, "jpeg")
 CONTENT_HASH = "ab" * 32
+
+fingerprint = partial(module.fingerprint, resampler="simd")
+rendition_key = partial(module.rendition_key, resampler="simd")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,12 @@ def test_fingerprint_changes_with_the_version_of_the_kept_credit(monkeypatch: py
     assert same == [True] * len(FORMATS) + [False] * len(FORMATS)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_fingerprint_changes_with_the_resampler(format: Format) -> None:
+    recipe = Recipe(PRESET, format)
+    assert fingerprint(recipe) != module.fingerprint(recipe, resampler="pillow")
+
+
 def test_adjacent_fields_are_separated() -> None:
     one, other = Preset(name="p", width=11, height=1), Preset(name="p", width=1, height=11)
     assert fingerprint(Recipe(one, "webp")) != fingerprint(Recipe(other, "webp"))
@@ -85,12 +95,12 @@ def test_keys_are_stable(monkeypatch: pytest.MonkeyPatch) -> None:
     # A changed value makes every stored file unreachable, so it must be intended.
     monkeypatch.setitem(module.ENGINE_VERSIONS, "jpeg", 1)
     key = public_key(content_hash=CONTENT_HASH, secret="secret")
-    assert fingerprint(RECIPE) == "fea35dd10f353e7f"
+    assert fingerprint(RECIPE) == "9909b1dbaabbcf00"
     assert key == "b2f821a81e1ff4a688e61d068f81f824a04e7da1"
     assert original_key(CONTENT_HASH) == f"originals/ab/{CONTENT_HASH}"
     assert (
         rendition_key(public_key=key, recipe=RECIPE)
-        == f"renditions/{key[:2]}/{key}/thumb-fea35dd10f353e7f.jpg"
+        == f"renditions/{key[:2]}/{key}/thumb-9909b1dbaabbcf00.jpg"
     )
 
 

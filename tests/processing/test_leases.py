@@ -25,6 +25,7 @@ def expire(lease: Lease) -> None:
     Lease.objects.filter(pk=lease.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
+@pytest.mark.slow
 def test_lease_lasts_longer_than_the_time_limit_of_its_step(
     original: Original, settings: Settings, stopped_clock: datetime
 ) -> None:
@@ -117,6 +118,7 @@ def test_one_of_many_workers_gets_the_lease(original: Original) -> None:
     assert Lease.objects.get().attempts == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_lease_may_end_while_another_worker_asks_for_it(original: Original) -> None:
     def take_and_end() -> None:

@@ -15,7 +15,6 @@ from pytest_django import Settings
 
 from processing import pixel_cache, steps
 from processing.conf import darkroom
-from processing.images.geometry.reduction import whole
 from processing.images.source import Decoded
 from processing.models import Original, Rendition
 from processing.steps import Step
@@ -71,7 +70,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def decoded(make_image: MakeImage) -> Decoded:
-    return Decoded(1, whole(opened(make_image(width=50, height=40, format="PNG"))))
+    return Decoded(1, opened(make_image(width=50, height=40, format="PNG")))
 
 
 def test_second_step_keeps_the_credit_that_follows_the_pixels(
@@ -166,8 +165,8 @@ def test_pixels_are_removed_when_they_are_taken(db: None, make_image: MakeImage)
     pixel_cache.put(original, left)
     taken = pixel_cache.take(original)
     assert taken is not None
-    assert (taken.orientation, taken.view.box) == (left.orientation, left.view.box)
-    assert taken.view.picture.tobytes() == left.view.picture.tobytes()
+    assert (taken.orientation, taken.picture.size) == (left.orientation, left.picture.size)
+    assert taken.picture.tobytes() == left.picture.tobytes()
     assert pixel_cache.take(original) is None
 
 

@@ -8,11 +8,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from processing import conf, renditions
-from processing.fingerprint import fingerprint, rendition_key
+from processing.fingerprint import fingerprint
 from processing.garbage import pending_files
 from processing.images.encoding.encoding import Encoded
 from processing.models import Focus, Original, PendingFile, Rendition
-from processing.presets import Preset, Recipe
+from processing.presets import Preset, Recipe, Resampler
 from tests.conftest import MakeImage, stored_digest
 from tests.processing.conftest import StoreOriginal
 
@@ -29,8 +29,8 @@ def original(store_original: StoreOriginal) -> Original:
 def row(original: Original, preset: Preset, format: Any = "webp", **fields: Any) -> Rendition:
     """Return an unsaved row without a file."""
     recipe = Recipe(preset, format, fields.get("focus", ""))
-    key = rendition_key(public_key=original.public_key, recipe=recipe)
-    defaults = {"fingerprint": fingerprint(recipe), "key": key, "width": 1, "height": 1, "byte_size": 1}
+    digest, key = fingerprint(recipe, resampler=conf.resampler()), renditions.key_of(original, recipe)
+    defaults = {"fingerprint": digest, "key": key, "width": 1, "height": 1, "byte_size": 1}
     return Rendition(
         original=original, preset=preset.name, format=format, digest="0" * 64, **{**defaults, **fields}
     )
@@ -110,9 +110,9 @@ def test_missing_and_stale_agree_with_the_rows(
 
 def test_rendition_is_stored_under_its_derived_key(original: Original) -> None:
     stored = renditions.store(original, Recipe(TINY, "webp"), Encoded(b"pixels", 9, 6, frames=4))
-    assert stored.key == rendition_key(public_key=original.public_key, recipe=Recipe(TINY, "webp"))
+    assert stored.key == renditions.key_of(original, Recipe(TINY, "webp"))
     assert (stored.width, stored.height, stored.byte_size, stored.frames) == (9, 6, 6, 4)
-    assert stored.fingerprint == fingerprint(Recipe(TINY, "webp"))
+    assert stored.fingerprint == fingerprint(Recipe(TINY, "webp"), resampler=conf.resampler())
     assert stored_digest(stored.key) == stored.digest
     assert not Rendition.objects.exists()
 
@@ -165,6 +165,59 @@ def test_only_removed_presets_and_formats_are_dropped(original: Original, settin
 
 def test_default_presets_want_ten_renditions(original: Original) -> None:
     assert len(renditions.missing(original, conf.presets())) == 10
+
+
+# --- Resamplers ---------------------------------------------------------------------------
+
+
+def by(resampler: Resampler, original: Original) -> Rendition:
+    """Return a row that a host with that resampler made."""
+    return row(original, TINY, fingerprint=fingerprint(Recipe(TINY, "webp"), resampler=resampler))
+
+
+def use_tiny(settings: Settings, **keys: str) -> None:
+    presets = {"tiny": {"width": 9, "formats": ["webp"]}}
+    settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets, **keys}
+
+
+@pytest.mark.parametrize("made_by", ["simd", "pillow"])
+def test_host_does_not_render_the_work_of_another_resampler_again(
+    made_by: Resampler, original: Original, settings: Settings
+) -> None:
+    use_tiny(settings)
+    by(made_by, original).save()
+    assert renditions.missing(original, [TINY]) == []
+    assert renditions.stale_rows(original, [TINY]) == []
+
+
+def test_renditions_by_another_resampler_than_the_chosen_one_are_stale(
+    original: Original, settings: Settings
+) -> None:
+    use_tiny(settings, RESAMPLER="pillow")
+    by("simd", original).save()
+    assert renditions.missing(original, [TINY]) == [Recipe(TINY, "webp")]
+    assert [one.preset for one in renditions.stale_rows(original, [TINY])] == ["tiny"]
+    Rendition.objects.all().delete()
+    by("pillow", original).save()
+    assert renditions.missing(original, [TINY]) == []
+    assert renditions.stale_rows(original, [TINY]) == []
+
+
+def test_host_says_that_its_site_has_another_resampler(
+    original: Original, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    use_tiny(settings)
+    by("simd", original).save()
+    renditions.report_resampler()
+    assert caplog.text == ""
+    Rendition.objects.all().delete()
+    by("pillow", original).save()
+    use_tiny(settings, RESAMPLER="simd")
+    renditions.report_resampler()
+    assert caplog.text == ""
+    use_tiny(settings, RESAMPLER="")
+    renditions.report_resampler()
+    assert "resamples with 'simd', but the site has renditions by 'pillow'" in caplog.text
 
 
 # --- Focal points -------------------------------------------------------------------------

@@ -379,6 +379,7 @@ def remove_parts(*, expected: int) -> None:
         default_storage.delete(key)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_killed_step_is_not_repeated_before_its_lease_expires(
     original: Original, mortal_worker: subprocess.Popen[str]
@@ -390,6 +391,7 @@ def test_killed_step_is_not_repeated_before_its_lease_expires(
     assert Rendition.objects.count() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_original_that_kills_every_worker_fails(
     original: Original, mortal_worker: subprocess.Popen[str], news: News, settings: Settings

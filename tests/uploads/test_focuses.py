@@ -175,6 +175,7 @@ class TestRaces:
         assert focused() == {("thumb", ready.point)}
         assert_storage_matches_rows()
 
+    @pytest.mark.slow
     def test_focal_point_is_set_while_it_is_deleted(
         self, ready: Upload, send: Send, stranger: User, make_image: MakeImage
     ) -> None:

@@ -17,9 +17,10 @@ from processing.images.encoding.credit import NO_CREDIT, Credit
 from processing.images.encoding.encoding import Encoded, quality_of, ready, webp_effort
 from processing.images.encoding.webp import AnimatedWebP, Look
 from processing.images.geometry.orientation import swapped, turned
+from processing.images.geometry.resampling import resampled
 from processing.images.reading.limits import Limits
 from processing.images.reading.refusals import decoder_errors
-from processing.presets import Framing, Point, Preset, Size
+from processing.presets import Framing, Point, Preset, Resampler, Size
 
 # Milliseconds. Browsers show a frame of up to 10 ms for 100 ms (Chromium's BitmapImage, WebKit's
 # ImageSource), because encoders write such delays when none was set.
@@ -28,9 +29,6 @@ _TOO_SHORT, _INSTEAD = 10, 100
 _LARGEST_CANVAS = 4096 * 4096
 # The longest duration of a WebP's frame: 24 bits of milliseconds.
 _LONGEST = 2**24 - 1
-# A frame is first averaged down to this many times its target, and then resized with Lanczos. That is four
-# times as fast and looks the same.
-_GAP = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ class Animation:
     film: Film
     image: Image.Image
     orientation: int
+    resampler: Resampler
 
     @property
     def frames(self) -> int:
@@ -67,7 +66,7 @@ class Animation:
         encoders = {look: AnimatedWebP(look, plays=self.film.plays) for look in looks.values()}
         for frame, milliseconds in self._finished():
             for look, encoder in encoders.items():
-                encoder.add(_resized(frame, look), milliseconds)
+                encoder.add(ready(self._resized(frame, look)), milliseconds)
         encoded = {
             look: encoder.finished(frames_left_out=self.film.left_out, credit=credit)
             for look, encoder in encoders.items()
@@ -81,13 +80,18 @@ class Animation:
                 picture = in_srgb(_premultiplied(frame), self.image, self.data)
                 yield turned(picture, self.orientation), milliseconds
 
+    def _resized(self, frame: Image.Image, look: Look) -> Image.Image:
+        return resampled(frame, look.size, box=look.box, resampler=self.resampler)
+
 
 def is_animated(image: Image.Image) -> bool:
     """Return whether the frames follow each other in time; those of an MPO or HEIC do not."""
     return image.format in {"GIF", "PNG", "WEBP", "AVIF"} and bool(getattr(image, "is_animated", False))
 
 
-def read_animation(data: bytes, *, image: Image.Image, orientation: int, limits: Limits) -> Animation | None:
+def read_animation(
+    data: bytes, *, image: Image.Image, orientation: int, limits: Limits, resampler: Resampler
+) -> Animation | None:
     """Return the animation in `data`, or None for a still picture or without a whole frame.
 
     `image` is the opened original. This function decodes no pixel.
@@ -100,7 +104,7 @@ def read_animation(data: bytes, *, image: Image.Image, orientation: int, limits:
         film = read_apng(data, canvas=image.size, limits=limits)
     else:
         film = read_sequence(data, image=image, limits=limits)
-    return Animation(data, film, image, orientation) if film.count else None
+    return Animation(data, film, image, orientation, resampler) if film.count else None
 
 
 def first_frame(data: bytes, *, image: Image.Image) -> Image.Image:
@@ -146,9 +150,3 @@ def _look(preset: Preset, focus: Point, size: Size) -> Look:
     """Return the preset's effect on frames of that size: many presets treat small frames alike."""
     box = preset.crop(size, focus)
     return Look(preset.output_size(size), box, quality_of(preset, "webp"), webp_effort(preset))
-
-
-def _resized(frame: Image.Image, look: Look) -> Image.Image:
-    if frame.size != look.size or look.box != (0, 0, *look.size):
-        frame = frame.resize(look.size, Image.Resampling.LANCZOS, box=look.box, reducing_gap=_GAP)
-    return ready(frame)

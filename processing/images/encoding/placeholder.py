@@ -7,7 +7,8 @@ from PIL import Image
 
 from processing.presets import Size
 
-_SIDE = 32
+# Pixels of the longer side.
+PLACEHOLDER_SIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,9 @@ class Placeholder:
     color: str
 
 
-def placeholder_of(picture: Image.Image) -> Placeholder:
-    """Return the placeholder of an upright RGB or RGBa picture."""
-    small = picture.copy()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
-    rgba = small.convert("RGBA")
+def placeholder_of(miniature: Image.Image) -> Placeholder:
+    """Return the placeholder of an upright RGB or RGBa picture of at most `PLACEHOLDER_SIDE`."""
+    rgba = miniature.convert("RGBA")
     return Placeholder(*rgba.size, rgba.tobytes(), _dominant_color(rgba))
 
 

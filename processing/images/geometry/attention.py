@@ -9,6 +9,7 @@ applications" (IEEE Transactions on Circuits and Systems for Video Technology 9,
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from processing.images.encoding.encoding import flattened, ready
+from processing.images.geometry.resampling import miniature
 from processing.presets import CENTRE, Point
 
 _SIDE = 64
@@ -24,8 +25,7 @@ _DEVIATIONS = 2.5
 
 def focus_of(picture: Image.Image) -> Point:
     """Return the focal point of an upright RGB or RGBa picture, or its centre if nothing stands out."""
-    small = picture.copy()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = miniature(picture, _SIDE)
     attention = _attention(_on_grey(small))
     if attention.getbbox() is None:
         return CENTRE

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from PIL import Image
 
-from processing.presets import Box, Size
+from processing.presets import Size
 
 _TAG = 0x0112
 # The transposition that turns each EXIF orientation upright (CIPA DC-008, Orientation); 1 is upright.
@@ -17,7 +17,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_MIRRORED, _UPSIDE_DOWN, _ON_ITS_SIDE = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}
+_ON_ITS_SIDE = {5, 6, 7, 8}
 
 
 def stored_orientation(image: Image.Image) -> int:
@@ -52,13 +52,3 @@ def swapped(size: Size, orientation: int) -> Size:
 def turned(picture: Image.Image, orientation: int) -> Image.Image:
     """Return the picture upright."""
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
-
-
-def turned_box(box: Box, size: Size, orientation: int) -> Box:
-    """Return the upright position of a part of a stored picture of `size`."""
-    left, top, right, bottom = box
-    if orientation in _MIRRORED:
-        left, right = size[0] - right, size[0] - left
-    if orientation in _UPSIDE_DOWN:
-        top, bottom = size[1] - bottom, size[1] - top
-    return (top, left, bottom, right) if orientation in _ON_ITS_SIDE else (left, top, right, bottom)

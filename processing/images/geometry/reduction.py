@@ -1,61 +1,20 @@
 """The one decode, and the first reduction: from the file to a picture that is cheap to work on.
 
-A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. The rest is a
-reduction by a whole factor. A picture that needs another mode, because of transparency or a palette, is
-converted and reduced in strips, so it is never held twice in full size.
+A decoder that scales (JPEG's, by halves) does most of the reduction while it decodes. A picture that needs
+another mode, because of transparency or a palette, is converted and made narrower in strips, so it is never
+held twice in full size.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from PIL import Image
 
-from processing.presets import Box, Size
+from processing.images.geometry.resampling import premultiply, resampled
+from processing.presets import Resampler, Size
 
 # Pixels processed at once: they fit the processor's cache.
 _STRIP_PIXELS = 256 * 1024
 _DIRECT_MODES = {"L", "RGB", "CMYK", "LAB"}
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A picture, and the `box` in it that the whole original fills.
-
-    The box ends between two pixels if a side is not divisible by the reduction factor. The last column and
-    row then cover less than the others.
-    """
-
-    picture: Image.Image
-    box: Box
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Return how many pixels wide and high the whole original is here."""
-        left, top, right, bottom = self.box
-        return right - left, bottom - top
-
-    def factor(self, at_least: Size) -> int:
-        """Return the largest whole factor that leaves the original at least as large as `at_least`."""
-        return max(1, min(int(have / want) for have, want in zip(self.size, at_least, strict=True)))
-
-    def reduced(self, at_least: Size) -> "View":
-        """Return the whole original, reduced by a whole factor, no smaller than `at_least`."""
-        factor = self.factor(at_least)
-        if factor == 1:
-            return self
-        left, top, right, bottom = (edge / factor for edge in self.box)
-        return View(self.picture.reduce(factor), (left, top, right, bottom))
-
-    def resized(self, size: Size, filter: Image.Resampling = Image.Resampling.LANCZOS) -> "View":
-        """Return the whole original in that size."""
-        if self.picture.size == size and self.box == (0, 0, *size):
-            return self
-        return whole(self.picture.resize(size, filter, box=self.box))
-
-
-def whole(picture: Image.Image) -> View:
-    """Return the view of a picture whose every pixel is whole."""
-    return View(picture, (0, 0, *picture.size))
 
 
 def loaded(image: Image.Image) -> Image.Image:
@@ -64,30 +23,34 @@ def loaded(image: Image.Image) -> Image.Image:
     return image
 
 
-def decoded_view(
-    image: Image.Image, at_least: Size, *, load: Callable[[Image.Image], Image.Image] = loaded
-) -> View:
-    """Return the opened picture, reduced by a whole factor, no smaller than `at_least`.
+def decoded_picture(
+    image: Image.Image,
+    size: Size,
+    *,
+    resampler: Resampler,
+    load: Callable[[Image.Image], Image.Image] = loaded,
+) -> Image.Image:
+    """Return the opened picture in `size`, which is no larger than the picture.
 
     Its mode is one of L, RGB, RGBa (alpha premultiplied), CMYK and LAB. A file opens at its first frame, or
     at its primary item (HEIC), which need not be the first. `load` decodes it.
     """
-    scaled = image.draft(None, at_least)
+    scaled = image.draft(None, size)
     picture = load(image)
-    full = View(picture, scaled[1]) if scaled else whole(picture)
     mode = _mode_for(picture)
-    return full.reduced(at_least) if mode == picture.mode else _converted(full, mode, at_least)
+    if mode != picture.mode and not (mode == "RGBa" and premultiply(picture)):
+        return resampled(_converted(picture, mode, size[0], resampler), size, resampler=resampler)
+    # The box ends between two pixels if the decoder has scaled a picture that is not divisible.
+    return resampled(picture, size, box=scaled[1] if scaled else None, resampler=resampler)
 
 
-def _converted(full: View, mode: str, at_least: Size) -> View:
-    """Return the picture in that mode, reduced by a whole factor."""
-    factor, image = full.factor(at_least), full.picture
-    canvas = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
-    for top, strip in strips(image, factor):
-        small = _in_mode(strip, mode)
-        small = small.reduce(factor) if factor > 1 else small
-        canvas.paste(small, (0, top // factor))
-    return View(canvas, (0, 0, full.size[0] / factor, full.size[1] / factor))
+def _converted(image: Image.Image, mode: str, width: int, resampler: Resampler) -> Image.Image:
+    """Return the picture in that mode and width, and in its full height."""
+    canvas = Image.new(mode, (width, image.height))
+    for top, strip in strips(image):
+        narrow = resampled(_in_mode(strip, mode), (width, strip.height), resampler=resampler)
+        canvas.paste(narrow, (0, top))
+    return canvas
 
 
 def _mode_for(image: Image.Image) -> str:
@@ -127,9 +90,9 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode in {"I", "F"} or image.mode.startswith("I;16")
 
 
-def strips(image: Image.Image, factor: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """Yield the picture in strips, each with its top; their height is a multiple of `factor`."""
-    height = factor * max(1, _STRIP_PIXELS // (image.width * factor))
+def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the picture in strips, each with its top."""
+    height = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, height):
         yield top, image.crop((0, top, image.width, min(top + height, image.height)))
 

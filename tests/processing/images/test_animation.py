@@ -21,6 +21,7 @@ from processing.images.animation.sequences import _avif_plays
 from processing.images.encoding.encoding import Encoded
 from processing.images.encoding.webp import AnimatedWebP, frame_count
 from processing.images.geometry.orientation import stored_orientation
+from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.formats import opened
 from processing.images.reading.limits import Limits
 from processing.images.reading.refusals import TooManyPixels, UnreadableImage
@@ -70,7 +71,9 @@ FRAMINGS = [(preset, CENTRE) for preset in (*SIZES, THUMB)]
 def read(data: bytes, *, pixels: int = 210_000_000, animation_pixels: int = 250_000_000) -> Animation | None:
     limits = Limits(pixels=pixels, animation_pixels=animation_pixels)
     with opened(data, limits=limits) as image:
-        return read_animation(data, image=image, orientation=stored_orientation(image), limits=limits)
+        return read_animation(
+            data, image=image, orientation=stored_orientation(image), limits=limits, resampler=INSTALLED
+        )
 
 
 def animation(data: bytes, **limits: int) -> Animation:
@@ -474,7 +477,7 @@ def test_frames_are_counted_without_decoding(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ImageFile.ImageFile, "load", refuse_to_decode)
     for file in data:
         with opened(file, limits=LIMITS) as image:
-            assert read_animation(file, image=image, orientation=1, limits=LIMITS)
+            assert read_animation(file, image=image, orientation=1, limits=LIMITS, resampler=INSTALLED)
 
 
 def test_large_frame_on_a_small_screen_counts_in_full() -> None:

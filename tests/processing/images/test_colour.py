@@ -14,7 +14,8 @@ from processing.images.colour.conversion import in_srgb
 from processing.images.colour.high_range import REFERENCE_WHITE, compressed, from_pq, to_pq
 from processing.images.colour.primaries import PRIMARIES, SRGB
 from processing.images.colour.profiles import SRGB_CURVE, profile_of
-from processing.images.geometry.reduction import decoded_view
+from processing.images.geometry.reduction import decoded_picture
+from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.containers import CodePoints, code_points
 from processing.images.reading.header import read_header
 from tests.processing.parts import box, changed_meta
@@ -28,7 +29,7 @@ CHRM_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 60
 def shown(data: bytes) -> Image.Image:
     """Return the picture in `data` at full size in sRGB."""
     with Image.open(BytesIO(data)) as image:
-        return in_srgb(decoded_view(image, image.size).picture, image, data)
+        return in_srgb(decoded_picture(image, image.size, resampler=INSTALLED), image, data)
 
 
 def middle(picture: Image.Image) -> tuple[int, ...]:
@@ -408,5 +409,5 @@ def test_sixteen_bit_picture_is_reduced_in_strips() -> None:
     rows = [struct.pack(">H", 0x8000) * 1024] * 1024
     data = raw_png(16, 0, rows, 1024, (b"tRNS", b"\x00\x01"))
     with Image.open(BytesIO(data)) as image:
-        picture = decoded_view(image, (256, 256)).picture
+        picture = decoded_picture(image, (256, 256), resampler=INSTALLED)
     assert (picture.mode, picture.size, picture.getextrema()) == ("L", (256, 256), (128, 128))

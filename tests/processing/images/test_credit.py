@@ -306,6 +306,7 @@ def test_pixel_cache_keeps_the_credit() -> None:
     assert decode(data, presets=[large], limits=LIMITS, handed=handed).credit == OF_XMP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["photos", "metadata", "heic"])
 def test_credit_of_real_files_is_kept_alone(folder: str, corpus: Any) -> None:
     for path in corpus_files(corpus, folder=folder, expect="accept")[:12]:

@@ -11,8 +11,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, JpegImagePlugin
 from processing.images.encoding.encoding import Traits, encode, ready
 from processing.images.encoding.graphics import is_graphic, is_palette
 from processing.images.encoding.webp import is_lossless
-from processing.images.source import decode
-from processing.presets import Format, Preset, Recipe
+from processing.images.geometry.framing import framed
+from processing.images.source import Source, decode
+from processing.presets import CENTRE, Format, Preset, Recipe
 from tests.conftest import MakeImage
 from tests.processing.pictures import LIMITS, SMALL, THUMB, distance, opened, render
 
@@ -112,12 +113,20 @@ def test_dithered_photograph_is_no_graphic() -> None:
     assert not is_graphic(picture.convert("1").convert("L").resize((320, 213)).convert("RGB"))
 
 
+def of_preset(source: Source, preset: Preset) -> Image.Image:
+    """Return the picture that is encoded for a preset."""
+    return ready(
+        framed(source.picture, size=source.size, preset=preset, focus=CENTRE, resampler=source.resampler)
+    )
+
+
+@pytest.mark.slow
 def test_photographs_of_the_corpus_are_no_graphics(corpus: Path) -> None:
     presets = [LARGE, Preset(name="medium", width=640), SMALL, THUMB]
     for path in sorted((corpus / "photos").iterdir()):
         source = decode(path.read_bytes(), presets=presets, limits=LIMITS)
         for preset in presets:
-            picture = ready(source.cascade.picture(preset, (0.5, 0.5)))
+            picture = of_preset(source, preset)
             assert not is_graphic(picture), (path.name, preset.name)
             assert not is_palette(picture), (path.name, preset.name)
 
@@ -135,7 +144,7 @@ def test_photographs_of_the_corpus_are_no_graphics(corpus: Path) -> None:
 )
 def test_photograph_is_lossy(format: Format, options: dict[str, Any], corpus: Path) -> None:
     source = decode((corpus / "photos" / "Apple_iPhone_6.jpg").read_bytes(), presets=[SMALL], limits=LIMITS)
-    picture = ready(source.cascade.picture(SMALL, (0.5, 0.5))).copy()
+    picture = of_preset(source, SMALL).copy()
     assert source.render(Recipe(SMALL, format)).data == saved(picture, format.upper(), **options)
 
 

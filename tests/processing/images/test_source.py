@@ -145,7 +145,7 @@ def test_fill_shows_the_middle(make_image: MakeImage) -> None:
     assert distance(rendered(data, THUMB), expected) < 1
 
 
-def test_every_size_of_the_cascade_looks_like_the_picture(make_image: MakeImage) -> None:
+def test_every_size_looks_like_the_picture(make_image: MakeImage) -> None:
     data = make_image(width=2400, height=1600, format="PNG")
     presets = [Preset(name=str(width), width=width, effort=1) for width in (1920, 1280, 640, 320, 64)]
     source = decode(data, presets=presets, limits=LIMITS)
