@@ -187,7 +187,7 @@ def _rows_written(
 def _odd_columns(row: Image.Image) -> Image.Image:
     """Return every other pixel of a row, beginning with the second."""
     width = row.width // 2
-    return row.resize((width, 1), Image.Resampling.NEAREST, box=(0, 0, 2 * width, 1))
+    return row.transform((width, 1), Image.Transform.EXTENT, (0, 0, 2 * width, 1), Image.Resampling.NEAREST)
 
 
 def _check_share(share: float) -> None:
