@@ -28,6 +28,8 @@ LEAST_SIDE, MOST_PIXELS = 8, 1_500_000
 # A reference needs all pixels of the original at once.
 MOST_ORIGINAL_PIXELS = 60_000_000
 LISTED = 10
+# A folder of the corpus with the frames that animations should show, which are no files that people send.
+EXPECTED = "frames"
 # A picture for people is at least this wide.
 SHOWN_SIDE = 400
 CAPTION = 40
@@ -36,10 +38,12 @@ WHOLE = Preset(name="whole", width=MAX_RENDITION_SIDE, formats=("png",), effort=
 
 def study(*, source: Path, folder: Path) -> list[dict[str, Any]]:
     """Return the worst files of the corpus in `source`, worst first, and write each beside its reference."""
-    paths = [path for path in sorted(source.rglob("*")) if path.is_file()]
+    paths = [path for path in sorted(source.rglob("*")) if path.is_file() and path.parent.name != EXPECTED]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = [one for one in pool.map(_worst_of, paths, [source] * len(paths)) if one]
-    worst = sorted(found, key=lambda one: float(one[0]["score"]))[:LISTED]
+    # Files with the same pixels have the same score: the first of them stands for all.
+    different = {figures["score"]: (figures, *pictures) for figures, *pictures in reversed(found)}
+    worst = [different[score] for score in sorted(different)[:LISTED]]
     for number, (figures, reference, delivered) in enumerate(worst, start=1):
         name = f"{number:02}-{Path(figures['file']).name}-{figures['preset']}.{figures['format']}.png"
         _side_by_side(reference, delivered, figures).save(folder / name)
