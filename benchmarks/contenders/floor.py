@@ -103,6 +103,9 @@ def _encoded(pixels: Sequence[Image.Image], rendition: Rendition) -> bytes:
             loop=0,
             quality=rendition.quality,
             method=EFFORT,
+            # No key frames, as in a GIF; they take time.
+            kmin=0,
+            kmax=0,
         )
     else:
         first.save(output, "WEBP", quality=rendition.quality, method=EFFORT)
