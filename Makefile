@@ -83,7 +83,7 @@ check: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Check style, format, types, i
 messages: .venv/dev.stamp  ## Bring the texts of every language up to date with the code, to be translated
 	$(BIN)/python -m deploy.translations --update
 
-bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures; --smallest: one)
+bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures; --only NAME; --worst; --json)
 	@var/benchmarks/peers/bin/python -m benchmarks $(ARGS)
 
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)

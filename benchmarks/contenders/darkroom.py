@@ -2,13 +2,14 @@
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 from django.conf import settings
 
-from benchmarks.work import THUMBNAIL_SIDE, WIDTHS, Format
+from benchmarks.work import FORMATS, THUMBNAIL_SIDE, WIDTHS, Rendition
 from processing import conf, memory, pixel_cache, renditions, steps
 from processing.fingerprint import original_key, public_key
 from processing.images.encoding import thumbhash
@@ -17,9 +18,8 @@ from processing.images.source import Source
 from processing.models import Original
 from processing.presets import Preset, Recipe
 
-FORMATS: tuple[Format, ...] = ("webp", "jpeg")
 THUMBNAIL = Preset(name="thumb", width=THUMBNAIL_SIDE, height=THUMBNAIL_SIDE, mode="fill", formats=("webp",))
-SIZES = [Preset(name=f"size-{width}", width=width, formats=FORMATS) for width in WIDTHS]
+SIZES = {width: Preset(name=f"size-{width}", width=width, formats=FORMATS) for width in WIDTHS}
 
 # As a worker's process does at its start.
 memory.keep()
@@ -29,7 +29,7 @@ settings.DARKROOM = {
         preset.name: {
             key: value for key, value in asdict(preset).items() if key != "name" and value is not None
         }
-        for preset in [THUMBNAIL, *SIZES]
+        for preset in [THUMBNAIL, *SIZES.values()]
     },
 }
 conf.forget(setting="DARKROOM")
@@ -42,17 +42,18 @@ def prepare(*, source: Path, folder: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
     """Do the work of the two tasks, one after the other."""
     original = unsaved_original(source)
     first = steps.open_source(original=original, step="generate_thumbnails")
     describe(first)
-    thumbnail = _write(original, first, [THUMBNAIL])
+    *sizes, thumbnail = renditions
+    files = _write(original, first, [thumbnail])
     if first.decoded:
         pixel_cache.put(original, first.decoded)
     del first
     second = steps.open_source(original=original, step="resize_image")
-    return {**thumbnail, **_write(original, second, SIZES)}
+    return {**files, **_write(original, second, sizes)}
 
 
 def unsaved_original(source: Path) -> Original:
@@ -79,14 +80,17 @@ def describe(source: Source) -> None:
     thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
 
 
-def _write(original: Original, source: Source, presets: list[Preset]) -> dict[str, Path]:
+def _write(original: Original, source: Source, wanted: Sequence[Rendition]) -> dict[str, Path]:
     # Unlike a site, the benchmark keeps JPEG for transparent pictures.
-    recipes = [Recipe(preset, format) for preset in presets for format in preset.formats]
-    rows = renditions.render(original, source, recipes)
-    return {
-        f"{recipe.preset.width}.{recipe.format}": Path(settings.MEDIA_ROOT) / row.key
-        for recipe, row in zip(recipes, rows, strict=True)
-    }
+    rows = renditions.render(original, source, [Recipe(preset_of(one), one.format) for one in wanted])
+    return {one.name: Path(settings.MEDIA_ROOT) / row.key for one, row in zip(wanted, rows, strict=True)}
+
+
+def preset_of(rendition: Rendition) -> Preset:
+    """Return the smallest preset that is large enough; it enlarges nothing."""
+    if rendition.height is not None:
+        return THUMBNAIL
+    return next(SIZES[width] for width in sorted(SIZES) if width >= rendition.width)
 
 
 @cache

@@ -1,5 +1,6 @@
 """django-imagekit at its own defaults, one image spec for each rendition."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,16 @@ from django.core.files.storage import default_storage
 from imagekit import ImageSpec
 from imagekit.processors import ResizeToFill, ResizeToFit
 
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.work import Rendition
 
 
 def prepare(*, source: Path, folder: Path) -> None:
     """Do nothing."""
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in renditions}
 
 
 def _render(source: Path, folder: Path, rendition: Rendition) -> Path:

@@ -4,13 +4,14 @@ If Celery is installed, its task queues itself. So this module does the task's w
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.core.files.storage import default_storage
 from pictures.models import PillowPicture
 from PIL import Image
 
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.work import Rendition
 
 
 def prepare(*, source: Path, folder: Path) -> None:
@@ -18,9 +19,9 @@ def prepare(*, source: Path, folder: Path) -> None:
     shutil.copyfile(source, folder / source.name)
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    pictures = {rendition.name: _picture(source, rendition) for rendition in RENDITIONS}
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    pictures = {rendition.name: _picture(source, rendition) for rendition in renditions}
     with default_storage.open(source.name) as file, Image.open(file) as image:
         prepared = PillowPicture.pre_process(image)
         for picture in pictures.values():

@@ -1,19 +1,20 @@
 """easy-thumbnails at its own defaults, one thumbnail for each rendition, without its tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from easy_thumbnails.files import get_thumbnailer
 
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.work import Rendition
 
 
 def prepare(*, source: Path, folder: Path) -> None:
     """Do nothing."""
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in renditions}
 
 
 def _render(source: Path, folder: Path, rendition: Rendition) -> Path:

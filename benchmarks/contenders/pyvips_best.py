@@ -1,11 +1,12 @@
 """pyvips with the best recipe we know: one decode, a cascade, effort 2, one thread."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyvips
 
-from benchmarks.work import EFFORT, RENDITIONS, THUMBNAIL, WIDTHS, Rendition
+from benchmarks.work import EFFORT, Rendition
 
 # Higher than any picture, so that only the width limits it.
 UNBOUNDED = 10_000_000
@@ -19,26 +20,32 @@ def prepare(*, source: Path, folder: Path) -> None:
     """Do nothing."""
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    pictures = _cascade(source.read_bytes())
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    pictures = _cascade(source.read_bytes(), renditions)
     return {
         rendition.name: _save(pictures[rendition.width], rendition, folder / rendition.name)
-        for rendition in RENDITIONS
+        for rendition in renditions
     }
 
 
-def _cascade(data: bytes) -> dict[int, Any]:
-    """Return the picture of each width, each made from the smallest that is large enough."""
-    widest = pyvips.Image.thumbnail_buffer(data, WIDTHS[0], height=UNBOUNDED, size="down")
+def _cascade(data: bytes, renditions: Sequence[Rendition]) -> dict[int, Any]:
+    """Return the picture of each width, each made from the smallest that is large enough.
+
+    A picture that was not reduced is large enough for each width.
+    """
+    original = pyvips.Image.new_from_buffer(data, "").width
+    first, *others = [one for one in renditions if one.format == "webp"]
+    widest = pyvips.Image.thumbnail_buffer(data, first.width, height=UNBOUNDED, size="down")
     if widest.get_typeof("icc-profile-data"):
         widest = widest.icc_transform("srgb", embedded=True)
-    pictures = {WIDTHS[0]: widest.copy_memory()}
-    for width in WIDTHS[1:]:
-        base = pictures[min(other for other in pictures if other >= CASCADE_RATIO * width)]
-        pictures[width] = base.thumbnail_image(width, height=UNBOUNDED, size="down").copy_memory()
-    base = pictures[min(other for other in pictures if other >= CASCADE_RATIO * THUMBNAIL.width)]
-    pictures[THUMBNAIL.width] = base.thumbnail_image(THUMBNAIL.width, height=THUMBNAIL.height, crop="centre")
+    pictures = {first.width: widest.copy_memory()}
+    for one in others:
+        enough = [width for width in pictures if width >= CASCADE_RATIO * one.width or width == original]
+        base = pictures[min(enough, default=first.width)]
+        crop = "none" if one.height is None else "centre"
+        small = base.thumbnail_image(one.width, height=one.height or UNBOUNDED, size="down", crop=crop)
+        pictures[one.width] = small.copy_memory()
     return pictures
 
 

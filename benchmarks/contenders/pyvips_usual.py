@@ -1,11 +1,12 @@
 """pyvips as usually used: one `thumbnail` of the file for each rendition, with defaults otherwise."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyvips
 from pyvips.voperation import cache_get_max, cache_set_max
 
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.work import Rendition
 
 # Higher than any picture, so that only the width limits it.
 UNBOUNDED = 10_000_000
@@ -18,9 +19,9 @@ def prepare(*, source: Path, folder: Path) -> None:
     cache_set_max(kept)
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in renditions}
 
 
 def _profile(source: Path) -> dict[str, str]:

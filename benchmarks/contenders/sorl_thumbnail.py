@@ -1,11 +1,12 @@
 """sorl-thumbnail at its own defaults, one thumbnail for each rendition."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from sorl.thumbnail import get_thumbnail
 
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.work import Rendition
 
 
 def prepare(*, source: Path, folder: Path) -> None:
@@ -13,9 +14,9 @@ def prepare(*, source: Path, folder: Path) -> None:
     shutil.copyfile(source, folder / source.name)
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in renditions}
 
 
 def _render(source: Path, folder: Path, rendition: Rendition) -> Path:

@@ -1,6 +1,7 @@
 """thumbor at its own defaults: nine requests, one after the other, to a server in this process."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from thumbor.config import Config
@@ -10,7 +11,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from benchmarks.work import QUALITY, RENDITIONS, Rendition
+from benchmarks.work import QUALITY, Rendition
 
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
@@ -23,9 +24,9 @@ def prepare(*, source: Path, folder: Path) -> None:
         _servers[source.parent] = _loop.run_until_complete(_start(source.parent))
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    return _loop.run_until_complete(_request_all(source, folder))
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    return _loop.run_until_complete(_request_all(source, folder, renditions))
 
 
 async def _start(root: Path) -> int:
@@ -53,10 +54,10 @@ async def _start(root: Path) -> int:
     return int(port)
 
 
-async def _request_all(source: Path, folder: Path) -> dict[str, Path]:
+async def _request_all(source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
     client = AsyncHTTPClient()
     files = {}
-    for rendition in RENDITIONS:
+    for rendition in renditions:
         address = f"http://127.0.0.1:{_servers[source.parent]}/{_path(source, rendition)}"
         response = await client.fetch(address, request_timeout=120)
         files[rendition.name] = folder / rendition.name
@@ -66,6 +67,6 @@ async def _request_all(source: Path, folder: Path) -> dict[str, Path]:
 
 def _path(source: Path, rendition: Rendition) -> str:
     filters = f"format({rendition.format})"
-    if rendition.format == "jpeg" and source.suffix == ".png":
+    if rendition.format == "jpeg" and source.name.startswith("rgba"):
         filters = f"background_color(white):{filters}"
     return f"unsafe/{rendition.width}x{rendition.height or 0}/filters:{filters}/{source.name}"

@@ -1,21 +1,25 @@
 """Pillow as tutorials use it: open, turn, convert, resize and save, once for each rendition."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
+import pillow_heif
 from PIL import Image, ImageCms, ImageOps
 
-from benchmarks.background import on_white
-from benchmarks.work import RENDITIONS, Rendition
+from benchmarks.quality.background import on_white
+from benchmarks.work import Rendition
+
+pillow_heif.register_heif_opener()
 
 
 def prepare(*, source: Path, folder: Path) -> None:
     """Do nothing."""
 
 
-def render(*, source: Path, folder: Path) -> dict[str, Path]:
-    """Write the nine renditions."""
-    return {rendition.name: _render(source, folder, rendition) for rendition in RENDITIONS}
+def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
+    """Write the renditions."""
+    return {rendition.name: _render(source, folder, rendition) for rendition in renditions}
 
 
 def _render(source: Path, folder: Path, rendition: Rendition) -> Path:

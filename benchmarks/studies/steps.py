@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from benchmarks.contenders import darkroom
+from benchmarks.quality.references import renditions_of
 from benchmarks.worker import cpu_seconds
 from processing import conf, originals, pixel_cache, renditions, steps
 from processing.images import source as sources
@@ -86,5 +87,5 @@ def _round(source: Path, folder: Path, stopwatch: Stopwatch) -> Seconds:
     folder.mkdir()
     darkroom.prepare(source=source, folder=folder)
     stopwatch.taken.clear()
-    darkroom.render(source=source, folder=folder)
+    darkroom.render(source=source, folder=folder, renditions=renditions_of(source))
     return dict(stopwatch.taken)

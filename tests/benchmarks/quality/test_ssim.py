@@ -5,7 +5,7 @@ from typing import Any
 import numpy
 import pytest
 
-from benchmarks.quality import ssim
+from benchmarks.quality.ssim import ssim
 
 
 def noise(*, seed: int, height: int = 150, width: int = 90) -> Any:

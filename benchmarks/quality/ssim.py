@@ -1,25 +1,15 @@
-"""Quality: a rendition's similarity to its reference (SSIM), and the error of its colours.
+"""SSIM: the structural similarity of two pictures.
 
-SSIM by Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
+By Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
 visibility to structural similarity", IEEE Transactions on Image Processing 13 (4), 2004: on luminance, with
 their Gaussian window of 11 pixels and σ = 1.5, K₁ = 0.01 and K₂ = 0.03.
 """
 
-from io import BytesIO
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageCms
-
-from benchmarks.background import on_white
-from benchmarks.measurements import Quality
-from benchmarks.references import load_references
-from benchmarks.work import Rendition
 
 Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
-
-METADATA = ("exif", "icc_profile", "xmp", "comment", "photoshop")
 
 _RADIUS = 5
 _OFFSETS = np.arange(-_RADIUS, _RADIUS + 1)
@@ -27,30 +17,9 @@ _WINDOW = np.exp(-(_OFFSETS**2) / (2 * 1.5**2))
 _WEIGHTS = (_WINDOW / _WINDOW.sum()).astype(np.float32)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 # ITU-R BT.601.
-_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # Rows processed at once, so that they stay in the processor's cache.
 _STRIP_ROWS = 48
-
-
-def judge(*, source: Path, rendition: Rendition, path: Path) -> Quality:
-    """Return the quality of the file, seen on white.
-
-    The most similar variant of the reference counts. The colour error is the difference of the mean colours,
-    out of 255, in the worst channel. A profile in the file is honoured. Raises `ValueError` if the file's
-    size differs from the reference's.
-    """
-    references = [
-        _on_white(Image.fromarray(one)) for one in load_references(source=source, rendition=rendition)
-    ]
-    with Image.open(path) as image:
-        if image.size != (references[0].shape[1], references[0].shape[0]):
-            raise ValueError(f"{rendition.name} is {image.size[0]} × {image.size[1]} pixels large")
-        metadata = bool(image.getexif()) or any(key in image.info for key in METADATA)
-        pixels = _on_white(_as_displayed(image))
-    error = np.abs(pixels.mean(axis=(0, 1)) - references[0].mean(axis=(0, 1))).max()
-    luminance = pixels @ _LUMINANCE
-    score = max(ssim(luminance, reference @ _LUMINANCE) for reference in references)
-    return Quality(path.stat().st_size, score, float(error), metadata)
 
 
 def ssim(first: Pixels, second: Pixels) -> float:
@@ -92,16 +61,3 @@ def _blurred(maps: Pixels) -> Pixels:
             total += pair
         maps = total
     return maps
-
-
-def _as_displayed(image: Image.Image) -> Image.Image:
-    """Return the picture in sRGB, converted by the file's profile, as a browser shows it."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode != "RGB":
-        return image
-    source = ImageCms.ImageCmsProfile(BytesIO(profile))
-    return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB")) or image
-
-
-def _on_white(image: Image.Image) -> Pixels:
-    return np.asarray(on_white(image).convert("RGB"), dtype=np.float32)

@@ -7,12 +7,14 @@ import pytest
 from benchmarks.catalog import CONTENDERS
 from benchmarks.measurements import Measurement, Quality, Results
 from benchmarks.places import ROOT
-from benchmarks.report import Run, write_report
+from benchmarks.quality.equal_bytes import Comparison, Point
+from benchmarks.report.page import worst_table, write_report
+from benchmarks.report.run import Run
 from benchmarks.work import RENDITIONS
 
 
 def measured(contender: str, *, cpu: float) -> Measurement:
-    qualities = {one.name: Quality(1000, 0.98, 0.2, metadata=contender == "thumbor") for one in RENDITIONS}
+    qualities = {one.name: Quality(1000, 0.98, 0.2, contender == "thumbor", 75.0) for one in RENDITIONS}
     return Measurement(
         contender=contender,
         picture="jpeg-12.jpg",
@@ -34,10 +36,18 @@ def run() -> Run:
         results=Results([measured(key, cpu=cpu) for key, cpu in times.items()]),
         growth=Results([replace(measured("darkroom", cpu=0.25), picture="growth-1152.jpg")]),
         steps={"jpeg-12.jpg": {"decode": 0.1, "encode WebP": 0.25}},
-        avif={
+        formats={
             "jpeg-12.jpg": {
-                "webp": {"cpu": 0.1, "byte_size": 2000, "ssim": 0.97},
-                "avif": {"cpu": 0.5, "byte_size": 1500, "ssim": 0.96},
+                "webp": {"cpu": 0.1, "byte_size": 2000, "ssim": 0.97, "score": 74},
+                "jpeg": {"cpu": 0.1, "byte_size": 2000, "ssim": 0.97, "score": 74},
+                "avif": {"cpu": 0.5, "byte_size": 1500, "ssim": 0.96, "score": 72},
+            }
+        },
+        equal={
+            "jpeg-12.jpg": {
+                "webp": Comparison(Point(2000, 74), 2000),
+                "jpeg": Comparison(Point(2100, 74), 2000),
+                "avif": Comparison(Point(1500, 72), None),
             }
         },
         versions={"sharp": {"sharp": "0.1.2"}},
@@ -71,16 +81,23 @@ def test_report_shows_whether_metadata_is_kept(run: Run) -> None:
     assert cells(report, "Darkroom", below="Quality")[3] == "no"
 
 
-def test_steps_growth_and_avif_have_tables(run: Run) -> None:
+def test_steps_growth_and_formats_have_tables(run: Run) -> None:
     report = write_report(run)
     assert cells(report, "together", below="Darkroom, step by step") == ["together", "350"]
     assert cells(report, "1 MP", below="Growth") == ["1 MP", "0.25", "128"]
-    assert cells(report, "12 MP JPEG | AVIF", below="AVIF")[2:] == ["500", "5.00", "2", "0.75", "0.9600"]
+    assert cells(report, "12 MP JPEG | AVIF", below="Formats")[2:] == [
+        "500",
+        "5.00",
+        "2",
+        "0.75",
+        "0.9600",
+        "72.0",
+    ]
 
 
 def test_run_without_studies_has_no_tables_for_them(run: Run) -> None:
-    report = write_report(replace(run, growth=Results([]), steps={}, avif={}))
-    for title in ("Darkroom, step by step", "Growth", "AVIF"):
+    report = write_report(replace(run, growth=Results([]), steps={}, formats={}, equal={}))
+    for title in ("Darkroom, step by step", "Growth", "Formats", "Bytes at equal quality"):
         assert f"## {title}" not in report
     assert "## The figures themselves" in report
 
@@ -109,3 +126,34 @@ def test_rows_of_a_table_have_equal_numbers_of_cells(run: Run) -> None:
     for table in write_report(run).split("\n\n"):
         lines = [line for line in table.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_bytes_at_equal_quality_are_shown_for_each_format(run: Run) -> None:
+    report = write_report(run)
+    below = "Bytes at equal quality"
+    assert cells(report, "JPEG", below=below) == ["JPEG", "**1.050**", "1.050"]
+    assert cells(report, "AVIF", below=below) == ["AVIF", "**–**", "–"]
+
+
+def test_score_is_shown_beside_the_similarity(run: Run) -> None:
+    section = write_report(run).split("| SSIMULACRA2 ")[1]
+    assert " 75.0 |" in section.split("\n\n")[0]
+
+
+def test_missed_limit_is_marked_at_the_picture(run: Run) -> None:
+    # Darkroom takes half the time of the floor here, so the peers' limits are met.
+    assert cells(write_report(run), "CPU ÷ floor ≤ 1.15", below="Limits")[1] == "0.50"
+    slow = [replace(one, cpu=9.0) if one.contender == "darkroom" else one for one in run.results.measurements]
+    report = write_report(replace(run, results=Results(slow)))
+    assert cells(report, "CPU ÷ floor ≤ 1.15", below="Limits")[1] == "**4.50**, no"
+
+
+def test_contender_that_cannot_read_the_pictures_is_not_missing(run: Run) -> None:
+    assert cells(write_report(run), "ffmpeg", below="CPU")[1] == "**0.07**"
+    others = Results([one for one in run.results.measurements if one.contender != "ffmpeg"])
+    assert cells(write_report(replace(run, results=others)), "ffmpeg", below="CPU")[1] == "–"
+
+
+def test_worst_renditions_are_listed_with_their_pictures() -> None:
+    worst = {"file": "icons/a.png", "preset": "small", "format": "webp", "score": 31.26, "picture": "01.png"}
+    assert "| icons/a.png | small.webp | 01.png  |        31.3 |" in worst_table([worst])
