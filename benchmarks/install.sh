@@ -39,10 +39,6 @@ install_each() {
 
 make_environment peers
 install "$peers" requirements/run.txt
-# Darkroom is measured with the resampler that it has on this machine.
-if .venv/bin/python -c "import cykooz_resizer" 2>/dev/null; then
-    install "$peers" requirements/resampler.txt
-fi
 install "$peers" benchmarks/requirements.txt || {
     missing "all peers together"
     install_each "$peers" benchmarks/requirements.txt
