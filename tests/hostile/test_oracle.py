@@ -15,7 +15,8 @@ from tests.conftest import MakeImage, Send
 from uploads import completion, services
 from uploads.models import Upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+# Each test renders the uploads of several people.
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
 THEIRS, NEW = 3, 4
 

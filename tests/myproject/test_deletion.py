@@ -30,7 +30,12 @@ from uploads.upkeep.collector import collect
 
 PASSWORD = "correct horse"
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
+# Each test renders the uploads of a person, and commits.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("queued"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(autouse=True)

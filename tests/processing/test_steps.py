@@ -564,6 +564,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.slow
 @both_steps
 @pytest.mark.parametrize("moment", MOMENTS, ids=[name for _, name in MOMENTS])
 @pytest.mark.django_db(transaction=True)
@@ -686,6 +687,7 @@ def test_restored_focal_point_keeps_files_just_written(
     assert_storage_matches_rows()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", mortal.BOUNDARIES)
 @pytest.mark.django_db(transaction=True)
 def test_focal_point_is_rendered_after_a_kill_at_any_boundary(

@@ -41,6 +41,7 @@ def ready(send: Send) -> Upload:
     return look_at(send(), None)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("started")
 class TestChoose:
@@ -144,6 +145,7 @@ class TestDrop:
         assert_storage_matches_rows()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("started")
 class TestRaces:

@@ -174,6 +174,7 @@ class TestSend:
         assert_problem(post(api, make_image(), visibility="everybody"), 400, "invalid")
         assert stored_keys() == set()
 
+    @pytest.mark.slow
     def test_web_process_decodes_no_pixels(
         self, api: APIClient, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -29,7 +29,8 @@ from uploads import completion, services
 from uploads.models import Upload
 from uploads.upkeep import audit, collector, unknown_files
 
-pytestmark = pytest.mark.django_db
+# Most tests render several uploads, and some start processes.
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PART = "0123456789abcdef.part"
 
 
