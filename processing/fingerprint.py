@@ -26,7 +26,7 @@ _FIELDS_OF: dict[Format, tuple[str, ...]] = {
 def fingerprint(recipe: Recipe, *, resampler: Resampler) -> str:
     """Return 16 hexadecimal digits that change whenever the effect of the recipe changes.
 
-    The digest omits everything that changes no pixel of this rendition: the preset's name, its other formats,
+    The digest omits everything that does not change this rendition: the preset's name, its other formats,
     and fields that this format ignores. It also omits the focal point, which differs between originals and is
     a separate part of the key and of the row.
     """

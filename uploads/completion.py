@@ -58,7 +58,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
 
 @transaction.atomic(savepoint=False)
 def fail(upload: Upload, refusal: Refusal) -> None:
-    """Mark an upload as failed with a readable reason, and notify its owner."""
+    """Mark an upload as failed with a readable reason; notify its owner once."""
     upload.status = Upload.Status.FAILED
     upload.error_code, upload.error_detail = refusal.code, str(refusal)
     upload.save(update_fields=["status", "error_code", "error_detail"])

@@ -27,7 +27,9 @@ settings.DARKROOM = {
     **settings.DARKROOM,
     "PRESETS": {
         preset.name: {
-            key: value for key, value in asdict(preset).items() if key != "name" and value is not None
+            key: value
+            for key, value in asdict(preset).items()
+            if key not in {"name", "keep_credit"} and value is not None
         }
         for preset in [THUMBNAIL, *SIZES.values()]
     },

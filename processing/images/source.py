@@ -7,7 +7,7 @@ A rendition is made in these steps:
 2. `in_srgb`: convert its colours to sRGB.
 3. `turned`: turn it upright. Colours and turning cost less on fewer pixels.
 4. `framed`: crop and reduce it for each preset.
-5. `encode`: write the pixels, and nothing else. A graphic keeps its colours sharp (`is_graphic`).
+5. `encode`: write the pixels and the credit. A graphic keeps its colours sharp (`is_graphic`).
 """
 
 from collections.abc import Hashable, Iterator, Sequence

@@ -28,7 +28,7 @@ class FileMissing(Exception):
 class Storage(Protocol):
     """A Django storage with what Darkroom needs beyond Django."""
 
-    # Transient errors of its calls: it cannot be reached, is full, or refuses.
+    # The errors of its calls, including that of a missing file (`is_missing`).
     errors: tuple[type[Exception], ...]
 
     def save(self, name: str, content: File[Any]) -> str:

@@ -44,7 +44,7 @@ def file_path(upload: Upload, rendition: Rendition, *, token: str = "") -> str:
 def rendition_path(upload: Upload, rendition: Rendition) -> str:
     """Return a rendition's permanent URL, which works while the rendition and the upload exist.
 
-    The upload's mark replaces the shard, two digits of the key. So the URL ends with the upload, and does not
+    The upload's mark replaces the shard, two digits of the key. So the URL dies with the upload, and does not
     reveal afterwards that other people share the original.
     """
     return _permanent(_mark(upload), rendition)

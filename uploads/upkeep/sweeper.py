@@ -24,7 +24,7 @@ _LANES = {False: ("thumbnails", "renditions", "notifications"), True: (pipeline.
 _IDLE = timedelta(seconds=5)
 # An upload counts as lost if another one that was queued this much later is already done.
 _OVERTAKEN = timedelta(minutes=5)
-# The number of uploads to start in one sweep. Publishing takes about a millisecond each.
+# The uploads, owners or notices of one sweep. Publishing takes about a millisecond each.
 _BATCH = 1000
 
 

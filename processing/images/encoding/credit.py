@@ -1,6 +1,6 @@
 """Credit: the names of a picture's creator and of its rights, as the only metadata of a rendition.
 
-EXIF and XMP each get the values that the original had there. Both are written anew, so nothing else gets in.
+EXIF gets values of EXIF, and XMP those of XMP or IPTC. Both are written anew, so nothing else gets in.
 """
 
 from dataclasses import dataclass

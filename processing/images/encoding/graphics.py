@@ -9,11 +9,11 @@ from PIL import Image, ImageChops
 
 # A photograph has more colours than this within its first thousands of pixels, so counting ends there.
 _FEW_COLOURS = 2048
-# So many colours of a graphic cover at least this share of it. In a grey photograph they cover a quarter.
+# A graphic's commonest colours cover at least this share. In a grey photograph they cover a quarter.
 _COMMON, _COVERED = 16, 0.4
 # A smaller picture can be a graphic with smooth edges or one that was resized, whose edges have many colours.
-# Beyond a palette, its colours are at most this share of its pixels, and this share of neighbours differs
-# strongly.
+# Beyond `_PALETTE`, its colours are at most `_COLOURS_A_PIXEL` of its pixels. `_HARD_EDGES` of neighbours
+# differ.
 _SMALL_PIXELS, _COLOURS_A_PIXEL = 1 << 17, 1 / 6
 _HARD_STEP, _HARD_EDGES = 48, 0.1
 # Colours of a frame that a palette holds.

@@ -11,7 +11,7 @@ from processing.images.encoding.encoding import Encoded
 from processing.images.encoding.graphics import is_palette
 from processing.presets import Box, Size
 
-# No key frames, as in a GIF. They would take a quarter more time, because each is tried in both ways.
+# No key frames, as in a GIF. Trying each frame as a key frame, too, would take a quarter more time.
 _KEY_FRAMES = 0, 0
 # Milliseconds: the maximum of libwebp's clock, some 24 days.
 _LAST = 2**31 - 1

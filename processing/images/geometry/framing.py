@@ -1,7 +1,7 @@
 """Framing: the size of the first picture, and every rendition's picture from it.
 
-Each size is made from the first picture, so its pixels are resampled twice at most. A cascade would make each
-from the next larger one. With `simd` it saves one or two percent of all CPU, and costs up to 0.003 of SSIM.
+Each size is made from the first picture, so its pixels are resampled up to three times. A cascade would make
+each from the next larger one. With `simd` it saves one or two percent of CPU, and costs up to 0.003 of SSIM.
 """
 
 from collections.abc import Sequence

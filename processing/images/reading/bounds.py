@@ -90,7 +90,7 @@ def check_bounds(stream: BinaryIO, *, format: str, limits: Limits, name: str) ->
 
 
 def check_told(told: Mapping[str | tuple[int, int], Any], *, limits: Limits, name: str) -> None:
-    """Raise `TooMuchMetadata` for what a decoder has read, for formats that are not counted beforehand.
+    """Raise `TooMuchMetadata` for what a decoder has read, as `check_bounds` does not count all of it.
 
     It can be no larger than the file: AVIF, HEIC and TIFF compress none of it.
     """
@@ -259,7 +259,7 @@ def _count_items(meta: bytes, tally: _Tally) -> None:
             elif box.kind == b"iloc":
                 tally.check_items(number_at(meta, box.content + 6, wide=version > 1))
             elif box.kind == b"iref":
-                # A reference takes four bytes at most.
+                # Its ids take two or four bytes each.
                 tally.check_items((box.end - box.content) // 4)
             elif box.kind == b"iprp":
                 lists = [found for found in boxes_in(meta, box, most=MOST_ITEMS) if found.kind == b"ipma"]

@@ -45,7 +45,7 @@ def _of_png(data: bytes) -> CodePoints | None:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield names and contents up to the end; a truncated file ends with an undecodable chunk."""
+    """Yield names and contents up to the end; in a truncated file, the last content is cut."""
     view, position = memoryview(data), len(PNG_SIGNATURE)
     while position + 8 <= len(data):
         length, name = unpack_from(">I4s", data, position)

@@ -23,7 +23,7 @@ class Header:
 def read_header(file: BinaryIO, *, name: str, limits: Limits) -> Header:
     """Return the file's header, without decoding a pixel.
 
-    Raises `UnsupportedFormat`, `UnreadableImage` or `TooManyPixels`; `name` is used only in their text.
+    Raises the refusals of `opened`; `name` is used only in their text.
     """
     with opened(without_damage(openable(file), pixels=False), limits=limits, name=name) as image:
         width, height = swapped(image.size, told_orientation(image))

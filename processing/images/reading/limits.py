@@ -15,8 +15,8 @@ class Limits:
     """The accepted formats, by Pillow's names, and the limits of pixels and of other data.
 
     `pixels` limits one frame, `side` its longer side, and `animation_pixels` all frames together.
-    `profile_bytes` and `text_bytes` count uncompressed bytes. Text is everything that is neither pixels nor
-    profile.
+    Bytes count uncompressed, those of compressed text fourfold. Text is everything that is neither pixels
+    nor profile.
     """
 
     pixels: int

@@ -113,7 +113,7 @@ def _states(coordinate: re.Pattern[bytes], xmp: bytes, most: int) -> bool:
 def _taken_at(exif: Image.Exif) -> str | None:
     """Return the capture time; the offset is left out if it is unknown or invalid.
 
-    The GPS time stamp would give another: it is that of the last fix, and many cameras keep an old one.
+    The GPS time would give a wrong offset: it is that of the last fix, and many cameras keep an old fix.
     """
     tags = exif.get_ifd(ExifTags.IFD.Exif)
     told = cleaned(tags.get(ExifTags.Base.DateTimeOriginal))

@@ -28,7 +28,7 @@ _PIXELS = {b"VP8 ", b"VP8L"}
 def is_truncated(data: bytes) -> bool:
     """Return whether the file ends before its format says, by its structure alone.
 
-    The end may be missing although all pixels are there. Zeros in place of the end do not count.
+    The end may be missing although all pixels are there. In JPEG, PNG and GIF, zeros are no end.
     """
     if data.startswith(_JPEG):
         scan = first_scan(data)
@@ -66,7 +66,7 @@ def openable(stream: BinaryIO) -> BinaryIO:
 
 
 def _are_chunks_sound(data: bytes) -> bool:
-    """Return whether a PNG is one of chunks up to its end, so that its end is missing and it is not damaged.
+    """Return whether a PNG is all chunks up to where it stops, so that it is cut off and not damaged.
 
     A chunk's name has four letters (PNG, third edition, 5.3).
     """

@@ -27,7 +27,7 @@ from processing.images.reading.base_media.codings import (
 from processing.images.reading.base_media.sequence_headers import undescribed_header
 from processing.images.reading.base_media.tracks import track_of_avif
 
-# The major brands that Pillow accepts.
+# Pillow takes these for both formats.
 _EITHER = {b"mif1", b"msf1"}
 # libheif wants one of the first brands, and expects a sequence for the others.
 _STILL, _SEQUENCE = {b"heic", b"heix", b"mif1"}, {b"msf1", b"isom", b"mp41", b"mp42"}
@@ -121,7 +121,7 @@ def _properties(data: bytes, iprp: Box) -> bytes:
     ]
     if not merged:
         return data[iprp.content : iprp.end]
-    # The last box takes the bytes that are left over. It has a number of entries, so decoders ignore them.
+    # The last box takes the bytes left over. Decoders ignore what follows its stated number of entries.
     used = len(lists) + sum(8 + len(content) for content in merged)
     merged[-1] += bytes(iprp.end - iprp.content - used)
     return lists + b"".join(pack(">I4s", 8 + len(content), b"ipma") + content for content in merged)
