@@ -15,7 +15,7 @@ from uploads.serving import links
 
 
 class PlaceholderSerializer(serializers.Serializer[Any]):
-    """A placeholder that a client can show until the thumbnail is ready."""
+    """A placeholder that a client can show until the image is ready."""
 
     thumbhash = serializers.CharField(help_text="ThumbHash, base64")
     color = serializers.CharField(help_text="dominant colour, #rrggbb")

@@ -1,4 +1,4 @@
-"""Placeholders: shown until the thumbnail is ready."""
+"""Placeholders: shown until the image is ready."""
 
 from dataclasses import dataclass
 from io import BytesIO
