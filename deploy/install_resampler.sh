@@ -1,9 +1,9 @@
 #!/bin/sh
 # Install the resampler with SIMD (requirements/resampler.txt) into .venv, where there is a wheel of it; it is
 # never compiled. The lock file's markers leave out the other systems, processors and versions of Python. They
-# cannot tell musl from glibc, nor a free-threaded Python, which have no wheel either: that is asked here. There
-# Pillow resamples. Where a wheel exists, a failure to install it is an error, because a host with another
-# resampler than the site's renders other bytes.
+# cannot tell musl from glibc, nor a free-threaded Python, which have no wheel either, so this script asks
+# Python. On all of these Pillow resamples. Where a wheel exists, a failure to install it is an error, because
+# a host with another resampler than the site's renders other bytes.
 set -eu
 
 fits='

@@ -20,7 +20,7 @@ _SMALL_BYTES, _TIMES_IF_SMALL, _TIMES = 16 * 1024, 4, 2
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """The properties that decide how a picture is encoded, beside its preset.
+    """The properties that decide how a picture is encoded, besides its preset.
 
     `graphic` says that it is no photograph (`graphics`), and `was_lossless` that its original is a lossless
     WebP. `credit` is written into the rendition.

@@ -22,7 +22,7 @@ else:
 # Pillow first averages a picture down to this many times its target. That is four times as fast for a large
 # reduction, and looks the same.
 _GAP = 2.0
-# Bytes of a picture's pixel, and of what a resampler needs beside its pixels.
+# Bytes of a picture's pixel, and of what a resampler needs besides its pixels.
 _PIXEL, _BESIDE = 4, 16 * 1024**2
 # LAB, which only a TIFF has, is left to Pillow.
 _SIMD_MODES = {"L", "RGB", "RGBa", "CMYK"}

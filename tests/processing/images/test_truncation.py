@@ -1,4 +1,4 @@
-"""Files that end too early: what is there is shown, from half of the picture on."""
+"""Truncated files: the pixels that are there are shown, from half of the picture on."""
 
 import struct
 import zlib
