@@ -1,41 +1,46 @@
-"""The costs: CPU, wall clock and memory, as ratios and as figures."""
+"""The costs: CPU, wall clock and memory, with the mean ratio to each contender."""
 
 from benchmarks.limits import MEBIBYTE
 from benchmarks.measurements import Figure, Measurement
 from benchmarks.report.run import DARKROOM, FLOOR, Run
-from benchmarks.report.tables import NONE, missing_cell, number, table
+from benchmarks.report.tables import NONE, mean_cell, number, table
 
 _WALL = """Seconds from the file to the written files, on {cores} cores. Only Darkroom syncs its files to the
-disk, as its storage does. Darkroom encodes in two threads, but its two steps run one after the other:
-one core decodes, makes the thumbnail, and does the first resize. sharp in its best recipe encodes all
-files at once on every core."""
+disk, as its storage does. It encodes in two threads, but its two steps run in turn: one core decodes, makes
+the thumbnail, and does the first resize. sharp in its best recipe encodes all files at once on every core."""
 
-_MEMORY = """The peak memory of a fresh process that did the work once. Darkroom's process is a complete
-worker with Django, database drivers and storages. It holds {idle} MiB before the first image."""
+_MEMORY = """MiB of a fresh process that did the work once. Darkroom's process is a complete worker with
+Django, database drivers and storages. It holds {idle} MiB before the first image."""
 
 
-def ratio_sections(run: Run) -> list[str]:
-    """Return the sections of ratios: CPU, wall clock and memory."""
+def cost_sections(run: Run) -> list[str]:
+    """Return the sections of the costs: CPU, wall clock and memory."""
     return [
-        _ratio_section(run, "cpu", "CPU", "Darkroom's CPU seconds, divided by the contender's."),
-        _ratio_section(run, "wall", "Wall clock", _WALL.format(cores=run.machine["cores"])),
-        _ratio_section(run, "peak", "Peak memory", _MEMORY.format(idle=_idle_memory(run))),
+        _cost_section(run, "cpu", "CPU", "Seconds of CPU."),
+        _cost_section(run, "wall", "Wall clock", _WALL.format(cores=run.machine["cores"])),
+        _cost_section(run, "peak", "Peak memory", _MEMORY.format(idle=_idle_memory(run))),
     ]
 
 
-def _ratio_section(run: Run, figure: Figure, title: str, text: str) -> str:
-    rows = [_ratio_row(run, peer, figure) for peer in run.peers if not (figure == "peak" and peer == FLOOR)]
-    header = ["Darkroom ÷", "mean", *run.picture_labels]
-    return f"## {title}\n\n{text}\n\n{table(header, rows)}"
+def _cost_section(run: Run, figure: Figure, title: str, text: str) -> str:
+    rows = [
+        _cost_row(run, one.key, figure)
+        for one in run.contenders
+        if not (figure == "peak" and one.key == FLOOR)
+    ]
+    return f"## {title}\n\n{text}\n\n{table(['contender', 'ratio', *run.picture_labels], rows)}"
 
 
-def _ratio_row(run: Run, peer: str, figure: Figure) -> list[str]:
-    ratios = run.results.ratios(contender=DARKROOM, other=peer, figure=figure)
-    if not ratios:
-        return [run.label(peer), missing_cell(run, peer), *[NONE] * len(run.results.pictures)]
-    cells = [number(ratios.get(name)) for name in run.results.pictures]
-    mean_ratio = run.results.mean_ratio(contender=DARKROOM, other=peer, figure=figure)
-    return [run.label(peer), f"**{number(mean_ratio)}**", *cells]
+def _cost_row(run: Run, contender: str, figure: Figure) -> list[str]:
+    mean_ratio = run.results.mean_ratio(contender=DARKROOM, other=contender, figure=figure)
+    cells = [_figure(run.results.get(contender, name), figure) for name in run.results.pictures]
+    return [run.label(contender), mean_cell(run, contender, mean_ratio), *cells]
+
+
+def _figure(one: Measurement | None, figure: Figure) -> str:
+    if one is None:
+        return NONE
+    return number(one.peak / MEBIBYTE, digits=0) if figure == "peak" else number(getattr(one, figure))
 
 
 def _idle_memory(run: Run) -> str:
@@ -46,7 +51,7 @@ def _idle_memory(run: Run) -> str:
 _STEPS = """Milliseconds of CPU in one thread, in a process that has rendered the image before. Each step
 excludes the steps that it calls. An image that is cheap to decode is decoded twice: small for the
 thumbnail, and larger for the other sizes. An expensive one is decoded once, and its pixels are handed
-over. The *floor*, measured with the contenders, is the minimum for any recipe on the same libraries."""
+over."""
 
 
 def step_section(run: Run) -> str:
@@ -79,32 +84,9 @@ def growth_section(run: Run) -> str:
         for contender in run.growth.contenders:
             row += _growth_cells(run.growth.get(contender, picture))
         rows.append(row)
-    text = "The same work on JPEGs of one scene, from 1 to 200 megapixels."
+    text = "The same work on JPEGs of one scene."
     return f"## Growth\n\n{text}\n\n{table(header, rows)}"
 
 
 def _growth_cells(one: Measurement | None) -> list[str]:
     return [number(one.cpu), number(one.peak / MEBIBYTE, digits=0)] if one else ["**missing**", NONE]
-
-
-def figure_section(run: Run) -> str:
-    """Return the section of absolute figures."""
-    parts = ["## The figures themselves"]
-    for figure, title in (
-        ("cpu", "Seconds of CPU"),
-        ("wall", "Seconds of wall clock"),
-        ("peak", "Peak memory, MiB"),
-    ):
-        rows = [
-            [one.label, *[_figure(run.results.get(one.key, name), figure) for name in run.results.pictures]]
-            for one in run.contenders
-            if not (figure == "peak" and one.key == FLOOR)
-        ]
-        parts.append(table([title, *run.picture_labels], rows))
-    return "\n\n".join(parts)
-
-
-def _figure(one: Measurement | None, figure: str) -> str:
-    if one is None:
-        return NONE
-    return number(one.peak / MEBIBYTE, digits=0) if figure == "peak" else number(getattr(one, figure))

@@ -5,7 +5,7 @@ from statistics import mean
 
 from benchmarks.measurements import Quality, geometric_mean
 from benchmarks.report.run import FLOOR, Run
-from benchmarks.report.tables import NONE, missing_cell, number, table
+from benchmarks.report.tables import NONE, mean_cell, missing_cell, number, table
 from benchmarks.work import QUALITY, RENDITIONS, Format
 
 FORMAT_LABELS: dict[Format, str] = {"webp": "WebP", "jpeg": "JPEG", "avif": "AVIF"}
@@ -15,20 +15,21 @@ def byte_section(run: Run) -> str:
     """Return the section of the bytes of each picture's files."""
     rows = []
     for one in run.contenders:
-        ratios = run.results.byte_ratios(contender=one.key, other=FLOOR)
-        cells = [number(ratios.get(name)) for name in run.results.pictures]
-        stills = [ratios[name] for name in run.results.stills if name in ratios]
-        rows.append([one.label, f"**{number(geometric_mean(stills))}**", *cells])
+        if one.key != FLOOR:
+            ratios = run.results.byte_ratios(contender=one.key, other=FLOOR)
+            cells = [number(ratios.get(name)) for name in run.results.pictures]
+            mean_ratio = geometric_mean(ratios[name] for name in run.results.stills if name in ratios)
+            rows.append([one.label, mean_cell(run, one.key, mean_ratio), *cells])
     text = "Total bytes of an image's files, divided by those of the reference recipe."
-    header = ["contender ÷ reference recipe", "mean", *run.picture_labels]
+    header = ["contender", "mean", *run.picture_labels]
     return f"## Bytes\n\n{text}\n\n{table(header, rows)}"
 
 
-_QUALITY = """The columns of renditions are SSIM on luminance against the reference, on a white
-background, averaged over the still images. *Lost* is the difference from the reference recipe, for the
-worst rendition of the worst image. *Colour* is the largest error of a file's mean colour, out of 255: about
-10 for an ignored profile, about 90 if transparency became a colour other than white in JPEG. *Metadata* is
-"yes" if any file contains metadata or a profile."""
+_QUALITY = """*SSIM* compares luminance with the reference, on a white background, averaged over the files of
+all still images. *Lost* is how much lower than the reference recipe's it is, for the worst rendition of the
+worst image. *Colour* is the largest error of a file's mean colour, out of 255: about 10 for an ignored
+profile, about 90 if transparency became a colour other than white in JPEG. *Metadata* is "yes" if any file
+contains metadata or a profile."""
 
 _SCORES = """[SSIMULACRA2](https://github.com/cloudinary/ssimulacra2) of the files of up to 1.5 megapixels,
 averaged over the still images: 90 cannot be told from the reference, 70 is high quality, 50 medium. *Worst*
@@ -39,7 +40,7 @@ _NAMES = [rendition.name for rendition in RENDITIONS]
 
 def quality_section(run: Run) -> str:
     """Return the section of SSIM and SSIMULACRA2."""
-    header = ["contender", "lost", "colour", "metadata", *[rendition.name for rendition in RENDITIONS]]
+    header = ["contender", "lost", "colour", "metadata", "SSIM"]
     rows = [_quality_row(run, one.key) for one in run.contenders]
     tables = [table(header, rows), _SCORES, _scores(run)]
     return "\n\n".join(["## Quality", _QUALITY, *tables])
@@ -48,7 +49,7 @@ def quality_section(run: Run) -> str:
 def _quality_row(run: Run, contender: str) -> list[str]:
     qualities = _qualities(run, contender)
     if not qualities:
-        return [run.label(contender), missing_cell(run, contender), *[NONE] * (len(RENDITIONS) + 2)]
+        return [run.label(contender), missing_cell(run, contender), *[NONE] * 3]
     losses = run.results.quality_losses(contender=contender, other=FLOOR)
     each = [quality for one in qualities for quality in one.values()]
     return [
@@ -56,7 +57,7 @@ def _quality_row(run: Run, contender: str) -> list[str]:
         number(max(losses.values(), default=None), digits=4),
         number(max(quality.color_error for quality in each), digits=1),
         "yes" if any(quality.metadata for quality in each) else "no",
-        *[number(_mean(one.ssim for one in _files(qualities, name)), digits=4) for name in _NAMES],
+        number(_mean(quality.ssim for quality in each), digits=4),
     ]
 
 
@@ -119,20 +120,17 @@ def format_section(run: Run) -> str:
     """Return the section of WebP, JPEG and AVIF, or nothing if they were not studied."""
     rows: list[list[str]] = []
     for picture, formats in run.formats.items():
-        webp = formats["webp"]
         rows.extend(
             [
                 run.labels[picture],
                 FORMAT_LABELS[name],
                 number(1000 * found["cpu"], digits=0),
-                number(found["cpu"] / webp["cpu"]),
                 number(found["byte_size"] / 1000, digits=0),
-                number(found["byte_size"] / webp["byte_size"]),
                 number(found["ssim"], digits=4),
                 number(found["score"], digits=1),
             ]
             for name in QUALITY
             for found in [formats[name]]
         )
-    header = ["picture", "format", "CPU, ms", "÷ WebP", "kB", "÷ WebP", "SSIM", "SSIMULACRA2"]
+    header = ["picture", "format", "CPU, ms", "kB", "SSIM", "SSIMULACRA2"]
     return f"## Formats\n\n{_FORMATS}\n\n{table(header, rows, words=2)}" if rows else ""

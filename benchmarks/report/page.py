@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.report.cost import figure_section, growth_section, ratio_sections, step_section
+from benchmarks.report.cost import cost_sections, growth_section, step_section
 from benchmarks.report.output import byte_section, equal_quality_section, format_section, quality_section
 from benchmarks.report.run import Run
 from benchmarks.report.tables import number, table
@@ -15,14 +15,13 @@ def write_report(run: Run) -> str:
     sections = [
         _opening(run),
         limit_section(run),
-        *ratio_sections(run),
+        *cost_sections(run),
         byte_section(run),
         quality_section(run),
         equal_quality_section(run),
         step_section(run),
         growth_section(run),
         format_section(run),
-        figure_section(run),
         _contenders(run),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -35,15 +34,17 @@ and 320 pixels wide, each as WebP of quality 80 and as progressive JPEG of quali
 crop as WebP. All are upright, in sRGB, and without metadata. No image is enlarged, and sizes that would be
 equal are rendered once. The WebP files of an animation are animated.
 
-A ratio is Darkroom's figure divided by the contender's: **less than 1 means that Darkroom is better**. A
-mean is the geometric mean over the still images. A dash means that the contender cannot read the image: no
-prebuilt sharp or pyvips decodes HEIC. Absolute figures depend on the machine, and are at the end.
-Each contender runs in a separate, warmed-up process. All take turns, and the median of five rounds
-counts; if a round takes seconds, there are fewer rounds, down to one. The *floor* is the least work of any
-renderer: one decode, one resize to the largest size with the fastest resampler (cykooz-resizer, Lanczos), and
-the encodes of finished pixels, with Darkroom's encoders and settings. Its pixels come from the reference
-recipe (full decode, one Lanczos resize for each size), so its files are the reference for bytes and
-quality."""
+A ratio is Darkroom's figure divided by the contender's, as a geometric mean over the still images: **less
+than 1 means that Darkroom is better**. A dash means that the contender cannot read the image: no prebuilt
+sharp or pyvips decodes HEIC. The other figures depend on the machine, which is named at the end.
+
+Each contender runs in a separate, warmed-up process. All take turns, and the median of five rounds counts, or
+of fewer, down to one, if a round takes seconds.
+
+The *floor* is the least work of any renderer: one decode, one resize to the largest size with the fastest
+resampler (cykooz-resizer, Lanczos), and the encodes of finished pixels, with Darkroom's encoders and
+settings. Its pixels come from the reference recipe (full decode, one Lanczos resize for each size), so its
+files are the reference for bytes and quality."""
 
 
 def _opening(run: Run) -> str:

@@ -43,11 +43,6 @@ class Run:
         return [one.key for one in self.contenders if one.absent and one.key in self.results.contenders]
 
     @property
-    def peers(self) -> list[str]:
-        """Return every contender except Darkroom."""
-        return [one.key for one in self.contenders if one.key != DARKROOM]
-
-    @property
     def picture_labels(self) -> list[str]:
         """Return the labels of the compared pictures."""
         return [self.labels[name] for name in self.results.pictures]

@@ -9,6 +9,11 @@ Rows = Sequence[Sequence[str]]
 NONE = "–"
 
 
+def mean_cell(run: Run, contender: str, mean: float | None) -> str:
+    """Return the cell of a contender's mean ratio."""
+    return missing_cell(run, contender) if mean is None else f"**{number(mean)}**"
+
+
 def missing_cell(run: Run, contender: str) -> str:
     """Return the cell of a contender without figures: it failed, or it can read none of the images."""
     return "**missing**" if contender in run.failures() else NONE

@@ -6,8 +6,7 @@ from benchmarks.limits import Limit
 from benchmarks.report.run import Run
 from benchmarks.report.tables import NONE, number, table
 
-_LIMITS = """A figure above its limit is marked. The limits are in `benchmarks/limits.py`, and `make bench
-ARGS=--json` ends with 1 if one is missed."""
+_LIMITS = "A figure above its limit is marked. The limits are in `benchmarks/limits.py`."
 
 
 def limit_section(run: Run) -> str:
