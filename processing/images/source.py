@@ -92,12 +92,10 @@ class Source:
                 picture = ready(self._framed(*framing))
                 traits = Traits(is_graphic(picture), self.was_lossless, self.credit)
                 for recipe in group:
-                    # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
-                    here = recipe.format == "jpeg"
-                    job = partial(self._still, picture, recipe, traits, alone=here)
+                    job = partial(self._still, picture, recipe, traits)
                     if recipe.format == "webp" and framing in animated:
                         job = partial(animated.__getitem__, framing)
-                    encoders.add(self._effect(recipe, framing), job, here=here)
+                    encoders.add(self._effect(recipe, framing), job)
                     yield from encoders.finished()
             yield from encoders.rest()
 
@@ -111,12 +109,12 @@ class Source:
             return {}
         return self.animation.render_all(framings, credit=self.credit)
 
-    def _still(self, picture: Image.Image, recipe: Recipe, traits: Traits, *, alone: bool) -> Encoded:
-        """Encode a still picture; copy it first if other threads may encode it.
+    def _still(self, picture: Image.Image, recipe: Recipe, traits: Traits) -> Encoded:
+        """Encode a still picture, which other threads may encode too.
 
         A still WebP of an animation counts the other frames as left out.
         """
-        encoded = encode(picture if alone else picture.copy(), recipe, traits)
+        encoded = encode(picture, recipe, traits)
         if self.animation is None or recipe.format != "webp":
             return encoded
         return replace(encoded, frames_left_out=self.animation.frames - 1)

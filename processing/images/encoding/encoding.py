@@ -1,5 +1,6 @@
 """Encoding: pixels to bytes, without metadata except for the credit that a site keeps."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -58,9 +59,11 @@ def ready(picture: Image.Image) -> Image.Image:
 def encode(picture: Image.Image, recipe: Recipe, traits: Traits = Traits()) -> Encoded:
     """Return the rendition of pixels that are `ready`, without profile, comment or metadata but the credit.
 
-    Two threads must not encode the same picture, because Pillow stores the encoder's options on it.
+    Several threads may encode the same picture.
     """
-    return Encoded(_ENCODERS[recipe.format](picture, recipe.preset, traits), *picture.size)
+    # Pillow stores an encoder's options on the picture, so each encoder gets another picture of these pixels.
+    shared = picture._new(picture.im)  # noqa: SLF001  # every public call would copy the pixels
+    return Encoded(_ENCODERS[recipe.format](shared, recipe.preset, traits), *picture.size)
 
 
 def quality_of(preset: Preset, format: Format) -> int:
@@ -91,7 +94,7 @@ def _encode_webp(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
 def _encode_jpeg(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     flat = picture if picture.mode == "RGB" else flattened(picture, preset.background or _BACKGROUND)
     options = _tags(traits.credit) | ({"subsampling": "4:4:4"} if traits.graphic else {})
-    return _saved(flat, "JPEG", quality=quality_of(preset, "jpeg"), progressive=True, **options)
+    return _saved_beside(flat, "JPEG", quality=quality_of(preset, "jpeg"), progressive=True, **options)
 
 
 def _encode_png(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
@@ -121,6 +124,20 @@ def _saved(picture: Image.Image, format: str, **options: Any) -> bytes:
     output = BytesIO()
     picture.save(output, format, **options)
     return output.getvalue()
+
+
+def _saved_beside(picture: Image.Image, format: str, **options: Any) -> bytes:
+    """Return the same bytes as `_saved`, and let other threads run meanwhile.
+
+    Pillow lets go of the GIL only where it writes a JPEG to a descriptor. Without files in memory (Linux) the
+    others wait.
+    """
+    if not hasattr(os, "memfd_create"):
+        return _saved(picture, format, **options)
+    with open(os.memfd_create("rendition"), "w+b") as file:
+        picture.save(file, format, **options)
+        file.seek(0)
+        return file.read()
 
 
 def flattened(picture: Image.Image, background: str) -> Image.Image:

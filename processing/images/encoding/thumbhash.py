@@ -101,14 +101,15 @@ def _over_average(values: list[float], alphas: list[float], opacity: float) -> l
 
 def _transform(values: list[float], width: int, height: int, across: int, down: int) -> _Channel:
     """Return the lowest coefficients of the cosine transform, the first `across` by `down`."""
-    rows = [values[start : start + width] for start in range(0, width * height, width)]
+    columns = [values[start::width] for start in range(width)]
+    x_cosines = [[cos(pi / width * wave * (x + 0.5)) for x in range(width)] for wave in range(across)]
     average, waves = 0.0, []
     for y_wave in range(down):
         y_cosines = [cos(pi / height * y_wave * (y + 0.5)) for y in range(height)]
-        columns = [sum(row[x] * c for row, c in zip(rows, y_cosines, strict=True)) for x in range(width)]
+        row = [sum(map(mul, column, y_cosines)) for column in columns]
         x_wave = 0
         while x_wave * down < across * (down - y_wave):
-            total = sum(v * cos(pi / width * x_wave * (x + 0.5)) for x, v in enumerate(columns))
+            total = sum(map(mul, row, x_cosines[x_wave]))
             if x_wave or y_wave:
                 waves.append(total / (width * height))
             else:
