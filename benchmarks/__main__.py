@@ -28,7 +28,6 @@ BEGAN_AT = time.monotonic()
 # The smallest picture; every contender's process begins with it.
 WARM_UP = GROWTH[0]
 GROWING = ("darkroom", "sharp-best", "pyvips-best")
-STEPS_OF = {"jpeg-12.jpg", "jpeg-3.jpg", "p3-48.jpg", "rgba-12.png", "screenshot.png", "phone-12.heic"}
 
 
 def main() -> int:
@@ -92,7 +91,7 @@ def _measured(extent: Extent, *, load: str) -> Run:
         labels={picture.name: picture.label for picture in [*PICTURES, *GROWTH]},
         results=results,
         growth=grown,
-        steps=_studies("steps", [one for one in extent.studied if one.name in STEPS_OF]),
+        steps=_studies("steps", extent.studied),
         formats=formats,
         equal=compare_formats(extent.formats, formats),
         versions=versions,

@@ -44,7 +44,7 @@ THOROUGH = Extent(
     plan=Plan(budget=4, most=5),
     pictures=PICTURES,
     growth=GROWTH,
-    studied=PICTURES,
+    studied=_without_animations(PICTURES),
     formats=_without_animations(PICTURES),
     published=True,
 )

@@ -11,6 +11,7 @@ from benchmarks.work import Format
 
 DARKROOM = "darkroom"
 FLOOR = "floor"
+SHARP = "sharp-best"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,9 @@ def test_report_shows_whether_metadata_is_kept(run: Run) -> None:
 def test_steps_growth_and_formats_have_tables(run: Run) -> None:
     report = write_report(run)
     assert cells(report, "together", below="Darkroom, step by step") == ["together", "350"]
+    share = cells(report, "*encoders ÷ sharp, best recipe*", below="Darkroom, step by step")[1]
+    sharp_cpu = 1.0 + [one.key for one in CONTENDERS].index("sharp-best")
+    assert share == f"{0.25 / sharp_cpu:.2f}"
     assert cells(report, "1 MP", below="Growth") == ["1 MP", "0.25", "128"]
     assert cells(report, "12 MP JPEG | AVIF", below="Formats")[2:] == [
         "500",
