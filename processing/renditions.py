@@ -14,7 +14,7 @@ from processing.images.encoding.encoding import Encoded
 from processing.images.source import Source
 from processing.models import Original, Rendition
 from processing.presets import AUTOMATIC, Preset, Recipe, Resampler
-from processing.storages.media import call_storage, media
+from processing.storages.media import call_storage, media, require_storage
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +128,15 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
         digest=hashlib.sha256(encoded.data).hexdigest(),
         rendered_at=timezone.now(),
     )
+
+
+def flag(row: Rendition) -> None:
+    """Record that a rendition's file is lost, so that the next processing renders it again.
+
+    Raises `StorageUnavailable` if the whole storage is missing.
+    """
+    require_storage()
+    Rendition.objects.filter(pk=row.pk).update(redo=True)
 
 
 def key_of(original: Original, recipe: Recipe) -> str:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from processing import conf, originals
+from processing import conf, originals, renditions
 from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
@@ -181,10 +181,19 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
         with call_storage(lambda: media.open(row.key)) as file:
             body = call_storage(file.read)
     except FileMissing:
-        return _not_found(_("The rendition file is missing. Reprocess the image."), code="rendition_missing")
+        return _lost(row)
     except StorageUnavailable:
         return _storage_away()
     return HttpResponse(body, content_type=f"image/{row.format}", headers=headers)
+
+
+def _lost(row: Rendition) -> HttpResponse:
+    """Answer for a rendition whose file is lost, which is then rendered again with the image."""
+    try:
+        renditions.flag(row)
+    except StorageUnavailable:
+        return _storage_away()
+    return _not_found(_("The rendition file is missing. Reprocess the image."), code="rendition_missing")
 
 
 def _not_ready(upload: Upload, preset: Preset) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from PIL import Image, ImageStat
 from rest_framework.test import APIClient
 
+from processing import conf, renditions
 from processing.fingerprint import original_key
 from processing.models import Rendition
 from processing.presets import THUMBNAIL_SIDE
@@ -270,6 +271,21 @@ class TestNotFound:
     def test_lost_rendition_is_a_problem(self, client: Client, ready: Upload) -> None:
         default_storage.delete(Rendition.objects.get(preset="small", format="jpeg").key)
         assert_problem(client.get(f"/i/{ready.pk}/small"), "rendition_missing")
+
+    def test_lost_rendition_is_rendered_again_with_its_image(self, client: Client, ready: Upload) -> None:
+        row = Rendition.objects.get(preset="small", format="jpeg")
+        default_storage.delete(row.key)
+        client.get(f"/i/{ready.pk}/small")
+        again = [(one.preset.name, one.format) for one in renditions.missing(ready.original, conf.presets())]
+        assert again == [("small", "jpeg")]
+
+    def test_missing_storage_has_nothing_rendered_again(
+        self, client: Client, ready: Upload, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        default_storage.delete(Rendition.objects.get(preset="small", format="jpeg").key)
+        monkeypatch.setattr(default_storage, "is_there", lambda: False)
+        assert_problem(client.get(f"/i/{ready.pk}/small"), "storage_unavailable", 503)
+        assert not Rendition.objects.filter(redo=True).exists()
 
     def test_unavailable_storage_is_a_problem(
         self, client: Client, ready: Upload, monkeypatch: pytest.MonkeyPatch
