@@ -69,6 +69,12 @@ class Settings:
     # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
+    # Uploads are refused while a disk has fewer free bytes than this, or than this share of its size if that
+    # is less; 0 turns it off. The disks of these folders are watched besides those of incoming and stored
+    # files.
+    disk_free_bytes: int = 2 * 1024**3
+    disk_free_share: float = 0.05
+    disk_folders: tuple[str, ...] = ()
     # Quota per person, in images and in bytes of originals; 0 is no limit.
     quota_images: int = 100_000
     quota_bytes: int = 100 * 1024**3
