@@ -69,6 +69,12 @@ class Settings:
     # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
+    # Rate limits of the actions that make events and deliveries. A rate per minute counts requests,
+    # and a rate per hour or day its images.
+    reprocessings_per_person: str = "30/minute;2000/hour"
+    focuses_per_person: str = "30/minute;1000/hour"
+    changes_per_person: str = "300/minute;10000/hour"
+    webhook_tests_per_person: str = "10/minute;100/hour"
     # Uploads are refused while a disk has fewer free bytes than this, or than this share of its size if that
     # is less; 0 turns it off. The disks of these folders are watched besides those of incoming and stored
     # files.

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError as InvalidValue
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, status, viewsets
@@ -40,6 +41,7 @@ from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
+from uploads.receiving.rate_limits import Action, take_action
 from uploads.tokens import issuing, scopes
 
 if TYPE_CHECKING:
@@ -144,6 +146,9 @@ class UploadViewSet(
     def perform_update(self, serializer: Any) -> None:
         """Change the visibility and the focal point."""
         changes, upload = serializer.validated_data, serializer.instance
+        for field, limited in (("visibility", Action.CHANGE), ("focus", Action.FOCUS)):
+            if field in changes:
+                limit_action(self.request, limited)
         if "visibility" in changes:
             services.update_upload(upload=upload, visibility=changes["visibility"])
         if "focus" in changes:
@@ -152,6 +157,7 @@ class UploadViewSet(
 
     def perform_destroy(self, instance: Upload) -> None:
         """Delete an upload."""
+        limit_action(self.request, Action.CHANGE)
         services.delete_upload(upload=instance)
 
     @extend_schema(request=None, responses={202: UploadSerializer})
@@ -159,6 +165,7 @@ class UploadViewSet(
     def reprocess(self, request: Request, pk: str | None = None) -> Response:
         """Render again what is missing, stale or failed."""
         upload = self.get_object()
+        limit_action(request, Action.REPROCESS)
         services.reprocess(uploads=[upload])
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
 
@@ -166,9 +173,16 @@ class UploadViewSet(
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: uuid.UUID) -> Response:
         """Restore a deleted upload, if it has not been purged yet."""
+        get_object_or_404(Upload, owner=cast("User", request.user), pk=pk)
+        limit_action(request, Action.CHANGE)
         if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
             raise NotFound
         return Response(self.get_serializer(self.get_object()).data)
+
+
+def limit_action(request: Request, action: Action) -> None:
+    """Count an action of the person on one image; raise `RateLimited`."""
+    take_action(person_id=cast("User", request.user).pk, action=action)
 
 
 class EventStreamRenderer(JSONRenderer):
