@@ -27,6 +27,7 @@ from rest_framework.views import APIView
 from processing.errors import Refusal
 from uploads import services
 from uploads.api.serializers import (
+    DeletionSerializer,
     NewUploadSerializer,
     NoticeSerializer,
     PreferencesSerializer,
@@ -155,10 +156,20 @@ class UploadViewSet(
             services.set_focus(upload=upload, point=changes["focus"])
         serializer.instance = self.get_object()
 
-    def perform_destroy(self, instance: Upload) -> None:
-        """Delete an upload."""
-        limit_action(self.request, Action.CHANGE)
-        services.delete_upload(upload=instance)
+    @extend_schema(parameters=[DeletionSerializer])
+    def destroy(self, request: Request, pk: uuid.UUID) -> Response:
+        """Delete an upload. With `permanent`, it cannot be restored, and its quota is free at once."""
+        deletion = DeletionSerializer(data=request.query_params)
+        deletion.is_valid(raise_exception=True)
+        permanent = deletion.validated_data["permanent"]
+        uploads = Upload.objects.filter(owner=cast("User", request.user))
+        upload = get_object_or_404(uploads if permanent else uploads.live(), pk=pk)
+        limit_action(request, Action.CHANGE)
+        if permanent:
+            services.purge_upload(owner=upload.owner, upload_id=upload.pk)
+        else:
+            services.delete_upload(upload=upload)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={202: UploadSerializer})
     @action(detail=True, methods=["post"])

@@ -138,7 +138,7 @@ class Card:
 
 
 class DeletedForm(forms.Form):
-    """The form that undoes one deletion."""
+    """The form that undoes one deletion, or makes it final."""
 
     deleted_at = forms.DateTimeField()
 
@@ -251,6 +251,22 @@ def restore(request: HttpRequest) -> HttpResponse:
     return answer_to_action(request, restored)
 
 
+@login_required
+@require_POST
+def purge(request: HttpRequest) -> HttpResponse:
+    """Delete for good all uploads that the person deleted in one action, which `deleted_at` identifies."""
+    deleted_at = _deleted_at(request)
+    if not may_act(request, Action.CHANGE):
+        return answer_to_action(request, [])
+    number = services.purge_uploads(owner=person_of(request), deleted_at=deleted_at) if deleted_at else 0
+    if number:
+        words = ngettext("%d image deleted for good.", "%d images deleted for good.", number)
+        messages.success(request, words % number)
+    else:
+        messages.error(request, _("There is nothing to delete for good."))
+    return answer_to_action(request, [])
+
+
 def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpResponse:
     """Redirect a form to the gallery. Answer htmx with the messages and the ids of the changed uploads."""
     if request.headers.get("HX-Request") != "true":
@@ -270,7 +286,7 @@ def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
 
 
 def tell_deleted(request: HttpRequest, uploads: Sequence[Upload]) -> None:
-    """Delete uploads in one action, and show a message with an undo button."""
+    """Delete uploads in one action, and show a message with buttons that undo it or make it final."""
     deleted_at = services.delete_uploads(uploads=uploads)
     words = ngettext("%d image deleted.", "%d images deleted.", len(uploads)) % len(uploads)
     messages.success(request, words, extra_tags=deleted_at.isoformat())
