@@ -91,6 +91,10 @@ class Settings:
     # Seconds for which a private link is valid: by default, and at most.
     private_link_age: int = 7 * 24 * 3600
     private_link_max_age: int = 365 * 24 * 3600
+    # Seconds after which in-app notices, other deliveries, and the events that no page shows are removed.
+    notice_age: int = 90 * 24 * 3600
+    delivery_age: int = 30 * 24 * 3600
+    event_age: int = 180 * 24 * 3600
     # Emails about uploads and webhooks that one person gets a day (in UTC); 0 is no limit.
     emails_per_day: int = 50
     # The dotted path of a function that returns the email address for a person's notices, or "" if the person

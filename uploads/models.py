@@ -269,7 +269,24 @@ class Event(models.Model):
                 name="one_event_unless_repeatable",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["owner", "id"])]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "id"]),
+            # The retention looks for events that may end: of purged uploads, and repeatable ones.
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(upload=None)
+                | models.Q(
+                    name__in=[
+                        "upload.deleted",
+                        "upload.restored",
+                        "upload.reprocessed",
+                        "upload.taken_down",
+                        "upload.put_back",
+                    ]
+                ),
+                name="aging_events",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.upload_id}"
@@ -508,6 +525,7 @@ class Delivery(models.Model):
                 name="held_deliveries",
             ),
             models.Index(fields=["endpoint", "-created_at", "-id"]),
+            models.Index(fields=["channel", "created_at"], name="aging_deliveries"),
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
                 condition=models.Q(delivered_at=None, endpoint__isnull=False),

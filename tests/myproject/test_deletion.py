@@ -15,6 +15,7 @@ from django.db import connections
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
+from myproject.leaving import sessions
 from processing import originals
 from processing.models import Original
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows
@@ -26,6 +27,7 @@ from uploads.notices.announcements import announce
 from uploads.services import AccountDeleted
 from uploads.serving import private_links
 from uploads.signals import upload_deleted
+from uploads.upkeep import retention
 from uploads.upkeep.collector import collect
 
 PASSWORD = "correct horse"
@@ -254,6 +256,20 @@ def test_image_that_is_sent_afterwards_is_refused(
     with pytest.raises(AccountDeleted):
         services.receive_upload(owner=owner, file=make_file(make_image()))
     assert not Reservation.objects.exists()
+
+
+def test_deletion_reads_a_bounded_number_of_sessions(
+    rich: User, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_NEWEST", 1)
+    signed_in(rich)
+    person_id = rich.pk
+    services.remove_person(person=rich)
+    assert rows_that_name(person_id) == ["Session"]
+    for _ in range(2):
+        retention.end_sessions()
+        assert rows_that_name(person_id) == []
+        assert "Session" in rows_that_name(stranger.pk)
 
 
 def test_other_apps_are_told_of_each_live_upload(rich: User, send: Send, make_image: MakeImage) -> None:
