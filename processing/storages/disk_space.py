@@ -44,8 +44,12 @@ class Disk:
 
     @property
     def low_water_mark(self) -> int:
-        """Return the free bytes below which uploads are refused."""
+        """Return the free bytes below which uploads are refused; 0 refuses none."""
         return min(darkroom().disk_free_bytes, int(darkroom().disk_free_share * self.size))
+
+    def has_room(self, byte_size: int) -> bool:
+        """Return whether the disk is above its mark after this many more bytes."""
+        return not self.low_water_mark or self.free - byte_size >= self.low_water_mark
 
 
 class _Looking:
@@ -82,7 +86,7 @@ def disks() -> tuple[Disk, ...]:
 def check(byte_size: int = 0) -> None:
     """Raise `StorageFull` if a file system has no room for another body of this size."""
     needed = _COPIES * max(byte_size, _looking.arriving())
-    if any(disk.free - needed < disk.low_water_mark for disk in disks()):
+    if not all(disk.has_room(needed) for disk in disks()):
         raise StorageFull("The server has almost no disk space left. Try again later.")
 
 
@@ -98,7 +102,7 @@ def expected(byte_size: int) -> Iterator[None]:
 
 def problem() -> str:
     """Return which disk is almost full, or "" if there is none."""
-    low = [disk for disk in disks() if disk.free < disk.low_water_mark]
+    low = [disk for disk in disks() if not disk.has_room(0)]
     return "; ".join(
         f"{filesizeformat(disk.free)} of {filesizeformat(disk.size)} are free, and uploads are refused below "
         f"{filesizeformat(disk.low_water_mark)}".replace("\xa0", " ")

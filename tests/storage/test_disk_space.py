@@ -78,7 +78,8 @@ def test_zero_turns_it_off(
 ) -> None:
     disk(free=0.1, size=1000)
     limits(**off)
-    assert not is_refused()
+    assert not is_refused(GIGABYTE)
+    assert not disk_space.problem()
 
 
 def test_body_must_fit_with_all_that_are_arriving(disk: Callable[..., None]) -> None:

@@ -80,7 +80,7 @@ class _Figures(Collector):
         yield _gauge(
             "darkroom_disk_low",
             "1 if a disk of this machine is almost full, so that uploads are refused.",
-            any(disk.free < disk.low_water_mark for disk in disks),
+            not all(disk.has_room(0) for disk in disks),
         )
 
 
