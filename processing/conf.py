@@ -69,6 +69,18 @@ class Settings:
     # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
+    # Rate limits of the actions that make events and deliveries. A rate per minute counts requests,
+    # and a rate per hour or day its images.
+    reprocessings_per_person: str = "30/minute;2000/hour"
+    focuses_per_person: str = "30/minute;1000/hour"
+    changes_per_person: str = "300/minute;10000/hour"
+    webhook_tests_per_person: str = "10/minute;100/hour"
+    # Uploads are refused while a disk has fewer free bytes than this, or than this share of its size if that
+    # is less; 0 turns it off. The disks of these folders are watched besides those of incoming and stored
+    # files.
+    disk_free_bytes: int = 2 * 1024**3
+    disk_free_share: float = 0.05
+    disk_folders: tuple[str, ...] = ()
     # Quota per person, in images and in bytes of originals; 0 is no limit.
     quota_images: int = 100_000
     quota_bytes: int = 100 * 1024**3
@@ -79,6 +91,10 @@ class Settings:
     # Seconds for which a private link is valid: by default, and at most.
     private_link_age: int = 7 * 24 * 3600
     private_link_max_age: int = 365 * 24 * 3600
+    # Seconds after which in-app notices, other deliveries, and the events that no page shows are removed.
+    notice_age: int = 90 * 24 * 3600
+    delivery_age: int = 30 * 24 * 3600
+    event_age: int = 180 * 24 * 3600
     # Emails about uploads and webhooks that one person gets a day (in UTC); 0 is no limit.
     emails_per_day: int = 50
     # The dotted path of a function that returns the email address for a person's notices, or "" if the person

@@ -55,6 +55,11 @@ def ensure_stored(*, content_hash: str, file: File[Any]) -> bool:
     return True
 
 
+def abandon(content_hash: str) -> None:
+    """Have a file that was written for a refused upload removed at once, unless it has a row."""
+    pending_files.hasten([original_key(content_hash)])
+
+
 def claim(*, content_hash: str, byte_size: int, header: Header) -> Original:
     """Return the row of an original whose file is stored; create it if it is missing.
 

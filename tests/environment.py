@@ -59,6 +59,12 @@ def _prepare() -> None:
         MEDIA_ROOT=str(FOLDER / "media"),
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
+        # A full disk of the machine, or many changes in a minute, must not fail other tests.
+        DISK_FREE_BYTES="0",
+        REPROCESSINGS_PER_PERSON="",
+        FOCUSES_PER_PERSON="",
+        CHANGES_PER_PERSON="",
+        WEBHOOK_TESTS_PER_PERSON="",
     )
     # Collecting static files takes seconds, so all systems of a run share one folder.
     os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))

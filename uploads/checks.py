@@ -39,6 +39,10 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     for name, text in (
         ("UPLOADS_PER_PERSON", now.uploads_per_person),
         ("UPLOADS_PER_ADDRESS", now.uploads_per_address),
+        ("REPROCESSINGS_PER_PERSON", now.reprocessings_per_person),
+        ("FOCUSES_PER_PERSON", now.focuses_per_person),
+        ("CHANGES_PER_PERSON", now.changes_per_person),
+        ("WEBHOOK_TESTS_PER_PERSON", now.webhook_tests_per_person),
     ):
         try:
             parse_many(text or "1/second")

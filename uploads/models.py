@@ -269,7 +269,24 @@ class Event(models.Model):
                 name="one_event_unless_repeatable",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["owner", "id"])]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "id"]),
+            # The retention looks for events that may end: of purged uploads, and repeatable ones.
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(upload=None)
+                | models.Q(
+                    name__in=[
+                        "upload.deleted",
+                        "upload.restored",
+                        "upload.reprocessed",
+                        "upload.taken_down",
+                        "upload.put_back",
+                    ]
+                ),
+                name="aging_events",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.upload_id}"
@@ -314,7 +331,7 @@ class Preferences(models.Model):
 class Quota(models.Model):
     """The number of images and bytes that a person keeps. The next upload creates a missing row.
 
-    Individual limits override those of the settings.
+    A deleted upload counts until it is purged. Individual limits override those of the settings.
     """
 
     owner = models.OneToOneField(
@@ -329,11 +346,25 @@ class Quota(models.Model):
         return f"quota of {self.owner_id}"
 
     def count(self) -> Self:
-        """Recount the owner's uploads."""
-        found = Upload.objects.live().filter(owner=self.owner_id)
+        """Recount the owner's uploads, with the deleted ones that are not purged yet."""
+        found = Upload.objects.filter(owner=self.owner_id).order_by()
         totals = found.aggregate(images=Count("pk"), bytes=Coalesce(Sum("original__byte_size"), 0))
         self.images, self.bytes = totals["images"], totals["bytes"]
         return self
+
+
+class Reservation(models.Model):
+    """Room in a person's quota for an image that is being stored. It counts until `expires_at`."""
+
+    # Without a constraint, old code can delete a person during a rolling restart. A leftover row expires.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reservations", db_constraint=False
+    )
+    byte_size = models.PositiveBigIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.byte_size} bytes for {self.owner_id}"
 
 
 class Endpoint(models.Model):
@@ -494,6 +525,7 @@ class Delivery(models.Model):
                 name="held_deliveries",
             ),
             models.Index(fields=["endpoint", "-created_at", "-id"]),
+            models.Index(fields=["channel", "created_at"], name="aging_deliveries"),
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
                 condition=models.Q(delivered_at=None, endpoint__isnull=False),

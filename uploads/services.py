@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from uploads import completion, pipeline
-from uploads.models import Delivery, Endpoint, Event, Quota, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.receiving import quotas
@@ -71,33 +72,66 @@ def receive_upload(
     Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
     header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=conf.limits())
+    known = _known(owner, file)
+    if known is not None:
+        return _receive_again(known, file, visibility)
+    try:
+        with quotas.reserved(person=owner, byte_size=file.size or 0) as room:
+            return _receive_new(owner, file, header, visibility, room)
+    except IntegrityError:
+        _require_account(owner)
+        raise
+
+
+def _receive_new(
+    owner: User, file: HashedFile, header: Header, visibility: str, room: Reservation
+) -> Received:
+    """Store a file that its owner does not have, and make its upload."""
     content_hash, byte_size = file.content_hash, file.size or 0
     written = False
-    while True:
-        known = Upload.objects.shown().filter(owner=owner, original__content_hash=content_hash).first()
-        if known is None:
-            quotas.check(person=owner, byte_size=byte_size)
-        written |= originals.ensure_stored(content_hash=content_hash, file=file)
-        if known is not None:
-            _keep_private(known, visibility)
-            if written or known.error_code == OriginalLost.code:
-                heal(known.original)
-                reprocess(uploads=[known])
-                known.refresh_from_db()
-            return Received(known, duplicate=True)
-        # Retry if another request creates or the collector removes the same original at the same time.
-        with suppress(IntegrityError, FileRemoved), transaction.atomic():
-            original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
-            quotas.charge(person=owner, byte_size=byte_size)
-            upload = Upload(owner=owner, original=original, filename=file.name or "", visibility=visibility)
-            _keep_down(upload)
-            _begin(upload)
-            if written:
-                heal(original)
-            return Received(upload, duplicate=False)
-        # An upload of a deleted account violates a constraint too, and no retry could help.
-        if not get_user_model().objects.filter(pk=owner.pk).exists():
-            raise AccountDeleted("This account has been deleted.")
+    try:
+        while True:
+            written |= originals.ensure_stored(content_hash=content_hash, file=file)
+            # Retry if another request creates or the collector removes the same original at the same time.
+            with suppress(IntegrityError, FileRemoved), transaction.atomic():
+                original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
+                quotas.charge(person=owner, byte_size=byte_size, room=room)
+                upload = Upload(
+                    owner=owner, original=original, filename=file.name or "", visibility=visibility
+                )
+                _keep_down(upload)
+                _begin(upload)
+                if written:
+                    heal(original)
+                return Received(upload, duplicate=False)
+            if known := _known(owner, file):
+                return _receive_again(known, file, visibility, written=written)
+            # An upload of a deleted account violates a constraint too, and no retry could help.
+            _require_account(owner)
+    except Refusal:
+        if written:
+            originals.abandon(content_hash)
+        raise
+
+
+def _receive_again(known: Upload, file: HashedFile, visibility: str, *, written: bool = False) -> Received:
+    """Return the upload that the owner already has; the same bytes heal a lost original."""
+    written |= originals.ensure_stored(content_hash=file.content_hash, file=file)
+    _keep_private(known, visibility)
+    if written or known.error_code == OriginalLost.code:
+        heal(known.original)
+        reprocess(uploads=[known])
+        known.refresh_from_db()
+    return Received(known, duplicate=True)
+
+
+def _known(owner: User, file: HashedFile) -> Upload | None:
+    return Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash).first()
+
+
+def _require_account(owner: User) -> None:
+    if not get_user_model().objects.filter(pk=owner.pk).exists():
+        raise AccountDeleted("This account has been deleted.")
 
 
 def adopt_original(
@@ -109,7 +143,7 @@ def adopt_original(
     """
     with suppress(IntegrityError), transaction.atomic():
         original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
-        quotas.charge(person=owner, byte_size=byte_size, within=False)
+        quotas.charge(person=owner, byte_size=byte_size)
         _begin(
             Upload(
                 owner=owner,
@@ -228,7 +262,8 @@ def set_focus(*, upload: Upload, point: Point | None) -> None:
 def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None:
     """Delete an upload: it is hidden at once, and its files are removed after the grace period.
 
-    Its private links end, and restoring the upload does not bring them back.
+    It counts for the quota until then. Its private links end, and restoring the upload does not bring them
+    back.
     """
     with transaction.atomic():
         row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
@@ -237,7 +272,6 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
         row.deleted_at = deleted_at or timezone.now()
         row.save(update_fields=["deleted_at"])
         row.links.all().delete()
-        quotas.refund(person=row.owner, byte_size=row.original.byte_size)
         announce(row, Event.Name.DELETED)
         upload_deleted.send(sender=Upload, upload=row)
         transaction.on_commit(partial(pipeline.start_next, row.owner_id))
@@ -253,8 +287,6 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
         if row is None or row.deleted_at is None:
             return row
         row.deleted_at = None
-        # Restoring may exceed the quota.
-        quotas.charge(person=owner, byte_size=row.original.byte_size, within=False)
         try:
             row.save(update_fields=["deleted_at"])
         except IntegrityError as error:
@@ -268,6 +300,47 @@ def restore_upload(*, owner: User, upload_id: UUID) -> Upload | None:
             # Steps that ran while it was deleted were not recorded for it.
             _start_again(row)
     return row
+
+
+def purge_upload(*, owner: User, upload_id: UUID) -> bool:
+    """Delete a person's upload for good, even if it is already deleted; return False if there is none.
+
+    Its quota is free at once. An upload that staff have taken down is only deleted: if its owner could purge
+    it, the takedown of the same bytes would end.
+    """
+    with transaction.atomic():
+        row = _locked(Upload.objects.filter(pk=upload_id, owner=owner))
+        if row is None:
+            return False
+        # Receiving an upload locks the quota before the person, too.
+        quotas.lock(person_id=row.owner_id)
+        if row.deleted_at is None:
+            delete_upload(upload=row)
+        if row.taken_down_at is None:
+            _purge([row])
+    return True
+
+
+def purge_deleted(*, ids: Collection[UUID], before: datetime) -> None:
+    """Purge those of the uploads that were deleted before this time.
+
+    Their locks keep owners from restoring them. Raises `IntegrityError` if a row of another app needs one.
+    """
+    with transaction.atomic():
+        rows = Upload.objects.select_for_update(of=("self",)).select_related("original")
+        _purge(list(rows.filter(pk__in=ids, deleted_at__lt=before).order_by("pk")))
+
+
+def _purge(uploads: Sequence[Upload]) -> None:
+    """Delete the rows of locked uploads, and free their quota. The collector removes unused originals."""
+    images, byte_sizes = Counter[int](), Counter[int]()
+    for upload in uploads:
+        images[upload.owner_id] += 1
+        byte_sizes[upload.owner_id] += upload.original.byte_size
+    Upload.objects.filter(pk__in=[upload.pk for upload in uploads]).delete()
+    # In order, so that two transactions do not lock each other out.
+    for owner_id in sorted(images):
+        quotas.refund(person_id=owner_id, images=images[owner_id], byte_size=byte_sizes[owner_id])
 
 
 def take_down(*, upload: Upload, reason: str) -> bool:
@@ -316,12 +389,20 @@ def delete_uploads(*, uploads: Sequence[Upload]) -> datetime:
 def restore_uploads(*, owner: User, deleted_at: datetime) -> list[Upload]:
     """Restore and return the uploads that were deleted together, except purged or re-sent ones."""
     restored = []
-    for upload_id in list(
-        Upload.objects.filter(owner=owner, deleted_at=deleted_at).values_list("pk", flat=True)
-    ):
+    for upload_id in list(_deleted_together(owner, deleted_at)):
         with suppress(SentAgain):
             restored.append(restore_upload(owner=owner, upload_id=upload_id))
     return [upload for upload in restored if upload]
+
+
+def purge_uploads(*, owner: User, deleted_at: datetime) -> int:
+    """Purge the uploads that were deleted together, and return how many; see `purge_upload`."""
+    ids = list(_deleted_together(owner, deleted_at).filter(taken_down_at=None))
+    return sum(purge_upload(owner=owner, upload_id=upload_id) for upload_id in ids)
+
+
+def _deleted_together(owner: User, deleted_at: datetime) -> QuerySet[Upload, UUID]:
+    return Upload.objects.filter(owner=owner, deleted_at=deleted_at).values_list("pk", flat=True)
 
 
 @transaction.atomic

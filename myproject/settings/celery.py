@@ -96,6 +96,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="4", minute="20"),
     },
     "erase-plain-keys": {"task": "uploads.recurring.erase_plain_keys", "schedule": crontab(minute="30")},
+    "end-records": {
+        "task": "uploads.recurring.end_records",
+        "schedule": crontab(hour="4", minute="50"),
+    },
     "clear-sessions": {
         "task": "uploads.recurring.clear_sessions",
         "schedule": crontab(hour="4", minute="40"),

@@ -62,6 +62,7 @@ DARKROOM: dict[str, Any] = {
     "SITE_URL": SITE_URL,
     "REDIS_URL": REDIS_URL,
     "NOTICE_ADDRESS": "myproject.accounts.addresses.notice_address",
+    "DISK_FOLDERS": env.list("DISK_FOLDERS", default=[str(VAR_DIR)]),
     "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),
     # `docs/presets.md` documents each field.
     "PRESETS": {

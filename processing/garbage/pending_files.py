@@ -80,6 +80,11 @@ def discard(keys: Collection[str]) -> None:
     _record(keys, timedelta())
 
 
+def hasten(keys: Collection[str]) -> None:
+    """Let pending files be due at once. A concurrent writer of the same file notices it in `settle`."""
+    PendingFile.objects.filter(key__in=keys).update(due_at=timezone.now())
+
+
 def named(keys: Collection[str]) -> set[str]:
     """Return those of the keys that a row names."""
     content_hashes = [key.rpartition("/")[2] for key in keys if key.startswith("originals/")]
@@ -91,20 +96,23 @@ def named(keys: Collection[str]) -> set[str]:
 def remove_due() -> int:
     """Remove due files, for at most half a task's time limit; return how many.
 
-    Raises `GenerationDiffers` or `StorageUnavailable`. Call this outside a transaction.
+    A file that cannot be removed is put off. It stops the others only if the storage is unavailable. Call
+    this outside a transaction. Raises `GenerationDiffers` or `StorageUnavailable`.
     """
     keys = list(_due().order_by("due_at").values_list("key", flat=True)[:_BATCH])
     if not keys:
         return 0
     generations.advance()
     removed, ends_at = 0, monotonic() + darkroom().step_time_limit / 2
-    try:
-        for key in keys:
+    for key in keys:
+        try:
             removed += _remove(key)
-            if monotonic() > ends_at:
+        except StorageUnavailable as error:
+            logger.warning("Could not remove a file: %s", error)
+            if not _storage_answers():
                 break
-    except StorageUnavailable as error:
-        logger.warning("Could not remove a file: %s", error)
+        if monotonic() > ends_at:
+            break
     return removed
 
 
@@ -129,6 +137,14 @@ def _settle_without_record(key: str) -> None:
     except FileMissing as error:
         raise FileRemoved(f"{key} was removed before it got a row.") from error
     PendingFile.objects.filter(key=key).delete()
+
+
+def _storage_answers() -> bool:
+    try:
+        call_storage(media.check)
+    except (StorageUnavailable, FileMissing):
+        return False
+    return True
 
 
 def _due() -> QuerySet[PendingFile]:

@@ -22,6 +22,11 @@ class LocalStorage(FileSystemStorage):
 
     errors: tuple[type[Exception], ...] = (OSError,)
 
+    @property
+    def folder(self) -> str:
+        """Return the folder."""
+        return str(self.location)
+
     def is_missing(self, error: Exception) -> bool:
         """Return whether an error means that the file does not exist."""
         return isinstance(error, FileNotFoundError)

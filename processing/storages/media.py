@@ -31,6 +31,10 @@ class Storage(Protocol):
     # The errors of its calls, including that of a missing file (`is_missing`).
     errors: tuple[type[Exception], ...]
 
+    @property
+    def folder(self) -> str:
+        """Return the local folder of the files, or "" if they are elsewhere."""
+
     def save(self, name: str, content: File[Any]) -> str:
         """Write a file completely or not at all, in place of one of that name."""
 

@@ -29,6 +29,11 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
         OSError, ClientError, BotoCoreError, Boto3Error, RetriesExceededError,
     )  # fmt: skip
 
+    @property
+    def folder(self) -> str:
+        """Return "": the files are not on this machine."""
+        return ""
+
     def get_default_settings(self) -> dict[str, Any]:
         """Return the default options, with timeouts for each call."""
         return {**super().get_default_settings(), "client_config": CLIENT}

@@ -105,6 +105,7 @@ ROUTES = {
     "uploads:cards": Route("own", ("GET",)),
     "uploads:act_on_selected": Route("own", WRITE, (), SELECTED_ACTIONS),
     "uploads:restore": Route("own", WRITE),
+    "uploads:purge": Route("own", WRITE),
     **dict.fromkeys(
         ("uploads:notices", "uploads:latest_notices", "uploads:unread_notices"), Route("own", READ)
     ),

@@ -15,17 +15,19 @@ from django.db import connections
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
+from myproject.leaving import sessions
+from processing import originals
 from processing.models import Original
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows
 from uploads import services
 from uploads.events.stream import follow
-from uploads.models import Event, Quota, Upload
+from uploads.models import Event, Quota, Reservation, Upload
 from uploads.notices import endpoints, preferences, webhooks
 from uploads.notices.announcements import announce
-from uploads.receiving import quotas
 from uploads.services import AccountDeleted
 from uploads.serving import private_links
 from uploads.signals import upload_deleted
+from uploads.upkeep import retention
 from uploads.upkeep.collector import collect
 
 PASSWORD = "correct horse"
@@ -232,18 +234,42 @@ def test_image_that_is_sent_meanwhile_is_refused(
     owner: User, make_file: MakeFile, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the refusal, the request would try for ever."""
-    check = quotas.check
+    store = originals.ensure_stored
 
-    def delete_then_check(*, person: User, byte_size: int) -> None:
+    def delete_then_store(**arguments: Any) -> bool:
         if User.objects.exists():
             services.remove_person(person=User.objects.get())
-        check(person=person, byte_size=byte_size)
+        return store(**arguments)
 
-    monkeypatch.setattr(quotas, "check", delete_then_check)
+    monkeypatch.setattr(originals, "ensure_stored", delete_then_store)
     with pytest.raises(AccountDeleted):
         services.receive_upload(owner=owner, file=make_file(make_image()))
     assert not Upload.objects.exists()
     assert not Quota.objects.exists()
+    assert_storage_matches_rows()
+
+
+def test_image_that_is_sent_afterwards_is_refused(
+    owner: User, make_file: MakeFile, make_image: MakeImage
+) -> None:
+    services.remove_person(person=User.objects.get(pk=owner.pk))
+    with pytest.raises(AccountDeleted):
+        services.receive_upload(owner=owner, file=make_file(make_image()))
+    assert not Reservation.objects.exists()
+
+
+def test_deletion_reads_a_bounded_number_of_sessions(
+    rich: User, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_NEWEST", 1)
+    signed_in(rich)
+    person_id = rich.pk
+    services.remove_person(person=rich)
+    assert rows_that_name(person_id) == ["Session"]
+    for _ in range(2):
+        retention.end_sessions()
+        assert rows_that_name(person_id) == []
+        assert "Session" in rows_that_name(stranger.pk)
 
 
 def test_other_apps_are_told_of_each_live_upload(rich: User, send: Send, make_image: MakeImage) -> None:

@@ -211,6 +211,15 @@ class NewUploadSerializer(serializers.Serializer[Any]):
     visibility = serializers.ChoiceField(Upload.Visibility.choices, default=Upload.Visibility.UNLISTED)
 
 
+class DeletionSerializer(serializers.Serializer[Any]):
+    """The query of a request that deletes an upload."""
+
+    permanent = serializers.BooleanField(
+        default=False,
+        help_text="Delete for good: the upload cannot be restored, and its quota is free at once.",
+    )
+
+
 def _step(upload: Upload, name: str, row: Step | None) -> dict[str, Any]:
     started_at, finished_at = (row.started_at, row.finished_at) if row else (None, None)
     if finished_at:

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError as InvalidValue
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, status, viewsets
@@ -26,6 +27,7 @@ from rest_framework.views import APIView
 from processing.errors import Refusal
 from uploads import services
 from uploads.api.serializers import (
+    DeletionSerializer,
     NewUploadSerializer,
     NoticeSerializer,
     PreferencesSerializer,
@@ -40,6 +42,7 @@ from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
+from uploads.receiving.rate_limits import Action, take_action
 from uploads.tokens import issuing, scopes
 
 if TYPE_CHECKING:
@@ -144,21 +147,36 @@ class UploadViewSet(
     def perform_update(self, serializer: Any) -> None:
         """Change the visibility and the focal point."""
         changes, upload = serializer.validated_data, serializer.instance
+        for field, limited in (("visibility", Action.CHANGE), ("focus", Action.FOCUS)):
+            if field in changes:
+                limit_action(self.request, limited)
         if "visibility" in changes:
             services.update_upload(upload=upload, visibility=changes["visibility"])
         if "focus" in changes:
             services.set_focus(upload=upload, point=changes["focus"])
         serializer.instance = self.get_object()
 
-    def perform_destroy(self, instance: Upload) -> None:
-        """Delete an upload."""
-        services.delete_upload(upload=instance)
+    @extend_schema(parameters=[DeletionSerializer])
+    def destroy(self, request: Request, pk: uuid.UUID) -> Response:
+        """Delete an upload. With `permanent`, it cannot be restored, and its quota is free at once."""
+        deletion = DeletionSerializer(data=request.query_params)
+        deletion.is_valid(raise_exception=True)
+        permanent = deletion.validated_data["permanent"]
+        uploads = Upload.objects.filter(owner=cast("User", request.user))
+        upload = get_object_or_404(uploads if permanent else uploads.live(), pk=pk)
+        limit_action(request, Action.CHANGE)
+        if permanent:
+            services.purge_upload(owner=upload.owner, upload_id=upload.pk)
+        else:
+            services.delete_upload(upload=upload)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={202: UploadSerializer})
     @action(detail=True, methods=["post"])
     def reprocess(self, request: Request, pk: str | None = None) -> Response:
         """Render again what is missing, stale or failed."""
         upload = self.get_object()
+        limit_action(request, Action.REPROCESS)
         services.reprocess(uploads=[upload])
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)
 
@@ -166,9 +184,16 @@ class UploadViewSet(
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: uuid.UUID) -> Response:
         """Restore a deleted upload, if it has not been purged yet."""
+        get_object_or_404(Upload, owner=cast("User", request.user), pk=pk)
+        limit_action(request, Action.CHANGE)
         if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
             raise NotFound
         return Response(self.get_serializer(self.get_object()).data)
+
+
+def limit_action(request: Request, action: Action) -> None:
+    """Count an action of the person on one image; raise `RateLimited`."""
+    take_action(person_id=cast("User", request.user).pk, action=action)
 
 
 class EventStreamRenderer(JSONRenderer):

@@ -12,10 +12,11 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from uploads.api.views import NewestFirst
+from uploads.api.views import NewestFirst, limit_action
 from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
 from uploads.models import Delivery, Endpoint
 from uploads.notices import endpoints
+from uploads.receiving.rate_limits import Action
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -49,7 +50,9 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: uuid.UUID) -> Response:
         """Send a test event."""
-        delivery = endpoints.send_test(endpoint=self.get_object())
+        endpoint = self.get_object()
+        limit_action(request, Action.WEBHOOK)
+        delivery = endpoints.send_test(endpoint=endpoint)
         return Response(WebhookDeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=None, responses=EndpointSerializer)
@@ -82,5 +85,7 @@ class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Deli
     @action(detail=True, methods=["post"])
     def resend(self, request: Request, webhook: uuid.UUID, pk: uuid.UUID) -> Response:
         """Send a webhook again under the same id, with a fresh number of attempts."""
-        endpoints.send_again(delivery=self.get_object())
+        delivery = self.get_object()
+        limit_action(request, Action.WEBHOOK)
+        endpoints.send_again(delivery=delivery)
         return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_202_ACCEPTED)

@@ -16,10 +16,13 @@ from prometheus_client.registry import Collector
 from processing.conf import darkroom
 from processing.garbage import generations
 from processing.models import Original, Rendition
+from processing.storages import disk_space
 from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.monitoring import readiness, statistics
 
+# A full disk refuses uploads, but images can still be served, so the process stays in use.
+_STILL_READY = {"disk"}
 # Prefixes of the headers that proxies add to a request.
 _PASSED_ON = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
 
@@ -32,9 +35,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if everything that an upload needs is available, or 503 with the problems."""
+    """Answer 200 if every part is available, or 503 with the problems. A full disk is only reported."""
     problems = readiness.look().problems
-    ready = not any(problems.values())
+    ready = not any(problem for name, problem in problems.items() if name not in _STILL_READY)
     return JsonResponse(
         {"ready": ready, "checks": {name: problem or "ok" for name, problem in problems.items()}},
         status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
@@ -70,6 +73,14 @@ class _Figures(Collector):
             "darkroom_storage_differs",
             "1 if database and storage do not belong together, so that nothing is removed.",
             storage.differs,
+        )
+        disks = disk_space.disks()
+        free = {disk.folder: disk.free for disk in disks}
+        yield _labelled("darkroom_disk_free_bytes", "Free bytes of this machine's disks.", "folder", free)
+        yield _gauge(
+            "darkroom_disk_low",
+            "1 if a disk of this machine is almost full, so that uploads are refused.",
+            not all(disk.has_room(0) for disk in disks),
         )
 
 

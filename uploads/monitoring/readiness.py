@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
 from uploads.broker import BrokerAway
@@ -54,6 +55,7 @@ def look() -> Readiness:
         "storage": storage_problem,
         "workers": workers_problem or _unserved(workers or {}),
         "beat": beat_problem,
+        "disk": disk_space.problem(),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
 

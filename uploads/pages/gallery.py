@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 from unicodedata import normalize
 
@@ -27,10 +28,11 @@ from uploads import services
 from uploads.events import history
 from uploads.models import Upload
 from uploads.pages import listing
-from uploads.pages.people import person_of
+from uploads.pages.people import may_act, person_of
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.form import HashedFile
+from uploads.receiving.rate_limits import Action
 
 # The limits of images per action, and of cards per request.
 SELECTED = 500
@@ -135,8 +137,8 @@ class Card:
         return f"(max-width: 32rem) {max(1, round(width * 0.6))}px, {width}px"
 
 
-class RestoreForm(forms.Form):
-    """The form that undoes one deletion."""
+class DeletedForm(forms.Form):
+    """The form that undoes one deletion, or makes it final."""
 
     deleted_at = forms.DateTimeField()
 
@@ -224,10 +226,10 @@ def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
     if act is None:
         raise Http404
     uploads = list(_named(request, request.POST.getlist("id")[:SELECTED]))
-    if uploads:
-        act(request, uploads)
-    else:
+    if not uploads:
         messages.warning(request, _("Select at least one image first."))
+    elif may_act(request, Action.REPROCESS if action == "reprocess" else Action.CHANGE, len(uploads)):
+        act(request, uploads)
     return answer_to_action(request, uploads)
 
 
@@ -235,10 +237,10 @@ def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
 @require_POST
 def restore(request: HttpRequest) -> HttpResponse:
     """Restore all uploads that the person deleted in one action, which `deleted_at` identifies."""
-    form = RestoreForm(request.POST)
-    restored = (
-        services.restore_uploads(owner=person_of(request), **form.cleaned_data) if form.is_valid() else []
-    )
+    deleted_at = _deleted_at(request)
+    if not may_act(request, Action.CHANGE):
+        return answer_to_action(request, [])
+    restored = services.restore_uploads(owner=person_of(request), deleted_at=deleted_at) if deleted_at else []
     if restored:
         words = ngettext("%d image restored.", "%d images restored.", len(restored))
         messages.success(request, words % len(restored))
@@ -247,6 +249,22 @@ def restore(request: HttpRequest) -> HttpResponse:
             request, _("Nothing to restore: the images are deleted for good, or were uploaded again.")
         )
     return answer_to_action(request, restored)
+
+
+@login_required
+@require_POST
+def purge(request: HttpRequest) -> HttpResponse:
+    """Delete for good all uploads that the person deleted in one action, which `deleted_at` identifies."""
+    deleted_at = _deleted_at(request)
+    if not may_act(request, Action.CHANGE):
+        return answer_to_action(request, [])
+    number = services.purge_uploads(owner=person_of(request), deleted_at=deleted_at) if deleted_at else 0
+    if number:
+        words = ngettext("%d image deleted for good.", "%d images deleted for good.", number)
+        messages.success(request, words % number)
+    else:
+        messages.error(request, _("There is nothing to delete for good."))
+    return answer_to_action(request, [])
 
 
 def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpResponse:
@@ -268,7 +286,7 @@ def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
 
 
 def tell_deleted(request: HttpRequest, uploads: Sequence[Upload]) -> None:
-    """Delete uploads in one action, and show a message with an undo button."""
+    """Delete uploads in one action, and show a message with buttons that undo it or make it final."""
     deleted_at = services.delete_uploads(uploads=uploads)
     words = ngettext("%d image deleted.", "%d images deleted.", len(uploads)) % len(uploads)
     messages.success(request, words, extra_tags=deleted_at.isoformat())
@@ -341,6 +359,12 @@ def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> Non
     else:
         words = _("%(name)s is already uploaded.") if received.duplicate else _("%(name)s uploaded.")
         messages.success(request, words % name)
+
+
+def _deleted_at(request: HttpRequest) -> datetime | None:
+    """Return the time that identifies a deletion, or None if the form has no valid one."""
+    form = DeletedForm(request.POST)
+    return form.cleaned_data["deleted_at"] if form.is_valid() else None
 
 
 def _named(request: HttpRequest, texts: Iterable[str]) -> QuerySet[Upload]:

@@ -28,7 +28,8 @@ from uploads import services
 from uploads.events import history
 from uploads.models import Event, Upload
 from uploads.pages import gallery, listing
-from uploads.pages.people import person_of
+from uploads.pages.people import may_act, person_of
+from uploads.receiving.rate_limits import Action
 from uploads.serving import links, picture_tag, private_links, responsive
 from uploads.serving.private_links import NewLink
 
@@ -142,6 +143,8 @@ def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse
     if action not in _ACTIONS:
         raise Http404
     upload = _own_upload(request, upload_id)
+    if not may_act(request, _LIMITED.get(action, Action.CHANGE)):
+        return redirect("uploads:image", upload_id)
     _ACTIONS[action](request, upload)
     return redirect("uploads:home") if action == "delete" else redirect("uploads:image", upload_id)
 
@@ -207,6 +210,9 @@ _ACTIONS: dict[str, Callable[[HttpRequest, Upload], None]] = {
     "focus": _look_at,
     "revoke": _revoke_links,
 }
+
+# The rate limits of actions; all others count as a change.
+_LIMITED = {"reprocess": Action.REPROCESS, "focus": Action.FOCUS}
 
 
 def _own_upload(request: HttpRequest, upload_id: uuid.UUID) -> Upload:

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
+from processing.storages import disk_space
 from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness, statistics
@@ -148,6 +149,7 @@ def _figures(*, told: str) -> dict[str, Any]:
         "throughput": statistics.throughput(),
         "notices": statistics.notices(),
         "storage": storage,
+        "disks": disk_space.disks(),
     }
 
 
@@ -160,6 +162,7 @@ def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, s
         "generation": _("Database and storage do not belong together"),
         "workers": _("Some queues have no worker") if workers else _("No workers are responding"),
         "beat": _("Beat is not responding"),
+        "disk": _("The disk is almost full, so uploads are refused"),
     }
     return ((words[name], problem) for name, problem in problems.items() if problem)
 

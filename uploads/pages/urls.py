@@ -9,6 +9,7 @@ urlpatterns = [
     path("cards/", gallery.cards, name="cards"),
     path("uploads/selected/<slug:action>", gallery.act_on_selected, name="act_on_selected"),
     path("uploads/restore", gallery.restore, name="restore"),
+    path("uploads/purge", gallery.purge, name="purge"),
     path("uploads/<uuid:upload_id>/", image.image, name="image"),
     path("uploads/<uuid:upload_id>/links/<uuid:link_id>/revoke", image.revoke_link, name="revoke_link"),
     path("uploads/<uuid:upload_id>/<slug:action>", image.act, name="act_on_image"),

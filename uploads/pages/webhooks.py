@@ -20,7 +20,8 @@ from processing.errors import Refusal
 from uploads.models import Endpoint, Event
 from uploads.notices import endpoints, webhooks
 from uploads.notices.url_safety import MAX_LENGTH, InvalidURL
-from uploads.pages.people import person_of
+from uploads.pages.people import may_act, person_of
+from uploads.receiving.rate_limits import Action
 
 # The number of deliveries that the page of an endpoint lists. The API lists all of them.
 DELIVERIES = 50
@@ -85,6 +86,8 @@ def act(request: HttpRequest, endpoint_id: uuid.UUID, action: str) -> HttpRespon
         raise Http404
     endpoint = _own_endpoint(request, endpoint_id)
     call, words = _ACTIONS[action]
+    if not may_act(request, Action.WEBHOOK if action == "test" else Action.CHANGE):
+        return redirect("uploads:webhook", endpoint_id)
     _tell(request, partial(call, endpoint), words)
     return redirect("uploads:webhooks") if action == "delete" else redirect("uploads:webhook", endpoint_id)
 
@@ -95,7 +98,8 @@ def resend(request: HttpRequest, endpoint_id: uuid.UUID, delivery_id: uuid.UUID)
     """Queue a delivery again."""
     endpoint = _own_endpoint(request, endpoint_id)
     delivery = get_object_or_404(endpoint.deliveries.select_related("endpoint"), pk=delivery_id)
-    _tell(request, partial(endpoints.send_again, delivery=delivery), _("Delivery queued again."))
+    if may_act(request, Action.WEBHOOK):
+        _tell(request, partial(endpoints.send_again, delivery=delivery), _("Delivery queued again."))
     return redirect("uploads:webhook", endpoint_id)
 
 

@@ -22,6 +22,7 @@ from rest_framework.settings import api_settings
 
 from processing import refusals
 from processing.errors import Refusal
+from processing.storages import disk_space
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
 from uploads.receiving.body_guard import FORM, Scope
@@ -40,10 +41,11 @@ class NotSignedIn(Refusal):
 
 
 def admit(*, person: User, address: str, byte_size: int = 0) -> None:
-    """Check the quota, and count an image against the rate limits.
+    """Check the disk and the quota, and count an image against the rate limits.
 
-    Raises `RateLimited` or `QuotaExceeded`.
+    Raises `StorageFull`, `RateLimited` or `QuotaExceeded`.
     """
+    disk_space.check(byte_size)
     quotas.check(person=person, byte_size=byte_size)
     rate_limits.take(person_id=person.pk, address=address)
 

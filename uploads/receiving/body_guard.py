@@ -21,6 +21,7 @@ from django.conf import settings
 
 from processing.conf import darkroom
 from processing.errors import Refusal
+from processing.storages import disk_space
 from uploads.receiving.form import TooLarge
 
 # The ASGI types, as Django's own handler declares them.
@@ -69,15 +70,21 @@ class BodyGuard:
             await self._application(scope, receive, send)
             return
         body = Body(receive, limit=_limit(scope), length=_length(scope))
-        if body.refusal is None and _brings_images(scope):
-            body.refusal = await self._asked(scope, body)
         if body.refusal is None:
-            async with self._turn(scope, body):
-                await self._application({**scope, "admitted": True}, body.receive, send)
+            with disk_space.expected(_expected_bytes(scope, body)):
+                await self._admit(scope, body, send)
         if body.refusal is not None:
             headers = [header for header in scope["headers"] if header[0] not in _OF_THE_BODY]
             refused = {**scope, "headers": headers, "refusal": body.refusal}
             await self._application(refused, _Nothing().receive, _Closing(body, send).send)
+
+    async def _admit(self, scope: Scope, body: "Body", send: Send) -> None:
+        """Pass on the request, unless the admission function refuses it."""
+        if _brings_images(scope):
+            body.refusal = await self._asked(scope, body)
+        if body.refusal is None:
+            async with self._turn(scope, body):
+                await self._application({**scope, "admitted": True}, body.receive, send)
 
     async def _asked(self, scope: Scope, body: "Body") -> Refusal | None:
         """Call the admission function in a separate thread, as Django does for each request."""
@@ -183,6 +190,13 @@ class _Closing:
 
 def _brings_images(scope: Scope) -> bool:
     return scope["method"] == "POST" and scope["path"] in {API, FORM}
+
+
+def _expected_bytes(scope: Scope, body: Body) -> int:
+    """Return the bytes that a body with images may bring."""
+    if not _brings_images(scope):
+        return 0
+    return _limit(scope) if body.length is None else body.length
 
 
 def _limit(scope: Scope) -> int:

@@ -1,23 +1,33 @@
 """Quotas: how many images and bytes a person may keep.
 
-A row for each person holds the usage, updated by the transactions that add and delete uploads. Summing all
-uploads would take longer the more a person has.
+A row for each person holds the usage, updated by the transactions that add and purge uploads. Summing all
+uploads would take longer the more a person has. A deleted upload counts until it is purged, because it can
+be restored. While an image is stored, a reservation counts it, so that no refused file reaches the storage.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from django.db import DatabaseError, transaction
+from django.db.models import Count, Sum
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 
 from processing.conf import darkroom
 from processing.errors import Refusal
-from uploads.models import Quota
+from uploads.models import Quota, Reservation
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+# How long the room of a killed process stays reserved. Storing the largest file takes minutes at most.
+_RESERVED_FOR = timedelta(hours=1)
 
 
 class QuotaExceeded(Refusal):
@@ -48,40 +58,79 @@ def check(*, person: User, byte_size: int) -> None:
     _verify(usage_of(person), byte_size)
 
 
-def charge(*, person: User, byte_size: int, within: bool = True) -> None:
+@contextmanager
+def reserved(*, person: User, byte_size: int) -> Iterator[Reservation]:
+    """Reserve room for an image while its bytes are stored, and give back what `charge` has not used.
+
+    Raises `QuotaExceeded`.
+    """
+    room = _reserve(person, byte_size)
+    try:
+        yield room
+    finally:
+        # Without the database, the reservation expires.
+        with suppress(DatabaseError):
+            Reservation.objects.filter(pk=room.pk).delete()
+
+
+def charge(*, person: User, byte_size: int, room: Reservation | None = None) -> None:
     """Count an image in the transaction that adds it, before the row of the upload is created.
 
-    Locks the person's row until the transaction ends, so that concurrent requests cannot exceed the quota.
-    Raises `QuotaExceeded`, unless `within` is False.
+    Uses the reservation `room`. Without one, the image counts even beyond the quota. Raises `QuotaExceeded`
+    if the reservation has expired and the quota is full.
     """
     row = _locked(person)
-    if row is None:
-        counted = Quota(owner=person).count()
-        Quota.objects.get_or_create(owner=person, defaults={"images": counted.images, "bytes": counted.bytes})
-        row = Quota.objects.select_for_update().get(owner=person)
-    if within:
+    if room is not None and not _use(room):
         _verify(_usage(row), byte_size)
     row.images += 1
     row.bytes += byte_size
     row.save(update_fields=["images", "bytes"])
 
 
-def refund(*, person: User, byte_size: int) -> None:
-    """Subtract an image in the transaction that deletes it; a missing row is counted later."""
-    row = _locked(person)
+def lock(*, person_id: int) -> None:
+    """Lock a person's row until the transaction ends."""
+    Quota.objects.select_for_update().filter(owner=person_id).exists()
+
+
+def refund(*, person_id: int, images: int, byte_size: int) -> None:
+    """Subtract images in the transaction that purges them; a missing row is counted later."""
+    row = Quota.objects.select_for_update().filter(owner=person_id).first()
     if row is not None:
-        row.images, row.bytes = max(0, row.images - 1), max(0, row.bytes - byte_size)
+        row.images, row.bytes = max(0, row.images - images), max(0, row.bytes - byte_size)
         row.save(update_fields=["images", "bytes"])
 
 
-def _locked(person: User) -> Quota | None:
-    return Quota.objects.select_for_update().filter(owner=person).first()
+@transaction.atomic
+def _reserve(person: User, byte_size: int) -> Reservation:
+    """Create a reservation under the lock of the person's row, so that concurrent requests see it."""
+    _verify(_usage(_locked(person)), byte_size)
+    return Reservation.objects.create(
+        owner=person, byte_size=byte_size, expires_at=timezone.now() + _RESERVED_FOR
+    )
+
+
+def _use(room: Reservation) -> bool:
+    """End a reservation, and return whether it was still valid."""
+    valid = Reservation.objects.filter(pk=room.pk, expires_at__gt=timezone.now())
+    return valid.delete()[0] == 1
+
+
+def _locked(person: User) -> Quota:
+    """Return the person's row, locked until the transaction ends. Count a missing one."""
+    row = Quota.objects.select_for_update().filter(owner=person).first()
+    if row is not None:
+        return row
+    counted = Quota(owner=person).count()
+    Quota.objects.get_or_create(owner=person, defaults={"images": counted.images, "bytes": counted.bytes})
+    return Quota.objects.select_for_update().get(owner=person)
 
 
 def _usage(row: Quota) -> Usage:
+    reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=timezone.now())
+    reserved = reservations.aggregate(images=Count("pk"), bytes=Sum("byte_size"))
     return Usage(
-        images=row.images,
-        bytes=row.bytes,
+        images=row.images + reserved["images"],
+        bytes=row.bytes + (reserved["bytes"] or 0),
         max_images=_limit(row.max_images, darkroom().quota_images),
         max_bytes=_limit(row.max_bytes, darkroom().quota_bytes),
     )
@@ -90,13 +139,13 @@ def _usage(row: Quota) -> Usage:
 def _verify(usage: Usage, byte_size: int) -> None:
     if usage.max_images is not None and usage.images >= usage.max_images:
         raise QuotaExceeded(
-            "You have {images} of {limit} images. Delete some before you upload more.",
+            "You have {images} of {limit} images. Delete some for good before you upload more.",
             images=usage.images,
             limit=usage.max_images,
         )
     if usage.max_bytes is not None and usage.bytes + byte_size > usage.max_bytes:
         raise QuotaExceeded(
-            "Your images use {used} of {limit}. Delete some before you upload more.",
+            "Your images use {used} of {limit}. Delete some for good before you upload more.",
             used=filesizeformat(usage.bytes),
             limit=filesizeformat(usage.max_bytes),
         )

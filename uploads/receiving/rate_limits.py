@@ -1,7 +1,8 @@
-"""Rate limits: images per sender and period, counted in Redis for all web processes together."""
+"""Rate limits: images and changes per person and period, counted in Redis for all web processes together."""
 
 import ipaddress
 import time
+from enum import StrEnum
 from functools import cache, partial
 from http import HTTPStatus
 from math import ceil
@@ -21,6 +22,9 @@ from uploads.circuit_breaker import CircuitBreaker
 _TIME = 0.5
 # The length of the IPv6 prefix that a provider assigns to a household, which may use any address in it.
 _HOUSEHOLD = 64
+# Seconds of the shortest period that limits images. A shorter one limits requests, because a request can act
+# on hundreds of selected images.
+_LONG = 3600
 
 
 class RateLimited(Refusal):
@@ -33,6 +37,15 @@ class RateLimited(Refusal):
     def __init__(self, template: str, *, retry_after: int) -> None:
         super().__init__(template, seconds=retry_after)
         self.retry_after = retry_after
+
+
+class Action(StrEnum):
+    """The kinds of actions that are limited, because they make events, deliveries or work."""
+
+    REPROCESS = "reprocess"
+    FOCUS = "focus"
+    CHANGE = "change"
+    WEBHOOK = "webhook"
 
 
 class _Counts:
@@ -76,6 +89,31 @@ def take(*, person_id: int, address: str, count: int = 1) -> None:
                 raise RateLimited(
                     "Too many images in a short time. Try again in {seconds} seconds.", retry_after=seconds
                 )
+
+
+def take_action(*, person_id: int, action: Action, images: int = 1) -> None:
+    """Count an action of a person on one or several images (or on a webhook).
+
+    A rate per second or minute counts it once, and a rate per hour or day once for each image. Raises
+    `RateLimited`.
+    """
+    for rate in rates(_rates_of(action)):
+        count = images if rate.get_expiry() >= _LONG else 1
+        seconds = _counts().wait(rate, f"{action}:{person_id}", count)
+        if seconds:
+            raise RateLimited(
+                "Too many changes in a short time. Try again in {seconds} seconds.", retry_after=seconds
+            )
+
+
+def _rates_of(action: Action) -> str:
+    now = darkroom()
+    return {
+        Action.REPROCESS: now.reprocessings_per_person,
+        Action.FOCUS: now.focuses_per_person,
+        Action.CHANGE: now.changes_per_person,
+        Action.WEBHOOK: now.webhook_tests_per_person,
+    }[action]
 
 
 @cache

@@ -1,11 +1,15 @@
 """The collector purges deleted uploads, and removes unused originals, expired links and garbage."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -17,12 +21,15 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.stale_files import remove_older
 from processing.storages.media import StorageUnavailable
-from uploads.models import PrivateLink, Upload
+from uploads import services
+from uploads.models import PrivateLink, Reservation, Upload
 
 logger = logging.getLogger(__name__)
 
 # Seconds after which a partially received file counts as left by a crash.
 _INCOMING_AGE = 24 * 3600
+# The rows that one transaction or query handles.
+_BATCH = 500
 
 
 def collect() -> int:
@@ -33,6 +40,7 @@ def collect() -> int:
     """
     _idle_leases().delete()
     PrivateLink.objects.filter(expires_at__lte=timezone.now()).delete()
+    Reservation.objects.filter(expires_at__lte=timezone.now()).delete()
     _remove_interrupted()
     pixel_cache.remove_old()
     try:
@@ -49,22 +57,50 @@ def _purge_all() -> int:
     grace = timezone.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
     _drop_focuses()
-    unused = list(_unused_originals().filter(created_at__lt=grace).values_list("pk", flat=True)[:500])
-    return sum(originals.remove(original_id=pk) for pk in unused)
+    return _remove_originals(grace)
 
 
 def _remove_interrupted() -> None:
     """Remove files that a killed web process was receiving, if there is a dedicated folder for them."""
     folder: Path | None = settings.FILE_UPLOAD_TEMP_DIR
     if folder is not None:
-        remove_older(Path(folder), seconds=_INCOMING_AGE)
+        try:
+            remove_older(Path(folder), seconds=_INCOMING_AGE)
+        except OSError as error:
+            logger.warning("The folder of incoming files cannot be read: %s", error)
 
 
 def _purge(grace: datetime) -> None:
-    """Purge the uploads that were deleted before `grace`; the lock keeps owners from restoring them."""
-    with transaction.atomic():
-        expired = Upload.objects.select_for_update().filter(deleted_at__lt=grace).order_by("pk")
-        Upload.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).delete()
+    """Purge the uploads that were deleted before `grace`. One that another app's row needs stays."""
+    for ids in _batches(Upload.objects.filter(deleted_at__lt=grace)):
+        try:
+            services.purge_deleted(ids=ids, before=grace)
+        except IntegrityError:
+            for one in ids:
+                with suppress(IntegrityError):
+                    services.purge_deleted(ids=[one], before=grace)
+
+
+def _remove_originals(grace: datetime) -> int:
+    """Remove unused originals, and return how many. One that another app's row needs stays."""
+    removed = 0
+    for ids in _batches(Original.objects.filter(uploads=None, created_at__lt=grace)):
+        for one in ids:
+            with suppress(IntegrityError):
+                removed += originals.remove(original_id=one)
+    return removed
+
+
+def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    """Yield the keys of rows in batches, for at most half a task's time limit.
+
+    Each key comes once, so rows that cannot be removed do not hold up the others.
+    """
+    ends_at = monotonic() + darkroom().step_time_limit / 2
+    left = rows.order_by("pk")
+    while monotonic() < ends_at and (keys := list(left.values_list("pk", flat=True)[:_BATCH])):
+        yield keys
+        left = rows.order_by("pk").filter(pk__gt=keys[-1])
 
 
 def _idle_leases() -> QuerySet[Lease]:
@@ -79,21 +115,18 @@ def _idle_leases() -> QuerySet[Lease]:
     return Lease.objects.filter(~Exists(waiting)).exclude(expires_at__gt=timezone.now())
 
 
-def _unused_originals() -> QuerySet[Original]:
-    return Original.objects.filter(uploads=None)
-
-
 def _drop_focuses() -> None:
     """Delete unused focal points, and the renditions of deleted points.
 
     Originals with unfinished uploads are skipped: their renditions stay until they are replaced.
     """
-    for original_id in list(_with_unwanted_focuses().values_list("pk", flat=True)[:500]):
-        with transaction.atomic():
-            original = Original.objects.select_for_update().filter(pk=original_id).first()
-            if original is not None:
-                _unnamed_focuses().filter(original=original).delete()
-                renditions.drop_unwanted(original, conf.presets())
+    for ids in _batches(_with_unwanted_focuses()):
+        for original_id in ids:
+            with transaction.atomic():
+                original = Original.objects.select_for_update().filter(pk=original_id).first()
+                if original is not None:
+                    _unnamed_focuses().filter(original=original).delete()
+                    renditions.drop_unwanted(original, conf.presets())
 
 
 def _unnamed_focuses() -> QuerySet[Focus]:

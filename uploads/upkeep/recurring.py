@@ -4,14 +4,13 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import beat_init
-from django.core.management import call_command
 from django.utils import timezone
 
 from processing.storages.media import StorageUnavailable
 from uploads.broker import publish
 from uploads.models import Heartbeat
 from uploads.tokens import legacy
-from uploads.upkeep import collector, recount, sweeper, unknown_files
+from uploads.upkeep import collector, recount, retention, sweeper, unknown_files
 
 
 @shared_task(name="uploads.recurring.sweep", ignore_result=True)
@@ -41,8 +40,16 @@ def count_unknown_files() -> None:
 
 @shared_task(name="uploads.recurring.clear_sessions", ignore_result=True)
 def clear_sessions() -> None:
-    """Remove expired sessions."""
-    call_command("clearsessions")
+    """Remove expired sessions, and those of deleted people; go on later if there are many."""
+    if not retention.end_sessions():
+        publish(clear_sessions.s())
+
+
+@shared_task(name="uploads.recurring.end_records", ignore_result=True)
+def end_records() -> None:
+    """End old notices, deliveries and events; go on later if there are many."""
+    if not retention.end_records():
+        publish(end_records.s())
 
 
 @shared_task(name="uploads.recurring.recount_quotas", ignore_result=True)

@@ -24,7 +24,7 @@ from uploads.notices.announcements import announce
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
-NAMES = {"database", "broker", "storage", "workers", "beat"}
+NAMES = {"database", "broker", "storage", "workers", "beat", "disk"}
 
 
 @pytest.fixture

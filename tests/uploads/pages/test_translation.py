@@ -48,7 +48,15 @@ PAGES = {
     *("account", "webhooks", "webhook", "status", "status_figures"),
 }
 ACTIONS = {
-    *("act_on_selected", "restore", "act_on_image", "read_notices", "choose_email", "webhook_action"),
+    *(
+        "act_on_selected",
+        "restore",
+        "purge",
+        "act_on_image",
+        "read_notices",
+        "choose_email",
+        "webhook_action",
+    ),
     *("revoke_token", "revoke_tokens"),
     *("resend", "revoke_link", "set_language", "status_retry", "status_retry_all"),
 }

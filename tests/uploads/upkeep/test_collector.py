@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.db.models import ProtectedError
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
-from processing import leases
+from processing import leases, originals
 from processing.fingerprint import original_key
+from processing.garbage import pending_files
 from processing.models import Lease, Original, PendingFile, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
 from uploads import completion, services
 from uploads.models import Event, PrivateLink, Upload
 from uploads.serving import private_links
+from uploads.upkeep import collector
 from uploads.upkeep.collector import collect
 
 pytestmark = pytest.mark.django_db
@@ -155,3 +159,103 @@ def test_vanished_received_file_does_not_stop_the_collector(incoming: Path, send
     send().delete()
     age(HOUR)
     assert collect() == 1
+
+
+def test_files_that_cannot_be_removed_do_not_stop_the_others(
+    send: Send, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage answers, but refuses more files than a sweep or a batch has."""
+    stuck = [f"renditions/aa/{number}" for number in range(150)]
+    for key in stuck:
+        pending_files.discard([key])
+    send().delete()
+    age(HOUR)
+    delete = default_storage.delete
+
+    def refuse_stuck(name: str) -> None:
+        if name in stuck:
+            raise PermissionError("Operation not permitted")
+        delete(name)
+
+    monkeypatch.setattr(default_storage, "delete", refuse_stuck)
+    assert collect() == 1
+    assert stored_keys() == set()
+    assert sorted(PendingFile.objects.values_list("key", flat=True)) == sorted(stuck)
+
+
+def test_unavailable_storage_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pending_files.discard(["renditions/aa/1", "renditions/aa/2"])
+    asked = []
+
+    def refuse(*names: str) -> None:
+        asked.append(names)
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr(default_storage, "delete", refuse)
+    monkeypatch.setattr(default_storage, "check", refuse)
+    assert pending_files.remove_due() == 0
+    assert len(asked) == 2
+
+
+def test_originals_that_cannot_be_removed_do_not_stop_the_others(
+    send: Send, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_BATCH", 2)
+    for seed in range(6):
+        send(make_image(seed=seed)).delete()
+    age(HOUR)
+    *stuck, last = Original.objects.order_by("pk").values_list("pk", flat=True)
+    remove = originals.remove
+
+    def refuse_stuck(*, original_id: int) -> bool:
+        if original_id in stuck:
+            raise ProtectedError("A row of another app needs it.", set())
+        return remove(original_id=original_id)
+
+    monkeypatch.setattr(originals, "remove", refuse_stuck)
+    assert collect() == 1
+    assert not Original.objects.filter(pk=last).exists()
+
+
+def test_uploads_that_cannot_be_purged_do_not_stop_the_others(
+    send: Send, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_BATCH", 2)
+    for seed in range(6):
+        services.delete_upload(upload=send(make_image(seed=seed)))
+    age(HOUR)
+    *stuck, last = Upload.objects.order_by("pk").values_list("pk", flat=True)
+
+    def refuse_stuck(instance: Upload, **_arguments: Any) -> None:
+        if instance.pk in stuck:
+            raise ProtectedError("A row of another app needs it.", {instance})
+
+    pre_delete.connect(refuse_stuck, sender=Upload)
+    try:
+        collect()
+    finally:
+        pre_delete.disconnect(refuse_stuck, sender=Upload)
+    assert set(Upload.objects.values_list("pk", flat=True)) == set(stuck)
+    assert not Upload.objects.filter(pk=last).exists()
+
+
+def test_unreadable_incoming_files_do_not_stop_the_collector(
+    incoming: Path, send: Send, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (incoming / "folder").mkdir()
+    stuck = incoming / "stuck.upload"
+    stuck.write_bytes(b"half a picture")
+    for path in incoming.iterdir():
+        os.utime(path, (0, 0))
+
+    def refuse(_path: Path, **_options: bool) -> None:
+        raise PermissionError("Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        collect()
+    send().delete()
+    age(HOUR)
+    settings.FILE_UPLOAD_TEMP_DIR = incoming / "missing"
+    assert collect() == 1
+    assert stuck.exists()

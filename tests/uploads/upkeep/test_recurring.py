@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from uploads.models import Heartbeat
 from uploads.tokens import legacy
-from uploads.upkeep import collector, recurring, sweeper, unknown_files
+from uploads.upkeep import collector, recurring, retention, sweeper, unknown_files
 
 pytestmark = pytest.mark.django_db
 
@@ -58,12 +58,23 @@ def test_expired_sessions_are_removed() -> None:
     assert Session.objects.get().expire_date > timezone.now()
 
 
+def test_tasks_of_the_retention_go_on_until_they_have_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(recurring, "publish", lambda message: published.append(message.task))
+    for finished in (False, True):
+        monkeypatch.setattr(retention, "end_records", lambda finished=finished: finished)
+        monkeypatch.setattr(retention, "end_sessions", lambda finished=finished: finished)
+        recurring.end_records()
+        recurring.clear_sessions()
+    assert published == ["uploads.recurring.end_records", "uploads.recurring.clear_sessions"]
+
+
 def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
     schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
     names = {entry["task"] for entry in schedule.values()}
     ours = (
         *("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas"),
-        "erase_plain_keys",
+        *("erase_plain_keys", "end_records"),
     )
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:
