@@ -59,6 +59,8 @@ def _prepare() -> None:
         MEDIA_ROOT=str(FOLDER / "media"),
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
+        # The web process shares connections. The threads of a test each have their own.
+        DATABASE_POOL_SIZE="0",
     )
     # Collecting static files takes seconds, so all systems of a run share one folder.
     os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))
