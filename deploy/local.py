@@ -6,6 +6,7 @@ them running. The database is migrated before the workers start. Ctrl-C stops th
 
 import asyncio
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -157,7 +158,7 @@ def flower_password() -> str:
 
 
 def readiness_problem(port: int) -> str:
-    """Return the reason that the web server is not ready, or "" if it is."""
+    """Return the reason that the system is not ready, or "" if every part of it is."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/readyz")
@@ -167,7 +168,11 @@ def readiness_problem(port: int) -> str:
         return f"the web server does not answer ({error})"
     finally:
         connection.close()
-    return "" if response.status == http.client.OK else f"/readyz answers {response.status}: {body[:500]}"
+    try:
+        checks = json.loads(body)["checks"]
+    except (ValueError, KeyError):
+        return f"/readyz answers {response.status}: {body[:500]}"
+    return "; ".join(f"{name}: {problem}" for name, problem in checks.items() if problem != "ok")[:500]
 
 
 def wanted_flower_port(port: int) -> int:

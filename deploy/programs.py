@@ -36,7 +36,7 @@ def web(*, port: int, log_level: str) -> Program:
         command=(
             *(sys.executable, "-m", "uvicorn", "myproject.asgi:application"),
             *("--host", HOST, "--port", str(port)),
-            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off"),
+            *("--loop", "uvloop", "--http", "myproject.head_guard:HeadGuard", "--lifespan", "off"),
             *("--no-access-log", "--log-level", log_level.lower()),
             # An open event stream can last an hour.
             *("--timeout-graceful-shutdown", "3"),

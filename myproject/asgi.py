@@ -1,5 +1,6 @@
-"""The web process: `uvicorn myproject.asgi:application`."""
+"""The web process: `uvicorn myproject.asgi:application --http myproject.head_guard:HeadGuard`."""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -9,25 +10,70 @@ from typing import IO, Any
 import django
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from myproject.connection_pool import share_connections
+from myproject.csp import add_policy
 from myproject.startup import refuse_errors
+from processing.conf import darkroom
+from uploads.problems import Busy, answer, malformed_request, refused
 from uploads.receiving.body_guard import BodyGuard
+from uploads.receiving.turns import Turns
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+# Monitoring is answered while all turns are taken. `/healthz` waits for nothing. `/readyz` waits for a check
+# that all who ask share, so a few threads are enough for any number of them.
+_HEALTH, _READINESS = "/healthz", "/readyz"
+_READINESS_AT_ONCE, _READINESS_WAITING = 8, 10_000
 
 
 class Handler(ASGIHandler):
-    """Django's handler, which also accepts bodies of unknown length."""
+    """Django's handler, which also accepts bodies of unknown length, and limits the requests at work.
+
+    A request has its turn while a thread works on it: not while its body arrives or its response is sent.
+    So neither slow clients nor event streams take a turn.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__()
+        self._turns = turns
+        self._readiness = Turns(_READINESS_AT_ONCE, most_waiting=_READINESS_WAITING)
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Build a synchronous chain: switching threads in each middleware doubled the cost of a request."""
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer the whole request in one thread."""
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        """Answer the whole request in one thread, when it is its turn."""
+        if request.path == _HEALTH:
+            return await self._work(request)
+        turns = self._readiness if request.path == _READINESS else self._turns
+        try:
+            async with turns.taken():
+                return await self._work(request)
+        except Busy as busy:
+            response = answer(request, busy)
+            add_policy(response)
+            return response
+
+    async def _work(self, request: HttpRequest) -> HttpResponseBase:
+        """Wait until the thread has ended, even if the client has gone: until then it takes the turn."""
+        work = asyncio.ensure_future(sync_to_async(self._respond, thread_sensitive=True)(request))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            response = await work
+            await sync_to_async(response.close)()
+            raise
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request, and give its database connection back before the response is sent."""
+        try:
+            return self.get_response(request)
+        finally:
+            close_old_connections()
 
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
@@ -37,11 +83,18 @@ class Handler(ASGIHandler):
             length = body_file.seek(0, SEEK_END)
             body_file.seek(0)
             scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
-        return super().create_request(scope, body_file)
+        request, response = super().create_request(scope, body_file)
+        if request is None:
+            response = refused(malformed_request())
+            add_policy(response)
+            return None, response
+        return request, None
 
 
 django.setup(set_prefix=False)
+share_connections()
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.
 admission = import_module("uploads.receiving.admission")
-application = BodyGuard(Handler(), admission=admission.refusal_of)
+turns = Turns(darkroom().requests_at_once)
+application = BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)

@@ -9,11 +9,16 @@ from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 
+def add_policy(response: HttpResponseBase) -> None:
+    """Set the header, unless the response has a policy of its own."""
+    policy = "; ".join(f"{name} {' '.join(sources)}" for name, sources in settings.SECURE_CSP.items())
+    response.headers.setdefault("Content-Security-Policy", policy)
+
+
 class ContentSecurityPolicyMiddleware(MiddlewareMixin):
     """Add the policy of `SECURE_CSP` to every response without a policy."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Set the header."""
-        policy = "; ".join(f"{name} {' '.join(sources)}" for name, sources in settings.SECURE_CSP.items())
-        response.headers.setdefault("Content-Security-Policy", policy)
+        """Add the policy."""
+        add_policy(response)
         return response

@@ -63,6 +63,13 @@ class Settings:
     max_attempts: int = 20
     # Uploads of one person that are queued at once; the others wait in the database.
     uploads_at_once: int = 16
+    # Requests that a web process works on at once. Others wait for a moment, and are then refused.
+    requests_at_once: int = 40
+    # Event streams that a web process keeps open: for one person, and for all people together.
+    streams_per_person: int = 20
+    streams_at_once: int = 1000
+    # Seconds in which the head of a request must arrive.
+    head_timeout: float = 20
     # Seconds without data after which a request's body is abandoned, and its minimum rate in bytes a second.
     body_timeout: float = 30
     body_rate: int = 1000

@@ -23,6 +23,7 @@ from tests.environment import FOLDER
 from tests.processing.pictures import CORPUS, NO_CORPUS
 from uploads import services
 from uploads.models import Upload
+from uploads.monitoring import readiness
 from uploads.receiving.form import HashedFile
 from uploads.tokens import issuing
 
@@ -53,6 +54,12 @@ def _clean_media() -> Iterator[None]:
         shutil.rmtree(Path(settings.MEDIA_ROOT) / name, ignore_errors=True)
     (Path(settings.MEDIA_ROOT) / generations.KEY).unlink(missing_ok=True)
     shutil.rmtree(FOLDER / "var" / "handover", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _new_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test check the parts anew."""
+    monkeypatch.setattr(readiness, "_lookout", readiness.Lookout())
 
 
 @pytest.fixture(autouse=True)

@@ -65,6 +65,8 @@ def _prepare() -> None:
         FOCUSES_PER_PERSON="",
         CHANGES_PER_PERSON="",
         WEBHOOK_TESTS_PER_PERSON="",
+        # The web process shares connections. The threads of a test each have their own.
+        DATABASE_POOL_SIZE="0",
     )
     # Collecting static files takes seconds, so all systems of a run share one folder.
     os.environ.setdefault("STATIC_ROOT", str(FOLDER / "static"))

@@ -17,7 +17,10 @@ from django.conf import settings
 from deploy.ports import HOST, any_free_port
 
 # These variables may be set on the machine. The system runs as if they were unset.
-UNSET = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "FLOWER_URL")
+UNSET = (
+    "REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "DATABASE_POOL_SIZE",
+    "EMAIL_URL", "FLOWER_URL",
+)  # fmt: skip
 
 
 class System:
@@ -105,16 +108,22 @@ class System:
 
     def get(self, path: str) -> tuple[int, str]:
         """Return the status and the headers of an answer."""
-        with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=10)) as connection:
+        with contextlib.closing(self._connection()) as connection:
             connection.request("GET", path)
             response = connection.getresponse()
             response.read()
             return response.status, str(response.headers)
 
     def is_ready(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.get("/readyz")[0] == 200
+        """Return whether every part of the system is well."""
+        with contextlib.suppress(OSError), contextlib.closing(self._connection()) as connection:
+            connection.request("GET", "/readyz")
+            checks = json.loads(connection.getresponse().read())["checks"]
+            return set(checks.values()) == {"ok"}
         return False
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(HOST, self.port, timeout=10)
 
     def processes(self) -> dict[int, str]:
         """Return the command lines of the system's processes by process id."""

@@ -1,9 +1,14 @@
-"""Errors as RFC 9457 problem details: `type`, `title`, `status`, `detail` and a stable `code`."""
+"""Errors as RFC 9457 problem details: `type`, `title`, `status`, `detail` and a stable `code`.
+
+A browser that asks for a page gets a page instead.
+"""
 
 from http import HTTPStatus
 from typing import Any
 
-from django.http import JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.utils.translation import get_language_from_request, override
 
 from processing.errors import Refusal
 from processing.refusals import sentence
@@ -29,6 +34,33 @@ class StorageAway(Refusal):
     title = "The storage is not available"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after = _AGAIN
+
+
+class Busy(Refusal):
+    """The process does as much at once as it may."""
+
+    code = "busy"
+    title = "The server is busy"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retry_after = 5
+
+
+class MalformedRequest(Refusal):
+    """The request cannot be parsed."""
+
+    code = "malformed_request"
+    title = "Bad Request"
+    status = HTTPStatus.BAD_REQUEST
+
+
+def malformed_request() -> MalformedRequest:
+    """Return the refusal for a request that cannot be parsed."""
+    return MalformedRequest("The request is malformed. Check the URL and the form, and send it again.")
+
+
+def busy() -> Busy:
+    """Return the refusal of a busy process."""
+    return Busy("The server is busy. Try again in a few seconds.")
 
 
 def database_unavailable() -> DatabaseUnavailable:
@@ -72,3 +104,20 @@ def problem_response(
 def refused(refusal: Refusal) -> JsonResponse:
     """Return a refusal as a response of a plain Django view."""
     return problem_response(**members_of(refusal), headers=headers_of(refusal))
+
+
+def answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Return a refusal as a page if a browser asks for one, or else as a problem.
+
+    The page is rendered without the request: neither its user nor its query may be readable.
+    """
+    with override(get_language_from_request(request)):
+        if not _wants_page(request):
+            return refused(refusal)
+        page = render_to_string("uploads/refusal.html", {"sentence": sentence(refusal)})
+    headers = {"Cache-Control": "no-store", **headers_of(refusal)}
+    return HttpResponse(page, status=refusal.status, headers=headers)
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")

@@ -93,6 +93,12 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         "connect_timeout": 5,
         **DATABASES["default"].get("OPTIONS", {}),
     }
+    # A pooler in transaction mode, such as PgBouncer, cannot keep a cursor open between transactions.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env.bool(
+        "DISABLE_SERVER_SIDE_CURSORS", default=False
+    )
+# The connections that the requests of one web process share (`myproject.connection_pool`); 0 is no pool.
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 
 REDIS_SOCKET = local_redis_socket()
 REDIS_URL = env.str("REDIS_URL", default="") or f"unix://{REDIS_SOCKET}"

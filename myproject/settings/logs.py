@@ -31,6 +31,8 @@ LOGGING = {
         # The DEBUG lines of this logger contain task arguments, including the links in mail.
         "celery.pool": {"level": "INFO"},
         "celery.worker.strategy": {"level": "WARNING"},
+        # At INFO, the connection pool logs each request twice.
+        "psycopg.pool": {"level": "WARNING"},
         "django.request": {"filters": ["readiness"]},
     },
 }

@@ -32,7 +32,10 @@ PEOPLE = 90
 # The processes of a site, in the order in which they start.
 PROGRAMS = ("database", "redis", "web", "worker", "beat")
 # Variables of the environment that the site does not inherit.
-SETTINGS = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "EMAIL_URL", "HTTPS", "S3_BUCKET", "PORT")
+SETTINGS = (
+    "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOL_SIZE", "EMAIL_URL", "HTTPS",
+    "S3_BUCKET", "PORT",
+)  # fmt: skip
 UNFINISHED = """
     SELECT 'unfinished', count(*) FROM uploads_upload WHERE status IN ('pending', 'processing')
     UNION ALL SELECT 'deleted', count(*) FROM uploads_upload WHERE deleted_at IS NOT NULL

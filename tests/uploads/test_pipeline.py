@@ -413,6 +413,8 @@ class TestWorkers:
         assert client.get("/readyz").json()["checks"]["workers"] == "ok"
         recurring.sweep.delay()
         wait_until(Heartbeat.objects.exists)
+        # One result is given to all who ask within two seconds.
+        wait_until(lambda: client.get("/readyz").json()["checks"]["beat"] == "ok")
         response = client.get("/readyz")
         assert response.status_code == 200
         assert response.json() == {

@@ -24,6 +24,7 @@ from uploads.problems import (
     problem_response,
     storage_unavailable,
 )
+from uploads.receiving import unparsed
 
 # The stable codes for Django REST framework's exceptions.
 _CODES: dict[type[Exception], str] = {
@@ -59,6 +60,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = storage_unavailable()
     elif isinstance(error, OperationalError | InterfaceError):
         error = database_unavailable()
+    elif isinstance(error, unparsed.ERRORS):
+        error = unparsed.refusal_of(error)
     if isinstance(error, Refusal):
         body = problem(**members_of(error))
         return Response(body, status=error.status, content_type=CONTENT_TYPE, headers=headers_of(error))

@@ -21,7 +21,7 @@ _ALWAYS = {
     "403": "The token lacks the scope, or the session's CSRF header is missing.",
     "406": "The server offers none of the accepted types.",
     "429": "Too many requests. `Retry-After` gives the seconds to wait.",
-    "503": "The database or the storage is unavailable. `Retry-After` gives the seconds to wait.",
+    "503": "The database or the storage is unavailable, or the server is busy. See `Retry-After`.",
 }
 _OF_THINGS = {"404": "The resource does not exist or belongs to another owner."}
 _OF_BODIES = {

@@ -37,6 +37,7 @@ from uploads.api.serializers import (
     UploadSerializer,
 )
 from uploads.events import history
+from uploads.events.places import in_place, places
 from uploads.events.stream import follow
 from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
@@ -219,10 +220,14 @@ class EventStreamView(APIView):
         responses={(200, "text/event-stream"): str},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Stream the events after the given event id. Without an id, stream only new events."""
+        """Stream the events after the given event id. Without an id, stream only new events.
+
+        A person may have a limited number of streams.
+        """
         owner = cast("User", request.user).pk
         newest = history.newest(owner_id=owner)
         last = _last_event_id(request)
+        place = places.take(owner)
         stream = follow(
             owner_id=owner,
             after=newest if last is None else min(last, newest),
@@ -231,7 +236,9 @@ class EventStreamView(APIView):
         # The stream uses another connection. This thread's would stay open as long as the stream.
         close_old_connections()
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingHttpResponse(stream, content_type="text/event-stream", headers=headers)
+        return StreamingHttpResponse(
+            in_place(place, stream), content_type="text/event-stream", headers=headers
+        )
 
 
 def _still_allowed(auth: object) -> Callable[[], bool] | None:

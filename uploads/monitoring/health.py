@@ -21,8 +21,6 @@ from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.monitoring import readiness, statistics
 
-# A full disk refuses uploads, but images can still be served, so the process stays in use.
-_STILL_READY = {"disk"}
 # Prefixes of the headers that proxies add to a request.
 _PASSED_ON = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
 
@@ -35,12 +33,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if every part is available, or 503 with the problems. A full disk is only reported."""
-    problems = readiness.look().problems
-    ready = not any(problem for name, problem in problems.items() if name not in _STILL_READY)
+    """Answer 200 if this process can serve, else 503; the body names what else is not well."""
+    seen = readiness.latest()
     return JsonResponse(
-        {"ready": ready, "checks": {name: problem or "ok" for name, problem in problems.items()}},
-        status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
+        {
+            "ready": seen.is_ready,
+            "checks": {name: problem or "ok" for name, problem in seen.problems.items()},
+        },
+        status=HTTPStatus.OK if seen.is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Cache-Control": "no-store"},
     )
 
@@ -62,6 +62,13 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield _labelled("darkroom_uploads", "Uploads by status.", "status", statistics.uploads_by_status())
         yield _oldest_waiting()
+        problems = readiness.latest().problems
+        yield _labelled(
+            "darkroom_part_ok",
+            "1 if a part of the system is well, as /readyz reports it.",
+            "part",
+            {name: int(not problem) for name, problem in problems.items()},
+        )
         yield _labelled("darkroom_queue_depth", "Messages waiting, by queue.", "queue", _queue_depths())
         yield _gauge("darkroom_originals", "Originals stored.", Original.objects.count())
         yield _gauge("darkroom_renditions", "Renditions stored.", Rendition.objects.count())

@@ -1,12 +1,18 @@
-"""Readiness of everything that an upload needs: database, broker, storage, workers and beat."""
+"""Readiness: whether this process can serve, and what else an upload needs.
 
+A web process needs its database and its storage. Without the broker, a worker or beat it still accepts and
+shows images, and processing continues later: a load balancer must not take every web server out for that.
+"""
+
+import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
 from processing.storages import disk_space
@@ -17,11 +23,15 @@ from uploads.models import Heartbeat
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
+# The parts without which this process cannot serve.
+_NEEDED = ("database", "storage")
+# Seconds for which a result is given to all who ask.
+_FRESH = 2.0
 # Seconds to wait for all checks together. Asking the workers takes 1 s. A slower part counts as unavailable.
 _PATIENCE = 3.0
 # A check that hangs blocks a thread, so each check has a small pool. An exhausted pool fails only its own
 # check.
-_ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("broker", "storage", "workers")}
+_ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("database", "broker", "storage", "workers")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +47,62 @@ class Readiness:
     workers: dict[str, set[str]] | None
     beat_at: datetime | None
 
+    @property
+    def is_ready(self) -> bool:
+        """Return whether this process can serve."""
+        return not any(self.problems[name] for name in _NEEDED)
+
+
+class Lookout:
+    """Check every part once for all threads that ask within `_FRESH` seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: Future[Readiness] | None = None
+        self._fresh_until = 0.0
+
+    def latest(self) -> Readiness:
+        """Return the last result while it is fresh, or else that of a check that one of the callers runs.
+
+        A check is limited in time, and so is the wait for it.
+        """
+        with self._lock:
+            outdated = self._seen is None or (self._seen.done() and time.monotonic() >= self._fresh_until)
+            if self._seen is None or outdated:
+                self._seen = Future()
+            seen = self._seen
+        if outdated:
+            self._look(seen)
+        return seen.result()
+
+    def _look(self, seen: Future[Readiness]) -> None:
+        try:
+            found = look()
+        except BaseException as error:
+            seen.set_exception(error)
+            raise
+        self._fresh_until = time.monotonic() + _FRESH
+        seen.set_result(found)
+
+
+_lookout = Lookout()
+
+
+def latest() -> Readiness:
+    """Return the state of each part, at most `_FRESH` seconds old."""
+    return _lookout.latest()
+
 
 def look() -> Readiness:
-    """Check every part. Threads check all but the database, for `_PATIENCE` seconds at most."""
+    """Check every part now. Threads do it, for `_PATIENCE` seconds at most."""
+    database_asked = _ASKING["database"].submit(_ask_database)
     depths_asked = _ASKING["broker"].submit(broker.queue_depths)
     storage_asked = _ASKING["storage"].submit(_ask_storage)
     workers_asked = _ASKING["workers"].submit(broker.workers)
-    database_problem, beat_at, beat_problem = _look_at_database()
-    asked: list[Future[Any]] = [depths_asked, storage_asked, workers_asked]
+    asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked]
     wait(asked, timeout=_PATIENCE)
-    broker_problem, storage_problem, workers_problem = map(_problem, asked)
+    database_problem, broker_problem, storage_problem, workers_problem = map(_problem, asked)
+    beat_at = None if database_problem else database_asked.result()
     depths = None if broker_problem else depths_asked.result()
     workers = None if workers_problem else workers_asked.result()
     problems = {
@@ -54,7 +110,7 @@ def look() -> Readiness:
         "broker": broker_problem,
         "storage": storage_problem,
         "workers": workers_problem or _unserved(workers or {}),
-        "beat": beat_problem,
+        "beat": database_problem or _silence(beat_at),
         "disk": disk_space.problem(),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
@@ -82,22 +138,25 @@ def _problem(asked: Future[Any]) -> str:
     error = asked.exception()
     if error is None:
         return ""
-    if isinstance(error, BrokerAway | StorageUnavailable | FileMissing):
+    if isinstance(error, BrokerAway | DatabaseError | StorageUnavailable | FileMissing):
         # An empty error message would look like success.
         return str(error) or type(error).__name__
     raise error
 
 
-def _look_at_database() -> tuple[str, datetime | None, str]:
-    """Return the database's problem, the time of beat's last heartbeat, and beat's problem."""
+def _ask_database() -> datetime | None:
+    """Return the time of beat's last heartbeat, and leave no connection to the thread."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        beat_at = Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
-    except DatabaseError as error:
-        return str(error), None, str(error)
+        return Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+    finally:
+        connections.close_all()
+
+
+def _silence(beat_at: datetime | None) -> str:
     silent = beat_at is None or beat_at < timezone.now() - _BEAT_SILENCE
-    return "", beat_at, "beat has sent no heartbeat for 30 seconds" if silent else ""
+    return "beat has sent no heartbeat for 30 seconds" if silent else ""
 
 
 def _ask_storage() -> None:

@@ -29,7 +29,7 @@ from uploads.events import history
 from uploads.models import Upload
 from uploads.pages import listing
 from uploads.pages.people import may_act, person_of
-from uploads.receiving import quotas
+from uploads.receiving import quotas, unparsed
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.form import HashedFile
 from uploads.receiving.rate_limits import Action
@@ -149,12 +149,13 @@ class DeletedForm(forms.Form):
 def home(request: HttpRequest) -> HttpResponse:
     """Show a person's images, and receive the files of the form.
 
-    The files are read before the CSRF check reads them, so that the refusal of a file that is too large can
-    be shown as a message.
+    The files are read before the CSRF check reads them, so that the refusal of a file that is too large, or
+    of too many files, can be shown as a message.
     """
     try:
         files = cast("list[HashedFile]", request.FILES.getlist("file"))
-    except Refusal as refusal:
+    except (Refusal, *unparsed.ERRORS) as error:
+        refusal = error if isinstance(error, Refusal) else unparsed.refusal_of(error)
         messages.error(
             request, _("%(why)s None of these files were uploaded.") % {"why": refusals.sentence(refusal)}
         )

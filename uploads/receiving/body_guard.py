@@ -22,7 +22,9 @@ from django.conf import settings
 from processing.conf import darkroom
 from processing.errors import Refusal
 from processing.storages import disk_space
+from uploads.problems import Busy
 from uploads.receiving.form import TooLarge
+from uploads.receiving.turns import Turns
 
 # The ASGI types, as Django's own handler declares them.
 Message = Mapping[str, Any]
@@ -59,9 +61,10 @@ class TooSlow(Refusal):
 class BodyGuard:
     """An ASGI application that wraps Django's."""
 
-    def __init__(self, application: Application, *, admission: Admission) -> None:
+    def __init__(self, application: Application, *, admission: Admission, turns: Turns) -> None:
         self._application = application
         self._admission = admission
+        self._requests = turns
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,8 +92,11 @@ class BodyGuard:
     async def _asked(self, scope: Scope, body: "Body") -> Refusal | None:
         """Call the admission function in a separate thread, as Django does for each request."""
         byte_size = max(0, (body.length or 0) - _ENVELOPE)
-        async with ThreadSensitiveContext():
-            return await sync_to_async(self._admission)(scope, byte_size)
+        try:
+            async with self._requests.taken(), ThreadSensitiveContext():
+                return await sync_to_async(self._admission)(scope, byte_size)
+        except Busy as busy:
+            return busy
 
     def _turn(self, scope: Scope, body: "Body") -> contextlib.AbstractAsyncContextManager[None]:
         """Limit the concurrent bodies of unknown length, so that oversized ones do not fill the disk."""

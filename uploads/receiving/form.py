@@ -93,13 +93,19 @@ class HashingUploadHandler(FileUploadHandler):
         return None
 
     def file_complete(self, file_size: int) -> HashedFile:
-        """Return the file, rewound."""
-        self.file.seek(0)
-        self.file.size = file_size
-        self.file.content_hash = self.digest.hexdigest()
-        return self.file
+        """Return the file, rewound. The request closes it."""
+        file = self.file
+        del self.file
+        file.seek(0)
+        file.size = file_size
+        file.content_hash = self.digest.hexdigest()
+        return file
 
     def upload_interrupted(self) -> None:
         """Delete the partial file after the client has disconnected."""
         if hasattr(self, "file"):
             self.file.close()
+
+    def __del__(self) -> None:
+        # Django calls nothing if the rest of a file is malformed.
+        self.upload_interrupted()

@@ -1,20 +1,28 @@
-"""All parts are checked at the same time, and a part that hangs does not delay the answer."""
+"""All parts are checked at the same time, and a part that hangs does not delay the answer.
+
+All who ask at the same time share one check.
+"""
 
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import current_app
 from django.core.files.storage import default_storage
+from django.db import OperationalError, connections
 from django.utils import timezone
 
+from tests.system import wait_until
 from uploads import broker
 from uploads.models import Heartbeat
 from uploads.monitoring import readiness
+from uploads.monitoring.readiness import Lookout, Readiness
 
 pytestmark = [
-    pytest.mark.django_db,
+    # Threads check the database, and see only what is committed.
+    pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("redis_client"),
     pytest.mark.any_database,
     pytest.mark.slow,
@@ -106,3 +114,96 @@ def test_error_without_a_message_is_reported_by_its_class(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(broker, "queue_depths", away)
     assert readiness.look().problems["broker"] == "BrokerAway"
+
+
+def test_hanging_database_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(readiness, "_PATIENCE", 0.5)
+    monkeypatch.setattr(readiness, "_ask_database", over.wait)
+    seen = readiness.look()
+    over.set()
+    assert seen.problems["database"] == "no answer within 0.5 seconds"
+    assert not seen.problems["storage"]
+    assert not seen.is_ready
+
+
+def test_check_of_the_database_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = threading.Event()
+    close_all = connections.close_all
+
+    def close_and_note() -> None:
+        close_all()
+        closed.set()
+
+    monkeypatch.setattr(connections, "close_all", close_and_note)
+    readiness.look()
+    assert closed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ready"),
+    [("database", False), ("storage", False), ("broker", True), ("workers", True), ("beat", True)],
+)
+def test_process_needs_its_database_and_storage(name: str, is_ready: bool) -> None:
+    problems = dict.fromkeys(["database", "broker", "storage", "workers", "beat"], "") | {name: "away"}
+    assert Readiness(problems=problems, depths=None, workers=None, beat_at=None).is_ready is is_ready
+
+
+class Looks:
+    """Counts checks, each of which takes until it is let go, and may fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.go_on = threading.Event()
+        self.error: Exception | None = None
+        monkeypatch.setattr(readiness, "look", self.look)
+
+    def look(self) -> Readiness:
+        self.count += 1
+        assert self.go_on.wait(30)
+        if self.error:
+            raise self.error
+        return Readiness(problems={}, depths=None, workers=None, beat_at=None)
+
+
+class TestSharedCheck:
+    @pytest.fixture
+    def looks(self, monkeypatch: pytest.MonkeyPatch) -> Looks:
+        return Looks(monkeypatch)
+
+    def test_all_who_ask_share_one_check(self, looks: Looks) -> None:
+        lookout = Lookout()
+        with ThreadPoolExecutor(16) as pool:
+            asked = [pool.submit(lookout.latest) for _ in range(16)]
+            wait_until(lambda: looks.count)
+            looks.go_on.set()
+            found = [one.result(timeout=30) for one in asked]
+        assert looks.count == 1
+        assert all(one is found[0] for one in found)
+
+    def test_result_is_given_for_a_while(self, looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
+        looks.go_on.set()
+        lookout = Lookout()
+        monkeypatch.setattr(readiness, "_FRESH", 600)
+        first = lookout.latest()
+        assert lookout.latest() is first
+        assert looks.count == 1
+
+    def test_old_result_is_replaced(self, looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
+        looks.go_on.set()
+        lookout = Lookout()
+        monkeypatch.setattr(readiness, "_FRESH", 0)
+        first = lookout.latest()
+        assert lookout.latest() is not first
+        assert looks.count == 2
+
+    def test_failed_check_is_repeated(self, looks: Looks) -> None:
+        lookout = Lookout()
+        looks.error = OperationalError("away")
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(lookout.latest) for _ in range(4)]
+            wait_until(lambda: looks.count)
+            looks.go_on.set()
+            assert {type(one.exception(timeout=30)) for one in asked} == {OperationalError}
+        looks.error = None
+        assert lookout.latest().problems == {}

@@ -23,7 +23,12 @@ from uploads.models import Heartbeat, Upload
 from uploads.monitoring import statistics
 from uploads.pages import status
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client"), pytest.mark.any_database]
+pytestmark = [
+    # Threads check the database, and see only what is committed.
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("redis_client"),
+    pytest.mark.any_database,
+]
 
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 Fail = Callable[..., Upload]
@@ -283,6 +288,7 @@ class TestFailures:
         self, admin_client: Client, fail: Fail, started: list[Upload]
     ) -> None:
         upload = fail()
+        started.clear()
         assert told(admin_client.post(f"/status/retry/{upload.pk}")) == ["Reprocessing sea.jpg."]
         assert started == [upload]
         upload.refresh_from_db()
@@ -292,6 +298,7 @@ class TestFailures:
         self, admin_client: Client, fail: Fail, started: list[Upload]
     ) -> None:
         upload = fail()
+        started.clear()
         admin_client.post(f"/status/retry/{upload.pk}")
         assert (
             told(admin_client.post(f"/status/retry/{upload.pk}"))[-1]

@@ -15,6 +15,7 @@ from myproject.asgi import application
 from tests.conftest import MakeImage, key_of
 from uploads.models import Quota, Upload
 from uploads.receiving import body_guard, quotas
+from uploads.receiving.turns import Turns
 from uploads.tokens import issuing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
@@ -274,7 +275,7 @@ def test_few_bodies_of_unknown_length_are_admitted_at_once() -> None:
         client = Client(transfer_encoding="chunked")
         await asyncio.gather(*(door(client.scope, silent, ignore) for _ in range(20)))
 
-    door = body_guard.BodyGuard(inner, admission=lambda scope, byte_size: None)
+    door = body_guard.BodyGuard(inner, admission=lambda scope, byte_size: None, turns=Turns(20))
     asyncio.run(send_many())
     assert most == body_guard._UNKNOWN_AT_ONCE
     assert len(door._turns) == 0

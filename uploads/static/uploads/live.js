@@ -4,6 +4,9 @@
 // The number of past events that the leading tab keeps for a tab that opens later.
 const KEPT = 500;
 
+// Milliseconds after which a refused stream is opened again, such as one too many. The page polls meanwhile.
+const AGAIN = 60_000;
+
 // Call `onEvent` once for each of the person's events after `last`, the newest event that the page contains.
 // Return a function that returns whether the stream is open.
 export function follow({ address, person, last, names, onEvent }) {
@@ -26,14 +29,18 @@ export function follow({ address, person, last, names, onEvent }) {
     tabs.postMessage(message);
   }
 
-  function lead() {
+  function connect() {
     const source = new EventSource(`${address}?last_event_id=${newest}`);
     const state = (isOpen) => {
       open = isOpen;
       tell({ open });
     };
     source.addEventListener("open", () => state(true));
-    source.addEventListener("error", () => state(false));
+    source.addEventListener("error", () => {
+      state(false);
+      // A browser reconnects by itself after a lost connection, but not after a refusal.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN);
+    });
     for (const name of names) {
       source.addEventListener(name, ({ data, lastEventId }) => {
         const event = { id: Number(lastEventId), ...JSON.parse(data) };
@@ -43,6 +50,10 @@ export function follow({ address, person, last, names, onEvent }) {
         take(event);
       });
     }
+  }
+
+  function lead() {
+    connect();
     tabs.onmessage = ({ data }) => {
       if (!("since" in data)) return;
       tell({ open });
