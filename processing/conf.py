@@ -61,8 +61,8 @@ class Settings:
     step_time_limit: int = 120
     max_crashes: int = 3
     max_attempts: int = 20
-    # Uploads of one person that are queued at once; the others wait in the database.
-    uploads_at_once: int = 16
+    # Thumbnails, and sizes, of one person's uploads that are queued at once; the others wait in the database.
+    uploads_at_once: int = 8
     # Seconds without data after which a request's body is abandoned, and its minimum rate in bytes a second.
     body_timeout: float = 30
     body_rate: int = 1000
