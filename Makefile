@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system lock advisories clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -85,6 +85,9 @@ messages: .venv/dev.stamp  ## Bring the texts of every language up to date with 
 
 bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=--quick: two pictures; --only NAME; --worst; --json)
 	@var/benchmarks/peers/bin/python -m benchmarks $(ARGS)
+
+bench-system: $(TESTED)  ## Measure the whole system under load (ARGS=--quick: a smaller batch; --json)
+	@$(BIN)/python -m benchmarks.system $(ARGS)
 
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
 	$(COMPILE) pyproject.toml --output-file requirements/run.txt $(ARGS)

@@ -62,7 +62,11 @@ class Running:
 
 
 class Launcher:
-    """Start programs in separate sessions, so that Ctrl-C reaches only the supervisor."""
+    """Start programs in separate process groups, so that Ctrl-C reaches only the supervisor.
+
+    They share the supervisor's session. Linux divides the CPU between sessions before it looks at niceness
+    (autogroup, sched(7)), so `nice` would not count between programs in separate sessions.
+    """
 
     def __init__(self, *, folder: Path, log: Log, guard: Guard) -> None:
         self.log = log
@@ -82,7 +86,7 @@ class Launcher:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing_end,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
             )
         except BaseException:
             os.close(reading_end)

@@ -9,8 +9,7 @@ from processing.conf import darkroom
 # `deploy.prepare` has run the system checks. They import every view, which no worker needs.
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "myproject")
 
-# Options of each queue's worker. Without `--concurrency` a worker has a process for each core. Bulk
-# reprocessing runs at a lower priority than the work that people wait for.
+# Options of each queue's worker. Without `--concurrency` a worker has a process for each core.
 WORKER_OPTIONS = {
     "thumbnails": (),
     "renditions": (),
@@ -21,7 +20,9 @@ WORKER_OPTIONS = {
 STOP_MARGIN = 10
 # Periodic tasks are quick and need no separate worker.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
-GIVE_WAY = {"bulk": ("nice", "-n", "10")}
+# Thumbnails take the CPU from sizes that are being rendered, and both take it from bulk reprocessing. The
+# scheduler still leaves each a share: about a sixth to sizes, and less than a twentieth to bulk work.
+GIVE_WAY = {"renditions": ("nice", "-n", "10"), "bulk": ("nice", "-n", "15")}
 # As root every worker would print this warning of seven lines. Production does not use this module.
 WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 

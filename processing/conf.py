@@ -61,8 +61,8 @@ class Settings:
     step_time_limit: int = 120
     max_crashes: int = 3
     max_attempts: int = 20
-    # Uploads of one person that are queued at once; the others wait in the database.
-    uploads_at_once: int = 16
+    # Thumbnails, and sizes, of one person's uploads that are queued at once; the others wait in the database.
+    uploads_at_once: int = 8
     # Requests that a web process works on at once. Others wait for a moment, and are then refused.
     requests_at_once: int = 40
     # Event streams that a web process keeps open: for one person, and for all people together.

@@ -104,7 +104,8 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
         history.keep_order(upload.owner_id for upload in uploads)
         for upload in uploads:
             upload.thumbnails_ready_at = upload.thumbnails_ready_at or timezone.now()
-            upload.save(update_fields=["thumbnails_ready_at"])
+            _let_sizes_follow(upload)
+            upload.save(update_fields=["thumbnails_ready_at", "next_step", "queued_at"])
             announce(upload, Event.Name.THUMBNAILS_READY)
 
 
@@ -114,8 +115,26 @@ def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> Non
     fail_all(content_hash, refusal)
 
 
+def _let_sizes_follow(upload: Upload) -> None:
+    """Leave the place for thumbnails, and wait for one for sizes.
+
+    The chain of bulk work goes on by itself. An upload with sizes under way has left its place before.
+    """
+    if upload.bulk or upload.next_step != Step.Name.GENERATE_THUMBNAILS or _lacks_thumbnails(upload):
+        return
+    upload.next_step, upload.queued_at = Step.Name.RESIZE_IMAGE, None
+    _make_room(upload)
+
+
+def _lacks_thumbnails(upload: Upload) -> bool:
+    """Return whether the owner has set a focal point meanwhile, whose thumbnails another message brings."""
+    return upload.focus_id is not None and any(
+        recipe.preset.is_thumbnail for recipe in renditions.missing_for(upload.original, upload.point)
+    )
+
+
 def _make_room(upload: Upload) -> None:
-    """After the commit, queue the owner's uploads that are held back, up to the limit."""
+    """After the commit, publish the owner's work that is held back, up to the limits."""
     transaction.on_commit(partial(pipeline.start_next, upload.owner_id))
 
 

@@ -40,7 +40,8 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 class Upload(models.Model):
     """One person's act of sending an original.
 
-    - `queued_at`: when its chain was last published; None if it is not published.
+    - `next_step`: the step of its chain that is published next, or has been published but is not done.
+    - `queued_at`: when this step was last published; None while it waits for that.
     - `bulk`: background work, processed on the bulk queue.
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
     - `deleted_at`: since when it is hidden, until the collector purges it.
@@ -75,6 +76,9 @@ class Upload(models.Model):
     error_detail = models.TextField(blank=True)
     bulk = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
+    next_step = models.CharField(
+        max_length=32, default="generate_thumbnails", db_default="generate_thumbnails", editable=False
+    )
     queued_at = models.DateTimeField(null=True, editable=False)
     thumbnails_ready_at = models.DateTimeField(null=True, editable=False)
     ready_at = models.DateTimeField(null=True, editable=False)
@@ -113,6 +117,13 @@ class Upload(models.Model):
                 fields=["owner", "queued_at"],
                 condition=models.Q(deleted_at=None, bulk=False, status__in=["pending", "processing"]),
                 name="unfinished_uploads",
+            ),
+            models.Index(
+                fields=["owner", "next_step", "created_at", "id"],
+                condition=models.Q(
+                    deleted_at=None, bulk=False, queued_at=None, status__in=["pending", "processing"]
+                ),
+                name="held_back_uploads",
             ),
             models.Index(fields=["focus"], condition=models.Q(focus__isnull=False), name="focused_uploads"),
         ]

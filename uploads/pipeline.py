@@ -1,7 +1,12 @@
-"""The chain of an upload: thumbnails, then sizes, then the notice, each on its own queue.
+"""The chain of an upload, each task on its own queue.
 
-The queues are fair: only a limited number of each person's uploads are published at once. The others wait in
-the database until one of those finishes, so they do not delay other people.
+    generate_thumbnails(content_hash) → resize_image(content_hash) → notify_owner(upload_id)
+
+The queues are fair to each kind of work by itself: only a limited number of each person's thumbnails, and of
+their sizes, are published at once. The others wait in the database until one of that kind is done, so they do
+not delay other people. Therefore the chain is published in two parts: first the thumbnails, newest upload
+first, and when these are done, the sizes with the notice, oldest upload first. `Upload.next_step` is the part
+whose turn it is. Bulk work is published as one chain, on its own queue.
 """
 
 from celery import chain, current_app
@@ -12,11 +17,15 @@ from django.utils import timezone
 from processing.conf import darkroom
 from processing.tasks import generate_thumbnails, resize_image
 from uploads.broker import publish
-from uploads.models import Upload
+from uploads.models import Step, Upload
 
 BULK_QUEUE = "bulk"
 # Referenced by name, because `uploads.tasks` imports this module indirectly.
 NOTIFY_OWNER = "uploads.tasks.notify_owner"
+
+THUMBNAILS, SIZES = Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE
+# The page shows the newest uploads first. Sizes keep the order of arrival, so that none starves.
+_ORDER = {THUMBNAILS: ("-created_at", "-pk"), SIZES: ("created_at", "pk")}
 
 
 def start(upload: Upload) -> bool:
@@ -28,60 +37,64 @@ def start(upload: Upload) -> bool:
 
 
 def start_next(owner_id: int) -> list[bool]:
-    """Publish a person's waiting uploads, oldest first, up to the limit.
+    """Publish a person's waiting thumbnails and sizes, each up to the limit.
 
     Returns one result for each upload; the last is False if the broker is unavailable.
     """
     results: list[bool] = []
-    for upload in _next(owner_id):
-        results.append(restart(upload))
+    for upload in [*_next(owner_id, THUMBNAILS), *_next(owner_id, SIZES)]:
+        results.append(_publish(upload, upload.next_step))
         if not results[-1]:
             break
     return results
 
 
 def restart(upload: Upload) -> bool:
-    """Publish the upload's chain now; return False if the broker is unavailable.
+    """Publish the upload from its first step now; return False if the broker is unavailable.
 
-    If another process has just published it, do nothing and return True.
+    A step that is done costs next to nothing. If another process has just published the upload, do nothing
+    and return True.
     """
-    seen = Upload.objects.filter(pk=upload.pk, queued_at=upload.queued_at)
-    if not seen.update(queued_at=timezone.now()):
-        return True
-    if not publish(build(upload)):
-        Upload.objects.filter(pk=upload.pk).update(queued_at=None)
-        return False
-    return True
+    return _publish(upload, THUMBNAILS)
 
 
-def build(upload: Upload) -> Signature:
-    """Return the chain; bulk work goes through the bulk queue."""
+def build(upload: Upload, *, step: str = THUMBNAILS) -> Signature:
+    """Return the part of the chain that begins with `step`; for bulk work the whole chain, in its queue."""
     content_hash = upload.original.content_hash
-    tasks = [
-        generate_thumbnails.si(content_hash=content_hash),
-        resize_image.si(content_hash=content_hash),
-        current_app.signature(NOTIFY_OWNER, kwargs={"upload_id": str(upload.pk)}, immutable=True),
-    ]
+    thumbnails = generate_thumbnails.si(content_hash=content_hash)
+    sizes = resize_image.si(content_hash=content_hash)
+    notice = current_app.signature(NOTIFY_OWNER, kwargs={"upload_id": str(upload.pk)}, immutable=True)
     if upload.bulk:
-        tasks = [task.set(queue=BULK_QUEUE) for task in tasks]
-    return chain(*tasks)
+        return chain(*[task.set(queue=BULK_QUEUE) for task in (thumbnails, sizes, notice)])
+    return thumbnails if step == THUMBNAILS else chain(sizes, notice)
 
 
 def held_back() -> QuerySet[Upload]:
-    """Return the uploads that are not published yet, except bulk work."""
+    """Return the uploads whose next step is not published yet, except bulk work."""
     return _under_way().filter(queued_at=None)
+
+
+def _publish(upload: Upload, step: str) -> bool:
+    """Publish the upload from this step on, unless another process was quicker."""
+    seen = Upload.objects.filter(pk=upload.pk, next_step=upload.next_step, queued_at=upload.queued_at)
+    if not seen.update(next_step=step, queued_at=timezone.now()):
+        return True
+    if not publish(build(upload, step=step)):
+        Upload.objects.filter(pk=upload.pk).update(queued_at=None)
+        return False
+    return True
 
 
 def _under_way() -> QuerySet[Upload]:
     return Upload.objects.filter(status__in=Upload.UNFINISHED, deleted_at=None, bulk=False)
 
 
-def _next(owner_id: int) -> list[Upload]:
-    """Return the uploads to publish next, with a single query if none is waiting."""
+def _next(owner_id: int, step: Step.Name) -> list[Upload]:
+    """Return the uploads whose step to publish next, with a single query if none is waiting."""
     limit = darkroom().uploads_at_once
-    waiting = held_back().filter(owner=owner_id).select_related("original").order_by("created_at", "pk")
-    uploads = list(waiting[:limit])
+    waiting = held_back().filter(owner=owner_id, next_step=step).select_related("original")
+    uploads = list(waiting.order_by(*_ORDER[step])[:limit])
     if not uploads:
         return []
-    queued = _under_way().filter(owner=owner_id, queued_at__isnull=False)
+    queued = _under_way().filter(owner=owner_id, next_step=step, queued_at__isnull=False)
     return uploads[: max(0, limit - queued[:limit].count())]

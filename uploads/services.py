@@ -228,9 +228,12 @@ def prepare_again(
         Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()
         Step.objects.filter(upload__in=again).delete()
         for upload in again:
-            upload.status, upload.bulk, upload.queued_at = Upload.Status.PENDING, bulk, None
+            upload.status, upload.bulk = Upload.Status.PENDING, bulk
+            upload.next_step, upload.queued_at = Step.Name.GENERATE_THUMBNAILS, None
             upload.error_code = upload.error_detail = ""
-        Upload.objects.bulk_update(again, ["status", "bulk", "queued_at", "error_code", "error_detail"])
+        Upload.objects.bulk_update(
+            again, ["status", "bulk", "next_step", "queued_at", "error_code", "error_detail"]
+        )
     return again
 
 
@@ -485,8 +488,8 @@ def _start_again(upload: Upload) -> None:
     is recorded as not queued.
     """
     prepare_again(uploads=[upload], force=False, presets=(), bulk=False)
-    upload.queued_at, upload.bulk = None, False
-    upload.save(update_fields=["queued_at", "bulk"])
+    upload.next_step, upload.queued_at, upload.bulk = Step.Name.GENERATE_THUMBNAILS, None, False
+    upload.save(update_fields=["next_step", "queued_at", "bulk"])
     transaction.on_commit(partial(pipeline.start, upload))
 
 

@@ -138,6 +138,11 @@ def test_output_of_a_program_is_returned(tmp_path: Path) -> None:
     assert run(tmp_path, "print('one'); print('two', end='')") == "one\ntwo"
 
 
+def test_programs_share_one_session_so_that_niceness_counts_between_them(tmp_path: Path) -> None:
+    output = run(tmp_path, "import os; print(os.getsid(0), os.getpgrp() == os.getpid())")
+    assert output == f"{os.getsid(0)} True"
+
+
 def test_line_longer_than_the_buffer_is_split(tmp_path: Path) -> None:
     assert run(tmp_path, "print('x' * 3_000_000)").replace("\n", "") == "x" * 3_000_000
 

@@ -16,3 +16,13 @@ def test_every_queue_has_a_worker() -> None:
     served = {worker(queue=queue, log_level="INFO").command for queue in WORKER_OPTIONS}
     words = ",".join(word for command in served for word in command).split(",")
     assert {queue.name for queue in settings.CELERY_TASK_QUEUES} <= set(words)
+
+
+def niceness(queue: str) -> int:
+    command = worker(queue=queue, log_level="INFO").command
+    return int(command[2]) if command[:2] == ("nice", "-n") else 0
+
+
+def test_sizes_yield_to_thumbnails_and_bulk_work_to_both() -> None:
+    assert niceness("notifications") == niceness("thumbnails") == 0
+    assert 0 < niceness("renditions") < niceness("bulk")

@@ -1,4 +1,4 @@
-"""A long queue: the sweeper publishes each upload about once, however slow the workers are."""
+"""Long queues: the sweeper publishes each upload's work about once, however slow the workers are."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ from django.utils import timezone
 from redis import Redis
 
 from processing.models import Original
+from uploads import pipeline
 from uploads.models import Upload
 from uploads.upkeep import sweeper
 
@@ -45,11 +46,22 @@ def make_uploads(count: int) -> None:
     )
 
 
-def finish(redis: Redis, count: int) -> int:
-    """Take messages from the queue, mark their uploads as ready, and return the number of messages."""
-    taken = cast("list[bytes] | None", redis.rpop("thumbnails", count)) or []
+# The queues, and what a worker records when it has done the work of one.
+DONE: dict[str, dict[str, object]] = {
+    "thumbnails": {
+        "status": Upload.Status.PROCESSING,
+        "next_step": pipeline.SIZES,
+        "queued_at": None,
+    },
+    "renditions": {"status": Upload.Status.READY},
+}
+
+
+def finish(redis: Redis, queue: str, count: int) -> int:
+    """Take messages from the queue, record that they are done, and return their number."""
+    taken = cast("list[bytes] | None", redis.rpop(queue, count)) or []
     hashes = [content_hash(message) for message in taken]
-    Upload.objects.filter(original__content_hash__in=hashes).update(status=Upload.Status.READY)
+    Upload.objects.filter(original__content_hash__in=hashes).update(**DONE[queue])
     return len(taken)
 
 
@@ -61,12 +73,13 @@ def content_hash(message: bytes) -> str:
 
 def test_thousands_of_uploads_are_published_once(redis_client: Redis, clock: list[datetime]) -> None:
     make_uploads(UPLOADS)
-    began_at, taken = clock[0], 0
+    began_at, taken = clock[0], dict.fromkeys(DONE, 0)
     while Upload.objects.filter(status__in=Upload.UNFINISHED).exists():
         sweeper.sweep()
-        taken += finish(redis_client, PACE)
+        for queue in DONE:
+            taken[queue] += finish(redis_client, queue, PACE)
         clock[0] += SWEEP
         assert clock[0] - began_at < timedelta(minutes=10)
     assert clock[0] - began_at > timedelta(minutes=5)
-    left = redis_client.llen("thumbnails")
-    assert UPLOADS <= taken + left <= 1.05 * UPLOADS
+    for queue, count in taken.items():
+        assert UPLOADS <= count + redis_client.llen(queue) <= 1.05 * UPLOADS

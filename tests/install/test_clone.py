@@ -170,6 +170,15 @@ def test_bench_measures_every_contender(clone: Clone) -> None:
     assert clone.changes() == ""
 
 
+@starts("bench-system")
+def test_bench_system_measures_every_stage(clone: Clone) -> None:
+    output = clone.make("bench-system", "--smallest", seconds=600)
+    rows = [line for line in output.splitlines() if re.match(r"\| .* ≤ ", line)]
+    assert len(rows) == 3
+    assert all(re.search(r"\| +\d+\.\d\d \| ≤ ", row) for row in rows)
+    assert clone.changes() == ""
+
+
 @starts("advisories")
 def test_advisories_lists_the_packages_to_check(clone: Clone) -> None:
     output = clone.make("advisories", "--dry-run")

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import IN_CI, MakeImage
-from tests.journeys.test_upload import send_by_token, status_of
+from tests.journeys.test_upload import send_by_token, status_of, upload_at
 from tests.rabbitmq import RabbitMQ, is_installed
 from tests.system import System, wait_until
 
 pytestmark = pytest.mark.install
 
+# A few, so that a small batch exceeds it.
+AT_ONCE = 2
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
 
 
@@ -29,7 +31,9 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ) -> Iterator[System]:
     """Return a running system that uses this node as its broker."""
-    running = System(tmp_path_factory.mktemp("system"), CELERY_BROKER_URL=rabbitmq.url)
+    running = System(
+        tmp_path_factory.mktemp("system"), CELERY_BROKER_URL=rabbitmq.url, UPLOADS_AT_ONCE=str(AT_ONCE)
+    )
     with running.ready():
         yield running
 
@@ -50,6 +54,11 @@ def all_ready(uploads: list[dict[str, object]], token: str) -> bool:
     return all(status_of(upload["url"], token) == "ready" for upload in uploads)
 
 
+def has_thumbnails(url: object, token: str) -> bool:
+    """Return whether an upload shows its thumbnails, before its sizes are ready."""
+    return {rendition["preset"] for rendition in upload_at(url, token)["renditions"]} == {"thumb"}
+
+
 def test_uploads_are_processed_on_quorum_queues(
     system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
 ) -> None:
@@ -59,6 +68,16 @@ def test_uploads_are_processed_on_quorum_queues(
     types = rabbitmq.queue_types()
     assert {types[name] for name in QUEUES} == {"quorum"}
     assert "Failed to" not in system.output()
+
+
+def test_thumbnails_of_a_batch_do_not_wait_for_sizes(
+    system: System, rabbitmq: RabbitMQ, token: str, make_image: MakeImage
+) -> None:
+    with system.held("renditions"):
+        sent = [send(system, token, make_image(seed=40 + number)) for number in range(3 * AT_ONCE)]
+        wait_until(lambda: all(has_thumbnails(upload["url"], token) for upload in sent))
+        assert rabbitmq.waiting("renditions") <= AT_ONCE
+    wait_until(lambda: all_ready(sent, token))
 
 
 def test_killed_node_restarts_with_its_queues(

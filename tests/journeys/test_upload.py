@@ -8,6 +8,7 @@ import signal
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -174,6 +175,10 @@ def test_killed_redis_loses_no_upload(system: System, make_image: MakeImage) -> 
 
 
 def status_of(url: object, token: str) -> str:
+    return str(upload_at(url, token)["status"])
+
+
+def upload_at(url: object, token: str) -> Any:
     request = urllib.request.Request(str(url), headers={"Authorization": f"Token {token}"})
     with urllib.request.urlopen(request, timeout=120) as answer:
-        return str(json.load(answer)["status"])
+        return json.load(answer)

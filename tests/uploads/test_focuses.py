@@ -13,7 +13,7 @@ from processing.conf import darkroom
 from processing.models import Focus, Original, Rendition
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows
 from tests.threads import at_once
-from uploads import completion, services
+from uploads import completion, pipeline, services
 from uploads.models import Upload
 from uploads.upkeep import collector
 
@@ -77,6 +77,17 @@ class TestChoose:
         assert focused() == {("thumb", "900.500"), ("square", "100.500")}
         steps.run(step="resize_image", content_hash=ready.original.content_hash)
         assert focused() == {("thumb", "900.500"), ("square", "900.500")}
+
+    def test_sizes_wait_for_the_thumbnails_of_a_new_focal_point(self, ready: Upload) -> None:
+        services.set_focus(upload=ready, point=LEFT)
+        # A step that began before the point was set reports its end.
+        with transaction.atomic():
+            completion.on_step_finished(content_hash=ready.original.content_hash, step=pipeline.THUMBNAILS)
+        ready.refresh_from_db()
+        assert (ready.next_step, ready.queued_at) == (pipeline.THUMBNAILS, None)
+        steps.run(step="generate_thumbnails", content_hash=ready.original.content_hash)
+        ready.refresh_from_db()
+        assert ready.next_step == pipeline.SIZES
 
     def test_two_owners_have_separate_focal_points_on_one_original(
         self, ready: Upload, send: Send, stranger: User

@@ -4,8 +4,11 @@ The broker may lose messages, but the database knows what is unfinished.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
 
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -18,8 +21,19 @@ from uploads.notices import email, outbox, schedule
 
 logger = logging.getLogger(__name__)
 
-# The queues that an upload passes through, by `Upload.bulk`.
-_LANES = {False: ("thumbnails", "renditions", "notifications"), True: (pipeline.BULK_QUEUE,)}
+
+class Lane(NamedTuple):
+    """The queues that one published part of a chain passes through, and the uploads that it belongs to."""
+
+    queues: tuple[str, ...]
+    uploads: Q
+
+
+THUMBNAILS = Lane(("thumbnails",), Q(bulk=False, next_step=pipeline.THUMBNAILS))
+SIZES = Lane(("renditions", "notifications"), Q(bulk=False, next_step=pipeline.SIZES))
+BULK = Lane((pipeline.BULK_QUEUE,), Q(bulk=True))
+LANES = (THUMBNAILS, SIZES, BULK)
+
 # An upload that moved within this time may be between two queues.
 _IDLE = timedelta(seconds=5)
 # An upload counts as lost if another one that was queued this much later is already done.
@@ -35,7 +49,7 @@ def sweep() -> int:
     except BrokerAway as error:
         logger.warning("The broker is unavailable: %s", error)
         return 0
-    drained = [bulk for bulk, queues in _LANES.items() if not any(depths[name] for name in queues)]
+    drained = [lane for lane in LANES if not any(depths[name] for name in lane.queues)]
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
     for upload in uploads:
         pipeline.restart(upload)
@@ -49,19 +63,20 @@ def sweep() -> int:
     return len(uploads) + begun + len(due)
 
 
-def standing_still(*, drained: Collection[bool]) -> QuerySet[Upload]:
+def standing_still(*, drained: Collection[Lane]) -> QuerySet[Upload]:
     """Return the stalled uploads, except those held back by `uploads_at_once`.
 
-    `drained` holds the values of `Upload.bulk` whose queues are empty. An upload is stalled if it is bulk
-    work that was never queued, if its lease has expired, if another attempt is due, or if it was overtaken.
-    While its queues are empty, it is also stalled after `_IDLE` without progress.
+    `drained` holds the lanes whose queues are empty. An upload is stalled if it is bulk work that was never
+    queued, if its lease has expired, if another attempt is due, or if it was overtaken. While the queues of
+    its lane are empty, it is also stalled after `_IDLE` without progress.
     """
     now = timezone.now()
     leases = Lease.objects.filter(original=OuterRef("original"))
     never_queued = Q(queued_at=None, bulk=True)
     dropped = Exists(leases.filter(expires_at__lte=now, expires_at__gt=OuterRef("queued_at")))
     due = Exists(leases.filter(next_attempt_at__lte=now, next_attempt_at__gt=OuterRef("queued_at")))
-    standing = never_queued | Q(dropped) | Q(due) | _overtaken() | (_idle(now) & Q(bulk__in=drained))
+    in_no_queue = _any(lane.uploads for lane in drained)
+    standing = never_queued | Q(dropped) | Q(due) | _overtaken() | (_idle(now) & in_no_queue)
     busy = Exists(leases.filter(Q(expires_at__gt=now) | Q(next_attempt_at__gt=now)))
     return Upload.objects.filter(standing, ~busy, status__in=Upload.UNFINISHED, deleted_at=None).order_by(
         F("queued_at").asc(nulls_first=True), "created_at"
@@ -82,10 +97,21 @@ def _idle(now: datetime) -> Q:
 
 
 def _overtaken() -> Q:
-    condition = Q(pk__in=[])
-    for bulk in (False, True):
-        done = Upload.objects.filter(bulk=bulk).exclude(status__in=Upload.UNFINISHED)
-        last = done.aggregate(last=Max("queued_at"))["last"]
-        if last is not None:
-            condition |= Q(bulk=bulk, queued_at__lt=last - _OVERTAKEN)
-    return condition
+    """Return the condition for uploads behind which a later one of their lane is already done.
+
+    The time when thumbnails were published is not kept. It was after their upload was created.
+    """
+    done = ~Q(status__in=Upload.UNFINISHED)
+    last = Upload.objects.aggregate(
+        thumbnails=Max("created_at", filter=SIZES.uploads),
+        sizes=Max("queued_at", filter=SIZES.uploads & done),
+        bulk=Max("queued_at", filter=BULK.uploads & done),
+    )
+    lanes = {"thumbnails": THUMBNAILS, "sizes": SIZES, "bulk": BULK}
+    return _any(
+        lanes[name].uploads & Q(queued_at__lt=moment - _OVERTAKEN) for name, moment in last.items() if moment
+    )
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    return reduce(or_, conditions, Q(pk__in=[]))

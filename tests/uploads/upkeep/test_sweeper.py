@@ -50,7 +50,7 @@ def add_lease(upload: Upload, **fields: Any) -> None:
 
 
 def stands_still(*, drained: bool = False) -> bool:
-    return sweeper.standing_still(drained=(False, True) if drained else ()).exists()
+    return sweeper.standing_still(drained=sweeper.LANES if drained else ()).exists()
 
 
 class TestStalled:
@@ -67,10 +67,19 @@ class TestStalled:
         assert stands_still(drained=True)
 
     def test_bulk_and_other_uploads_are_checked_by_their_queues(self, upload: Upload) -> None:
-        assert not sweeper.standing_still(drained=(True,)).exists()
-        assert sweeper.standing_still(drained=(False,)).exists()
+        assert not sweeper.standing_still(drained=(sweeper.BULK, sweeper.SIZES)).exists()
+        assert sweeper.standing_still(drained=(sweeper.THUMBNAILS,)).exists()
         Upload.objects.update(bulk=True)
-        assert sweeper.standing_still(drained=(True,)).exists()
+        assert sweeper.standing_still(drained=(sweeper.BULK,)).exists()
+
+    def test_upload_whose_sizes_are_queued_is_checked_by_their_queues(self, upload: Upload) -> None:
+        Upload.objects.update(next_step=pipeline.SIZES)
+        assert not sweeper.standing_still(drained=(sweeper.BULK, sweeper.THUMBNAILS)).exists()
+        assert sweeper.standing_still(drained=(sweeper.SIZES,)).exists()
+
+    def test_upload_that_waits_for_a_place_is_not_stalled(self, upload: Upload) -> None:
+        Upload.objects.update(next_step=pipeline.SIZES, queued_at=None)
+        assert not stands_still(drained=True)
 
     def test_recently_queued_upload_is_not_stalled(self, upload: Upload) -> None:
         Upload.objects.update(queued_at=timezone.now() - 4 * SECOND)
@@ -115,11 +124,29 @@ class TestStalled:
         Upload.objects.update(queued_at=None)
         assert not stands_still(drained=True)
 
-    def test_overtaken_upload_is_stalled(self, upload: Upload, owner: User) -> None:
-        make_uploads(owner, 1, status="ready", queued_at=timezone.now() - SECOND)
+    def test_upload_with_overtaken_sizes_is_stalled(self, upload: Upload, owner: User) -> None:
+        Upload.objects.update(next_step=pipeline.SIZES)
+        last = timezone.now() - SECOND
+        make_uploads(owner, 1, status="ready", next_step=pipeline.SIZES, queued_at=last)
         assert not stands_still()
         Upload.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - 302 * SECOND)
         assert sweeper.standing_still(drained=()).get() == upload
+
+    @pytest.mark.parametrize("queued", [True, False])
+    def test_upload_with_overtaken_thumbnails_is_stalled(
+        self, upload: Upload, owner: User, queued: bool
+    ) -> None:
+        queued_at = timezone.now() if queued else None
+        make_uploads(owner, 1, status="processing", next_step=pipeline.SIZES, queued_at=queued_at)
+        assert not stands_still()
+        Upload.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - 302 * SECOND)
+        assert sweeper.standing_still(drained=()).get() == upload
+
+    def test_upload_is_not_overtaken_by_one_that_was_sent_before(self, upload: Upload, owner: User) -> None:
+        before = timezone.now() - 3600 * SECOND
+        make_uploads(owner, 1, status="ready", next_step=pipeline.SIZES, created_at=before)
+        Upload.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - 1800 * SECOND)
+        assert not stands_still()
 
     def test_upload_overtaken_in_another_queue_is_not_stalled(self, upload: Upload, owner: User) -> None:
         make_uploads(owner, 1, status="ready", bulk=True, queued_at=timezone.now())
@@ -141,13 +168,25 @@ class TestStalled:
         for seconds in (20, 40, None, 30):
             queued_at = now - seconds * SECOND if seconds else None
             make_uploads(owner, 1, queued_at=queued_at, bulk=seconds is None)
-        found = [upload.queued_at for upload in sweeper.standing_still(drained=(False, True))]
+        found = [upload.queued_at for upload in sweeper.standing_still(drained=sweeper.LANES)]
         assert found == [None, now - 40 * SECOND, now - 30 * SECOND, now - 20 * SECOND]
 
 
 class TestSweep:
     def test_sweep_of_an_empty_site_does_nothing(self) -> None:
         assert sweeper.sweep() == 0
+
+    def test_stalled_sizes_are_queued_from_the_first_step(self, upload: Upload, redis_client: Redis) -> None:
+        Upload.objects.update(next_step=pipeline.SIZES)
+        assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
+        assert (redis_client.llen("thumbnails"), redis_client.llen("renditions")) == (1, 0)
+        upload.refresh_from_db()
+        assert upload.next_step == pipeline.THUMBNAILS
+
+    def test_sizes_that_wait_for_a_place_are_queued(self, upload: Upload, redis_client: Redis) -> None:
+        Upload.objects.update(next_step=pipeline.SIZES, queued_at=None)
+        assert [sweeper.sweep(), sweeper.sweep()] == [1, 0]
+        assert (redis_client.llen("thumbnails"), redis_client.llen("renditions")) == (0, 1)
 
     def test_stalled_upload_is_queued_once(self, send: Send, redis_client: Redis) -> None:
         upload = send()
@@ -234,9 +273,9 @@ class TestSweep:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_sweeps_publish_once(owner: User, redis_client: Redis) -> None:
-    make_uploads(owner, 15)
+    make_uploads(owner, 8)
     at_once(sweeper.sweep, sweeper.sweep, sweeper.sweep)
-    assert redis_client.llen("thumbnails") == 15
+    assert redis_client.llen("thumbnails") == 8
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
