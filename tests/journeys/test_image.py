@@ -124,6 +124,15 @@ def test_deletion_is_undone(page: Page, make_image: MakeImage, tmp_path: Path) -
     expect_card(page, "undone.jpg")
 
 
+def test_deletion_is_made_final(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    (path,) = make_pictures(tmp_path, make_image, ["final.jpg"], seed=11)
+    open_image(page, path)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("#messages")).to_contain_text("1 image deleted for good.")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
 def test_image_page_follows_reprocessing(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
     (path,) = make_pictures(tmp_path, make_image, ["followed.jpg"], seed=20)
     open_image(page, path)
