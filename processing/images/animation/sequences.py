@@ -7,10 +7,10 @@ from struct import unpack_from
 
 from PIL import Image
 
-from processing.images.animation.frames import Film, Timed, frames_within
+from processing.images.animation.frames import Film, Timed
 from processing.images.reading.base_media.mending import mended
 from processing.images.reading.containers import boxes
-from processing.images.reading.limits import Limits
+from processing.images.reading.limits import Limits, frames_within
 
 _REPEATS = 1
 _CONTAINERS = {b"moov", b"trak", b"edts"}
