@@ -14,7 +14,7 @@ from processing.images.reading.limits import Limits, frames_within
 
 # The bytes before the first chunk of a WebP, and of its frame (RFC 9649, 2.3 and 2.7.1.1).
 _RIFF_BYTES, _FRAME_BYTES = 12, 16
-# Pixels and alpha that are compressed without loss. Measured: their codes can make a byte take as long as this
+# Pixels and alpha that are compressed without loss. Measured: their codes can make a byte take as long as so
 # many pixels.
 _LOSSLESS, _PIXELS_OF_BYTE = {b"VP8L", b"ALPH"}, 8
 _REPEATS = 1
