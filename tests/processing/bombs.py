@@ -1,6 +1,7 @@
 """Bombs: small files that make a decoder work for minutes; every byte is made here."""
 
 import struct
+import zlib
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -159,3 +160,22 @@ def sequence_of(sample: bytes, *, count: int, canvas: Size, tracks: int = 1) -> 
 
     start = 12 + len(brands) + len(moov(0)) + 8
     return media(brands, moov(start), box(b"mdat", sample))
+
+
+# --- TIFF (6.0) ---------------------------------------------------------------------------
+
+
+def tiff(size: Size, tile: Size) -> bytes:
+    """Return a grey TIFF whose tiles are all the same bytes, which inflate to black."""
+    pixels = zlib.compress(bytes(tile[0] * tile[1]))
+    count = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    numbers = [(256, size[0]), (257, size[1]), (258, 8), (259, 8), (262, 1), (277, 1)]
+    numbers += [(322, tile[0]), (323, tile[1])]
+    start = 8 + 2 + 12 * (len(numbers) + 2) + 4
+    lists = start + len(pixels)
+    fields = [struct.pack("<HHII", tag, 4, 1, number) for tag, number in numbers]
+    for tag, place, only in ((324, lists, start), (325, lists + 4 * count, len(pixels))):
+        fields.append(struct.pack("<HHII", tag, 4, count, place if count > 1 else only))
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + b"".join(fields) + bytes(4)
+    places = struct.pack("<I", start) * count + struct.pack("<I", len(pixels)) * count
+    return head + pixels + places

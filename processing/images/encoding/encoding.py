@@ -95,7 +95,7 @@ def _encode_jpeg(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     try:
         return _saved(flat, "JPEG", progressive=True, **options)
     except OSError:
-        # Pillow's buffer for a progressive JPEG has a byte for each pixel, and noise in full colour needs more.
+        # Pillow's buffer for a progressive JPEG has a byte for each pixel. Noise in full colour needs more.
         return _saved(flat, "JPEG", **options)
 
 

@@ -13,13 +13,16 @@ from os import SEEK_CUR, SEEK_END
 from struct import error, unpack
 from typing import Any, BinaryIO
 
+from PIL import TiffImagePlugin
+
 from processing.images.reading.base_media.boxes import MOST_ITEMS, Box, boxes_in, boxes_within, number_at
 from processing.images.reading.base_media.composition import count_items, count_samples
 from processing.images.reading.containers import gif_colors_bytes
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
 from processing.images.reading.scans import count_scans
-from processing.images.reading.work import work_of_frames, work_of_items, work_of_scans
+from processing.images.reading.work import work_of_frames, work_of_items, work_of_scans, work_of_tiles
+from processing.presets import Size
 
 # No honest file comes near this number. Measured: so many parts cost a decoder a quarter of a second.
 _MOST_PARTS = 50_000
@@ -111,6 +114,14 @@ def check_told(told: Mapping[str | tuple[int, int], Any], *, limits: Limits, nam
     for key, value in told.items():
         if isinstance(value, bytes | str):
             (tally.add_profile if key == "icc_profile" else tally.add_text)(len(value))
+
+
+def check_tiles(tags: Mapping[int, Any], *, size: Size, limits: Limits, name: str) -> None:
+    """Raise `TooManyPixels` if a TIFF's tiles are much larger than its picture (TIFF 6.0, section 15)."""
+    width, height = tags.get(TiffImagePlugin.TILEWIDTH), tags.get(TiffImagePlugin.TILELENGTH)
+    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+        across, down = -(-size[0] // width) * width, -(-size[1] // height) * height
+        work_of_tiles(limits, name).add(across * down)
 
 
 # --- JPEG (ITU-T T.81, annex B) -----------------------------------------------------------

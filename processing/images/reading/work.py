@@ -14,6 +14,8 @@ from processing.images.reading.refusals import TooManyPixels
 # (docs/adr/0023): a pass of a JPEG's scan takes 1 ns a pixel, and decoding AV1 or HEVC some 20 ns.
 _PASSES_OF_SCANS = 30
 _PASSES_OF_ITEMS = 4
+# The tiles at the edges of a picture are only partly in it.
+_PASSES_OF_TILES = 2
 # The same for an animation, whose pixels are those of all its frames.
 _PASSES_OF_FRAMES = 4
 
@@ -53,6 +55,11 @@ def work_of_scans(limits: Limits, name: str) -> Work:
 def work_of_items(limits: Limits, name: str) -> Work:
     """Return the count for the items of which an AVIF or HEIC makes its picture."""
     return Work(name, _PASSES_OF_ITEMS * limits.pixels)
+
+
+def work_of_tiles(limits: Limits, name: str) -> Work:
+    """Return the count for the tiles of a TIFF, which may be larger than its picture."""
+    return Work(name, _PASSES_OF_TILES * limits.pixels)
 
 
 def work_of_frames(limits: Limits, name: str) -> Work:

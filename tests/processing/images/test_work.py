@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from itertools import count
@@ -35,6 +36,7 @@ from tests.processing.bombs import (
     scan,
     scan_bomb,
     sequence_of,
+    tiff,
 )
 from tests.processing.parts import saved, segment
 from tests.processing.pictures import SMALL, corpus_files, opened
@@ -307,6 +309,16 @@ def test_broken_boxes_end_the_count(format: str) -> None:
     for length in range(20, len(data), 7):
         with suppress(Refusal):
             header_of(data[:length])
+
+
+# --- TIFF ---------------------------------------------------------------------------------
+
+
+def test_tiles_of_a_tiff_are_limited() -> None:
+    accepted = replace(LOW, formats=("TIFF",))
+    assert_rendered(tiff((200, 300), (64, 64)), accepted)
+    assert_rendered(tiff((20, 30), (512, 512)), accepted)
+    assert_refused(tiff((20, 1600), (4096, 16)), accepted)
 
 
 # --- Honest files -------------------------------------------------------------------------
