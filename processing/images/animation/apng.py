@@ -50,15 +50,18 @@ class _Apng:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._header = self._shared = b""
+        self._header = b""
         self._frames = self.plays = 0
+        # Each frame repeats them, so only the last of each name is kept, as by a reader of the whole file.
+        shared: dict[bytes, bytes] = {}
         for name, content in takewhile(lambda chunk: chunk[0] != b"IDAT", png_chunks(data)):
             if name == b"IHDR":
                 self._header = bytes(content)
             elif name == b"acTL":
                 self._frames, self.plays = unpack_from(">II", content)
             elif name in _SHARED:
-                self._shared += _chunk(name, bytes(content))
+                shared[name] = _chunk(name, bytes(content))
+        self._shared = b"".join(shared.values())
 
     def parts(self) -> Iterator[_Part]:
         """Yield the frames, at most as many as the file declares."""

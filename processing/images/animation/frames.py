@@ -9,7 +9,7 @@ from PIL import Image
 
 from processing.images.geometry.reduction import loaded, with_alpha
 from processing.images.reading.available import load_available
-from processing.images.reading.limits import Limits, check_size
+from processing.images.reading.limits import LEAST_FRAME, Limits, check_size
 from processing.presets import Size
 
 # A picture of the whole canvas, RGB or RGBA, and its duration in milliseconds.
@@ -17,10 +17,6 @@ Timed = tuple[Image.Image, float]
 # The treatment of a patch's area before the next patch is drawn.
 Disposal = Literal["keep", "clear", "restore"]
 Part = TypeVar("Part")
-
-# A frame counts as at least this many pixels. Each frame costs time however small it is, and a thumbnail may
-# enlarge it to this size.
-_LEAST_PIXELS = 256 * 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +53,6 @@ class Patch:
     def extent(self) -> Size:
         """Return the smallest canvas that would show all of it."""
         return self.place[0] + self.size[0], self.place[1] + self.size[1]
-
-
-def frames_within(limits: Limits, *, canvas: Size) -> int:
-    """Return how many frames as large as the canvas fit the budget; the first one always does."""
-    return max(1, min(limits.frames, limits.animation_pixels // _cost(canvas, canvas)))
 
 
 def patches_within(
@@ -103,7 +94,7 @@ def composed(patches: Iterable[Patch], *, canvas: Size) -> Iterator[Timed]:
 
 
 def _cost(size: Size, canvas: Size) -> int:
-    return max(size[0] * size[1], canvas[0] * canvas[1], _LEAST_PIXELS)
+    return max(size[0] * size[1], canvas[0] * canvas[1], LEAST_FRAME)
 
 
 def _visible(patch: Patch, canvas: Size) -> tuple[int, int, int, int]:

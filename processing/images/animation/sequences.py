@@ -7,11 +7,16 @@ from struct import unpack_from
 
 from PIL import Image
 
-from processing.images.animation.frames import Film, Timed, frames_within
+from processing.images.animation.frames import Film, Timed
 from processing.images.reading.base_media.mending import mended
-from processing.images.reading.containers import boxes
-from processing.images.reading.limits import Limits
+from processing.images.reading.containers import boxes, webp_chunks
+from processing.images.reading.limits import Limits, frames_within
 
+# The bytes before the first chunk of a WebP, and of its frame (RFC 9649, 2.3 and 2.7.1.1).
+_RIFF_BYTES, _FRAME_BYTES = 12, 16
+# Pixels and alpha that are compressed without loss. Measured: their codes can make a byte take as long as so
+# many pixels.
+_LOSSLESS, _PIXELS_OF_BYTE = {b"VP8L", b"ALPH"}, 8
 _REPEATS = 1
 _CONTAINERS = {b"moov", b"trak", b"edts"}
 _WITHOUT_END = {0: 0xFFFF_FFFF, 1: 0xFFFF_FFFF_FFFF_FFFF}
@@ -21,6 +26,8 @@ def read_sequence(data: bytes, *, image: Image.Image, limits: Limits) -> Film:
     """Return the frames of an animated WebP or AVIF that fit the budget; `image` is the opened file."""
     total = int(getattr(image, "n_frames", 1))
     count = min(total, frames_within(limits, canvas=image.size))
+    if image.format == "WEBP":
+        count = min(count, _webp_frames_within(data, limits))
     plays = _avif_plays(data) if image.format == "AVIF" else int(image.info["loop"])
     return Film(plays, count, total - count, partial(_frames, data, image.format or "", count))
 
@@ -34,6 +41,19 @@ def _frames(data: bytes, format: str, count: int) -> Iterator[Timed]:
             milliseconds = _without_drift(image, shown)
             yield (image.copy() if image.mode == "RGB" else image.convert("RGBA")), milliseconds
             shown += milliseconds
+
+
+def _webp_frames_within(data: bytes, limits: Limits) -> int:
+    """Return how many frames of a WebP fit the budget by their bytes; the first one always does."""
+    frames = pixels = 0
+    for name, frame in webp_chunks(data, _RIFF_BYTES):
+        if name == b"ANMF":
+            lossless = (len(part) for kind, part in webp_chunks(frame, _FRAME_BYTES) if kind in _LOSSLESS)
+            pixels += _PIXELS_OF_BYTE * sum(lossless)
+            if frames and pixels > limits.animation_pixels:
+                break
+            frames += 1
+    return max(1, frames)
 
 
 def _without_drift(image: Image.Image, shown: float) -> float:

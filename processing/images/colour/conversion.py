@@ -6,6 +6,7 @@ from io import BytesIO
 
 from PIL import Image, ImageChops, ImageCms
 
+from processing.images.colour.elements import without_many_elements
 from processing.images.colour.high_range import HLG, PQ, shown
 from processing.images.colour.primaries import PRIMARIES, SRGB, Primaries
 from processing.images.colour.profiles import CURVES, SRGB_CURVE, profile_of
@@ -86,7 +87,7 @@ def _by_profile(picture: Image.Image, profile: bytes) -> Image.Image | None:
 def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """Return the transform to sRGB. It is cached because pictures of one camera share a profile."""
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        source = ImageCms.ImageCmsProfile(BytesIO(without_many_elements(profile)))
         mode = _MODES[source.profile.xcolor_space.strip()]
         return ImageCms.buildTransform(source, _SRGB, mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, KeyError):

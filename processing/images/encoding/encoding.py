@@ -94,7 +94,12 @@ def _encode_webp(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
 def _encode_jpeg(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     flat = picture if picture.mode == "RGB" else flattened(picture, preset.background or _BACKGROUND)
     options = _tags(traits.credit) | ({"subsampling": "4:4:4"} if traits.graphic else {})
-    return _saved_beside(flat, "JPEG", quality=quality_of(preset, "jpeg"), progressive=True, **options)
+    options["quality"] = quality_of(preset, "jpeg")
+    try:
+        return _saved_beside(flat, "JPEG", progressive=True, **options)
+    except OSError:
+        # Pillow's buffer for a progressive JPEG has a byte for each pixel. Noise in full colour needs more.
+        return _saved_beside(flat, "JPEG", **options)
 
 
 def _encode_png(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:

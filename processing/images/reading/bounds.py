@@ -1,7 +1,8 @@
-"""Bounds: limit the data beside a file's pixels, before a decoder reads the file.
+"""Bounds: limit the data beside a file's pixels, and a decoder's work on them, before it reads the file.
 
 Decoders keep every part that precedes the pixels. A file with millions of tiny parts costs them gigabytes and
-half a minute. This module keeps nothing, and inflates compressed data only up to the limit.
+half a minute. This module keeps nothing, and inflates compressed data only up to the limit. `scans` and
+`composition` count the work.
 """
 
 import zlib
@@ -12,12 +13,22 @@ from os import SEEK_CUR, SEEK_END
 from struct import error, unpack
 from typing import Any, BinaryIO
 
-from processing.images.reading.base_media.boxes import MOST_ITEMS, boxes_in, boxes_within, number_at
+from PIL import TiffImagePlugin
+
+from processing.images.reading.base_media.boxes import MOST_ITEMS, Box, boxes_in, boxes_within, number_at
+from processing.images.reading.base_media.composition import count_items, count_samples
+from processing.images.reading.containers import gif_colors_bytes
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
+from processing.images.reading.scans import count_scans
+from processing.images.reading.work import work_of_frames, work_of_items, work_of_scans, work_of_tiles
+from processing.presets import Size
 
 # No honest file comes near this number. Measured: so many parts cost a decoder a quarter of a second.
 _MOST_PARTS = 50_000
+# Frames and pieces of coded data, which can be small in honest files: a GIF's have up to 255 bytes. Measured:
+# so many cost Pillow three seconds.
+_MOST_PIECES = 500_000
 # A `meta` box also holds the list of a picture's tiles, which is smaller.
 _LARGEST_LIST = 1 << 20
 _PIECE = 1 << 16
@@ -37,12 +48,17 @@ class _Tally:
     name: str
     size: int = 0
     parts: int = 0
+    pieces: int = 0
     profile: int = 0
     text: int = 0
 
     def add_part(self) -> None:
         self.parts += 1
         self._check_count(self.parts, _MOST_PARTS)
+
+    def add_piece(self) -> None:
+        self.pieces += 1
+        self._check_count(self.pieces, _MOST_PIECES)
 
     def check_items(self, count: int) -> None:
         self._check_count(count, MOST_ITEMS)
@@ -100,11 +116,27 @@ def check_told(told: Mapping[str | tuple[int, int], Any], *, limits: Limits, nam
             (tally.add_profile if key == "icc_profile" else tally.add_text)(len(value))
 
 
+def check_tiles(tags: Mapping[int, Any], *, size: Size, limits: Limits, name: str) -> None:
+    """Raise `TooManyPixels` if a TIFF's tiles are much larger than its picture (TIFF 6.0, section 15)."""
+    width, height = tags.get(TiffImagePlugin.TILEWIDTH), tags.get(TiffImagePlugin.TILELENGTH)
+    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+        across, down = -(-size[0] // width) * width, -(-size[1] // height) * height
+        work_of_tiles(limits, name).add(across * down)
+
+
 # --- JPEG (ITU-T T.81, annex B) -----------------------------------------------------------
 
 
 def _count_jpeg(stream: BinaryIO, tally: _Tally) -> None:
-    """Count the segments before the first scan; there may be junk between them, as Pillow allows."""
+    """Count the segments before the first scan, and the scans.
+
+    There may be junk between the segments, as Pillow allows.
+    """
+    _count_head(stream, tally)
+    count_scans(stream, work_of_scans(tally.limits, tally.name), tally.add_part)
+
+
+def _count_head(stream: BinaryIO, tally: _Tally) -> None:
     stream.seek(2)
     while start := stream.read(1):
         tally.add_part()
@@ -130,19 +162,22 @@ def _count_segment(stream: BinaryIO, tally: _Tally, kind: int) -> None:
 
 # --- PNG (third edition, 5.3 and 11.3) ----------------------------------------------------
 
+_PIECES_OF_PNG = {b"IDAT", b"fcTL", b"fdAT"}
+_PICTURE_OF_PNG = {b"IHDR", b"PLTE", b"acTL"} | _PIECES_OF_PNG
+
 
 def _count_png(stream: BinaryIO, tally: _Tally) -> None:
-    """Count the chunks before the pixels."""
+    """Count the chunks; Pillow also reads those behind the pixels."""
     position = stream.seek(8)
     while len(head := stream.read(8)) == 8:
-        tally.add_part()
         length, kind = unpack(">I4s", head)
-        if kind in {b"IDAT", b"IEND"} or position + length > tally.size:
+        (tally.add_piece if kind in _PIECES_OF_PNG else tally.add_part)()
+        if kind == b"IEND" or position + length > tally.size:
             return
         if kind == b"iCCP":
             tally.add_profile(length)
             _inflate(_after_texts(stream.read(length), 1)[1:], tally.add_profile)
-        elif kind not in {b"IHDR", b"PLTE"}:
+        elif kind not in _PICTURE_OF_PNG:
             tally.add_text(length)
             if kind in {b"zTXt", b"iTXt"}:
                 _inflate(_compressed_text(kind, stream.read(length)), tally.add_inflated)
@@ -177,19 +212,34 @@ def _inflate(data: bytes, add: Callable[[int], None]) -> None:
 
 
 def _count_gif(stream: BinaryIO, tally: _Tally) -> None:
-    """Count the blocks before the first picture; Pillow skips junk between them."""
+    """Count the blocks; Pillow skips junk before the first picture, and browsers end at junk behind it."""
     start = stream.read(13)
     if len(start) < 13:
         return
-    stream.seek(13 + (3 << (start[10] & 7) + 1 if start[10] & 0x80 else 0))
-    while (kind := stream.read(1)) not in {b"", b",", b";"}:
-        tally.add_part()
+    stream.seek(13 + gif_colors_bytes(start[10]))
+    shown, add = False, tally.add_part
+    while (kind := stream.read(1)) not in {b"", b";"}:
+        add()
         if kind == b"!":
             stream.read(1)
-            while (size := stream.read(1)) not in {b"", b"\0"}:
-                tally.add_part()
-                tally.add_text(size[0])
-                stream.seek(size[0], SEEK_CUR)
+            tally.add_text(_skip_blocks(stream, add))
+        elif kind == b",":
+            shown, add = True, tally.add_piece
+            descriptor = stream.read(9)
+            stream.seek(gif_colors_bytes(descriptor[-1]) + 1 if descriptor else 0, SEEK_CUR)
+            _skip_blocks(stream, tally.add_piece)
+        elif shown:
+            return
+
+
+def _skip_blocks(stream: BinaryIO, add: Callable[[], None]) -> int:
+    """Skip a list of blocks, and return the bytes in it; each block counts."""
+    total = 0
+    while (size := stream.read(1)) not in {b"", b"\0"}:
+        add()
+        total += size[0]
+        stream.seek(size[0], SEEK_CUR)
+    return total
 
 
 # --- WebP (RFC 9649, 2.3 to 2.7) ----------------------------------------------------------
@@ -241,12 +291,21 @@ def _count_boxes(stream: BinaryIO, tally: _Tally) -> None:
         size, kind = unpack(">I4s", head)
         if size == 1:
             size = int.from_bytes(stream.read(8))
+        # The last box may go on to the end of the file.
+        size = size or tally.size - position
         if size < 8 or position + size > tally.size:
             return
+        box = Box(kind, position, stream.tell(), position + size)
         if kind == b"meta":
             tally.add_profile(max(0, size - _LARGEST_LIST))
-            _count_items(stream.read(position + size - stream.tell()), tally)
-        position = stream.seek(position + size)
+            _count_items(stream.read(box.end - box.content), tally)
+            work = work_of_items(tally.limits, tally.name)
+            count_items(stream, box, size=tally.size, work=work, add_part=tally.add_part)
+        elif kind == b"moov":
+            tally.add_text(max(0, size - _LARGEST_LIST))
+            work, limits = work_of_frames(tally.limits, tally.name), tally.limits
+            count_samples(stream, box, size=tally.size, work=work, add_part=tally.add_part, limits=limits)
+        position = stream.seek(box.end)
 
 
 def _count_items(meta: bytes, tally: _Tally) -> None:

@@ -71,6 +71,18 @@ def gif_end_of_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
+# --- WebP (RFC 9649, 2.3) -----------------------------------------------------------------
+
+
+def webp_chunks(data: bytes | memoryview, position: int) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield names and contents from a position on; the last content may be cut."""
+    view = memoryview(data)
+    while position + 8 <= len(view):
+        name, size = unpack_from("<4sI", view, position)
+        yield name, view[position + 8 : position + 8 + size]
+        position += 8 + size + size % 2
+
+
 # --- ISO base media file format (ISO/IEC 14496-12) ----------------------------------------
 
 

@@ -7,12 +7,12 @@ from io import BytesIO
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
+from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError, features
 
 from processing.errors import Phrase
 from processing.images.reading.base_media.codings import DECODERS, RARE_KIND, coding_of, kind_of_coding
 from processing.images.reading.base_media.mending import mended, without_exif
-from processing.images.reading.bounds import check_bounds, check_told
+from processing.images.reading.bounds import check_bounds, check_tiles, check_told
 from processing.images.reading.jpeg import unsupported_coding
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
@@ -54,6 +54,8 @@ def opened(file: BinaryIO | bytes, *, limits: Limits, name: str = "The file") ->
             raise ValueError("the primary item cannot be read")
         check_size(image.size, limits=limits, name=name)
         check_told(image.info, limits=limits, name=name)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            check_tiles(image.tag_v2, size=image.size, limits=limits, name=name)
         yield image
 
 

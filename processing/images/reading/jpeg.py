@@ -8,12 +8,12 @@ from typing import BinaryIO, NamedTuple
 
 from processing.errors import Phrase
 
-_SCAN, _HIERARCHY, _LS = 0xDA, 0xDE, 0xF7
+SCAN, _HIERARCHY, _LS = 0xDA, 0xDE, 0xF7
 # Start-of-frame markers; the gaps are markers of tables.
-_FRAMES = {*range(0xC0, 0xD0), _HIERARCHY, _LS} - {0xC4, 0xC8, 0xCC}
+FRAMES = {*range(0xC0, 0xD0), _HIERARCHY, _LS} - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _HIERARCHICAL = {0xC5, 0xC6, 0xCD, 0xCE, _HIERARCHY}
-_PROGRESSIVE = {0xC2, 0xCA}
+PROGRESSIVE = {0xC2, 0xCA}
 # Markers without a length.
 _ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
 # Segments and bytes of junk; `bounds` refuses files with more.
@@ -60,7 +60,7 @@ def segments(stream: BinaryIO, position: int = 2) -> Iterator[Segment]:
             continue
         size = max(0, int.from_bytes(stream.read(2)) - 2)
         yield Segment(marker[0], position + 2, size)
-        if marker[0] == _SCAN:
+        if marker[0] == SCAN:
             return
         position += 2 + size
 
@@ -71,7 +71,7 @@ def unsupported_coding(stream: BinaryIO) -> Phrase | None:
     JPEG-LS is defined in ITU-T T.87.
     """
     for marker, position, _ in segments(stream):
-        if marker in _FRAMES:
+        if marker in FRAMES:
             stream.seek(position)
             return _kind(marker, stream.read(1))
     return None
@@ -89,16 +89,16 @@ def _kind(marker: int, precision: bytes) -> Phrase | None:
 
 def first_scan(data: bytes) -> Segment | None:
     """Return the header of the first scan, or None if the file ends before it."""
-    return next((one for one in segments(BytesIO(data)) if one.marker == _SCAN), None)
+    return next((one for one in segments(BytesIO(data)) if one.marker == SCAN), None)
 
 
 def has_several_scans(data: bytes) -> bool:
     """Return whether the pixels are spread over several scans, which a decoder must collect."""
-    frame = next((one for one in segments(BytesIO(data)) if one.marker in _FRAMES), None)
+    frame = next((one for one in segments(BytesIO(data)) if one.marker in FRAMES), None)
     scan = next(_scans(data), None)
     if frame is None or scan is None or frame.size < 6:
         return False
-    return frame.marker in _PROGRESSIVE or len(scan.components) < data[frame.position + 5]
+    return frame.marker in PROGRESSIVE or len(scan.components) < data[frame.position + 5]
 
 
 def has_whole_first_scans(data: bytes) -> bool:
@@ -106,7 +106,7 @@ def has_whole_first_scans(data: bytes) -> bool:
 
     Later scans only refine the picture (G.1).
     """
-    frame = next((one for one in segments(BytesIO(data)) if one.marker in _FRAMES), None)
+    frame = next((one for one in segments(BytesIO(data)) if one.marker in FRAMES), None)
     if frame is None or frame.size < 6:
         return False
     ids = data[frame.position + 6 : frame.position + frame.size : 3]
@@ -128,7 +128,7 @@ def _scans(data: bytes) -> Iterator[Scan]:
     """Yield the scans whose headers are whole."""
     stream = BytesIO(data)
     position = 2
-    while header := next((one for one in segments(stream, position) if one.marker == _SCAN), None):
+    while header := next((one for one in segments(stream, position) if one.marker == SCAN), None):
         position = header.position + header.size
         content = data[header.position : position]
         count = content[0] if content else 0

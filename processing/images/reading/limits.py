@@ -9,6 +9,10 @@ INPUT_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
 # Rare in browsers, and their decoders have a large attack surface: accepted only if a setting names them.
 EXTRA_FORMATS = ("TIFF", "BMP")
 
+# A frame of an animation or a scan of a JPEG counts as at least this many pixels. Each costs time however
+# small it is, and a thumbnail may enlarge a frame to this size.
+LEAST_FRAME = 256 * 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -49,3 +53,8 @@ def check_size(size: Size, *, limits: Limits, name: str = "The file") -> None:
             height=height,
             limit=limits.side,
         )
+
+
+def frames_within(limits: Limits, *, canvas: Size) -> int:
+    """Return how many frames as large as the canvas fit the budget; the first one always does."""
+    return max(1, min(limits.frames, limits.animation_pixels // max(canvas[0] * canvas[1], LEAST_FRAME)))

@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageCms, ImageFile
 from processing.images.animation import animation as animation_module
 from processing.images.animation import frames as frames_module
 from processing.images.animation.animation import Animation, first_frame, read_animation
+from processing.images.animation.apng import _Apng
 from processing.images.animation.sequences import _avif_plays
 from processing.images.encoding.encoding import Encoded
 from processing.images.encoding.webp import AnimatedWebP, frame_count
@@ -496,6 +497,27 @@ def test_frame_beyond_the_pixel_limit_is_refused_before_decoding(
     assert read(data, pixels=1_001_000)
     with pytest.raises(TooManyPixels):
         read(data, pixels=1_000_999)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_bytes_of_a_lossless_webp_count(lossless: bool) -> None:
+    """Lossless frames may hold codes that take long and show nothing."""
+    output = BytesIO()
+    first, *others = (Image.effect_noise((300, 300), 90 + number).convert("RGB") for number in range(5))
+    first.save(output, "WEBP", save_all=True, append_images=others, duration=100, lossless=lossless)
+    data = output.getvalue()
+    within = webp(data, animation_pixels=6 * 300 * 300)
+    assert (within.frames, within.frames_left_out) == ((1, 4) if lossless else (5, 0))
+    assert webp(data, animation_pixels=8 * len(data)).frames == 5
+
+
+def test_colours_of_an_apng_are_repeated_once_in_each_frame() -> None:
+    palettes = [chunk(b"tRNS", pack(">HHH", 0, 0, number)) for number in range(3000)]
+    parts = [Part(Image.new("RGB", (4, 4), color)) for color in ("red", "green", "blue")]
+    data = apng(parts, shared=b"".join(palettes))
+    frames = _Apng(data)
+    assert all(len(frames.patch(part).file()) < 200 for part in frames.parts())
+    assert shown(data)[1].convert("RGB").getpixel((1, 1)) == (0, 128, 0)
 
 
 def test_animation_on_an_oversized_canvas_becomes_still(monkeypatch: pytest.MonkeyPatch) -> None:

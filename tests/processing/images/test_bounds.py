@@ -13,6 +13,7 @@ from PIL import Image
 from pytest_django import Settings
 
 from processing import conf
+from processing.images.reading import bounds
 from processing.images.reading.header import Header, read_header
 from processing.images.reading.limits import Limits
 from processing.images.reading.refusals import (
@@ -23,6 +24,8 @@ from processing.images.reading.refusals import (
 )
 from processing.images.source import decode
 from processing.presets import FORMATS, Format, Preset, Recipe
+from tests.processing.animations import control, frame
+from tests.processing.animations import gif as animated
 from tests.processing.limited import ends
 from tests.processing.parts import (
     box,
@@ -96,6 +99,36 @@ def test_profile_beyond_the_limit_is_refused(kind: str) -> None:
     header_of(data, profile_bytes=6000, text_bytes=6000)
     with pytest.raises(TooMuchMetadata, match=r"^sea has a colour profile larger than 5 kB\."):
         header_of(data, profile_bytes=5000, text_bytes=6000)
+
+
+BEHIND: dict[str, Callable[[bytes], bytes]] = {
+    "zTXt": lambda text: chunk(b"zTXt", b"a\0\0" + zlib.compress(text)),
+    "eXIf": lambda text: chunk(b"eXIf", text),
+    "iCCP": lambda text: chunk(b"iCCP", b"a\0\0" + zlib.compress(text)),
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_data_behind_the_pixels_of_a_png_count(kind: str) -> None:
+    """Pillow reads them after the pixels, each of them up to its own limit."""
+    data = png()[:-12] + BEHIND[kind](b"x" * 1000) * 6 + png()[-12:]
+    header_of(data, text_bytes=30_000, profile_bytes=7000)
+    with pytest.raises(TooMuchMetadata):
+        header_of(data, text_bytes=5000, profile_bytes=5000)
+
+
+def test_pieces_of_pixels_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "_MOST_PIECES", 100)
+    pixels = control() + frame(1)[:-1] + b"\1x" * 90 + b"\0"
+    files = {
+        1: (animated(pixels), png()[:-12] + chunk(b"IDAT", b"") * 90 + png()[-12:]),
+        2: (animated(pixels, pixels), png()[:-12] + chunk(b"IDAT", b"") * 180 + png()[-12:]),
+    }
+    for data in files[1]:
+        header_of(data)
+    for data in files[2]:
+        with pytest.raises(TooMuchMetadata, match=r"^sea consists of too many parts\."):
+            header_of(data)
 
 
 def test_large_profile_within_the_limit_is_accepted() -> None:

@@ -250,3 +250,11 @@ def test_animated_photograph_is_lossy() -> None:
     output = render(animation(frames), LARGE, "webp")
     assert output.frames == 3
     assert b"VP8L" not in output.data
+
+
+def test_noise_of_few_colours_is_encoded_as_jpeg() -> None:
+    """Pillow's own buffer is too small for it."""
+    noise = pixel_art(320, dots=320)
+    output = opened(render(saved(noise), SMALL, "jpeg").data)
+    assert output.size == (320, 320)
+    assert distance(output, noise) < 25

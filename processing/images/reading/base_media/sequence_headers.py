@@ -1,11 +1,15 @@
-"""Sequence headers of AV1: the range of the samples, if nothing else in the file describes their colours."""
+"""Sequence headers of AV1: the size of the frames, and the range of their samples."""
 
 from typing import NamedTuple
+
+from processing.presets import Size
 
 _SEQUENCE_HEADER = 1
 # A sequence header is the first unit of a sample, or follows a delimiter.
 _FIRST_UNITS = 3
 _SELECT = 2
+# Bytes. The longest header of a sequence, with 32 operating points, is shorter.
+_LONGEST_HEADER = 1024
 
 
 class Header(NamedTuple):
@@ -26,12 +30,23 @@ def undescribed_header(data: bytes, place: int) -> Header | None:
         kind, extended, sized = data[place] >> 3 & 15, data[place] >> 2 & 1, data[place] >> 1 & 1
         if not sized:
             return None
-        size, place = _leb128(data, place + 1 + extended)
+        size, place = leb128(data, place + 1 + extended)
         if kind == _SEQUENCE_HEADER:
-            bit = _range_bit(_Bits(data[place : place + size]))
+            bit = _range_bit(Bits(data[place : place + size]))
             return None if bit is None else _header(data[start : place + size], 8 * (place - start) + bit)
         place += size
     return None
+
+
+def size_in(content: bytes) -> Size:
+    """Return the size of the largest frames that a sequence header allows (AV1 specification, 5.5.1).
+
+    Raises `IndexError` for broken data.
+    """
+    bits = Bits(content)
+    _skip_to_size(bits)
+    across, down = bits.read(4) + 1, bits.read(4) + 1
+    return bits.read(across) + 1, bits.read(down) + 1
 
 
 def _header(stored: bytes, bit: int) -> Header:
@@ -40,8 +55,11 @@ def _header(stored: bytes, bit: int) -> Header:
     return Header(stored, bytes(limited))
 
 
-def _leb128(data: bytes, place: int) -> tuple[int, int]:
-    """Return a number and the position after it (AV1 specification, 4.10.5)."""
+def leb128(data: bytes, place: int) -> tuple[int, int]:
+    """Return a number and the position after it (AV1 specification, 4.10.5).
+
+    Raises `IndexError` for broken data.
+    """
     number = 0
     for count in range(8):
         number |= (data[place + count] & 0x7F) << 7 * count
@@ -50,31 +68,25 @@ def _leb128(data: bytes, place: int) -> tuple[int, int]:
     raise IndexError(place)
 
 
-class _Bits:
-    """A reader of bits, the highest first."""
+class Bits:
+    """A reader of the bits of a header, the highest first; it raises `IndexError` at the end."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        content = data[:_LONGEST_HEADER]
+        self._bits, self._number = 8 * len(content), int.from_bytes(content)
         self.position = 0
 
     def read(self, count: int) -> int:
-        number = 0
-        for _ in range(count):
-            byte = self._data[self.position >> 3]
-            number = number << 1 | byte >> (7 - (self.position & 7)) & 1
-            self.position += 1
-        return number
+        """Return the number in the next bits."""
+        self.position += count
+        if self.position > self._bits:
+            raise IndexError(self.position)
+        return self._number >> (self._bits - self.position) & ((1 << count) - 1)
 
 
-def _range_bit(bits: _Bits) -> int | None:
+def _range_bit(bits: Bits) -> int | None:
     """Return the position of a set `color_range` in a header without colours (AV1 specification, 5.5)."""
-    profile = bits.read(3)
-    bits.read(1)
-    reduced = bits.read(1)
-    if reduced:
-        bits.read(5)
-    else:
-        _skip_operating_points(bits)
+    profile, reduced = _skip_to_size(bits)
     _skip_sizes(bits, reduced=bool(reduced))
     bits.read(3)
     if not reduced:
@@ -91,7 +103,19 @@ def _range_bit(bits: _Bits) -> int | None:
     return place if bits.read(1) and not described else None
 
 
-def _skip_operating_points(bits: _Bits) -> None:
+def _skip_to_size(bits: Bits) -> tuple[int, int]:
+    """Skip the beginning of a sequence header, and return its profile and whether it is of the short kind."""
+    profile = bits.read(3)
+    bits.read(1)
+    reduced = bits.read(1)
+    if reduced:
+        bits.read(5)
+    else:
+        _skip_operating_points(bits)
+    return profile, reduced
+
+
+def _skip_operating_points(bits: Bits) -> None:
     delay = _skip_timing(bits) if bits.read(1) else 0
     displayed = bits.read(1)
     for _ in range(bits.read(5) + 1):
@@ -104,7 +128,7 @@ def _skip_operating_points(bits: _Bits) -> None:
             bits.read(4)
 
 
-def _skip_timing(bits: _Bits) -> int:
+def _skip_timing(bits: Bits) -> int:
     """Skip the timing, and return the length of the delays of a decoder's buffer, or 0."""
     bits.read(64)
     if bits.read(1):
@@ -119,14 +143,14 @@ def _skip_timing(bits: _Bits) -> int:
     return length
 
 
-def _skip_sizes(bits: _Bits, *, reduced: bool) -> None:
+def _skip_sizes(bits: Bits, *, reduced: bool) -> None:
     across, down = bits.read(4) + 1, bits.read(4) + 1
     bits.read(across + down)
     if not reduced and bits.read(1):
         bits.read(4 + 3)
 
 
-def _skip_tools(bits: _Bits) -> None:
+def _skip_tools(bits: Bits) -> None:
     bits.read(4)
     ordered = bits.read(1)
     if ordered:
