@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from myproject.startup import refuse_errors
+from processing import conf
+from processing.renderer.pool import POOL
 from uploads.receiving.body_guard import BodyGuard
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
@@ -44,4 +46,6 @@ django.setup(set_prefix=False)
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.
 admission = import_module("uploads.receiving.admission")
+# It reads the headers of received files.
+POOL.prepare(conf.renderer_options())
 application = BodyGuard(Handler(), admission=admission.refusal_of)

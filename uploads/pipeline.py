@@ -10,11 +10,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from processing.conf import darkroom
-from processing.tasks import generate_thumbnails, resize_image
+from processing.tasks import BULK_QUEUE, generate_thumbnails, resize_image
 from uploads.broker import publish
 from uploads.models import Upload
 
-BULK_QUEUE = "bulk"
 # Referenced by name, because `uploads.tasks` imports this module indirectly.
 NOTIFY_OWNER = "uploads.tasks.notify_owner"
 
@@ -55,14 +54,14 @@ def restart(upload: Upload) -> bool:
 
 
 def build(upload: Upload) -> Signature:
-    """Return the chain; bulk work goes through the bulk queue."""
+    """Return the chain; bulk work, and an original that has ended its renderer, go through the bulk queue."""
     content_hash = upload.original.content_hash
     tasks = [
         generate_thumbnails.si(content_hash=content_hash),
         resize_image.si(content_hash=content_hash),
         current_app.signature(NOTIFY_OWNER, kwargs={"upload_id": str(upload.pk)}, immutable=True),
     ]
-    if upload.bulk:
+    if upload.bulk or upload.original.deaths:
         tasks = [task.set(queue=BULK_QUEUE) for task in tasks]
     return chain(*tasks)
 

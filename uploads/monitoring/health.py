@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from processing.conf import darkroom
 from processing.garbage import generations
 from processing.models import Original, Rendition
+from processing.renderer import confinement
 from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.monitoring import readiness, statistics
@@ -36,7 +37,12 @@ def readyz(request: HttpRequest) -> JsonResponse:
     problems = readiness.look().problems
     ready = not any(problems.values())
     return JsonResponse(
-        {"ready": ready, "checks": {name: problem or "ok" for name, problem in problems.items()}},
+        {
+            "ready": ready,
+            "checks": {name: problem or "ok" for name, problem in problems.items()},
+            # A weaker sandbox does not keep this process from serving.
+            "renderer": confinement.weakness(darkroom().renderer_sandbox) or "ok",
+        },
         status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Cache-Control": "no-store"},
     )
