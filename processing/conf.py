@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.limits import INPUT_FORMATS, Limits
 from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
-from processing.renderer.options import SANDBOXES, Options
+from processing.renderer.options import SANDBOXES, Options, Sandbox
 
 
 def _default_presets() -> Mapping[str, Mapping[str, Any]]:
@@ -178,7 +178,9 @@ def accepted_resamplers() -> tuple[Resampler, ...]:
 def renderer_options() -> Options:
     """Return how this process starts its renderers."""
     now = darkroom()
-    sandbox = next((name for name in SANDBOXES if name == now.renderer_sandbox), "required")
+    known: dict[str, Sandbox] = {name: name for name in SANDBOXES}
+    # A system check refuses an unknown value.
+    sandbox = known.get(now.renderer_sandbox, "required")
     return Options(memory=now.worker_memory, sandbox=sandbox)
 
 

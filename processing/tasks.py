@@ -82,7 +82,8 @@ def _run(*, step: Step, content_hash: str) -> None:
 
 def _is_bulk() -> bool:
     """Return whether the message of the current task came through the bulk queue, perhaps with a delay."""
-    request = current_task.request if current_task else None
-    key = ((request.delivery_info if request else None) or {}).get("routing_key") or ""
+    # Outside a task this is None, whatever its type says.
+    request = getattr(current_task, "request", None)
+    key = (getattr(request, "delivery_info", None) or {}).get("routing_key") or ""
     # RabbitMQ's delayed delivery puts the delay before the queue's name: `0.0.….1.bulk`.
     return str(key).rpartition(".")[2] == BULK_QUEUE

@@ -5,7 +5,7 @@ any more (`processing.renderer`).
 """
 
 # `datetime.strptime` loads the first, and the texts of metadata the others.
-import _strptime  # noqa: F401
+import _strptime  # type: ignore[import-not-found]  # noqa: F401
 import encodings.ascii
 import encodings.latin_1
 import encodings.utf_16

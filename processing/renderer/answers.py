@@ -149,8 +149,8 @@ def _value(values: Fields, name: str, phrases: list[Any]) -> str | int:
 
 def _size(value: Any, limits: Limits) -> Size:
     match value:
-        case [int() as width, int() as height] if min(width, height) >= 1 and (
-            max(width, height) <= limits.side and width * height <= limits.pixels
+        case [width, height] if all(_is_number(side, 1, limits.side) for side in (width, height)) and (
+            width * height <= limits.pixels
         ):
             return width, height
     raise InvalidAnswer("the size is beyond the limits")
@@ -175,10 +175,14 @@ def _text(fields: Fields, name: str, *, longest: int = 200) -> str:
 
 
 def _number(fields: Fields, name: str, *, least: int = 0, most: int = _LARGEST) -> int:
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    value: Any = fields.get(name)
+    if not _is_number(value, least, most):
         raise InvalidAnswer(f"{name} is no number from {least} to {most}")
-    return value
+    return int(value)
+
+
+def _is_number(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _flag(fields: Fields, name: str) -> bool:

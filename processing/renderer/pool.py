@@ -13,7 +13,7 @@ from processing.renderer.options import Options, RendererUnavailable
 
 logger = logging.getLogger(__name__)
 
-# The renderers of one process: as many as can work at once, and one more picture does not wait for a slow one.
+# As many as can work at once, and at least two, so that one slow picture does not hold up all others.
 _MOST = max(2, os.cpu_count() or 1)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from http import HTTPStatus
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from processing.errors import Refusal
 from processing.images.encoding.encoding import Encoded
@@ -116,7 +116,7 @@ def decode(
     `handed` is a file with pixels that `write_pixels` wrote. Raises the decoder's refusals,
     `RendererUnavailable` or `RendererDied`; so do all methods of the source.
     """
-    request = {
+    request: dict[str, Any] = {
         "do": "decode",
         "presets": [fields_of(preset) for preset in presets],
         "later": [fields_of(preset) for preset in later],
@@ -150,7 +150,7 @@ def read_header(file: BinaryIO, *, name: str, limits: Limits, options: Options) 
             except RendererUnavailable as error:
                 logger.warning("No header can be read: %s", error)
                 raise ReaderBusy(
-                    "Images cannot be read at the moment. Try again in a few seconds."
+                    "Images cannot be read now. Try again in a few seconds."
                 ) from error
     finally:
         os.close(descriptor)

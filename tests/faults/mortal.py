@@ -68,9 +68,9 @@ def _arm_steps() -> None:
         _arm(owner, name, **{when: reached})
     run = steps.run
 
-    def run_named(*, step: Any, content_hash: str) -> None:
+    def run_named(*, step: Any, content_hash: str, **options: Any) -> None:
         _work.set(f"{step}.%s.{content_hash}")
-        run(step=step, content_hash=content_hash)
+        run(step=step, content_hash=content_hash, **options)
         # The task is done, but the next one of its chain is not published yet.
         reach(f"{step}.before_the_next.{content_hash}")
 

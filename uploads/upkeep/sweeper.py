@@ -11,6 +11,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from processing.models import Lease
+from processing.tasks import BULK_QUEUE
 from uploads import pipeline
 from uploads.broker import BrokerAway, queue_depths
 from uploads.models import Step, Upload
@@ -19,7 +20,7 @@ from uploads.notices import email, outbox, schedule
 logger = logging.getLogger(__name__)
 
 # The queues that an upload passes through, by `Upload.bulk`.
-_LANES = {False: ("thumbnails", "renditions", "notifications"), True: (pipeline.BULK_QUEUE,)}
+_LANES = {False: ("thumbnails", "renditions", "notifications"), True: (BULK_QUEUE,)}
 # An upload that moved within this time may be between two queues.
 _IDLE = timedelta(seconds=5)
 # An upload counts as lost if another one that was queued this much later is already done.

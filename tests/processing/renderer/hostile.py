@@ -47,7 +47,7 @@ def _fork() -> None:
         os._exit(0)
 
 
-def _connect(family: int, address: object) -> None:
+def _connect(family: int, address: str | tuple[str, int]) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as one:
         one.connect(address)
 

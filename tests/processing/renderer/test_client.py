@@ -50,6 +50,12 @@ def is_there(pid: int) -> bool:
     return False
 
 
+def ended_parent(what: str) -> subprocess.CompletedProcess[str]:
+    """Run a process that asks its renderer for something, and is killed before the answer."""
+    command = [sys.executable, "-c", ORPHAN, what]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
 def refused(renderer: Renderer, what: str) -> RendererDied:
     """Return how the renderer died of a request; its process is gone, and was waited for."""
     renderer.ask({"do": what})
@@ -144,9 +150,7 @@ def test_interrupted_renderer_is_not_used_again(renderer: Renderer) -> None:
 
 @pytest.mark.parametrize("what", ["sleep", "answer"])
 def test_renderer_ends_with_its_parent(what: str) -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", ORPHAN, what], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    process = ended_parent(what)
     assert process.returncode == -signal.SIGKILL
     wait_until(lambda: not is_there(int(process.stdout)))
 
@@ -168,7 +172,7 @@ def test_renderer_has_no_variables_and_no_files_of_its_parent(
     renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Path(__file__).open() as secret:
-        os.set_inheritable(secret.fileno(), True)  # noqa: FBT003 - the function takes no name
+        os.set_inheritable(secret.fileno(), True)
         with started("failing") as other:
             folder = Path(f"/proc/{other.pid}")
             assert (folder / "environ").read_bytes() in {b"", b"LC_CTYPE=C.UTF-8\0"}
