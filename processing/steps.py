@@ -5,6 +5,7 @@ A step can run twice or concurrently, or be killed anywhere, with the same resul
 
 import base64
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 Step = Literal["generate_thumbnails", "resize_image"]
 
 # The share of `STEP_TIME_LIMIT` within which the renderer must be done, so that its worker goes on.
-_RENDERER_SHARE = 0.9
+_RENDERER_SHARE = 0.8
 # How often an original may end its renderer before it is given up, whatever its uploads ask for.
 _MOST_DEATHS = 2
 
@@ -165,14 +166,15 @@ def opened_source(*, original: Original, step: Step) -> Iterator[RemoteSource]:
     Each rendition's bytes depend on the set of presets that is rendered with it. Raises `StorageUnavailable`,
     `OriginalLost`, `RendererUnavailable`, `RendererDied` or the decoder's refusals.
     """
+    end = time.monotonic() + darkroom().step_time_limit * _RENDERER_SHARE
     data = originals.read(original)
     presets, pays = presets_of(step), pixel_cache.pays(original)
     first = step == "generate_thumbnails"
-    seconds = darkroom().step_time_limit * _RENDERER_SHARE
     with ExitStack() as stack:
         handed = pixel_cache.take(original) if pays and not first else None
         if handed is not None:
             stack.enter_context(handed)
+        seconds = max(0, end - time.monotonic())
         yield stack.enter_context(
             decode(
                 data,

@@ -89,6 +89,9 @@ class Renderer:
         self._connection.deadline = deadline
         try:
             lacks = self._connection.receive().header["lacks"]
+        except TimeoutError as error:
+            # On a busy machine it may be ready for the next file.
+            raise RendererUnavailable("The renderer is still starting.") from error
         except (OSError, EOFError, BrokenFrame, KeyError) as error:
             self.kill()
             raise RendererUnavailable("The renderer did not start.") from error

@@ -114,8 +114,10 @@ class Pool:
             )
 
     def _give_back(self, renderer: Renderer) -> None:
-        if renderer.can_go_on:
-            renderer.finish()
+        starting = renderer.is_alive and not renderer.is_ready
+        if starting or renderer.can_go_on:
+            if not starting:
+                renderer.finish()
             with self._changed:
                 self._idle.append(renderer)
                 self._changed.notify()

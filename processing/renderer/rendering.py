@@ -149,9 +149,7 @@ def read_header(file: BinaryIO, *, name: str, limits: Limits, options: Options) 
                 logger.warning("The header of a file has ended its renderer: %s", death)
             except RendererUnavailable as error:
                 logger.warning("No header can be read: %s", error)
-                raise ReaderBusy(
-                    "Images cannot be read now. Try again in a few seconds."
-                ) from error
+                raise ReaderBusy("Images cannot be read now. Try again in a few seconds.") from error
     finally:
         os.close(descriptor)
     raise UnreadableImage(

@@ -107,6 +107,13 @@ def test_sandbox_can_be_left_out(pool: Pool, caplog: pytest.LogCaptureFixture) -
     assert "cannot take away: everything" in caplog.text
 
 
+def test_renderer_that_starts_slowly_is_kept(pool: Pool) -> None:
+    with pytest.raises(RendererUnavailable, match="still starting"):
+        lend(pool, seconds=0)
+    (renderer,) = pool._all
+    assert lend(pool) == renderer.pid
+
+
 def test_forked_process_starts_its_own(pool: Pool) -> None:
     mine = lend(pool)
     child = os.fork()
