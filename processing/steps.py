@@ -47,7 +47,7 @@ class GaveUp(Refusal):
 
 
 class SetAside(TransientError):
-    """The original has ended its renderer once. It is tried once more, where it can harm no other."""
+    """The original has ended its renderer once. It is tried again, where it can harm no other."""
 
 
 def presets_of(step: Step) -> list[Preset]:
@@ -142,7 +142,7 @@ def _fatal(fault: str) -> GaveUp:
 
 
 def _record_death(original: Original, step: Step, lease: Lease, death: RendererDied) -> None:
-    """Count that the original has ended its renderer, and have it tried once more, or give it up.
+    """Count that the original has ended its renderer, and have it tried again, or give it up.
 
     Raises `SetAside` or `GaveUp`.
     """
@@ -156,7 +156,7 @@ def _record_death(original: Original, step: Step, lease: Lease, death: RendererD
     with transaction.atomic():
         leases.set_aside(lease, death)
         _send(step_set_aside, original, step)
-    raise SetAside(f"{original} has ended its renderer. It is tried once more.") from death
+    raise SetAside(f"{original} has ended its renderer. It is tried again.") from death
 
 
 @contextmanager

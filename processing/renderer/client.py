@@ -44,7 +44,7 @@ class Renderer:
         self._is_ready = False
         self._is_busy = False
         self._pictures = 0
-        # What the first request about a picture says besides.
+        # Added to the first request about a picture.
         self._first: Header = {}
         try:
             with there:

@@ -27,7 +27,7 @@ from processing.renderer import confinement
 from processing.renderer.frames import Connection, Frame
 from processing.renderer.messages import limits_of, preset_of, recipe_of, refusal_fields
 
-# What sends the whole process group to its end. The renderer finishes its work, and ends with its parent.
+# These signals ask a whole process group to end. The renderer finishes its work, and ends with its parent.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _LONGEST_TRACE = 4000
 _PIECE = 1 << 20

@@ -1,4 +1,4 @@
-"""An original that ends its renderer is tried once more, alone, and is then given up."""
+"""An original that ends its renderer is tried again, alone, and is then given up."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -113,7 +113,7 @@ def test_permanent_error_is_tried_once(queue: str, error: Exception, monkeypatch
 
 @both_tasks
 def test_original_set_aside_is_not_retried_here(queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    count, result = attempts(TASKS[queue], SetAside("once more"), monkeypatch)
+    count, result = attempts(TASKS[queue], SetAside("again"), monkeypatch)
     assert (count, type(result)) == (1, SetAside)
     assert SetAside in TASKS[queue].throws
 
