@@ -41,7 +41,7 @@ class InvalidAnswer(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A decoded original's properties. `pixels` is the size of the decoded pixels for the second step, or 0."""
+    """A decoded original's properties. `pixels` is the size of the pixels for the second step, or 0."""
 
     size: Size
     metadata: Metadata

@@ -1,5 +1,7 @@
 """Renderers that crash, hang, run out of memory or are killed: the workers go on, and so do other uploads."""
 
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,19 @@ from tests.faults.site import Site
 from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
+
+
+@pytest.fixture(scope="module")
+def site(request: pytest.FixtureRequest, broker: dict[str, str]) -> Iterator[Site]:
+    """Return a site whose steps have more time than those of the other tests.
+
+    On a busy machine, a worker must be able to end its lease after the deadline of its renderer.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-site-"))
+    limits = {"STEP_TIME_LIMIT": "20", "ENCODER_THREADS": "1"}
+    with Site(folder, database=request.config.getoption("--database"), **limits, **broker) as site:
+        site.make_whole()
+        yield site
 
 
 def send(site: Site, person: Person, failures: list[str]) -> list[str]:

@@ -433,6 +433,7 @@ class TestWorkers:
         assert response.json() == {
             "ready": True,
             "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat"], "ok"),
+            "renderer": "ok",
         }
 
 
