@@ -17,7 +17,8 @@ from django.http.response import HttpResponseBase
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
 from myproject.startup import refuse_errors
-from processing.conf import darkroom
+from processing import conf
+from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused
 from uploads.receiving.body_guard import BodyGuard
 from uploads.receiving.turns import Turns
@@ -96,5 +97,7 @@ share_connections()
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.
 admission = import_module("uploads.receiving.admission")
-turns = Turns(darkroom().requests_at_once)
+# It reads the headers of received files.
+POOL.prepare(conf.renderer_options())
+turns = Turns(conf.darkroom().requests_at_once)
 application = BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)

@@ -13,8 +13,9 @@ from django.conf import settings
 
 from myproject import malformed_messages, rabbitmq, stopping
 from myproject.startup import refuse_errors
-from processing import memory
+from processing import conf, memory
 from processing.conf import darkroom
+from processing.renderer.pool import POOL
 from uploads.broker import BrokerAway, queue_depths
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
@@ -81,6 +82,12 @@ def prepare_memory(**_options: Any) -> None:
     """Limit the memory of a pool process, and keep freed memory for the next image."""
     memory.limit(darkroom().worker_memory)
     memory.keep()
+
+
+@worker_process_init.connect
+def start_renderer(**_options: Any) -> None:
+    """Start the renderer of a pool process before its first task."""
+    POOL.prepare(conf.renderer_options())
 
 
 @worker_process_init.connect

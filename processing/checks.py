@@ -11,6 +11,8 @@ from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.formats import can_encode
 from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
+from processing.renderer import confinement
+from processing.renderer.options import SANDBOXES
 
 
 @checks.register
@@ -61,6 +63,42 @@ def check_resampler(**kwargs: Any) -> Sequence[checks.CheckMessage]:
                 "DARKROOM['RESAMPLER'] is 'simd', but cykooz-resizer is not installed on this host.",
                 hint="Run deploy/install_resampler.sh, or set RESAMPLER to 'pillow' on every host.",
                 id="darkroom.E013",
+            )
+        ]
+    return []
+
+
+@checks.register
+def check_sandbox(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if the renderer's sandbox is unknown, or is required and not possible here."""
+    wanted, missing = darkroom().renderer_sandbox, confinement.missing()
+    if wanted not in SANDBOXES:
+        return [
+            checks.Error(
+                f"DARKROOM['RENDERER_SANDBOX'] is {wanted!r}; it must be 'auto', 'required' or 'off'.",
+                id="darkroom.E014",
+            )
+        ]
+    if wanted == "required" and missing:
+        return [
+            checks.Error(
+                f"DARKROOM['RENDERER_SANDBOX'] is 'required', but this system lacks: {', '.join(missing)}.",
+                hint="Use Linux 5.13 or newer on x86-64 or aarch64, or set RENDERER_SANDBOX to 'auto'.",
+                id="darkroom.E015",
+            )
+        ]
+    return []
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_confinement(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return a warning if decoders keep rights that a hostile file could use."""
+    if sentence := confinement.weakness(darkroom().renderer_sandbox):
+        return [
+            checks.Warning(
+                sentence,
+                hint="Use Linux 5.13 or newer on x86-64 or aarch64, and RENDERER_SANDBOX 'required'.",
+                id="darkroom.W004",
             )
         ]
     return []

@@ -12,6 +12,7 @@ from django.dispatch import receiver
 from processing.images.geometry.resampling import INSTALLED
 from processing.images.reading.limits import INPUT_FORMATS, Limits
 from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
+from processing.renderer.options import SANDBOXES, Options, Sandbox
 
 
 def _default_presets() -> Mapping[str, Mapping[str, Any]]:
@@ -56,6 +57,9 @@ class Settings:
     handover_bytes: int = 512 * 1024**2
     # Bytes of address space of a process that decodes.
     worker_memory: int = 4 * 1024**3
+    # What a renderer gives up before its first file: "auto" is what the system allows, "required" refuses to
+    # start if the system cannot take everything away, and "off" gives up nothing.
+    renderer_sandbox: str = "auto"
     # Seconds that a step may take before its worker is killed, and the crashes and attempts after which the
     # upload fails.
     step_time_limit: int = 120
@@ -192,6 +196,15 @@ def accepted_resamplers() -> tuple[Resampler, ...]:
     render their work again.
     """
     return (resampler(),) if darkroom().resampler else RESAMPLERS
+
+
+def renderer_options() -> Options:
+    """Return how this process starts its renderers."""
+    now = darkroom()
+    known: dict[str, Sandbox] = {name: name for name in SANDBOXES}
+    # A system check refuses an unknown value.
+    sandbox = known.get(now.renderer_sandbox, "required")
+    return Options(memory=now.worker_memory, sandbox=sandbox)
 
 
 def limits() -> Limits:

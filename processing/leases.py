@@ -76,6 +76,18 @@ def postpone(lease: Lease, error: Exception) -> None:
     )
 
 
+def set_aside(lease: Lease, error: Exception) -> None:
+    """Release the lease of a step whose next attempt is published now.
+
+    The sweeper publishes it again only if that message was lost, because it may wait for long.
+    """
+    Lease.objects.filter(pk=lease.pk, token=lease.token).update(
+        expires_at=None,
+        next_attempt_at=timezone.now() + timedelta(seconds=_LONGEST_DELAY),
+        last_error=str(error)[:500],
+    )
+
+
 def hand_back(lease: Lease) -> None:
     """Release the lease of an interrupted step: it may restart at once, and the attempt is not counted."""
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(

@@ -16,7 +16,8 @@ class Original(models.Model):
     found in the picture, each 0 to 1 of the upright picture. `metadata` is what the file holds besides its
     pixels (`processing.images.reading.metadata`), or None if it has not been read yet. `truncated` is whether
     the file ends too early, so that pixels or frames may be missing. `suspect` says that the file was found
-    lost or damaged.
+    lost or damaged. `deaths` counts how often it has ended its renderer since a step of it was done, and
+    `fault` is how it did so last (`processing.renderer.options.Fault`).
     """
 
     content_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -33,6 +34,8 @@ class Original(models.Model):
     metadata = models.JSONField(null=True)
     truncated = models.BooleanField(default=False, db_default=False)
     suspect = models.BooleanField(default=False, db_default=False)
+    deaths = models.PositiveIntegerField(default=0, db_default=0)
+    fault = models.CharField(max_length=8, default="", db_default="", blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

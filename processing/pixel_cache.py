@@ -6,17 +6,19 @@ steps would decode. The cache is optional: a step that finds nothing decodes the
 
 import hashlib
 import json
+import os
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from processing import conf
 from processing.conf import darkroom
 from processing.fingerprint import fingerprint
-from processing.images.packing import packed, packed_size, unpacked
-from processing.images.source import Decoded
 from processing.models import Original
 from processing.presets import Recipe
+from processing.renderer.rendering import RemoteSource
 from processing.stale_files import remove_older
 
 # Smaller pictures are quick to decode again. So are JPEGs, which are scaled while they are decoded, except
@@ -34,36 +36,41 @@ def pays(original: Original) -> bool:
     )
 
 
-def put(original: Original, decoded: Decoded) -> None:
-    """Cache the decoded pixels, unless the cache is full or cannot be written."""
+def put(original: Original, source: RemoteSource) -> None:
+    """Cache the decoded pixels, unless the cache is full or cannot be written.
+
+    The renderer writes them into the memory of the file, which it may not write to otherwise. So the file
+    gets its space first.
+    """
     folder = Path(darkroom().handover_dir)
     with suppress(OSError):
         # Other users of the machine must not see people's pictures.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_older(folder, seconds=_SECONDS)
-        if _used_bytes(folder) + packed_size(decoded) > darkroom().handover_bytes:
+        if _used_bytes(folder) + source.pixels > darkroom().handover_bytes:
             return
         part = folder / f"{secrets.token_hex(8)}.part"
         try:
-            with part.open("wb") as file:
-                file.writelines(packed(decoded))
+            with part.open("wb+") as file:
+                _reserve(file, source.pixels)
+                source.write_pixels(file)
             part.replace(_path(original))
         finally:
             part.unlink(missing_ok=True)
 
 
-def take(original: Original) -> Decoded | None:
-    """Remove the cached pixels and return them, or return None."""
+def take(original: Original) -> BinaryIO | None:
+    """Return the file of the cached pixels, without its name, or None. The caller closes it."""
     path = _path(original)
     mine = path.with_suffix(f".{secrets.token_hex(8)}")
     try:
         # The rename makes sure that only one step gets them.
         path.replace(mine)
-        data = mine.read_bytes()
+        file = mine.open("rb")
         mine.unlink()
-        return unpacked(data)
-    except (OSError, ValueError, KeyError):
+    except OSError:
         return None
+    return file
 
 
 def remove_old() -> None:
@@ -82,6 +89,14 @@ def _path(original: Original) -> Path:
     ]
     digest = hashlib.sha256(json.dumps(recipes).encode()).hexdigest()[:16]
     return Path(darkroom().handover_dir) / f"{original.content_hash}-{digest}.pixels"
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Give a file its size and its space: on a full disk, writing to its memory would end the renderer."""
+    if sys.platform == "linux":
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
 
 
 def _used_bytes(folder: Path) -> int:

@@ -11,9 +11,9 @@ from processing import conf
 from processing.fingerprint import fingerprint, rendition_key
 from processing.garbage import pending_files
 from processing.images.encoding.encoding import Encoded
-from processing.images.source import Source
 from processing.models import Original, Rendition
 from processing.presets import AUTOMATIC, Preset, Recipe, Resampler
+from processing.renderer.rendering import RemoteSource
 from processing.storages.media import call_storage, media, require_storage
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def announce(original: Original, recipes: Iterable[Recipe]) -> None:
     pending_files.announce([key_of(original, recipe) for recipe in recipes])
 
 
-def render(original: Original, source: Source, recipes: Sequence[Recipe]) -> list[Rendition]:
+def render(original: Original, source: RemoteSource, recipes: Sequence[Recipe]) -> list[Rendition]:
     """Render and store each recipe, largest first; return the unsaved rows."""
     encoded = source.render_all(recipes, focus=original.focus, threads=conf.darkroom().encoder_threads)
     return [store(original, recipe, one) for recipe, one in zip(recipes, encoded, strict=True)]

@@ -1,4 +1,4 @@
-"""Signals that a step started, finished or failed.
+"""Signals that a step started, finished or failed, or was set aside for one more attempt.
 
 All are sent with `content_hash` and `step`, inside the transaction that makes them true. `step_failed` is
 also sent with `refusal`.
@@ -9,3 +9,5 @@ from django.dispatch import Signal
 step_started = Signal()
 step_finished = Signal()
 step_failed = Signal()
+# The original has ended its renderer: the next attempt must be alone.
+step_set_aside = Signal()

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.signals import worker_ready
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
@@ -11,8 +11,12 @@ from processing import renditions, steps
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
-from processing.steps import Step
+from processing.renderer.options import RendererUnavailable
+from processing.steps import SetAside, Step
 from processing.storages.media import StorageUnavailable
+
+# The queue of work that no person waits for. Its worker has one process.
+BULK_QUEUE = "bulk"
 
 
 class HandedBack(TransientError):
@@ -23,11 +27,26 @@ class HandedBack(TransientError):
 # schedule (`Lease.next_attempt_at`). A `Refusal` is a result, not an error of Darkroom's.
 STEP_OPTIONS: dict[str, Any] = {
     "ignore_result": True,
-    "autoretry_for": (StorageUnavailable, FileRemoved, LeaseHeld, OperationalError, InterfaceError),
+    "autoretry_for": (
+        StorageUnavailable,
+        FileRemoved,
+        LeaseHeld,
+        RendererUnavailable,
+        OperationalError,
+        InterfaceError,
+    ),
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "max_retries": 5,
-    "throws": (Refusal, StorageUnavailable, FileRemoved, LeaseHeld, HandedBack),
+    "throws": (
+        Refusal,
+        StorageUnavailable,
+        FileRemoved,
+        LeaseHeld,
+        RendererUnavailable,
+        SetAside,
+        HandedBack,
+    ),
 }
 
 
@@ -54,8 +73,17 @@ def report_resampler(**_options: Any) -> None:
 def _run(*, step: Step, content_hash: str) -> None:
     """Run a step; if it is interrupted, its lease has been released and the sweeper restarts it."""
     try:
-        steps.run(step=step, content_hash=content_hash)
+        steps.run(step=step, content_hash=content_hash, alone=_is_bulk())
     except KeyboardInterrupt as stop:
         raise HandedBack(
             f"{step} of {content_hash[:12]} was handed back, because this worker is stopping."
         ) from stop
+
+
+def _is_bulk() -> bool:
+    """Return whether the message of the current task came through the bulk queue, perhaps with a delay."""
+    # Outside a task this is None, whatever its type says.
+    request = getattr(current_task, "request", None)
+    key = (getattr(request, "delivery_info", None) or {}).get("routing_key") or ""
+    # RabbitMQ's delayed delivery puts the delay before the queue's name: `0.0.….1.bulk`.
+    return str(key).rpartition(".")[2] == BULK_QUEUE

@@ -14,7 +14,7 @@ from django.utils import timezone
 from processing import renditions, steps
 from processing.errors import Refusal
 from processing.originals import OriginalLost
-from processing.signals import step_failed, step_finished, step_started
+from processing.signals import step_failed, step_finished, step_set_aside, step_started
 from uploads import pipeline
 from uploads.events import history
 from uploads.models import Event, Step, Upload
@@ -82,8 +82,8 @@ def run_here(upload: Upload) -> None:
 
     Raises what the steps raise.
     """
-    steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash)
-    steps.run(step="resize_image", content_hash=upload.original.content_hash)
+    steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash, alone=True)
+    steps.run(step="resize_image", content_hash=upload.original.content_hash, alone=True)
     complete(upload.pk)
 
 
@@ -113,6 +113,13 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
 def on_step_failed(*, content_hash: str, refusal: Refusal, **kwargs: Any) -> None:
     """Mark the original's uploads as failed."""
     fail_all(content_hash, refusal)
+
+
+@receiver(step_set_aside)
+def on_step_set_aside(*, content_hash: str, **kwargs: Any) -> None:
+    """After the commit, publish the original's unfinished uploads again, through the bulk queue."""
+    for upload in _unfinished(content_hash).select_related("original"):
+        transaction.on_commit(partial(pipeline.restart, upload))
 
 
 def _let_sizes_follow(upload: Upload) -> None:

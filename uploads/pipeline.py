@@ -15,11 +15,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from processing.conf import darkroom
-from processing.tasks import generate_thumbnails, resize_image
+from processing.tasks import BULK_QUEUE, generate_thumbnails, resize_image
 from uploads.broker import publish
 from uploads.models import Step, Upload
 
-BULK_QUEUE = "bulk"
 # Referenced by name, because `uploads.tasks` imports this module indirectly.
 NOTIFY_OWNER = "uploads.tasks.notify_owner"
 
@@ -59,12 +58,15 @@ def restart(upload: Upload) -> bool:
 
 
 def build(upload: Upload, *, step: str = THUMBNAILS) -> Signature:
-    """Return the part of the chain that begins with `step`; for bulk work the whole chain, in its queue."""
+    """Return the part of the chain that begins with `step`, or the whole chain in the bulk queue.
+
+    The latter is for bulk work, and for an original that has ended its renderer.
+    """
     content_hash = upload.original.content_hash
     thumbnails = generate_thumbnails.si(content_hash=content_hash)
     sizes = resize_image.si(content_hash=content_hash)
     notice = current_app.signature(NOTIFY_OWNER, kwargs={"upload_id": str(upload.pk)}, immutable=True)
-    if upload.bulk:
+    if upload.bulk or upload.original.deaths:
         return chain(*[task.set(queue=BULK_QUEUE) for task in (thumbnails, sizes, notice)])
     return thumbnails if step == THUMBNAILS else chain(sizes, notice)
 
@@ -77,7 +79,8 @@ def held_back() -> QuerySet[Upload]:
 def _publish(upload: Upload, step: str) -> bool:
     """Publish the upload from this step on, unless another process was quicker."""
     seen = Upload.objects.filter(pk=upload.pk, next_step=upload.next_step, queued_at=upload.queued_at)
-    if not seen.update(next_step=step, queued_at=timezone.now()):
+    # The sizes of a chain that is published whole must not be published again after its thumbnails.
+    if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=timezone.now()):
         return True
     if not publish(build(upload, step=step)):
         Upload.objects.filter(pk=upload.pk).update(queued_at=None)

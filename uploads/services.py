@@ -20,10 +20,11 @@ from django.utils import timezone
 from processing import conf, originals
 from processing.errors import Refusal
 from processing.garbage.pending_files import FileRemoved
-from processing.images.reading.header import Header, read_header
+from processing.images.reading.header import Header
 from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
+from processing.renderer.rendering import read_header
 from uploads import completion, pipeline
 from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
 from uploads.notices import endpoints
@@ -71,7 +72,12 @@ def receive_upload(
 
     Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
-    header = read_header(cast("BinaryIO", file), name=file.name or "The file", limits=conf.limits())
+    header = read_header(
+        cast("BinaryIO", file),
+        name=file.name or "The file",
+        limits=conf.limits(),
+        options=conf.renderer_options(),
+    )
     known = _known(owner, file)
     if known is not None:
         return _receive_again(known, file, visibility)
@@ -223,6 +229,8 @@ def prepare_again(
         )
         again = [upload for upload in rows if not upload.is_unfinished]
         if force:
+            # The operator may have updated the decoder.
+            Original.objects.filter(pk__in=originals_of).update(deaths=0, fault="")
             names = [preset.name for preset in presets or conf.presets()]
             Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
         Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()

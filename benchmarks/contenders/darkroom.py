@@ -1,4 +1,7 @@
-"""Darkroom as it runs: both steps, from the stored bytes to the written files, without the rows."""
+"""Darkroom as it runs: both steps, from the stored bytes to the written files, without the rows.
+
+A renderer decodes and encodes, as for a worker. Its costs count with those of this process.
+"""
 
 import hashlib
 import shutil
@@ -10,19 +13,18 @@ from pathlib import Path
 from django.conf import settings
 
 from benchmarks.work import FORMATS, THUMBNAIL_SIDE, WIDTHS, Rendition
-from processing import conf, memory, pixel_cache, renditions, steps
+from processing import conf, pixel_cache, renditions, steps
 from processing.fingerprint import original_key, public_key
 from processing.images.encoding import thumbhash
 from processing.images.reading.header import read_header
-from processing.images.source import Source
 from processing.models import Original
 from processing.presets import Preset, Recipe
+from processing.renderer.pool import POOL
+from processing.renderer.rendering import RemoteSource
 
 THUMBNAIL = Preset(name="thumb", width=THUMBNAIL_SIDE, height=THUMBNAIL_SIDE, mode="fill", formats=("webp",))
 SIZES = {width: Preset(name=f"size-{width}", width=width, formats=FORMATS) for width in WIDTHS}
 
-# As a worker's process does at its start.
-memory.keep()
 settings.DARKROOM = {
     **settings.DARKROOM,
     "PRESETS": {
@@ -35,6 +37,8 @@ settings.DARKROOM = {
     },
 }
 conf.forget(setting="DARKROOM")
+# As a worker's process does at its start.
+POOL.prepare(conf.renderer_options())
 
 
 def prepare(*, source: Path, folder: Path) -> None:
@@ -47,15 +51,14 @@ def prepare(*, source: Path, folder: Path) -> None:
 def render(*, source: Path, folder: Path, renditions: Sequence[Rendition]) -> dict[str, Path]:
     """Do the work of the two tasks, one after the other."""
     original = unsaved_original(source)
-    first = steps.open_source(original=original, step="generate_thumbnails")
-    describe(first)
     *sizes, thumbnail = renditions
-    files = _write(original, first, [thumbnail])
-    if first.decoded:
-        pixel_cache.put(original, first.decoded)
-    del first
-    second = steps.open_source(original=original, step="resize_image")
-    return {**files, **_write(original, second, sizes)}
+    with steps.opened_source(original=original, step="generate_thumbnails") as first:
+        describe(first)
+        files = _write(original, first, [thumbnail])
+        if first.pixels:
+            pixel_cache.put(original, first)
+    with steps.opened_source(original=original, step="resize_image") as second:
+        return {**files, **_write(original, second, sizes)}
 
 
 def unsaved_original(source: Path) -> Original:
@@ -72,7 +75,7 @@ def unsaved_original(source: Path) -> Original:
     )
 
 
-def describe(source: Source) -> None:
+def describe(source: RemoteSource) -> None:
     """Do what the first step does before its thumbnail: placeholder, dominant colour and focal point.
 
     The thumbnail is still cut from the middle, because the comparison asks for that.
@@ -82,7 +85,7 @@ def describe(source: Source) -> None:
     thumbhash.encode(width=placeholder.width, height=placeholder.height, rgba=placeholder.rgba)
 
 
-def _write(original: Original, source: Source, wanted: Sequence[Rendition]) -> dict[str, Path]:
+def _write(original: Original, source: RemoteSource, wanted: Sequence[Rendition]) -> dict[str, Path]:
     # Unlike a site, the benchmark keeps JPEG for transparent pictures.
     rows = renditions.render(original, source, [Recipe(preset_of(one), one.format) for one in wanted])
     return {one.name: Path(settings.MEDIA_ROOT) / row.key for one, row in zip(wanted, rows, strict=True)}

@@ -10,11 +10,13 @@ from typing import Any
 from django.conf import settings
 
 from benchmarks.contenders import darkroom
+from benchmarks.in_process import render_here
 from benchmarks.quality.references import renditions_of
 from benchmarks.worker import cpu_seconds
-from processing import conf, originals, pixel_cache, renditions, steps
+from processing import conf, originals, pixel_cache, renditions
 from processing.images import source as sources
 from processing.images.geometry import framing, reduction
+from processing.renderer import process
 
 # By part.
 Seconds = dict[str, float]
@@ -42,7 +44,7 @@ PARTS: list[tuple[Any, str, str | Callable[..., str]]] = [
     (renditions, "store", "hash, write, sync"),
     (pixel_cache, "put", "hand over"),
     (pixel_cache, "take", "hand over"),
-    (steps, "open_source", "everything else"),
+    (process, "decode", "everything else"),
 ]
 
 
@@ -75,6 +77,7 @@ def study(*, source: Path, folder: Path) -> dict[str, float]:
     """Return the median seconds of CPU by step, with one encoder thread to separate the steps."""
     settings.DARKROOM = {**settings.DARKROOM, "ENCODER_THREADS": 1}
     conf.forget(setting="DARKROOM")
+    render_here()
     stopwatch = Stopwatch()
     for part in PARTS:
         stopwatch.watch(*part)

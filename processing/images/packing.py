@@ -13,13 +13,19 @@ from processing.images.source import Decoded
 
 
 def packed_size(decoded: Decoded) -> int:
-    """Return the size of the pixels in bytes."""
+    """Return the number of bytes that `packed` yields."""
     picture = decoded.picture
-    return picture.width * picture.height * len(picture.getbands())
+    return len(_first_line(decoded)) + picture.width * picture.height * len(picture.getbands())
 
 
 def packed(decoded: Decoded) -> Iterator[bytes]:
     """Yield one line of JSON, then the pixels."""
+    yield _first_line(decoded)
+    for _, strip in strips(decoded.picture):
+        yield strip.tobytes()
+
+
+def _first_line(decoded: Decoded) -> bytes:
     picture = decoded.picture
     fields = {
         "orientation": decoded.orientation,
@@ -27,9 +33,7 @@ def packed(decoded: Decoded) -> Iterator[bytes]:
         "size": picture.size,
         "credit": asdict(decoded.credit),
     }
-    yield json.dumps(fields).encode() + b"\n"
-    for _, strip in strips(picture):
-        yield strip.tobytes()
+    return json.dumps(fields).encode() + b"\n"
 
 
 def unpacked(data: bytes) -> Decoded:

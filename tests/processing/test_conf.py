@@ -10,6 +10,7 @@ from pytest_django import Settings
 from processing import checks, conf
 from processing.images.reading.limits import Limits
 from processing.presets import Preset, Resampler
+from processing.renderer import confinement
 
 
 def set_presets(settings: Settings, presets: dict[str, Any]) -> None:
@@ -145,6 +146,35 @@ def test_resampler_that_is_not_installed_is_an_error(
     settings.DARKROOM = {**settings.DARKROOM, "RESAMPLER": "simd"}
     expected = "DARKROOM['RESAMPLER'] is 'simd', but cykooz-resizer is not installed on this host."
     assert problems() == [("darkroom.E013", expected)]
+
+
+def test_unknown_sandbox_is_an_error_and_is_never_taken_for_none(settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "RENDERER_SANDBOX": "no"}
+    expected = "DARKROOM['RENDERER_SANDBOX'] is 'no'; it must be 'auto', 'required' or 'off'."
+    assert problems() == [("darkroom.E014", expected)]
+    assert conf.renderer_options().sandbox == "required"
+
+
+def test_required_sandbox_is_an_error_on_a_system_without_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "RENDERER_SANDBOX": "required"}
+    assert problems() == []
+    monkeypatch.setattr(confinement, "missing", lambda: ["Landlock"])
+    expected = "DARKROOM['RENDERER_SANDBOX'] is 'required', but this system lacks: Landlock."
+    assert problems() == [("darkroom.E015", expected)]
+
+
+def test_deployment_check_warns_of_rights_that_decoders_keep(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checks.check_confinement() == []
+    monkeypatch.setattr(confinement, "missing", lambda: ["seccomp"])
+    (warning,) = checks.check_confinement()
+    assert (warning.id, "it lacks seccomp" in warning.msg) == ("darkroom.W004", True)
+    settings.DARKROOM = {**settings.DARKROOM, "RENDERER_SANDBOX": "off"}
+    (warning,) = checks.check_confinement()
+    assert "'off'" in warning.msg
 
 
 @pytest.mark.parametrize("name", ["simd", "pillow"])

@@ -3,9 +3,11 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 from struct import pack
+from typing import BinaryIO, cast
 from zlib import crc32
 
 import pytest
@@ -13,14 +15,15 @@ from django.core.files.storage import default_storage
 from PIL import ExifTags, Image, ImageFile
 from pytest_django import Settings
 
+from benchmarks import in_process
 from processing import pixel_cache, steps
 from processing.conf import darkroom
-from processing.images.source import Decoded
 from processing.models import Original, Rendition
+from processing.renderer.pool import POOL
+from processing.renderer.rendering import RemoteSource
 from processing.steps import Step
 from tests.conftest import MakeImage
 from tests.processing.conftest import StoreOriginal
-from tests.processing.pictures import opened
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -45,7 +48,8 @@ def original(store_original: StoreOriginal, make_image: MakeImage) -> Original:
 
 @pytest.fixture
 def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Return a list that records the format of every decoded file."""
+    """Return a list that records the format of every decoded file, and decode in this process."""
+    monkeypatch.setattr(POOL, "renderer", in_process.lent)
     formats: list[str | None] = []
     prepare = ImageFile.ImageFile.load_prepare
 
@@ -69,8 +73,20 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
-def decoded(make_image: MakeImage) -> Decoded:
-    return Decoded(1, opened(make_image(width=50, height=40, format="PNG")))
+class Left:
+    """A source with decoded pixels for the second step."""
+
+    def __init__(self, data: bytes = b"pixels" * 1000) -> None:
+        self.data = data
+        self.pixels = len(data)
+
+    def write_pixels(self, file: BinaryIO) -> None:
+        with mmap(file.fileno(), self.pixels) as shared:
+            shared.write(self.data)
+
+
+def put(original: Original) -> None:
+    pixel_cache.put(original, cast("RemoteSource", Left()))
 
 
 def test_second_step_keeps_the_credit_that_follows_the_pixels(
@@ -159,55 +175,51 @@ def test_cache_can_be_turned_off(
     assert (decodes, files(folder)) == (["PNG", "PNG"], [])
 
 
-def test_pixels_are_removed_when_they_are_taken(db: None, make_image: MakeImage) -> None:
+def test_pixels_are_removed_when_they_are_taken(folder: Path) -> None:
     original = Original(content_hash="ab" * 32)
-    left = decoded(make_image)
-    pixel_cache.put(original, left)
+    put(original)
     taken = pixel_cache.take(original)
     assert taken is not None
-    assert (taken.orientation, taken.picture.size) == (left.orientation, left.picture.size)
-    assert taken.picture.tobytes() == left.picture.tobytes()
+    with taken:
+        assert taken.read() == Left().data
     assert pixel_cache.take(original) is None
+    assert files(folder) == []
 
 
-def test_pixels_of_other_presets_are_not_taken(db: None, make_image: MakeImage, settings: Settings) -> None:
+def test_pixels_of_other_presets_are_not_taken(settings: Settings) -> None:
     original = Original(content_hash="ab" * 32)
-    pixel_cache.put(original, decoded(make_image))
+    put(original)
     settings.DARKROOM = {**settings.DARKROOM, "PRESETS": {"huge": {"width": 4000}}}
     assert pixel_cache.take(original) is None
 
 
-def test_cache_has_a_size_limit(folder: Path, make_image: MakeImage, settings: Settings) -> None:
-    one = decoded(make_image)
-    settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_BYTES": 3 * 50 * 40 * 2 + 500}
+def test_cache_has_a_size_limit(folder: Path, settings: Settings) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "HANDOVER_BYTES": 2 * len(Left().data) + 500}
     for number in range(5):
-        pixel_cache.put(Original(content_hash=f"{number:064}"), one)
+        put(Original(content_hash=f"{number:064}"))
     assert len(files(folder)) == 2
 
 
-def test_old_pixels_are_removed(folder: Path, make_image: MakeImage) -> None:
+def test_old_pixels_are_removed(folder: Path) -> None:
     for number in range(2):
-        pixel_cache.put(Original(content_hash=f"{number:064}"), decoded(make_image))
+        put(Original(content_hash=f"{number:064}"))
     old, new = files(folder)
     os.utime(old, (time.time() - 601, time.time() - 601))
     pixel_cache.remove_old()
     assert files(folder) == [new]
 
 
-def test_full_disk_leaves_no_file(
-    folder: Path, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(decoded: Decoded) -> Iterator[bytes]:
-        yield b"{}"
+def test_full_disk_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pixel_cache, "packed", fail)
-    pixel_cache.put(Original(content_hash="ab" * 32), decoded(make_image))
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    put(Original(content_hash="ab" * 32))
     assert files(folder) == []
 
 
-def test_folder_is_readable_only_by_its_owner(folder: Path, make_image: MakeImage) -> None:
-    pixel_cache.put(Original(content_hash="ab" * 32), decoded(make_image))
+def test_folder_is_readable_only_by_its_owner(folder: Path) -> None:
+    put(Original(content_hash="ab" * 32))
     assert folder.stat().st_mode & 0o077 == 0
 
 

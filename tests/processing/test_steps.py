@@ -484,7 +484,7 @@ def test_permanent_storage_failure_fails_with_a_reason(
             run("resize_image", original)
     with pytest.raises(GaveUp) as refusal:
         run("resize_image", original)
-    assert str(refusal.value) == "The storage was unavailable for too long. Try again later."
+    assert str(refusal.value) == "The storage or the renderer was unavailable for too long. Try again later."
     assert news.failed == [("resize_image", refusal.value)]
     assert not Lease.objects.exists()
 

@@ -18,6 +18,8 @@ from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.refusals import UnreadableImage
 from processing.leases import LeaseHeld
 from processing.models import Lease, Original, Rendition
+from processing.renderer.options import RendererUnavailable
+from processing.steps import SetAside
 from processing.storages.media import StorageUnavailable
 from processing.tasks import HandedBack, generate_thumbnails, resize_image
 from tests.conftest import assert_storage_matches_rows
@@ -55,7 +57,14 @@ def test_tasks_store_no_result(queue: str) -> None:
 @both_tasks
 def test_only_transient_errors_are_retried(queue: str) -> None:
     retried: tuple[type[Exception], ...] = TASKS[queue].autoretry_for
-    assert set(retried) == {StorageUnavailable, FileRemoved, LeaseHeld, OperationalError, InterfaceError}
+    assert set(retried) == {
+        StorageUnavailable,
+        FileRemoved,
+        LeaseHeld,
+        RendererUnavailable,
+        OperationalError,
+        InterfaceError,
+    }
     for error in retried:
         assert not issubclass(error, Refusal)
         assert issubclass(error, TransientError) or error.__module__ == "django.db.utils"
@@ -100,6 +109,26 @@ def test_transient_error_is_tried_six_times(
 @both_tasks
 def test_permanent_error_is_tried_once(queue: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     assert attempts(TASKS[queue], error, monkeypatch) == (1, error)
+
+
+@both_tasks
+def test_original_set_aside_is_not_retried_here(queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, result = attempts(TASKS[queue], SetAside("again"), monkeypatch)
+    assert (count, type(result)) == (1, SetAside)
+    assert SetAside in TASKS[queue].throws
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "alone"), [("thumbnails", False), ("bulk", True), ("0.0.1.bulk", True), (None, False)]
+)
+@both_tasks
+def test_step_is_alone_in_the_bulk_queue(
+    queue: str, routing_key: str | None, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(steps, "run", lambda **kwargs: told.append(kwargs["alone"]))
+    TASKS[queue].apply(kwargs={"content_hash": "ab" * 32}, routing_key=routing_key).get()
+    assert told == [alone]
 
 
 @both_tasks

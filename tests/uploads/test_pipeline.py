@@ -31,7 +31,8 @@ from redis.connection import Connection as RedisConnection
 from rest_framework.test import APIClient
 
 from deploy.ports import any_free_port
-from processing.models import Lease, Rendition
+from processing.models import Lease, Original, Rendition
+from processing.signals import step_set_aside
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows
 from tests.system import wait_until
 from uploads import broker, completion, pipeline, services
@@ -98,6 +99,20 @@ class TestMessages:
         assert resize["task"] == "processing.tasks.resize_image"
         assert notify["task"] == "uploads.tasks.notify_owner"
         assert [step["options"]["queue"] for step in (resize, notify)] == ["bulk", "bulk"]
+        assert redis_client.llen("thumbnails") == 0
+
+    def test_original_that_has_ended_its_renderer_goes_to_the_bulk_queue(
+        self, send: Send, stranger: User, redis_client: Redis, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        """All its unfinished uploads do; those of other originals stay where they are."""
+        upload, _ = send(), send(by=stranger)
+        redis_client.flushdb()
+        Original.objects.update(deaths=1)
+        content_hash = upload.original.content_hash
+        with django_capture_on_commit_callbacks(execute=True):
+            step_set_aside.send(sender=Original, content_hash=content_hash, step="generate_thumbnails")
+        messages = messages_in(redis_client, "bulk")
+        assert [message["keywords"] for message in messages] == [{"content_hash": content_hash}] * 2
         assert redis_client.llen("thumbnails") == 0
 
     def test_tasks_store_no_result(self, send: Send) -> None:
@@ -426,6 +441,7 @@ class TestWorkers:
         assert response.json() == {
             "ready": True,
             "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat"], "ok"),
+            "renderer": "ok",
         }
 
 

@@ -188,6 +188,16 @@ class TestReprocess:
         assert (upload.status, upload.error_code, upload.error_detail) == ("pending", "", "")
         assert not Lease.objects.exists()
 
+    @pytest.mark.parametrize(("force", "deaths"), [(False, 2), (True, 0)])
+    def test_deaths_are_forgotten_only_by_force(
+        self, force: bool, deaths: int, send: Send, started: list[Upload]
+    ) -> None:
+        upload = send()
+        Upload.objects.update(status="failed")
+        Original.objects.update(deaths=2, fault="crashed")
+        services.reprocess(uploads=[upload], force=force)
+        assert Original.objects.get().deaths == deaths
+
     def test_reprocess_counts_uploads_that_could_not_be_queued(
         self, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:

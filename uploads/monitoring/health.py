@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from processing.conf import darkroom
 from processing.garbage import generations
 from processing.models import Original, Rendition
+from processing.renderer import confinement
 from processing.storages import disk_space
 from uploads import broker
 from uploads.broker import BrokerAway
@@ -39,6 +40,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
         {
             "ready": seen.is_ready,
             "checks": {name: problem or "ok" for name, problem in seen.problems.items()},
+            # A weaker sandbox does not keep this process from serving.
+            "renderer": confinement.weakness(darkroom().renderer_sandbox) or "ok",
         },
         status=HTTPStatus.OK if seen.is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Cache-Control": "no-store"},

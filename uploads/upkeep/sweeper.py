@@ -14,6 +14,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from processing.models import Lease
+from processing.tasks import BULK_QUEUE
 from uploads import pipeline
 from uploads.broker import BrokerAway, queue_depths
 from uploads.models import Step, Upload
@@ -31,7 +32,7 @@ class Lane(NamedTuple):
 
 THUMBNAILS = Lane(("thumbnails",), Q(bulk=False, next_step=pipeline.THUMBNAILS))
 SIZES = Lane(("renditions", "notifications"), Q(bulk=False, next_step=pipeline.SIZES))
-BULK = Lane((pipeline.BULK_QUEUE,), Q(bulk=True))
+BULK = Lane((BULK_QUEUE,), Q(bulk=True))
 LANES = (THUMBNAILS, SIZES, BULK)
 
 # An upload that moved within this time may be between two queues.

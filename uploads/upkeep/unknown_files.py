@@ -22,9 +22,9 @@ from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.garbage.generations import GenerationDiffers
 from processing.garbage.pending_files import FileRemoved
-from processing.images.reading.header import read_header
 from processing.models import PendingFile, StorageState
-from processing.storages.media import FileMissing, call_storage, media
+from processing.renderer.rendering import ReaderBusy, read_header
+from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import services
 
 if TYPE_CHECKING:
@@ -139,10 +139,20 @@ def _adopt(key: str, *, owner: User, sent_at: datetime) -> bool:
             if digest.hexdigest() != content_hash:
                 return False
             file.seek(0)
-            header = call_storage(lambda: read_header(cast("BinaryIO", file), name=key, limits=conf.limits()))
+            header = call_storage(
+                lambda: read_header(
+                    cast("BinaryIO", file),
+                    name=key,
+                    limits=conf.limits(),
+                    options=conf.renderer_options(),
+                )
+            )
             services.adopt_original(
                 owner=owner, content_hash=content_hash, byte_size=file.size, header=header, sent_at=sent_at
             )
+    except ReaderBusy as error:
+        # The file may be an image, and must not be deleted as one that was refused.
+        raise StorageUnavailable(str(error)) from error
     except (Refusal, FileMissing, FileRemoved):
         return False
     return True

@@ -40,7 +40,7 @@ def checks(client: Client, status: int) -> dict[str, str]:
     assert answer.status_code == status
     assert answer.headers["Cache-Control"] == "no-store"
     body = answer.json()
-    assert set(body) == {"ready", "checks"}
+    assert set(body) == {"ready", "checks", "renderer"}
     assert body["ready"] is (status == 200)
     assert set(body["checks"]) == NAMES
     found: dict[str, str] = body["checks"]

@@ -23,6 +23,7 @@ from processing import originals, steps
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.models import Original, PendingFile, Rendition, StorageState
+from processing.renderer.rendering import ReaderBusy
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, remove_garbage, stored_keys
 from tests.processing.processes import ROOT, environment
 from uploads import completion, services
@@ -290,6 +291,18 @@ def test_adoption_brings_the_images_back(lost: dict[str, bytes], owner: User) ->
     # The renditions have the same keys as before, so they are known again.
     assert run_audit()["unknown"] == [damaged]
     assert run_audit("--adopt", "ada")["adopted"] == []
+
+
+def test_image_that_cannot_be_read_now_is_not_deleted_as_refused(
+    lost: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ReaderBusy("Images cannot be read now.")
+
+    monkeypatch.setattr(unknown_files, "read_header", fail)
+    with pytest.raises(CommandError, match="cannot be read now"):
+        run_audit("--adopt", "ada", "--delete-unknown", "--no-input")
+    assert stored_keys() >= {original_key(content_hash) for content_hash in lost}
 
 
 def test_adoption_brings_back_an_upload_that_the_backup_cut_in_two(
