@@ -145,13 +145,13 @@ def coded_in(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
     return data[start : start + length], tuple(properties.values())
 
 
-def sequence_of(sample: bytes, *, count: int, canvas: Size, tracks: int = 1) -> bytes:
+def sequence_of(sample: bytes, *, count: int, canvas: Size, tracks: int = 1, hidden: int = 0) -> bytes:
     """Return an AVIF sequence whose frames are all the same sample, which is stored once."""
     brands = b"avisavismsf1"
 
     def moov(start: int) -> bytes:
         header = box(b"tkhd", bytes(76) + struct.pack(">II", canvas[0] << 16, canvas[1] << 16))
-        tables = box(b"stsd", struct.pack(">II", 0, 1) + box(b"av01", bytes(78)))
+        tables = box(b"free") * hidden + box(b"stsd", struct.pack(">II", 0, 1) + box(b"av01", bytes(78)))
         tables += box(b"stsz", struct.pack(">III", 0, len(sample), count))
         tables += box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1))
         tables += box(b"stco", struct.pack(">II", 0, count) + struct.pack(">I", start) * count)

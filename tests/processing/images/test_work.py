@@ -291,6 +291,7 @@ def test_frames_of_a_sequence_are_limited() -> None:
     assert not is_refused(sequence_of(sample, count=3000, canvas=(SIDE, SIDE)))
     assert is_refused(sequence_of(sample * 30, count=3000, canvas=(SIDE, SIDE)))
     assert is_refused(sequence_of(sample * 15, count=3000, canvas=(SIDE, SIDE), tracks=2))
+    assert is_refused(sequence_of(sample * 30, count=3000, canvas=(SIDE, SIDE), hidden=2000))
     large, _ = pixels("AVIF", 1024)
     assert is_refused(sequence_of(large, count=3000, canvas=(SIDE, SIDE)))
     assert not is_refused(sequence_of(large, count=1, canvas=(SIDE, SIDE)))

@@ -18,7 +18,6 @@ from processing.images.reading.base_media.boxes import (
     boxes_in,
     boxes_within,
     by_kind,
-    inside,
     number_at,
 )
 from processing.images.reading.base_media.coded import Av1, Coded, Coding, Hevc
@@ -38,7 +37,6 @@ _ALPHA = (b"auxiliary:alpha", b"auxid:1\0")
 # More boxes than `add_part` accepts.
 _MOST_BOXES = 1 << 20
 _IN_FILE, _IN_IDAT = 0, 1
-_TABLES = b"mdia", b"minf", b"stbl"
 
 Place = tuple[int, int]
 
@@ -63,11 +61,12 @@ def count_samples(
     with suppress(error, IndexError):
         stream.seek(moov.content)
         data = stream.read(moov.end - moov.content)
-        tracks = [box for box in _boxes(data, add_part) if box.kind == b"trak" and _is_av1(data, box)]
-        canvas = min((_canvas(data, track) for track in tracks), key=prod, default=(0, 0))
+        boxes = [box for box in _boxes(data, add_part) if box.kind == b"trak"]
+        tracks = [track for box in boxes if (track := _Track(data, box, add_part)).is_av1]
+        canvas = min((track.canvas() for track in tracks), key=prod, default=(0, 0))
         for track in tracks:
             coding = Av1()
-            for place in islice(_samples(data, track), frames_within(limits, canvas=canvas)):
+            for place in islice(track.samples(), frames_within(limits, canvas=canvas)):
                 coded = Coded(stream, _within(size, [place]))
                 work.add(_pixels(coding, coded, work, add_part))
 
@@ -229,37 +228,58 @@ class _Items:
 # --- Samples (ISO/IEC 14496-12, 8.7) ------------------------------------------------------
 
 
-def _is_av1(data: bytes, track: Box) -> bool:
-    entries = inside(data, track, *_TABLES, b"stsd")
-    return entries is not None and any(box.kind == b"av01" for box in boxes_in(data, entries, 8))
+class _Track:
+    """A track, and the tables of its samples."""
 
+    def __init__(self, data: bytes, box: Box, add_part: Callable[[], None]) -> None:
+        self._data, self._add_part = data, add_part
+        self._header = self._inside(box, b"tkhd")
+        tables = self._inside(box, b"mdia", b"minf", b"stbl")
+        self._tables = by_kind(_boxes(data, add_part, tables.content, tables.end)) if tables else {}
 
-def _canvas(data: bytes, track: Box) -> Size:
-    """Return the size at which a track is shown (8.3.2), in which its frames are counted."""
-    header = inside(data, track, b"tkhd")
-    if header is None:
-        return 0, 0
-    width, height = unpack_from(">II", data, header.content + (88 if data[header.content] else 76))
-    return width >> 16, height >> 16
+    @property
+    def is_av1(self) -> bool:
+        """Return whether its samples are AV1."""
+        entries = self._tables.get(b"stsd")
+        return entries is not None and any(
+            box.kind == b"av01"
+            for box in _boxes(self._data, self._add_part, entries.content + 8, entries.end)
+        )
 
+    def canvas(self) -> Size:
+        """Return the size at which it is shown (8.3.2), which is the one that the budget counts."""
+        if self._header is None:
+            return 0, 0
+        start = self._header.content
+        width, height = unpack_from(">II", self._data, start + (88 if self._data[start] else 76))
+        return width >> 16, height >> 16
 
-def _samples(data: bytes, track: Box) -> Iterator[Place]:
-    """Yield the place of each sample: chunks have an offset and a number of samples, samples a length."""
-    tables = {name: inside(data, track, *_TABLES, name) for name in (b"stsz", b"stsc", b"stco", b"co64")}
-    sizes, groups, offsets = tables[b"stsz"], tables[b"stsc"], tables[b"stco"] or tables[b"co64"]
-    if not (sizes and groups and offsets):
-        return
-    same, samples = unpack_from(">II", data, sizes.content + 4)
-    (chunks,), (kinds,) = (unpack_from(">I", data, box.content + 4) for box in (offsets, groups))
-    form, width = (">I", 4) if tables[b"stco"] else (">Q", 8)
-    sample = group = each = 0
-    for chunk in range(chunks):
-        if group < kinds and unpack_from(">I", data, groups.content + 8 + 12 * group)[0] == chunk + 1:
-            (each,) = unpack_from(">I", data, groups.content + 12 + 12 * group)
-            group += 1
-        (position,) = unpack_from(form, data, offsets.content + 8 + width * chunk)
-        for _ in range(min(each, samples - sample)):
-            length = same or unpack_from(">I", data, sizes.content + 12 + 4 * sample)[0]
-            yield position, length
-            position += length
-            sample += 1
+    def samples(self) -> Iterator[Place]:
+        """Yield the place of each sample: chunks have an offset and a number of samples, samples a length."""
+        data, tables = self._data, self._tables
+        sizes, groups = tables.get(b"stsz"), tables.get(b"stsc")
+        offsets = tables.get(b"stco") or tables.get(b"co64")
+        if not (sizes and groups and offsets):
+            return
+        same, samples = unpack_from(">II", data, sizes.content + 4)
+        (chunks,), (kinds,) = (unpack_from(">I", data, box.content + 4) for box in (offsets, groups))
+        form, width = (">I", 4) if offsets.kind == b"stco" else (">Q", 8)
+        sample = group = each = 0
+        for chunk in range(chunks):
+            if group < kinds and unpack_from(">I", data, groups.content + 8 + 12 * group)[0] == chunk + 1:
+                (each,) = unpack_from(">I", data, groups.content + 12 + 12 * group)
+                group += 1
+            (position,) = unpack_from(form, data, offsets.content + 8 + width * chunk)
+            for _ in range(min(each, samples - sample)):
+                length = same or unpack_from(">I", data, sizes.content + 12 + 4 * sample)[0]
+                yield position, length
+                position += length
+                sample += 1
+
+    def _inside(self, box: Box, *kinds: bytes) -> Box | None:
+        """Return the first box of the last type, within the first ones of the types before it."""
+        found: Box | None = box
+        for kind in kinds:
+            if found:
+                found = by_kind(_boxes(self._data, self._add_part, found.content, found.end)).get(kind)
+        return found
