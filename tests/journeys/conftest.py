@@ -43,7 +43,12 @@ def mailbox() -> Iterator[tuple[Mailbox, str]]:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory, mailbox: tuple[Mailbox, str]) -> Iterator[System]:
     """Return a running system."""
-    environment = {"EMAIL_URL": mailbox[1], "WEBHOOK_PRIVATE_ADDRESSES": "1"}
+    # One test opens hundreds of streams of one person.
+    environment = {
+        "EMAIL_URL": mailbox[1],
+        "STREAMS_PER_PERSON": "1000",
+        "WEBHOOK_PRIVATE_ADDRESSES": "1",
+    }
     running = System(tmp_path_factory.mktemp("system"), **environment)
     with running.ready():
         yield running
