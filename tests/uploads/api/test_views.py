@@ -25,6 +25,7 @@ from rest_framework.test import APIClient
 
 from processing.models import Original
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
+from tests.processing.bombs import scan_bomb
 from uploads import completion, pipeline, services
 from uploads.models import Upload
 
@@ -254,6 +255,13 @@ class TestRefuse:
     def test_too_many_pixels_are_refused(self, api: APIClient, make_image: MakeImage, settings: Any) -> None:
         settings.DARKROOM = {**settings.DARKROOM, "MAX_PIXELS": 1000}
         assert_problem(post(api, make_image()), 422, "too_many_pixels")
+
+    def test_too_much_work_for_a_decoder_is_refused(self, api: APIClient) -> None:
+        response = post(api, scan_bomb((14_000, 14_000), 2500), name="sea.jpg")
+        assert_problem(response, 422, "too_many_pixels")
+        assert response.json()["detail"].startswith(
+            "sea.jpg is stored in a form that takes too long to decode."
+        )
 
     def test_missing_file_is_refused(self, api: APIClient) -> None:
         response = api.post("/api/uploads/", {"visibility": "private"}, format="multipart")
