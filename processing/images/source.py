@@ -95,7 +95,8 @@ class Source:
                     job = partial(self._still, picture, recipe, traits)
                     if recipe.format == "webp" and framing in animated:
                         job = partial(animated.__getitem__, framing)
-                    encoders.add(self._effect(recipe, framing), job)
+                    # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
+                    encoders.add(self._effect(recipe, framing), job, here=recipe.format == "jpeg")
                     yield from encoders.finished()
             yield from encoders.rest()
 

@@ -33,10 +33,10 @@ class Encoders:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    def add(self, key: Hashable, job: Callable[[], Encoded]) -> None:
-        """Run a job; a job with a known key is not run again."""
+    def add(self, key: Hashable, job: Callable[[], Encoded], *, here: bool) -> None:
+        """Run a job, in this thread if `here`; a job with a known key is not run again."""
         if key not in self._known:
-            self._known[key] = self._started(job)
+            self._known[key] = _done(job()) if here else self._started(job)
         self._results.append(self._known[key])
 
     def finished(self) -> Iterator[Encoded]:

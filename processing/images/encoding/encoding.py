@@ -1,6 +1,5 @@
 """Encoding: pixels to bytes, without metadata except for the credit that a site keeps."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -96,10 +95,10 @@ def _encode_jpeg(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
     options = _tags(traits.credit) | ({"subsampling": "4:4:4"} if traits.graphic else {})
     options["quality"] = quality_of(preset, "jpeg")
     try:
-        return _saved_beside(flat, "JPEG", progressive=True, **options)
+        return _saved(flat, "JPEG", progressive=True, **options)
     except OSError:
         # Pillow's buffer for a progressive JPEG has a byte for each pixel. Noise in full colour needs more.
-        return _saved_beside(flat, "JPEG", **options)
+        return _saved(flat, "JPEG", **options)
 
 
 def _encode_png(picture: Image.Image, preset: Preset, traits: Traits) -> bytes:
@@ -129,20 +128,6 @@ def _saved(picture: Image.Image, format: str, **options: Any) -> bytes:
     output = BytesIO()
     picture.save(output, format, **options)
     return output.getvalue()
-
-
-def _saved_beside(picture: Image.Image, format: str, **options: Any) -> bytes:
-    """Return the same bytes as `_saved`, and let other threads run meanwhile.
-
-    Pillow lets go of the GIL only where it writes a JPEG to a descriptor. Without files in memory (Linux) the
-    others wait.
-    """
-    if not hasattr(os, "memfd_create"):
-        return _saved(picture, format, **options)
-    with open(os.memfd_create("rendition"), "w+b") as file:
-        picture.save(file, format, **options)
-        file.seek(0)
-        return file.read()
 
 
 def flattened(picture: Image.Image, background: str) -> Image.Image:
