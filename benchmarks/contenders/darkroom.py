@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from benchmarks.work import FORMATS, THUMBNAIL_SIDE, WIDTHS, Rendition
-from processing import conf, pixel_cache, renditions, steps
+from processing import conf, memory, pixel_cache, renditions, steps
 from processing.fingerprint import original_key, public_key
 from processing.images.encoding import thumbhash
 from processing.images.reading.header import read_header
@@ -38,6 +38,7 @@ settings.DARKROOM = {
 }
 conf.forget(setting="DARKROOM")
 # As a worker's process does at its start.
+memory.keep()
 POOL.prepare(conf.renderer_options())
 
 
