@@ -107,7 +107,9 @@ def largest_rendition(answer: Fields, *, recipe: Recipe, size: Size, limits: Lim
         raise InvalidAnswer("the rendition has another size")
     frames = _number(answer, "frames", least=1, most=limits.frames if recipe.format == "webp" else 1)
     _number(answer, "frames_left_out")
-    return expected[0] * expected[1] * _BYTES_PER_PIXEL * frames + _BESIDES_PIXELS
+    pixels = expected[0] * expected[1]
+    # The frames of a tiny animation may be enlarged, but not their bytes.
+    return max(pixels, min(pixels * frames, limits.animation_pixels)) * _BYTES_PER_PIXEL + _BESIDES_PIXELS
 
 
 def rendition_of(answer: Fields, data: bytes, *, recipe: Recipe) -> Encoded:

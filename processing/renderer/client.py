@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import NoReturn
 
 from processing.errors import Refusal
@@ -224,7 +225,9 @@ os.register_at_fork(after_in_child=_STARTER.forget)
 
 
 def _command(options: Options, module: str, descriptor: int) -> list[str]:
-    paths = [os.path.abspath(path) for path in sys.path]
+    # A project may find this package by other means than the path.
+    here = Path(__file__).resolve().parents[2]
+    paths = [*map(os.path.abspath, sys.path), str(here)]
     return [
         *(sys.executable, "-I", "-S", "-c", _BOOT),
         *(module, str(descriptor), json.dumps(asdict(options)), *paths),

@@ -58,7 +58,8 @@ class Connection:
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))
             self._keep_deadline()
             start = start[self._end.sendmsg([start], [rights]) :]
-        for part in (start, body):
+        # The other end may be closed after an empty part, which is then no error of this call.
+        for part in filter(None, (start, body)):
             self._keep_deadline()
             self._end.sendall(part)
 

@@ -101,6 +101,16 @@ def test_rendition_of_another_size_is_refused(change: dict[str, Any]) -> None:
         answers.largest_rendition(RENDITION | change, recipe=SMALL, size=(400, 300), limits=LIMITS)
 
 
+def test_rendition_has_no_more_bytes_than_the_pixels_of_an_animation() -> None:
+    announced = RENDITION | {"frames": 10}
+    tight = Limits(pixels=1_000_000, animation_pixels=100_000, frames=10)
+    most = [
+        answers.largest_rendition(announced, recipe=SMALL, size=(400, 300), limits=limits)
+        for limits in (LIMITS, tight)
+    ]
+    assert most == [200 * 150 * 10 * 5 + 2**20, 100_000 * 5 + 2**20]
+
+
 def test_frames_are_refused_in_a_still_format() -> None:
     recipe = SMALL._replace(format="jpeg")
     with pytest.raises(InvalidAnswer):
