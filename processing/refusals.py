@@ -17,7 +17,6 @@ SENTENCES = {
         "The file contains too much metadata. Save a copy without metadata and upload that."
     ),
     "original_lost": _("The original file is lost or damaged. Upload it again to restore it."),
-    "renderer_unavailable": _("Images cannot be read now. Try again in a few seconds."),
     "processing_failed": _("Processing failed. Try again later."),
 }
 

@@ -87,4 +87,8 @@ def read(connection: socket.socket) -> Answer:
     """Read one response."""
     with contextlib.closing(http.client.HTTPResponse(connection)) as response:
         response.begin()
-        return Answer(response.status, dict(response.headers), response.read())
+        return Answer(
+            response.status,
+            {name.title(): value for name, value in response.headers.items()},
+            response.read(),
+        )

@@ -46,9 +46,9 @@ def warm() -> None:
 
 
 def _samples() -> list[bytes]:
-    opaque = Image.linear_gradient("L").resize((16, 16)).convert("RGB")
-    clear = opaque.convert("RGBA")
-    clear.putalpha(Image.linear_gradient("L").resize((16, 16)))
+    grey = Image.linear_gradient("L").crop((120, 120, 136, 136))
+    opaque, clear = grey.convert("RGB"), grey.convert("RGBA")
+    clear.putalpha(grey)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     tags: dict[str, Any] = {"exif": _exif(), "icc_profile": profile}
     frames: dict[str, Any] = {"save_all": True, "append_images": [clear.rotate(90)], "duration": 100}

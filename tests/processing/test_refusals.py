@@ -5,8 +5,12 @@ from processing import refusals
 from processing.errors import Refusal
 from processing.images.reading.refusals import UnreadableImage
 
-# Only refusals of `processing` are stored with an upload.
-STORED = sorted(kind.code for kind in Refusal.__subclasses__() if kind.__module__.startswith("processing."))
+# Only final refusals of `processing` are stored with an upload.
+STORED = sorted(
+    kind.code
+    for kind in Refusal.__subclasses__()
+    if kind.__module__.startswith("processing.") and kind.retry_after is None
+)
 
 
 def test_every_stored_code_has_a_sentence() -> None:

@@ -440,7 +440,7 @@ class TestWorkers:
         assert response.status_code == 200
         assert response.json() == {
             "ready": True,
-            "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat"], "ok"),
+            "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat", "disk"], "ok"),
             "renderer": "ok",
         }
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from tests.conftest import MakeImage, Send
-from uploads import broker, completion
+from uploads import broker, completion, pipeline
 from uploads.models import Event, Heartbeat, Upload
 from uploads.monitoring import readiness
 from uploads.notices.announcements import announce
@@ -143,7 +143,7 @@ class TestMetrics:
     @pytest.fixture(autouse=True)
     def _no_workers(self, started: list[Upload], monkeypatch: pytest.MonkeyPatch) -> None:
         """Publish nothing, and ask no workers, because there are none."""
-        monkeypatch.setattr(broker, "publish", lambda _message: True)
+        monkeypatch.setattr(pipeline, "publish", lambda _message: True)
         monkeypatch.setattr(broker, "workers", dict)
 
     def test_metrics_contain_every_figure(self, client: Client, send: Send, make_image: MakeImage) -> None:
@@ -180,7 +180,7 @@ class TestMetrics:
         monkeypatch.setattr(default_storage, "check", refuse)
         Heartbeat.objects.create(name="sweep", at=timezone.now())
         parts = values(figures(client)["darkroom_part_ok"], "part")
-        assert parts == {"database": 1, "broker": 1, "storage": 0, "workers": 0, "beat": 1}
+        assert parts == {"database": 1, "broker": 1, "storage": 0, "workers": 0, "beat": 1, "disk": 1}
 
     def test_metrics_omit_queues_while_the_broker_is_unavailable(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
