@@ -13,7 +13,7 @@ from processing.conf import darkroom
 
 # Not SIGTERM: billiard uses it to end a child that exceeds its time limit, which counts as a crash.
 _HAND_BACK = signal.SIGUSR2
-# Seconds after which a child that does not react, for example inside a decoder, is killed.
+# Seconds after which a child that does not react, for example inside a driver of the database, is killed.
 _HAND_BACK_TIME = 5
 
 

@@ -55,7 +55,7 @@ class Settings:
     # decodes again.
     handover_dir: str = ""
     handover_bytes: int = 512 * 1024**2
-    # Bytes of address space of a process that decodes.
+    # Bytes of address space of a renderer.
     worker_memory: int = 4 * 1024**3
     # What a renderer gives up before its first file: "auto" is what the system allows, "required" refuses to
     # start if the system cannot take everything away, and "off" gives up nothing.

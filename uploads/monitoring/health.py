@@ -41,11 +41,15 @@ def readyz(request: HttpRequest) -> JsonResponse:
             "ready": seen.is_ready,
             "checks": {name: problem or "ok" for name, problem in seen.problems.items()},
             # A weaker sandbox does not keep this process from serving.
-            "renderer": confinement.weakness(darkroom().renderer_sandbox) or "ok",
+            "renderer": _renderer_weakness() or "ok",
         },
         status=HTTPStatus.OK if seen.is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _renderer_weakness() -> str:
+    return confinement.weakness(darkroom().renderer_sandbox)
 
 
 @require_safe
@@ -65,7 +69,7 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield _labelled("darkroom_uploads", "Uploads by status.", "status", statistics.uploads_by_status())
         yield _oldest_waiting()
-        problems = readiness.latest().problems
+        problems = readiness.latest().problems | {"renderer": _renderer_weakness()}
         yield _labelled(
             "darkroom_part_ok",
             "1 if a part of the system is well, as /readyz reports it.",

@@ -1,5 +1,6 @@
 """The REST API and its contract: every status, header and field."""
 
+import io
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from PIL import Image, ImageFile
 from redis import Redis
 from rest_framework.test import APIClient
 
+from processing import conf
+from processing.images.reading.header import read_header
 from processing.models import Original
 from tests.conftest import MakeImage, Send, assert_storage_matches_rows, stored_keys
 from tests.processing.bombs import scan_bomb
@@ -198,6 +201,9 @@ class TestSend:
         for owner_of_load in (Image.Image, ImageFile.ImageFile):
             monkeypatch.setattr(owner_of_load, "load", refuse)
         assert [post(api, data).status_code for data in images] == [201] * len(images)
+        # The renderer that reads headers is another process, which is not patched.
+        for data in images:
+            assert read_header(io.BytesIO(data), name="image", limits=conf.limits()).width
 
     def test_incoming_folder_is_empty_after_an_upload(
         self, api: APIClient, make_image: MakeImage, incoming: Path

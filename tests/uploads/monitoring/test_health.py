@@ -166,7 +166,7 @@ class TestMetrics:
         assert single["darkroom_renditions"] == 10
         assert single["darkroom_deliveries_waiting"] == 1
         assert 600 <= single["darkroom_oldest_waiting_seconds"] < 660
-        assert set(values(found["darkroom_part_ok"], "part")) == NAMES
+        assert set(values(found["darkroom_part_ok"], "part")) == NAMES | {"renderer"}
         assert all(family.documentation for family in found.values())
 
     def test_metrics_of_an_empty_system_are_zero(self, client: Client) -> None:
@@ -180,7 +180,15 @@ class TestMetrics:
         monkeypatch.setattr(default_storage, "check", refuse)
         Heartbeat.objects.create(name="sweep", at=timezone.now())
         parts = values(figures(client)["darkroom_part_ok"], "part")
-        assert parts == {"database": 1, "broker": 1, "storage": 0, "workers": 0, "beat": 1, "disk": 1}
+        assert parts == {
+            "database": 1,
+            "broker": 1,
+            "storage": 0,
+            "workers": 0,
+            "beat": 1,
+            "disk": 1,
+            "renderer": 1,
+        }
 
     def test_metrics_omit_queues_while_the_broker_is_unavailable(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
