@@ -97,7 +97,7 @@ share_connections()
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.
 admission = import_module("uploads.receiving.admission")
-# It reads the headers of received files.
+# A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
 application = BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)

@@ -7,7 +7,7 @@ survive.
 
 from django.conf import settings
 
-# Seconds that a request waits for a connection. An attempt to connect is given up as soon, so that the next
+# Seconds that a request waits for a connection. An attempt to connect ends after as many, so that the next
 # request makes a new one: after a long outage, psycopg's own pauses would grow to minutes.
 _PATIENCE = 5.0
 

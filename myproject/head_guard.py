@@ -65,7 +65,7 @@ class HeadGuard(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass data to the parser, no more at a time than may arrive besides bodies."""
+        """Pass data to the parser in parts, each within what is left of `MAX_HEAD_BYTES`."""
         while data and not self._is_refused and not self.transport.is_closing():
             allowed = MAX_HEAD_BYTES - self._besides_bodies
             if not allowed:
@@ -120,7 +120,7 @@ class HeadGuard(HttpToolsProtocol):
             self._timer = None
 
     def _end_waiting(self) -> None:
-        """Refuse a head that has not arrived. After an unfinished response, uvicorn's time-out applies."""
+        """Refuse a head that has not arrived. Behind an unfinished response, leave it to uvicorn."""
         self._timer = None
         if self._is_answering():
             return

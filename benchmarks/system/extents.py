@@ -9,8 +9,8 @@ from benchmarks.inputs.pictures import PICTURES, Picture
 class Extent:
     """How much is sent. Only a published run replaces the page in `docs`.
 
-    One person sends a batch of so many `photographs`, over so many `connections`. Meanwhile another person
-    sends one, pauses for so many seconds, and sends the next. Before, that person sends as many as `alone`
+    One person sends a batch of `photographs` over so many `connections`. Meanwhile another person sends one
+    after the other, with pauses of `pause` seconds. Before that, this other person sends `alone` photographs
     while nothing else is going on.
     """
 
@@ -18,7 +18,7 @@ class Extent:
     photographs: int
     alone: int
     pause: float
-    # The page sends as many files at once.
+    # The upload page sends this many files at once.
     connections: int = 4
     published: bool = False
 

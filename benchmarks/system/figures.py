@@ -10,7 +10,7 @@ from benchmarks.system.sender import Sent
 LAST_THUMBNAIL = 0.3
 # Seconds until another person's thumbnail, meanwhile.
 MEANWHILE = 1.0
-# The same while everything is reprocessed ÷ alone.
+# These seconds while everything is reprocessed ÷ those alone.
 REPROCESSING = 2.0
 
 

@@ -15,7 +15,7 @@ from tests.system import System
 _START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
 # Seconds in which everything that was sent has to be ready.
 _LONGEST = 3600
-# Seconds between two questions whether everything is ready. They cost little beside the work.
+# Seconds between two checks whether everything is ready. They cost little beside the work.
 _PAUSE = 1.0
 _TIMES = """
 import json
@@ -100,7 +100,7 @@ class Sender:
             time.sleep(_PAUSE)
 
     def sent(self) -> list[Sent]:
-        """Return the photographs that were sent since the last call, in this order; all must be ready.
+        """Return the photographs that were sent since the last call; all must be ready.
 
         Raises `SystemFailed` if one is not.
         """

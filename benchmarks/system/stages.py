@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from threading import Event, Thread
 
 from benchmarks.system.extents import Extent
@@ -50,7 +51,7 @@ def _sending(person: Sender, extent: Extent) -> Iterator[None]:
     def send() -> None:
         try:
             person.send_until(stopped, pause=extent.pause)
-        except (OSError, SystemFailed) as error:
+        except (OSError, SystemFailed, HTTPException, ValueError, KeyError) as error:
             errors.append(error)
 
     thread = Thread(target=send)

@@ -1,7 +1,7 @@
 """Warming: load everything that decoding needs, and use it once.
 
-Python, Pillow and their libraries load much only when it is needed first. The renderer can then open no file
-any more (`processing.renderer`).
+Python, Pillow and their libraries load much on first use. By then the renderer can open no file
+(`processing.renderer`).
 """
 
 # `datetime.strptime` loads the first, and the texts of metadata the others.
@@ -30,7 +30,7 @@ _LARGER = Preset(name="larger", width=12)
 
 
 def warm() -> None:
-    """Decode and render a tiny picture of each format."""
+    """Decode and render tiny pictures of the usual formats."""
     Image.init()
     for data in _samples():
         read_header(BytesIO(data), name="sample", limits=_LIMITS)

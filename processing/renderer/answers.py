@@ -41,7 +41,7 @@ class InvalidAnswer(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A decoded original's properties. `pixels` is the size of the pixels for the second step, or 0."""
+    """A decoded original's properties. `pixels` is the bytes of those for `resize_image`, or 0."""
 
     size: Size
     metadata: Metadata
@@ -103,12 +103,12 @@ def focus_of(answer: Fields) -> Point:
 def largest_rendition(answer: Fields, *, recipe: Recipe, size: Size, limits: Limits) -> int:
     """Return the most bytes that the announced rendition may have; check its size and its frames."""
     expected = recipe.preset.output_size(size)
-    if (answer.get("width"), answer.get("height")) != expected:
+    if (_number(answer, "width"), _number(answer, "height")) != expected:
         raise InvalidAnswer("the rendition has another size")
     frames = _number(answer, "frames", least=1, most=limits.frames if recipe.format == "webp" else 1)
     _number(answer, "frames_left_out")
     pixels = expected[0] * expected[1]
-    # The frames of a tiny animation may be enlarged, but not their bytes.
+    # A tiny animation's frames may be enlarged beyond the budget of pixels. Their bytes stay within it.
     return max(pixels, min(pixels * frames, limits.animation_pixels)) * _BYTES_PER_PIXEL + _BESIDES_PIXELS
 
 
@@ -128,6 +128,9 @@ def refusal_of(answer: Fields) -> Refusal:
     phrases = fields.get("phrases")
     if kind is None or not isinstance(phrases, list) or len(values) > _MOST_VALUES:
         raise InvalidAnswer("the refusal is unknown")
+    # The constructor of a refusal has arguments of its own.
+    if not all(name.isidentifier() and name not in {"self", "template"} for name in values):
+        raise InvalidAnswer("a value has an impossible name")
     return _refusal(kind, template, {name: _value(values, name, phrases) for name in values})
 
 

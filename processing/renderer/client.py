@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 _BOOT = "import runpy, sys; sys.path[:] = sys.argv[4:]; runpy.run_module(sys.argv[1], run_name='__main__')"
 # The dynamic loader's variable: where a site's libraries are is no secret.
 _LOADER = "LD_LIBRARY_PATH"
+# Seconds after which a process that is not ready is given up.
+_START_SECONDS = 60
 # Seconds in which a process must end that has closed its connection, or was killed.
 _END_SECONDS = 5
 # Signals that come from outside. The renderer ignores the others that ask a process to end.
@@ -43,6 +46,7 @@ class Renderer:
         here, there = socket.socketpair()
         self._connection = Connection(here)
         self._is_ready = False
+        self._started_at = time.monotonic()
         self._is_busy = False
         self._pictures = 0
         # Added to the first request about a picture.
@@ -70,6 +74,11 @@ class Renderer:
     def is_ready(self) -> bool:
         """Return whether the process has given up its rights and can work."""
         return self._is_ready
+
+    @property
+    def is_starting(self) -> bool:
+        """Return whether the process may still become ready."""
+        return not self._is_ready and self.is_alive and time.monotonic() < self._started_at + _START_SECONDS
 
     @property
     def can_go_on(self) -> bool:
@@ -199,7 +208,7 @@ class _Starter:
         self._thread: ThreadPoolExecutor | None = None
 
     def start(self, command: Sequence[str], descriptor: int) -> subprocess.Popen[bytes]:
-        """Return the started process. It has no other open files, variables or folder than these.
+        """Return the started process. Besides stderr, it has no other open files, variables or folder.
 
         Raises `OSError`.
         """

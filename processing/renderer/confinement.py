@@ -17,7 +17,7 @@ from processing.renderer import call_filter, system_calls
 
 # The user without rights of most systems (`nobody`), and its group.
 _NOBODY = 65534
-# Descriptors: the standard ones, the connection, two files and their copies.
+# Descriptors: the standard ones, the connection, one file and its copy.
 _FILES = 16
 # What the kernel ends first when the machine has no memory left (proc(5), oom_score_adj: -1000 to 1000).
 _ENDED_EARLY = 500

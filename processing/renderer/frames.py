@@ -58,7 +58,7 @@ class Connection:
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))
             self._keep_deadline()
             start = start[self._end.sendmsg([start], [rights]) :]
-        # The other end may be closed after an empty part, which is then no error of this call.
+        # Skip an empty part: the other end may have closed by then, and sending nothing would raise.
         for part in filter(None, (start, body)):
             self._keep_deadline()
             self._end.sendall(part)
@@ -103,7 +103,7 @@ class Connection:
         return bytes(data)
 
     def _keep_deadline(self) -> None:
-        """Let the next call end at the deadline. A renderer has none, and may not set a socket's options."""
+        """Let the next call end at the deadline. A renderer has no deadline, and may not set one."""
         if self.deadline is None:
             return
         left = self.deadline - time.monotonic()

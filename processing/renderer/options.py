@@ -27,7 +27,7 @@ class RendererUnavailable(TransientError):
 
 
 class RendererDied(Exception):
-    """The renderer has died of a file: of a signal of its own, of its limits, or without a valid answer."""
+    """A file has ended the renderer: it crashed, exceeded a limit or gave no valid answer."""
 
     def __init__(self, message: str, *, fault: Fault = "crashed") -> None:
         super().__init__(message)

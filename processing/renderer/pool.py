@@ -114,9 +114,8 @@ class Pool:
             )
 
     def _give_back(self, renderer: Renderer) -> None:
-        starting = renderer.is_alive and not renderer.is_ready
-        if starting or renderer.can_go_on:
-            if not starting:
+        if renderer.is_starting or renderer.can_go_on:
+            if renderer.is_ready:
                 renderer.finish()
             with self._changed:
                 self._idle.append(renderer)

@@ -1,6 +1,6 @@
 """Rendering: decode originals and read headers in a renderer process, as if it happened here.
 
-`decode` and `read_header` have the arguments, results and refusals of those in `processing.images`.
+`decode` and `read_header` mirror those in `processing.images`, and also take the renderer's options.
 """
 
 import io
@@ -52,7 +52,7 @@ class ReaderBusy(Refusal):
 
 @dataclass(frozen=True)
 class RemoteSource:
-    """A decoded original in a renderer: like `processing.images.source.Source`, whose fields it has.
+    """A decoded original in a renderer: like `processing.images.source.Source`, with some of its fields.
 
     `pixels` is the size in bytes of the decoded pixels that the second step can use, or 0.
     """

@@ -84,7 +84,7 @@ def disks() -> tuple[Disk, ...]:
 
 
 def check(byte_size: int = 0) -> None:
-    """Raise `StorageFull` if a file system has no room for another body of this size."""
+    """Raise `StorageFull` if a file system has no room for this body or for all that are arriving."""
     needed = _COPIES * max(byte_size, _looking.arriving())
     if not all(disk.has_room(needed) for disk in disks()):
         raise StorageFull("The server has almost no disk space left. Try again later.")

@@ -54,7 +54,7 @@ class Places:
     """The places that are taken, by person."""
 
     def __init__(self) -> None:
-        # A place may be collected as garbage while its thread holds the lock.
+        # A thread that holds the lock may collect a place, whose `__del__` takes it again.
         self._lock = threading.RLock()
         self._taken: Counter[int] = Counter()
 

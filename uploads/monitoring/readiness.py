@@ -31,7 +31,9 @@ _FRESH = 2.0
 _PATIENCE = 3.0
 # A check that hangs blocks a thread, so each check has a small pool. An exhausted pool fails only its own
 # check.
-_ASKING = {name: ThreadPoolExecutor(max_workers=4) for name in ("database", "broker", "storage", "workers")}
+_ASKING = {
+    name: ThreadPoolExecutor(max_workers=4) for name in ("database", "broker", "storage", "workers", "disk")
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +101,11 @@ def look() -> Readiness:
     depths_asked = _ASKING["broker"].submit(broker.queue_depths)
     storage_asked = _ASKING["storage"].submit(_ask_storage)
     workers_asked = _ASKING["workers"].submit(broker.workers)
-    asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked]
+    # The disk of a network file system may hang.
+    disk_asked = _ASKING["disk"].submit(disk_space.problem)
+    asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked, disk_asked]
     wait(asked, timeout=_PATIENCE)
-    database_problem, broker_problem, storage_problem, workers_problem = map(_problem, asked)
+    database_problem, broker_problem, storage_problem, workers_problem, disk_unknown = map(_problem, asked)
     beat_at = None if database_problem else database_asked.result()
     depths = None if broker_problem else depths_asked.result()
     workers = None if workers_problem else workers_asked.result()
@@ -111,7 +115,7 @@ def look() -> Readiness:
         "storage": storage_problem,
         "workers": workers_problem or _unserved(workers or {}),
         "beat": database_problem or _silence(beat_at),
-        "disk": disk_space.problem(),
+        "disk": disk_unknown or disk_asked.result(),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
 

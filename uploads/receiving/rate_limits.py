@@ -49,7 +49,7 @@ class Action(StrEnum):
 
 
 class _Counts:
-    """The counters in Redis. While Redis is unavailable nothing is counted (ADR 6)."""
+    """The counters in Redis. While Redis is unavailable, nothing is counted (docs/adr/0006)."""
 
     def __init__(self, url: str) -> None:
         once = Retry(NoBackoff(), 0)
@@ -133,4 +133,7 @@ def household(address: str) -> str:
         return address
     if known.version == 4:
         return address
+    # A socket for both versions shows an IPv4 address in this form.
+    if known.ipv4_mapped:
+        return str(known.ipv4_mapped)
     return str(ipaddress.ip_network((known, _HOUSEHOLD), strict=False))

@@ -16,7 +16,8 @@ class Turns:
     """A number of turns that requests take one after the other, in the order in which they came."""
 
     def __init__(self, at_once: int, *, most_waiting: int | None = None) -> None:
-        self._free = asyncio.Semaphore(max(at_once, 1))
+        at_once = max(at_once, 1)
+        self._free = asyncio.Semaphore(at_once)
         self._most_waiting = at_once * _WAITING_FOR_ONE if most_waiting is None else most_waiting
         self._waiting = 0
 

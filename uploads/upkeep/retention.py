@@ -1,8 +1,8 @@
 """Retention: what ends after a time, so that the database does not grow for ever.
 
 - In-app notices end after `NOTICE_AGE`.
-- Emails, digests and webhooks end after `DELIVERY_AGE`, also those that wait for a disabled endpoint, a daily
-  limit or a suspended person.
+- Emails, digests and webhooks end after `DELIVERY_AGE`, including those that wait for a disabled endpoint, a
+  daily limit or a suspended person.
 - Events of purged uploads, of webhooks and of accounts end after `EVENT_AGE`, when no notice or delivery of
   theirs is left.
 - Repeatable events of an upload, such as `upload.reprocessed`, end likewise, except the last of each name.

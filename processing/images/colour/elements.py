@@ -1,4 +1,4 @@
-"""Elements: the parts of a profile that LittleCMS applies one after the other to every colour.
+"""Elements: the parts of an ICC profile that LittleCMS applies one after the other to every colour.
 
 A profile's tag of the type `mpet` may list any number of them, and list the same one again: LittleCMS then
 works for minutes on a profile of some kilobytes. Honest profiles have a handful, of a few curves.
@@ -49,9 +49,11 @@ def _elements(profile: bytes, tag: int) -> int:
 
 
 def _segments(profile: bytes, element: int) -> int:
-    """Return the number of segments of a set of curves (ICC.1:2022, 10.16.2), 0 for any other element."""
+    """Return the number of curves and segments in a set (ICC.1:2022, 10.16.2), or 0 for another element."""
     if profile[element : element + 4] != b"cvst":
         return 0
     (curves,) = unpack_from(">H", profile, element + 8)
+    if curves > _MOST:
+        return curves
     offsets = (unpack_from(">I", profile, element + 12 + 8 * number)[0] for number in range(curves))
-    return sum(unpack_from(">H", profile, element + offset + 8)[0] for offset in offsets)
+    return sum(max(1, unpack_from(">H", profile, element + offset + 8)[0]) for offset in offsets)

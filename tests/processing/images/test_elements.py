@@ -49,10 +49,18 @@ def curves(segments: int) -> bytes:
     return b"cvst\0\0\0\0" + struct.pack(">HH", 3, 3) + struct.pack(">II", 36, 0) * 3 + curve
 
 
+def empty_curves(count: int) -> bytes:
+    """Return an element of curves that have no segment."""
+    places = struct.pack(">II", 12 + 8 * count, 0) * count
+    return b"cvst\0\0\0\0" + struct.pack(">HH", count, count) + places + b"curf\0\0\0\0" + bytes(4)
+
+
 MANY = {
     "elements": listed(MATRIX, 2000),
     "segments": listed(curves(500), 1),
     "segments of many elements": listed(curves(10), 50),
+    "curves without segments": listed(b"cvst\0\0\0\0" + struct.pack(">HH", 65535, 3) + bytes(8 * 65535), 1),
+    "curves of many elements": listed(empty_curves(300), 4),
     "broken": listed(MATRIX, 2)[:20],
 }
 

@@ -94,7 +94,14 @@ def test_invalid_description_is_refused(change: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"width": 201}, {"height": None}, {"frames": 11}, {"frames": 0}, {"frames_left_out": -1}],
+    [
+        {"width": 201},
+        {"width": 200.0},
+        {"height": None},
+        {"frames": 11},
+        {"frames": 0},
+        {"frames_left_out": -1},
+    ],
 )
 def test_rendition_of_another_size_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidAnswer):
@@ -153,6 +160,12 @@ def test_invalid_placeholder_is_refused(change: dict[str, Any]) -> None:
         {"values": {"name": None}},
         {"values": {"name": -1}},
         {"values": {str(number): "" for number in range(9)}},
+        {"values": {"name": "x", "name.__class__": "y"}, "template": "{name.__class__}"},
+        {"values": {"name": "x", "name[0]": "y"}, "template": "{name[0]}"},
+        {"values": {"0": "x"}, "template": "{0}"},
+        {"values": {"": "x"}, "template": "{}"},
+        {"values": {"template": "x"}, "template": "{template}"},
+        {"values": {"self": "x"}, "template": "{self}"},
         {"phrases": "name"},
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from processing.renderer import client
 from processing.renderer import pool as pools
 from processing.renderer.client import Renderer
 from processing.renderer.options import Options, RendererDied, RendererUnavailable
@@ -112,6 +113,13 @@ def test_renderer_that_starts_slowly_is_kept(pool: Pool) -> None:
         lend(pool, seconds=0)
     (renderer,) = pool._all
     assert lend(pool) == renderer.pid
+
+
+def test_renderer_that_never_starts_is_replaced(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_START_SECONDS", 0)
+    with pytest.raises(RendererUnavailable, match="still starting"):
+        lend(pool, seconds=0)
+    assert pool._all == set()
 
 
 def test_forked_process_starts_its_own(pool: Pool) -> None:

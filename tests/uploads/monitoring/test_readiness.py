@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connections
 from django.utils import timezone
 
+from processing.storages import disk_space
 from tests.system import wait_until
 from uploads import broker
 from uploads.models import Heartbeat
@@ -125,6 +126,16 @@ def test_hanging_database_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.problems["database"] == "no answer within 0.5 seconds"
     assert not seen.problems["storage"]
     assert not seen.is_ready
+
+
+def test_hanging_disk_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(readiness, "_PATIENCE", 1)
+    monkeypatch.setattr(disk_space, "problem", over.wait)
+    seen = readiness.look()
+    over.set()
+    assert seen.problems["disk"] == "no answer within 1 seconds"
+    assert seen.is_ready
 
 
 def test_check_of_the_database_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,11 @@ def test_addresses_of_an_ipv6_network_count_as_one() -> None:
     assert may_send(9, "2001:db8:0:8::1")
 
 
+def test_ipv4_addresses_of_an_ipv6_socket_count_apart() -> None:
+    addresses = [f"::ffff:192.0.2.{number}" for number in range(1, 3)]
+    assert [rate_limits.household(address) for address in addresses] == ["192.0.2.1", "192.0.2.2"]
+
+
 def test_invalid_address_is_counted() -> None:
     assert rate_limits.household("") == ""
     assert may_send(1, "")

@@ -39,7 +39,9 @@ class Coded(NamedTuple):
         """Return up to `count` bytes from a position in the coded data."""
         found = b""
         for start, length in self.places:
-            if position < length and len(found) < count:
+            if len(found) >= count:
+                break
+            if position < length:
                 self.stream.seek(start + position)
                 found += self.stream.read(min(length - position, count - len(found)))
             position = max(0, position - length)
@@ -50,7 +52,7 @@ class Coding(Protocol):
     """A coding, which counts the pixels of coded data."""
 
     def pixels(self, coded: Coded, add_part: Callable[[], None]) -> Iterator[int]:
-        """Yield the pixels of each picture, and call `add_part` for each unit.
+        """Yield the pixels of each picture. Call `add_part`, which refuses too many, for each unit.
 
         Raises `IndexError` for broken data.
         """
@@ -132,7 +134,7 @@ class Hevc:
 
 
 def _skip_profile(bits: Bits, *, layers: int) -> None:
-    """Skip the profile and the level (ITU-T H.265, 7.3.3); `layers` counts the layers above the first."""
+    """Skip a flag, the profile and the level (ITU-T H.265, 7.3.3), with `layers` above the first."""
     bits.read(1 + 88 + 8)
     told = [(bits.read(1), bits.read(1)) for _ in range(layers)]
     if layers:
