@@ -175,7 +175,7 @@ def test_bench_system_measures_every_stage(clone: Clone) -> None:
     output = clone.make("bench-system", "--smallest", seconds=600)
     rows = [line for line in output.splitlines() if re.match(r"\| .* ≤ ", line)]
     assert len(rows) == 3
-    assert all(re.search(r"\| +\d+\.\d\d \| ≤ ", row) for row in rows)
+    assert all(re.search(r"\| +\d+\.\d\d \| +≤ ", row) for row in rows)
     assert clone.changes() == ""
 
 

@@ -88,7 +88,7 @@ def test_killed_node_restarts_with_its_queues(
         rabbitmq.kill()
         sent += [send(system, token, make_image(seed=20 + number)) for number in range(3)]
         rabbitmq.start()
-        wait_until(lambda: rabbitmq.waiting("thumbnails") >= 3)
+        wait_until(lambda: rabbitmq.waiting("thumbnails") >= AT_ONCE)
     wait_until(lambda: all_ready(sent, token))
     assert system.violations(sent) == []
 
