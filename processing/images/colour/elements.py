@@ -52,7 +52,7 @@ def _segments(profile: bytes, element: int) -> int:
     """Return the number of curves and segments in a set (ICC.1:2022, 10.16.2), or 0 for another element."""
     if profile[element : element + 4] != b"cvst":
         return 0
-    (curves,) = unpack_from(">H", profile, element + 8)
+    curves: int = unpack_from(">H", profile, element + 8)[0]
     if curves > _MOST:
         return curves
     offsets = (unpack_from(">I", profile, element + 12 + 8 * number)[0] for number in range(curves))
