@@ -21,7 +21,7 @@ STOP_MARGIN = 10
 # Periodic tasks are quick and need no separate worker.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 # Thumbnails take the CPU from sizes that are being rendered, and both take it from bulk reprocessing. The
-# scheduler still leaves each a share: about a tenth to sizes, and less than a twentieth to bulk work.
+# scheduler still leaves each a share: about a fifteenth to sizes, and less than a twentieth to bulk work.
 GIVE_WAY = {"renditions": ("nice", "-n", "12"), "bulk": ("nice", "-n", "15")}
 # As root every worker would print this warning of seven lines. Production does not use this module.
 WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
