@@ -32,8 +32,6 @@ _LOADER = "LD_LIBRARY_PATH"
 _START_SECONDS = 60
 # Seconds in which a process must end that has closed its connection, or was killed.
 _END_SECONDS = 5
-# Signals that come from outside. The renderer ignores the others that ask a process to end.
-_FROM_OUTSIDE = {signal.SIGKILL}
 # Bytes in use after a picture, above which a process is replaced, and the pictures of one process.
 _LARGE, _MOST_PICTURES = 600 * 1024**2, 200
 
@@ -185,7 +183,8 @@ class Renderer:
         self.kill()
         if status is None:
             raise RendererDied("The renderer has closed its connection.") from error
-        if -status in _FROM_OUTSIDE:
+        # It comes from outside. The renderer ignores the other signals that ask a process to end.
+        if -status == signal.SIGKILL:
             raise RendererUnavailable("The renderer was killed.") from error
         fault: Fault = "slow" if -status == signal.SIGXCPU else "crashed"
         raise RendererDied(f"The renderer ended with {_named(status)}.", fault=fault) from error

@@ -24,7 +24,6 @@ class Pool:
         self._changed = threading.Condition()
         self._all: set[Renderer] = set()
         self._idle: list[Renderer] = []
-        self._starting = 0
         self._has_warned = False
 
     @contextmanager
@@ -45,15 +44,10 @@ class Pool:
 
     def prepare(self, options: Options) -> None:
         """Start a renderer unless there is one; the first file then waits less."""
-        with self._changed:
-            if self._all or self._starting:
-                return
-            self._starting += 1
         # The first file reports a failure.
-        with suppress(RendererUnavailable):
-            renderer = self._started(options)
-            with self._changed:
-                self._idle.append(renderer)
+        with self._changed, suppress(RendererUnavailable):
+            if not self._all:
+                self._idle.append(self._started(options))
                 self._changed.notify()
 
     def close(self) -> None:
@@ -70,7 +64,7 @@ class Pool:
         for renderer in self._all:
             renderer.forget()
         self._changed = threading.Condition()
-        self._all, self._idle, self._starting = set(), [], 0
+        self._all, self._idle = set(), []
 
     def _taken(self, options: Options, deadline: float) -> Renderer:
         with self._changed:
@@ -80,22 +74,15 @@ class Pool:
                     if renderer.is_alive and renderer.options == options:
                         return renderer
                     self._end(renderer)
-                if len(self._all) + self._starting < _MOST:
-                    self._starting += 1
-                    break
+                if len(self._all) < _MOST:
+                    return self._started(options)
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise RendererUnavailable("All renderers are busy.")
-        return self._started(options)
 
     def _started(self, options: Options) -> Renderer:
-        """Return a new renderer, which the caller has counted as starting."""
-        with self._changed:
-            try:
-                renderer = Renderer(options)
-                self._all.add(renderer)
-            finally:
-                self._starting -= 1
-                self._changed.notify()
+        """Return a new renderer. The caller holds the lock."""
+        renderer = Renderer(options)
+        self._all.add(renderer)
         return renderer
 
     def _make_ready(self, renderer: Renderer, deadline: float) -> None:

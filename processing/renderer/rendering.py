@@ -84,7 +84,9 @@ class RemoteSource:
         for number, recipe in enumerate(recipes, start=1):
             largest = partial(answers.largest_rendition, recipe=recipe, size=self.size, limits=self.limits)
             frame = self.renderer.answer(largest, last=number == len(recipes))
-            yield _checked(self.renderer, partial(answers.rendition_of, *frame[:2], recipe=recipe))
+            yield _checked(
+                self.renderer, partial(answers.rendition_of, frame.header, frame.body, recipe=recipe)
+            )
 
     def write_pixels(self, file: BinaryIO) -> None:
         """Have the decoded pixels written into a file of `pixels` bytes."""

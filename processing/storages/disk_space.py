@@ -1,7 +1,5 @@
 """Disk space: uploads are refused before a file system is so full that the database is in danger."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import threading
