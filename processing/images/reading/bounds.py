@@ -18,6 +18,7 @@ from PIL import TiffImagePlugin
 from processing.images.reading.base_media.boxes import MOST_ITEMS, Box, boxes_in, boxes_within, number_at
 from processing.images.reading.base_media.composition import count_items, count_samples
 from processing.images.reading.containers import gif_colors_bytes
+from processing.images.reading.jpeg import ALONE
 from processing.images.reading.limits import Limits, check_size
 from processing.images.reading.refusals import TooMuchMetadata
 from processing.images.reading.scans import count_scans
@@ -36,8 +37,6 @@ _PIECE = 1 << 16
 _INFLATED = 4
 
 _SCAN, _COMMENT, _APPLICATIONS, _WITH_PROFILE = 0xDA, 0xFE, range(0xE0, 0xF0), 0xE2
-# JPEG markers without a length.
-_ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
 
 
 @dataclass(slots=True)
@@ -146,7 +145,7 @@ def _count_head(stream: BinaryIO, tally: _Tally) -> None:
             tally.add_part()
         if kind in {b"", bytes([_SCAN])}:
             return
-        if kind[0] not in _ALONE:
+        if kind[0] not in ALONE:
             _count_segment(stream, tally, kind[0])
 
 

@@ -15,13 +15,13 @@ _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _HIERARCHICAL = {0xC5, 0xC6, 0xCD, 0xCE, _HIERARCHY}
 PROGRESSIVE = {0xC2, 0xCA}
 # Markers without a length.
-_ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
+ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}
 # Segments and bytes of junk; `bounds` refuses files with more.
 _MOST_PARTS = 50_000
 # No honest file has so many scans; libjpeg's own script has ten.
 _MOST_SCANS = 1000
 # A marker after coded data, where a stuffed zero or a restart marker ends nothing.
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class Segment(NamedTuple):
@@ -56,7 +56,7 @@ def segments(stream: BinaryIO, position: int = 2) -> Iterator[Segment]:
             marked = marker == b"\xff"
             continue
         marked = False
-        if marker[0] in _ALONE:
+        if marker[0] in ALONE:
             continue
         size = max(0, int.from_bytes(stream.read(2)) - 2)
         yield Segment(marker[0], position + 2, size)
@@ -112,7 +112,7 @@ def has_whole_first_scans(data: bytes) -> bool:
     ids = data[frame.position + 6 : frame.position + frame.size : 3]
     whole: set[int] = set()
     for scan in islice(_scans(data), _MOST_SCANS):
-        if scan.is_first and _MARKER.search(data, scan.position):
+        if scan.is_first and MARKER.search(data, scan.position):
             whole |= scan.components
     return whole >= set(ids)
 
@@ -120,7 +120,7 @@ def has_whole_first_scans(data: bytes) -> bool:
 def without_torn_segment(data: bytes) -> bytes:
     """Return a JPEG without the segments behind its last scan, of which the end of the file may cut one."""
     scans = list(islice(_scans(data), _MOST_SCANS))
-    after = _MARKER.search(data, scans[-1].position) if scans else None
+    after = MARKER.search(data, scans[-1].position) if scans else None
     return data[: after.start()] if after else data
 
 
@@ -136,7 +136,7 @@ def _scans(data: bytes) -> Iterator[Scan]:
             return
         start, _, approximation = content[1 + 2 * count : 4 + 2 * count]
         yield Scan(set(content[1 : 1 + 2 * count : 2]), start == 0 and approximation < 16, position)
-        after = _MARKER.search(data, position)
+        after = MARKER.search(data, position)
         if not after:
             return
         position = after.start()

@@ -4,12 +4,11 @@ A decoder passes over all blocks of a scan's components, whatever data the scan 
 bytes of the file.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from processing.images.reading.jpeg import FRAMES, PROGRESSIVE, SCAN, Segment, segments
+from processing.images.reading.jpeg import FRAMES, MARKER, PROGRESSIVE, SCAN, Segment, segments
 from processing.images.reading.limits import LEAST_FRAME
 from processing.images.reading.work import Work
 
@@ -19,8 +18,6 @@ _ARITHMETIC = {0xC9, 0xCA}
 # A block of the most expensive arithmetic coding takes this many times as long as one of the most expensive
 # Huffman coding (measured, docs/adr/0023).
 _TIMES_IF_ARITHMETIC = 100
-# Any marker but those that end no scan: restart markers, and zeros that are stuffed after a 0xFF.
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 # Decoders read no length behind a reserved marker, and look for the next one.
 _ALONE = {*range(0x01, 0xC0), 0xD8}
 _LEAST_PIECE, _LARGEST_PIECE = 1 << 6, 1 << 18
@@ -114,7 +111,7 @@ def _next_marker(stream: BinaryIO, position: int) -> tuple[int, int] | None:
     size, before = _LEAST_PIECE, b""
     while piece := stream.read(size):
         data = before + piece
-        if found := _MARKER.search(data):
+        if found := MARKER.search(data):
             return data[found.end() - 1], position - len(before) + found.end()
         position += len(piece)
         before, size = piece[-1:], min(2 * size, _LARGEST_PIECE)
