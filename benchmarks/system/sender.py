@@ -104,7 +104,7 @@ class Sender:
 
         Raises `SystemFailed` if one is not.
         """
-        output = _run(self._system, "shell", "--no-imports", "--command", _TIMES.format(name=self._name))
+        output = run(self._system, "shell", "--no-imports", "--command", _TIMES.format(name=self._name))
         times = json.loads(output)
         began_at, self._began_at = self._began_at, {}
         if not all(all(times[upload]) for upload in began_at):
@@ -129,11 +129,15 @@ def with_comment(photograph: bytes, text: str) -> bytes:
 def _new_token(system: System, name: str) -> str:
     """Create a person, and return a token."""
     create = f"from django.contrib.auth.models import User; User.objects.create_user({name!r})"
-    _run(system, "shell", "--no-imports", "--command", create)
-    return _run(system, "drf_create_token", name).split()[2]
+    run(system, "shell", "--no-imports", "--command", create)
+    return run(system, "drf_create_token", name).split()[2]
 
 
-def _run(system: System, *arguments: str) -> str:
+def run(system: System, *arguments: str) -> str:
+    """Return the output of a management command.
+
+    Raises `SystemFailed`.
+    """
     done = system.manage(*arguments)
     if done.returncode:
         raise SystemFailed(done.stderr)

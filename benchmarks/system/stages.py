@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from benchmarks.system.extents import Extent
 from benchmarks.system.figures import Figures, figures
-from benchmarks.system.sender import Sender, SystemFailed
+from benchmarks.system.sender import Sender, SystemFailed, run
 from tests.system import System
 
 
@@ -35,9 +35,7 @@ def measure(system: System, extent: Extent) -> Figures:
     batch, meanwhile = ada.sent(), bob.sent()
 
     with _sending(bob, extent):
-        done = system.manage("reprocess", "--all", "--force")
-        if done.returncode:
-            raise SystemFailed(done.stderr)
+        run(system, "reprocess", "--all", "--force")
         ada.wait_until_ready()
     bob.wait_until_ready()
     return figures(alone=alone, batch=batch, meanwhile=meanwhile, reprocessing=bob.sent())
