@@ -21,8 +21,9 @@ STOP_MARGIN = 10
 # Periodic tasks are quick and need no separate worker.
 SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 # Thumbnails take the CPU from sizes that are being rendered, and both take it from bulk reprocessing. The
-# scheduler still leaves each a share: about a fifteenth to sizes, and less than a twentieth to bulk work.
-GIVE_WAY = {"renditions": ("nice", "-n", "12"), "bulk": ("nice", "-n", "15")}
+# scheduler still leaves each a share: about a fifteenth to sizes, and less than a twentieth to bulk work. The
+# workers themselves do not yield, because they hold locks in the database while others wait.
+NICENESS = {"renditions": "12", "bulk": "15"}
 # As root every worker would print this warning of seven lines. Production does not use this module.
 WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 
@@ -50,12 +51,11 @@ def worker(*, queue: str, log_level: str) -> Program:
     return Program(
         name=queue,
         command=(
-            *GIVE_WAY.get(queue, ()),
             *(*CELERY, "worker", "--queues", SERVED_QUEUES.get(queue, queue), "--hostname", f"{queue}@%h"),
             *("--without-gossip", "--without-mingle", "--loglevel", log_level),
             *WORKER_OPTIONS[queue],
         ),
-        environment=WORKER_ENVIRONMENT,
+        environment={**WORKER_ENVIRONMENT, "RENDERER_NICENESS": NICENESS.get(queue, "0")},
         stop_seconds=darkroom().stop_time + STOP_MARGIN,
     )
 

@@ -1,5 +1,6 @@
 """The settings of Darkroom, from `DARKROOM` in Django's settings; other modules read them here."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -60,13 +61,16 @@ class Settings:
     # What a renderer gives up before its first file: "auto" is what the system allows, "required" refuses to
     # start if the system cannot take everything away, and "off" gives up nothing.
     renderer_sandbox: str = "auto"
+    # How far the renderers of this process yield the CPU to other processes: 0 to 19, as for `nice`.
+    renderer_niceness: int = 0
     # Seconds that a step may take before its worker is killed, and the crashes and attempts after which the
     # upload fails.
     step_time_limit: int = 120
     max_crashes: int = 3
     max_attempts: int = 20
     # Thumbnails, and sizes, of one person's uploads that are queued at once; the others wait in the database.
-    uploads_at_once: int = 8
+    # By default, twice the cores of this machine: then no process of its workers waits for the next.
+    uploads_at_once: int = 2 * (os.cpu_count() or 1)
     # Requests that a web process works on at once. Others wait for a moment, and are then refused.
     requests_at_once: int = 40
     # Event streams that a web process keeps open: for one person, and for all people together.
@@ -204,7 +208,7 @@ def renderer_options() -> Options:
     known: dict[str, Sandbox] = {name: name for name in SANDBOXES}
     # A system check refuses an unknown value.
     sandbox = known.get(now.renderer_sandbox, "required")
-    return Options(memory=now.worker_memory, sandbox=sandbox)
+    return Options(memory=now.worker_memory, sandbox=sandbox, niceness=now.renderer_niceness)
 
 
 def limits() -> Limits:

@@ -6,8 +6,11 @@ The queues are fair to each kind of work by itself: only a limited number of eac
 their sizes, are published at once. The others wait in the database until one of that kind is done, so they do
 not delay other people. Therefore the chain is published in two parts: first the thumbnails, newest upload
 first, and when these are done, the sizes with the notice, oldest upload first. `Upload.next_step` is the part
-whose turn it is. Bulk work is published as one chain, on its own queue.
+whose turn it is. While a person waits for thumbnails, this person's sizes wait, too, for a limited time. Bulk
+work is published as one chain, on its own queue.
 """
+
+from datetime import timedelta
 
 from celery import chain, current_app
 from celery.canvas import Signature
@@ -25,6 +28,8 @@ NOTIFY_OWNER = "uploads.tasks.notify_owner"
 THUMBNAILS, SIZES = Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE
 # The page shows the newest uploads first. Sizes keep the order of arrival, so that none starves.
 _ORDER = {THUMBNAILS: ("-created_at", "-pk"), SIZES: ("created_at", "pk")}
+# The time from the creation of an upload for which its sizes may wait for thumbnails of other uploads.
+_SIZES_WAIT = timedelta(seconds=60)
 
 
 def start(upload: Upload) -> bool:
@@ -97,7 +102,11 @@ def _next(owner_id: int, step: Step.Name) -> list[Upload]:
     limit = darkroom().uploads_at_once
     waiting = held_back().filter(owner=owner_id, next_step=step).select_related("original")
     uploads = list(waiting.order_by(*_ORDER[step])[:limit])
+    under_way = _under_way().filter(owner=owner_id)
+    if step == SIZES and uploads and under_way.filter(next_step=THUMBNAILS).exists():
+        oldest = timezone.now() - _SIZES_WAIT
+        uploads = [upload for upload in uploads if upload.created_at < oldest]
     if not uploads:
         return []
-    queued = _under_way().filter(owner=owner_id, next_step=step, queued_at__isnull=False)
+    queued = under_way.filter(next_step=step, queued_at__isnull=False)
     return uploads[: max(0, limit - queued[:limit].count())]

@@ -16,10 +16,14 @@ Fault = Literal["crashed", "slow"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`memory` is the size of the process's address space in bytes."""
+    """`memory` is the size of the process's address space in bytes.
+
+    `niceness` is what the scheduler adds to that of the parent process (nice(2)).
+    """
 
     memory: int = 4 * 1024**3
     sandbox: Sandbox = "auto"
+    niceness: int = 0
 
 
 class RendererUnavailable(TransientError):

@@ -143,6 +143,7 @@ def run(answers: Callable[[Frame], Iterator[Frame]]) -> NoReturn:
     for ignored in _IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
     descriptor, options = int(sys.argv[2]), json.loads(sys.argv[3])
+    os.nice(options["niceness"])
     connection = Connection(socket.socket(fileno=descriptor))
     confinement.set_limits(address_space=options["memory"])
     memory.keep()

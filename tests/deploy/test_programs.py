@@ -19,10 +19,9 @@ def test_every_queue_has_a_worker() -> None:
 
 
 def niceness(queue: str) -> int:
-    command = worker(queue=queue, log_level="INFO").command
-    return int(command[2]) if command[:2] == ("nice", "-n") else 0
+    return int(worker(queue=queue, log_level="INFO").environment["RENDERER_NICENESS"])
 
 
-def test_sizes_yield_to_thumbnails_and_bulk_work_to_both() -> None:
+def test_renderers_of_sizes_yield_to_thumbnails_and_those_of_bulk_work_to_both() -> None:
     assert niceness("notifications") == niceness("thumbnails") == 0
     assert 0 < niceness("renditions") < niceness("bulk")

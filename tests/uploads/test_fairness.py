@@ -140,12 +140,11 @@ class TestThumbnails:
         self, owner: User, monkeypatch: pytest.MonkeyPatch, redis_client: Redis
     ) -> None:
         make_uploads(owner, 5)
-        make_uploads(owner, 5, next_step=pipeline.SIZES)
         with monkeypatch.context() as patch:
             patch.setattr(pipeline, "publish", lambda _message: False)
             assert pipeline.start_next(owner.pk) == [False]
         assert queued(owner) == []
-        assert pipeline.start_next(owner.pk) == [True] * 2 * AT_ONCE
+        assert pipeline.start_next(owner.pk) == [True] * AT_ONCE
 
 
 @pytest.mark.django_db(transaction=True)
@@ -189,6 +188,27 @@ class TestSizes:
                 do(redis_client, queue)
         assert not Upload.objects.exclude(status="ready").exists()
         assert (redis_client.llen("thumbnails"), redis_client.llen("renditions")) == (0, 0)
+
+    def test_sizes_wait_while_their_owner_waits_for_thumbnails(
+        self, owner: User, stranger: User, redis_client: Redis
+    ) -> None:
+        make_uploads(owner, AT_ONCE + 1)
+        make_uploads(owner, 1, next_step=pipeline.SIZES)
+        theirs = make_uploads(stranger, 1, next_step=pipeline.SIZES)
+        for person in (owner, stranger):
+            pipeline.start_next(person.pk)
+        assert published(redis_client, "renditions") == hashes_of(theirs)
+        for _ in range(AT_ONCE + 1):
+            assert len(queued(owner, pipeline.SIZES)) == 0
+            do(redis_client, "thumbnails")
+        assert len(queued(owner, pipeline.SIZES)) == AT_ONCE
+
+    def test_sizes_do_not_wait_for_thumbnails_without_end(self, owner: User, redis_client: Redis) -> None:
+        make_uploads(owner, 1)
+        old = make_uploads(owner, 1, next_step=pipeline.SIZES)
+        Upload.objects.filter(pk=old[0].pk).update(created_at=timezone.now() - timedelta(minutes=2))
+        sweeper.sweep()
+        assert published(redis_client, "renditions") == hashes_of(old)
 
     def test_sweeper_publishes_sizes_that_no_worker_published(self, owner: User, redis_client: Redis) -> None:
         uploads = make_uploads(owner, 5, next_step=pipeline.SIZES)

@@ -56,6 +56,14 @@ def test_renderer_of_other_options_is_replaced(pool: Pool) -> None:
     assert len(pool._all) == 1
 
 
+def test_renderer_yields_the_cpu_as_its_options_say(pool: Pool) -> None:
+    # A parent may have niceness itself. 19 is the most.
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, lend(pool)) == own
+    nicer = lend(pool, Options(niceness=3))
+    assert os.getpriority(os.PRIO_PROCESS, nicer) == min(own + 3, 19)
+
+
 def test_renderer_is_replaced_after_its_pictures(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("processing.renderer.client._MOST_PICTURES", 2)
     assert lend(pool) == lend(pool)
