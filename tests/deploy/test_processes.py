@@ -13,6 +13,8 @@ from deploy.errors import CannotStart
 from deploy.guard import Guard
 from deploy.processes import KeptProcess, Launcher, Program
 
+pytestmark = pytest.mark.slow
+
 # Prints its process id and sleeps. With `stubborn`, it ignores SIGTERM.
 SLEEPER = """
 import os, signal, subprocess, sys, time

@@ -10,6 +10,8 @@ from babel.messages.mofile import read_mo
 from deploy import translations
 from deploy.borrowed import BORROWED
 
+pytestmark = pytest.mark.slow
+
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w*\}")
 # A percent sign that is not a placeholder is followed by a space.
 HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'

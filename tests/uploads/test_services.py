@@ -390,6 +390,7 @@ class TestRestore:
         assert services.restore_upload(owner=owner, upload_id=uuid4()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis_client")
 class TestRaces:

@@ -17,6 +17,8 @@ from processing.presets import CENTRE, Format, Preset, Recipe
 from tests.conftest import MakeImage
 from tests.processing.pictures import LIMITS, SMALL, THUMB, distance, opened, render
 
+pytestmark = pytest.mark.slow
+
 LARGE = Preset(name="large", width=1920)
 COLOURS = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255), (255, 255, 255)]
 
@@ -120,7 +122,6 @@ def of_preset(source: Source, preset: Preset) -> Image.Image:
     )
 
 
-@pytest.mark.slow
 def test_photographs_of_the_corpus_are_no_graphics(corpus: Path) -> None:
     presets = [LARGE, Preset(name="medium", width=640), SMALL, THUMB]
     for path in sorted((corpus / "photos").iterdir()):

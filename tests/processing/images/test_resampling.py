@@ -20,6 +20,8 @@ from tests.conftest import MakeImage
 from tests.processing.pictures import LIMITS, distance
 from tests.processing.processes import ROOT
 
+pytestmark = pytest.mark.slow
+
 MODES = ["L", "RGB", "RGBa", "CMYK"]
 # Other methods with these names change no picture's size: `functools.reduce` is not used in this package.
 CHANGES_OF_SIZE = re.compile(r"\.(resize|reduce|thumbnail|resize_pil)\(|ImageOps\.(fit|contain|pad|scale)")

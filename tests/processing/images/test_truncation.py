@@ -25,6 +25,8 @@ from tests.processing.animations import BLUE, GREEN, RED, Part, apng, chunk, con
 from tests.processing.parts import part
 from tests.processing.pictures import LIMITS, SMALL, corpus_files, distance, opened, render, rendered
 
+pytestmark = pytest.mark.slow
+
 # So wide that no size is reduced, except for JPEG's scaled decoding, which has its own test.
 WIDE = Preset(name="wide", width=4000)
 SIZE = (200, 160)
@@ -163,7 +165,6 @@ def test_narrow_interlaced_picture_is_counted(width: int) -> None:
         decoded(data[: len(data) // 4])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", STILL)
 def test_share_decides_at_any_length(kind: str) -> None:
     """A longer part of a file never shows less of it, and the end never changes the outcome."""
@@ -220,7 +221,6 @@ def test_damaged_chunk_of_the_pixels_is_no_truncation() -> None:
         decoded(damaged)
 
 
-@pytest.mark.slow
 def test_files_of_the_corpus_are_whole(corpus: Path) -> None:
     for folder in ("photos", "orientation", "alpha", "colour", "pngsuite", "heic"):
         for path in corpus_files(corpus, folder=folder, expect="accept"):
@@ -267,7 +267,6 @@ def in_three_scans() -> bytes:
     return data[:at] + b"".join(scans) + b"\xff\xd9"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["JPEG", "JPEG 4:4:4", "JPEG grey"])
 def test_share_is_the_same_if_the_decoder_scales(kind: str) -> None:
     output = BytesIO()
@@ -473,7 +472,6 @@ def lengths(data: bytes) -> Iterator[bytes]:
         yield data[:length]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF"])
 def test_file_cut_anywhere_is_shown_or_refused(format: str) -> None:
     output = BytesIO()

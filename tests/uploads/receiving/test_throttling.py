@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 
 from tests.threads import at_once
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,6 @@ def guess_from_many_networks(login: str = "ada", *, times: int = 101) -> list[in
     return [sign_in(Client(), login=login, REMOTE_ADDR=address).status_code for address in addresses]
 
 
-@pytest.mark.slow
 def test_attack_from_many_networks_is_bounded_and_locks_no_network_of_the_owner(owner: User) -> None:
     User.objects.create_user("without-an-address")
     assert sign_in(Client(), password="correct horse", REMOTE_ADDR="192.0.2.9").status_code == 302

@@ -27,7 +27,7 @@ from uploads import completion, services
 from uploads.models import Upload
 from uploads.upkeep import audit, collector
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.slow]
 
 PRESETS: dict[str, Any] = {
     "thumb": {"width": 64, "height": 64, "mode": "fill", "formats": ["webp"]},
@@ -36,8 +36,7 @@ PRESETS: dict[str, Any] = {
 FILES_AN_ORIGINAL = 1 + len(PRESETS)
 FILES = 3 * FILES_AN_ORIGINAL
 BUCKET = "pictures"
-S3 = pytest.param("s3", marks=[pytest.mark.slow, pytest.mark.any_database])
-on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", S3], indirect=True)
+on_disk_and_s3 = pytest.mark.parametrize("storage", ["local", "s3"], indirect=True)
 UNKNOWN = "renditions/unknown"
 STRAYS = ("originals/ab/stray", "renditions/ab/nobody/thumb-0123456789abcdef.webp", "renditions/stray")
 
