@@ -134,7 +134,7 @@ class LocalSystem:
 
 def uses_embedded_redis() -> bool:
     """Return whether the settings name the embedded Redis, as they do unless REDIS_URL is set."""
-    return str(settings.REDIS_URL) == f"unix://{settings.REDIS_SOCKET}"
+    return bool(settings.REDIS_URL == settings.EMBEDDED_REDIS_URL)
 
 
 def where_mail_goes() -> str:

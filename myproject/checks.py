@@ -1,4 +1,4 @@
-"""System checks of this site's secret keys and of its demo."""
+"""System checks of this site's secret keys, its demo, and Celery's addresses."""
 
 import re
 from collections.abc import Sequence
@@ -7,10 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 
+from uploads.redis import checks as redis_checks
+from uploads.redis.address import is_redis, tls_options
+
 # Placeholders from examples, and from the settings that Django's `startproject` writes.
 _PLACEHOLDER = re.compile(
     r"change.?me|change.?this|django-insecure|your.?secret|secret.?key|placeholder|[<>…]", re.IGNORECASE
 )
+_RABBITMQ = ("amqp://", "amqps://", "pyamqp://")
 # The minimum length, and the minimum number of different characters.
 _CHARACTERS, _DISTINCT_CHARACTERS = 32, 8
 
@@ -68,5 +72,45 @@ def check_demo(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             "DEMO is on, so a link signs in a superuser without a password.",
             hint="Remove DEMO from the environment and from .env. Only `make run` needs it.",
             id="darkroom.E009",
+        )
+    ]
+
+
+@checks.register(redis_checks.TAG)
+def check_celery_addresses(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for each address of Celery at which it could not speak to Redis or RabbitMQ."""
+    found: list[checks.CheckMessage] = []
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        address = getattr(settings, name)
+        # Without a value of its own, it is REDIS_URL, which has its own check.
+        if address != settings.REDIS_URL:
+            found += _errors_of(name, address)
+    return found
+
+
+def _errors_of(name: str, address: str) -> Sequence[checks.CheckMessage]:
+    if is_redis(address):
+        return redis_checks.errors_of(name, address)
+    if name == "CELERY_RESULT_BACKEND" or address.startswith(_RABBITMQ):
+        return []
+    return [
+        checks.Error(
+            f"{name} must begin with redis://, rediss://, unix://, amqp:// or amqps://.",
+            id="darkroom.E021",
+        )
+    ]
+
+
+@checks.register(redis_checks.TAG)
+def check_ca_file(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if an authority is named, but no address uses TLS."""
+    addresses = (settings.REDIS_URL, settings.CELERY_BROKER_URL, settings.CELERY_RESULT_BACKEND)
+    if not settings.REDIS_CA_FILE or any(tls_options(address, "") for address in addresses):
+        return []
+    return [
+        checks.Error(
+            "REDIS_CA_FILE is set, but the connections to Redis are not encrypted.",
+            hint="Begin REDIS_URL with rediss://, or remove REDIS_CA_FILE.",
+            id="darkroom.E024",
         )
     ]

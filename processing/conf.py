@@ -117,6 +117,10 @@ class Settings:
     site_url: str = "http://127.0.0.1:8000"
     # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
     redis_url: str = "redis://127.0.0.1:6379/0"
+    # A file with the certificates of private authorities, of which one signed that of `rediss://`.
+    redis_ca_file: str = ""
+    # The beginning of all keys and channels, so that sites can share a Redis.
+    redis_key_prefix: str = ""
     # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.

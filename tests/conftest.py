@@ -21,6 +21,7 @@ from processing.garbage import generations, pending_files
 from processing.models import Original
 from tests.environment import FOLDER
 from tests.processing.pictures import CORPUS, NO_CORPUS
+from tests.redis_server import TLSRedis, tls_program
 from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness
@@ -113,6 +114,18 @@ def redis_client() -> Iterator[Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def tls_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TLSRedis]:
+    """Return a running Redis that speaks TLS, with a user and a password."""
+    program = tls_program()
+    if program is None:
+        if IN_CI:
+            pytest.fail("There is no Redis with TLS.")
+        pytest.skip("There is no Redis with TLS; install Debian's package redis-server.")
+    with TLSRedis.running(program, tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

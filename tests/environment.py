@@ -23,7 +23,7 @@ from tests.postgresql import PostgreSQL
 # These variables may be set on the machine. The tests run as if they were unset.
 UNSET = (
     "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET",
-    "SECRET_KEY_FALLBACKS",
+    "SECRET_KEY_FALLBACKS", "REDIS_CA_FILE", "REDIS_KEY_PREFIX",
 )  # fmt: skip
 # The pytest workers find the database server by this variable. Each worker has its own database on it.
 SHARED_DATABASE = "TEST_DATABASE_URL"

@@ -27,8 +27,8 @@ def publish(message: Signature) -> bool:
     """Publish a message; return False if the broker is unavailable."""
     try:
         message.apply_async()
-    # RabbitMQ's refusals (wrong queue type, wrong password) are raised as the client's own errors.
-    except (OperationalError, AMQPError) as error:
+    # RabbitMQ's refusals (wrong queue type, wrong password) and some of Redis are the client's own errors.
+    except (OperationalError, AMQPError, RedisError) as error:
         logger.warning("The broker is unavailable; %s will be queued later: %s", message.task, error)
         return False
     return True

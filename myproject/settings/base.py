@@ -3,6 +3,7 @@
 from typing import Any
 
 from myproject.settings.environment import BASE_DIR, VAR_DIR, env, local_redis_socket
+from uploads.redis.address import Address, spelled, tls_options
 
 DEBUG = env.bool("DEBUG", default=False)
 # The public URL of the site, used for links in mail.
@@ -101,11 +102,21 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 
 REDIS_SOCKET = local_redis_socket()
-REDIS_URL = env.str("REDIS_URL", default="") or f"unix://{REDIS_SOCKET}"
+EMBEDDED_REDIS_URL = Address(scheme="unix", path=str(REDIS_SOCKET)).url
+# The one address for the cache, rate limits, wake-ups, and, unless they have another, broker and results.
+REDIS_URL = spelled(env.str("REDIS_URL", default="") or EMBEDDED_REDIS_URL)
+REDIS_CA_FILE = env.str("REDIS_CA_FILE", default="")
+REDIS_KEY_PREFIX = env.str("REDIS_KEY_PREFIX", default="")
 CACHES = {
     "default": {
         "BACKEND": "myproject.cache.ForgivingRedisCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+        "KEY_PREFIX": REDIS_KEY_PREFIX,
+        "OPTIONS": {
+            "pool_class": "uploads.redis.connections.Pool",
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            **tls_options(REDIS_URL, REDIS_CA_FILE),
+        },
     }
 }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from myproject.settings.base import REDIS_URL, SITE_URL
+from myproject.settings.base import REDIS_CA_FILE, REDIS_KEY_PREFIX, REDIS_URL, SITE_URL
 from myproject.settings.environment import BASE_DIR, VAR_DIR, env
 from processing import conf
 
@@ -61,6 +61,8 @@ DARKROOM: dict[str, Any] = {
     },
     "SITE_URL": SITE_URL,
     "REDIS_URL": REDIS_URL,
+    "REDIS_CA_FILE": REDIS_CA_FILE,
+    "REDIS_KEY_PREFIX": REDIS_KEY_PREFIX,
     "NOTICE_ADDRESS": "myproject.accounts.addresses.notice_address",
     "DISK_FOLDERS": env.list("DISK_FOLDERS", default=[str(VAR_DIR)]),
     "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),

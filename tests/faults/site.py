@@ -34,7 +34,7 @@ PROGRAMS = ("database", "redis", "web", "worker", "beat")
 # Variables of the environment that the site does not inherit.
 SETTINGS = (
     "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOL_SIZE", "EMAIL_URL", "HTTPS",
-    "S3_BUCKET", "PORT",
+    "S3_BUCKET", "PORT", "REDIS_CA_FILE", "REDIS_KEY_PREFIX",
 )  # fmt: skip
 UNFINISHED = """
     SELECT 'unfinished', count(*) FROM uploads_upload WHERE status IN ('pending', 'processing')

@@ -14,12 +14,16 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
+from redis import Redis
+from redis.exceptions import RedisError
 
+from processing.conf import darkroom
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.models import Heartbeat
+from uploads.redis.connections import pool, prefixed
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
@@ -29,10 +33,13 @@ _NEEDED = ("database", "storage")
 _FRESH = 2.0
 # Seconds to wait for all checks together. Asking the workers takes 1 s. A slower part counts as unavailable.
 _PATIENCE = 3.0
+# Seconds to wait for Redis, and for which the key of its check lasts.
+_REDIS_TIME, _REDIS_LASTS = 1.0, 60
 # A check that hangs blocks a thread, so each check has a small pool. An exhausted pool fails only its own
 # check.
 _ASKING = {
-    name: ThreadPoolExecutor(max_workers=4) for name in ("database", "broker", "storage", "workers", "disk")
+    name: ThreadPoolExecutor(max_workers=4)
+    for name in ("database", "broker", "storage", "workers", "disk", "redis")
 }
 
 
@@ -103,8 +110,9 @@ def look() -> Readiness:
     workers_asked = _ASKING["workers"].submit(broker.workers)
     # The disk of a network file system may hang.
     disk_asked = _ASKING["disk"].submit(disk_space.problem)
+    redis_asked = _ASKING["redis"].submit(_ask_redis)
     asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked, disk_asked]
-    wait(asked, timeout=_PATIENCE)
+    wait([*asked, redis_asked], timeout=_PATIENCE)
     database_problem, broker_problem, storage_problem, workers_problem, disk_unknown = map(_problem, asked)
     beat_at = None if database_problem else database_asked.result()
     depths = None if broker_problem else depths_asked.result()
@@ -116,6 +124,7 @@ def look() -> Readiness:
         "workers": workers_problem or _unserved(workers or {}),
         "beat": database_problem or _silence(beat_at),
         "disk": disk_unknown or disk_asked.result(),
+        "redis": _problem(redis_asked),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
 
@@ -142,7 +151,7 @@ def _problem(asked: Future[Any]) -> str:
     error = asked.exception()
     if error is None:
         return ""
-    if isinstance(error, BrokerAway | DatabaseError | StorageUnavailable | FileMissing):
+    if isinstance(error, BrokerAway | DatabaseError | RedisError | StorageUnavailable | FileMissing):
         # An empty error message would look like success.
         return str(error) or type(error).__name__
     raise error
@@ -165,6 +174,12 @@ def _silence(beat_at: datetime | None) -> str:
 
 def _ask_storage() -> None:
     call_storage(media.check)
+
+
+def _ask_redis() -> None:
+    """Write a key to the Redis of cache, limits and wake-ups: a replica answers too, but refuses that."""
+    with pool(darkroom().redis_url, seconds=_REDIS_TIME) as connections:
+        Redis(connection_pool=connections).set(prefixed("darkroom:ready"), "", ex=_REDIS_LASTS)
 
 
 def _unserved(workers: dict[str, set[str]]) -> str:

@@ -163,6 +163,7 @@ def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, s
         "workers": _("Some queues have no worker") if workers else _("No workers are responding"),
         "beat": _("Beat is not responding"),
         "disk": _("The disk is almost full, so uploads are refused"),
+        "redis": _("Redis is unavailable, so rate limits are not checked"),
     }
     return ((words[name], problem) for name, problem in problems.items() if problem)
 
