@@ -16,7 +16,8 @@ class Channel(redis.Channel):
     """A channel that replaces its connections."""
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        options: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
+        # The stubs of kombu show only its public methods.
+        options: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
         return options | {"connection_class": replaced(options["connection_class"])}
 
 
@@ -34,7 +35,7 @@ class ResultBackend(RedisBackend):
         super().__init__(connection_pool=Pool, **options)
 
 
-def install(app: Celery) -> None:
+def install(app: "Celery[Any]") -> None:
     """Let kombu and this application use these classes."""
     schemes = ("redis", "rediss")
     TRANSPORT_ALIASES.update(dict.fromkeys(schemes, f"{__name__}:{Transport.__name__}"))

@@ -42,7 +42,7 @@ def check_ca_file(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 @checks.register(TAG)
 def check_key_prefix(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error for a prefix that not every client of Redis could use."""
-    prefix = darkroom().redis_key_prefix
+    prefix: Any = darkroom().redis_key_prefix
     if isinstance(prefix, str) and _PREFIX.fullmatch(prefix):
         return []
     return [

@@ -39,7 +39,7 @@ class _Replaced(AbstractConnection):
             text = f"{error.status_code or ''} {error}".strip()
             if not any(word in text for word in _DEMOTED):
                 raise
-            self.mark_for_reconnect()
+            self.mark_for_reconnect()  # type: ignore[no-untyped-call]
             raise ServerDemoted(text) from error
 
 

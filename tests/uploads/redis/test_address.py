@@ -31,7 +31,7 @@ ADDRESSES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("text", ADDRESSES)
 def test_address_means_the_same_to_redis_py(text: str) -> None:
-    known = parse_url(parse(text).url)
+    known = parse_url(parse(text).url)  # type: ignore[no-untyped-call]
     known.pop("connection_class", None)
     assert known == ADDRESSES[text]
 
@@ -39,8 +39,9 @@ def test_address_means_the_same_to_redis_py(text: str) -> None:
 @pytest.mark.parametrize("text", ADDRESSES)
 def test_address_means_the_same_to_kombu(text: str) -> None:
     with Connection(spelled(text, for_kombu=True), ssl=tls_options(text, "") or False) as connection:
-        channel = object.__new__(connection.transport.Channel)
-        channel.connection = connection.transport
+        transport: Any = connection.transport
+        channel = object.__new__(transport.Channel)
+        channel.connection = transport
         known = channel._connparams()
     wanted = {"db": 0, "username": None, "password": None} | ADDRESSES[text]
     assert {name: known.get(name) for name in wanted} == wanted

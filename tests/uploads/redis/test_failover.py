@@ -72,7 +72,7 @@ def test_one_refused_write_replaces_all_idle_connections(pair: Pair) -> None:
             connections.release(connection)
         pair.fail_over()
         connection = connections.get_connection()
-        connection.send_command("SET", "key", "value")
+        connection.send_command("SET", "key", "value")  # type: ignore[no-untyped-call]
         with pytest.raises(ServerDemoted):
             connection.read_response()
         connections.release(connection)
