@@ -179,6 +179,7 @@ class Pair:
     def fail_over(self) -> None:
         """Let both swap their roles. Open connections still lead to the old primary, which still answers."""
         with self.client("first") as first, self.client("second") as second:
+            first.wait(1, 4000)
             second.replicaof("NO", "ONE")
             self._lead_to("second")
             first.replicaof(HOST, self._ports["second"])

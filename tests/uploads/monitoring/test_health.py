@@ -25,7 +25,7 @@ from uploads.notices.announcements import announce
 # Threads check the database, and see only what is committed.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
-NAMES = {"database", "broker", "storage", "workers", "beat", "disk"}
+NAMES = {"database", "broker", "storage", "workers", "beat", "disk", "redis"}
 
 
 @pytest.fixture
@@ -187,6 +187,7 @@ class TestMetrics:
             "workers": 0,
             "beat": 1,
             "disk": 1,
+            "redis": 1,
             "renderer": 1,
         }
 
