@@ -28,7 +28,8 @@ from tests.system import wait_until
 PASSWORD = "p@ss:/?#[]%;, wörd"
 USER = "dark:room"
 DATABASE = 3
-# The keys and channels that this user may use.
+# The beginning of the keys that this user may use. It may use all channels: Celery subscribes to patterns, which
+# Redis would compare with those of the user letter by letter.
 PREFIX = "one:"
 _KEPT_NOWHERE = ("--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", HOST)
 
@@ -104,9 +105,7 @@ class TLSRedis:
         server = cls(port=any_free_port(), ca_file=folder / "ca.pem")
         _write_certificates(folder)
         digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
-        (folder / "users").write_text(
-            f"user default off\nuser {USER} on #{digest} ~{PREFIX}* &{PREFIX}* +@all\n"
-        )
+        (folder / "users").write_text(f"user default off\nuser {USER} on #{digest} ~{PREFIX}* &* +@all\n")
         command = (
             *(program, *_KEPT_NOWHERE, "--dir", str(folder), "--aclfile", str(folder / "users")),
             *("--port", "0", "--tls-port", str(server.port), "--tls-auth-clients", "no"),

@@ -61,7 +61,7 @@ def test_two_sites_share_a_redis(redis_client: Redis) -> None:
 
 
 def test_one_tls_address_serves_all_uses(tls_redis: TLSRedis) -> None:
-    # The server's user may use no key or channel without the prefix.
+    # The server's user may use no key without the prefix.
     assert seen_by(**tls_redis.settings) == [UNUSED, USED]
     with tls_redis.client() as client:
         keys = {bytes(key).decode() for key in client.scan_iter()}
