@@ -28,8 +28,8 @@ from tests.system import wait_until
 PASSWORD = "p@ss:/?#[]%;, wörd"
 USER = "dark:room"
 DATABASE = 3
-# The beginning of the keys that this user may use. All channels are open: Celery subscribes to patterns, which
-# Redis would compare with those of the user letter by letter.
+# The beginning of the keys that this user may use. All channels are open: Celery subscribes to patterns,
+# which Redis would compare with those of the user letter by letter.
 PREFIX = "one:"
 _KEPT_NOWHERE = ("--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", HOST)
 
