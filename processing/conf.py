@@ -77,7 +77,7 @@ class Settings:
     # Seconds without data after which a request's body is abandoned, and its minimum rate in bytes a second.
     body_timeout: float = 30
     body_rate: int = 1000
-    # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
+    # Rate limits of uploads, such as "100/minute;5000/hour"; "" or "0" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
     # Rate limits of the actions that make events and deliveries. A rate per minute counts requests,

@@ -61,10 +61,10 @@ def _prepare() -> None:
         DEBUG="0",
         # A full disk of the machine, or many changes in a minute, must not fail other tests.
         DISK_FREE_BYTES="0",
-        REPROCESSINGS_PER_PERSON="",
-        FOCUSES_PER_PERSON="",
-        CHANGES_PER_PERSON="",
-        WEBHOOK_TESTS_PER_PERSON="",
+        REPROCESSINGS_PER_PERSON="0",
+        FOCUSES_PER_PERSON="0",
+        CHANGES_PER_PERSON="0",
+        WEBHOOK_TESTS_PER_PERSON="0",
         # The web process shares connections. The threads of a test each have their own.
         DATABASE_POOL_SIZE="0",
     )

@@ -6,12 +6,11 @@ import secrets
 import tempfile
 from pathlib import Path
 
-import environ
+from myproject.settings.variables import Variables
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-env = environ.Env()
-if (BASE_DIR / ".env").exists():
-    environ.Env.read_env(BASE_DIR / ".env")
+# Tools that start a system of their own name an empty file.
+env = Variables(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
 # Run-time state other than media: database, secret key, mail, sockets.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()

@@ -17,8 +17,10 @@ _S3_MEDIA: dict[str, Any] = {
     "BACKEND": "processing.storages.s3.S3Storage",
     "OPTIONS": {
         "bucket_name": S3_BUCKET,
-        "endpoint_url": env.str("AWS_S3_ENDPOINT_URL", default=None),
-        "region_name": env.str("AWS_DEFAULT_REGION", default=env.str("AWS_REGION", default=None)),
+        # The folder of the bucket in which all files are.
+        "location": env.str("S3_PREFIX").strip("/"),
+        "endpoint_url": env.str("AWS_S3_ENDPOINT_URL") or None,
+        "region_name": env.str("AWS_DEFAULT_REGION") or env.str("AWS_REGION") or None,
     },
 }
 STORAGES = {
@@ -36,18 +38,10 @@ FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o644
 
 
-def _yes_or_no(name: str) -> bool | str:
-    """Return a yes/no setting; another text is returned as it is, so that a system check refuses it."""
-    text = env.str(name)
-    if text.lower() in {"", "0", "false", "no", "off"}:
-        return False
-    return True if text.lower() in env.BOOLEAN_TRUE_STRINGS else text
-
-
-_READERS: dict[type, Callable[[str], Any]] = {
+_READERS: dict[type, Callable[..., Any]] = {
     int: env.int,
     float: env.float,
-    bool: _yes_or_no,
+    bool: env.bool,
     str: env.str,
     tuple: env.list,
 }
@@ -55,7 +49,7 @@ _READERS: dict[type, Callable[[str], Any]] = {
 # `processing.conf` documents each setting and has its default.
 DARKROOM: dict[str, Any] = {
     **{
-        name: _READERS[type(default)](name)
+        name: _READERS[type(default)](name, default=default)
         for name, default in conf.defaults().items()
         if name in os.environ and type(default) in _READERS
     },

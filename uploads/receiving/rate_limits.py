@@ -118,11 +118,11 @@ def _rates_of(action: Action) -> str:
 
 @cache
 def rates(text: str) -> tuple[RateLimitItem, ...]:
-    """Return the rates in a text such as `100/minute;5000/hour`; an empty text has none.
+    """Return the rates in a text such as `100/minute;5000/hour`; an empty text or `0` has none.
 
     Raises `ValueError` if the text is not a rate.
     """
-    return tuple(parse_many(text)) if text else ()
+    return tuple(parse_many(text)) if text not in ("", "0") else ()
 
 
 def household(address: str) -> str:
