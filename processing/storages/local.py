@@ -31,6 +31,16 @@ class LocalStorage(FileSystemStorage):
         """Return whether an error means that the file does not exist."""
         return isinstance(error, FileNotFoundError)
 
+    def misconfigured(self) -> list[str]:
+        """Return a sentence if the path is that of a file."""
+        if Path(self.location).is_file():
+            return [f"MEDIA_ROOT is {self.folder!r}, which is a file; it must be a folder."]
+        return []
+
+    def explain(self, error: Exception) -> str:
+        """Return why a call failed."""
+        return f"The storage failed: {error}"
+
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return `name`: keys are derived from content, so the same key means the same bytes."""
         return name

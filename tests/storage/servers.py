@@ -41,9 +41,11 @@ def storage_options(endpoint: str, *, bucket: str = "media", config: Config = PA
 
 
 @contextmanager
-def s3_storage(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> Iterator[S3Storage]:
+def s3_storage(
+    endpoint: str, *, bucket: str = "media", prefix: str = "", config: Config = PATIENT
+) -> Iterator[S3Storage]:
     """Return a storage at this endpoint, and close its connections at the end."""
-    storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config))
+    storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config), location=prefix)
     try:
         yield storage
     finally:
