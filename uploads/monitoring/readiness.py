@@ -113,8 +113,8 @@ def look() -> Readiness:
         "database": database_problem,
         "broker": broker_problem,
         "storage": storage_problem,
-        "workers": workers_problem or _unserved(workers or {}),
-        "beat": database_problem or _silence(beat_at),
+        "workers": workers_problem or unserved(workers or {}),
+        "beat": database_problem or silence(beat_at),
         "disk": disk_unknown or disk_asked.result(),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
@@ -158,7 +158,8 @@ def _ask_database() -> datetime | None:
         connections.close_all()
 
 
-def _silence(beat_at: datetime | None) -> str:
+def silence(beat_at: datetime | None) -> str:
+    """Return that beat is silent, or "" if its last heartbeat is recent."""
     silent = beat_at is None or beat_at < timezone.now() - _BEAT_SILENCE
     return "beat has sent no heartbeat for 30 seconds" if silent else ""
 
@@ -167,7 +168,8 @@ def _ask_storage() -> None:
     call_storage(media.check)
 
 
-def _unserved(workers: dict[str, set[str]]) -> str:
+def unserved(workers: dict[str, set[str]]) -> str:
+    """Return the queues without a worker, or "" if there are none."""
     served = set().union(*workers.values())
     missing = sorted(set(queues()) - served)
     return f"no worker for: {', '.join(missing)}" if missing else ""

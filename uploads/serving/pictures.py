@@ -24,7 +24,7 @@ from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads.models import Upload, UploadQuerySet
 from uploads.problems import problem_response
-from uploads.serving import links, private_links
+from uploads.serving import links, private_links, probes
 from uploads.tokens import scopes
 from uploads.tokens.authentication import TokenAuthentication
 
@@ -76,6 +76,17 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
     return _nothing_to_see(
         _("This rendition does not exist. The image may have been deleted or reprocessed.")
     )
+
+
+@require_safe
+def probe(request: HttpRequest, name: str) -> HttpResponse:
+    """Answer the URL of a doctor's file in the same way as a permanent URL."""
+    row = probes.find(name)
+    if row is None:
+        return _nothing_to_see(
+            _("This rendition does not exist. The image may have been deleted or reprocessed.")
+        )
+    return _send(request, row, f"public, {_FOREVER}")
 
 
 @require_safe
