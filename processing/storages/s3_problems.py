@@ -135,8 +135,8 @@ def is_denied(error: Exception) -> bool:
 
 def _answer(error: ClientError, *, bucket: str, server: str) -> str:
     code, operation = code_of(error), error.operation_name
-    if code == "404" and operation == "HeadBucket":
-        code = "NoSuchBucket"
+    if (code, operation) == ("404", "HeadBucket"):
+        return f"{_NO_BUCKET.format(bucket=bucket, server=server)} {error}"
     if code in _DENIED and operation in _RIGHTS:
         verb, right = _RIGHTS[operation]
         return f"The credentials may not {verb} in the bucket {bucket!r}. Allow {right}. {error}"

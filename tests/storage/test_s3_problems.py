@@ -90,7 +90,7 @@ def refusal(code: str, operation: str) -> ClientError:
         (refusal("AccessControlListNotSupported", "PutObject"), "accepts no ACL"),
         (refusal("QuotaExceeded", "PutObject"), "The storage failed: "),
         (EndpointConnectionError(endpoint_url="http://minio:9000"), "http://minio:9000 does not answer"),
-        (SSLError(endpoint_url="http://minio:9000", error="self-signed"), "AWS_CA_BUNDLE"),
+        (SSLError(endpoint_url="http://minio:9000", error=OSError("self-signed")), "AWS_CA_BUNDLE"),
         (NoCredentialsError(), "AWS_ACCESS_KEY_ID"),
         (ResponseParserError("<html>"), "does not speak S3"),
         (OSError("broken"), "The storage failed: broken"),
