@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
 from myproject.startup import refuse_errors
+from myproject.sub_path.requests import SubPath
 from processing import conf
 from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused
@@ -48,9 +49,9 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the whole request in one thread, when it is its turn."""
-        if request.path == _HEALTH:
+        if request.path_info == _HEALTH:
             return await self._work(request)
-        turns = self._readiness if request.path == _READINESS else self._turns
+        turns = self._readiness if request.path_info == _READINESS else self._turns
         try:
             async with turns.taken():
                 return await self._work(request)
@@ -100,4 +101,4 @@ admission = import_module("uploads.receiving.admission")
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
-application = BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)
+application = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))

@@ -1,16 +1,18 @@
 """System checks of this site's secret keys and of its demo."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.urls import URLPattern, URLResolver, get_resolver
 
 # Placeholders from examples, and from the settings that Django's `startproject` writes.
 _PLACEHOLDER = re.compile(
     r"change.?me|change.?this|django-insecure|your.?secret|secret.?key|placeholder|[<>…]", re.IGNORECASE
 )
+_SUB_PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 # The minimum length, and the minimum number of different characters.
 _CHARACTERS, _DISTINCT_CHARACTERS = 32, 8
 
@@ -42,6 +44,34 @@ def _guessable(name: str) -> checks.Error:
         hint=hints[name],
         id="darkroom.E004",
     )
+
+
+@checks.register
+def check_sub_path(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if the path of `SITE_URL` is not plain, or could be mistaken for a path of the site."""
+    path = settings.SUB_PATH
+    if not path or (_SUB_PATH.fullmatch(path) and path.split("/")[1] not in _first_names()):
+        return []
+    return [
+        checks.Error(
+            f"SITE_URL ends with {path!r}, below which the site cannot be.",
+            hint="Use letters, digits, hyphens and dots, as in https://example.org/photos. The first part "
+            f"must be none of {', '.join(sorted(_first_names()))}, with which paths of the site begin.",
+            id="darkroom.E030",
+        )
+    ]
+
+
+def _first_names(patterns: Iterable[URLPattern | URLResolver] | None = None) -> set[str]:
+    """Return the first parts of the site's paths."""
+    found = {"static"}
+    for one in get_resolver().url_patterns if patterns is None else patterns:
+        name = str(one.pattern).split("/")[0]
+        if name:
+            found.add(name)
+        elif isinstance(one, URLResolver):
+            found |= _first_names(one.url_patterns)
+    return found
 
 
 @checks.register(checks.Tags.security, deploy=True)

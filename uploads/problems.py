@@ -120,4 +120,4 @@ def answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+    return not request.path_info.startswith("/api/") and "text/html" in request.headers.get("Accept", "")

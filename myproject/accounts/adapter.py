@@ -23,11 +23,11 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import get_language
 
 from myproject import mail
 from myproject.accounts import sign_in_limits
+from myproject.sub_path.urls import public_url
 from uploads.notices import preferences
 
 # The periods of rate limits in seconds: of the general ones, of `login_failed`, and of
@@ -106,21 +106,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """
         make_password(email)
         context = {
-            "password_reset_url": f"{settings.SITE_URL}{reverse('account_reset_password')}",
-            "signup_url": f"{settings.SITE_URL}{reverse('account_signup')}",
+            "password_reset_url": public_url("account_reset_password"),
+            "signup_url": public_url("account_signup"),
         }
         self.send_mail("account/email/account_already_exists", email, context)
 
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         """Return the URL for the verification mail, built from `SITE_URL` and not from the Host header."""
-        path = reverse("account_confirm_email", kwargs={"key": emailconfirmation.key})
-        return f"{settings.SITE_URL}{path}"
+        return public_url("account_confirm_email", key=emailconfirmation.key)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the URL for the reset mail, built from `SITE_URL` and not from the request's Host header."""
         uidb36, _separator, token = key.partition("-")
-        path = reverse("account_reset_password_from_key", kwargs={"uidb36": uidb36, "key": token})
-        return f"{settings.SITE_URL}{path}"
+        return public_url("account_reset_password_from_key", uidb36=uidb36, key=token)
 
 
 # allauth imports this module for the adapter, so the receivers are connected before any sign-up.

@@ -1,12 +1,15 @@
 """Django's own settings: apps, middleware, templates, languages, database, Redis and cache."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from myproject.settings.environment import BASE_DIR, VAR_DIR, env, local_redis_socket
 
 DEBUG = env.bool("DEBUG", default=False)
 # The public URL of the site, used for links in mail.
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+# The path of the site below its host, such as `/photos`; "" is none.
+SUB_PATH = urlsplit(SITE_URL).path
 # The URL of Flower, to which pages link for staff.
 FLOWER_URL = env.str("FLOWER_URL", default="")
 
@@ -34,6 +37,7 @@ MIDDLEWARE = [
     "myproject.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "myproject.sub_path.requests.CookiePathMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "uploads.pages.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -26,6 +26,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "myproject.staticfiles.ModuleStorage"},
 }
 STATIC_URL = "static/"
+SERVESTATIC_STATIC_PREFIX = "/static/"  # the same below every sub-path
 STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

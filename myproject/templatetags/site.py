@@ -2,6 +2,7 @@
 
 from django import template
 from django.conf import settings
+from django.urls import get_script_prefix
 
 register = template.Library()
 
@@ -10,3 +11,9 @@ register = template.Library()
 def flower_url() -> str:
     """Return the URL of Flower, or "" if there is none."""
     return str(settings.FLOWER_URL)
+
+
+@register.simple_tag
+def site_root() -> str:
+    """Return the path of the site: "/", or its sub-path with a slash at the end."""
+    return get_script_prefix()

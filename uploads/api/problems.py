@@ -81,7 +81,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a request without a valid CSRF token: a page for browsers, a problem for the API."""
-    if request.path.startswith("/api/"):
+    if request.path_info.startswith("/api/"):
         return problem_response(
             status=HTTPStatus.FORBIDDEN,
             code="csrf_failed",

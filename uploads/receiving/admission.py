@@ -88,9 +88,9 @@ class RefusalMiddleware:
         refusal: Refusal | None = getattr(request, "scope", {}).get("refusal")
         if refusal is None or isinstance(refusal, NotSignedIn):
             return self._get_response(request)
-        if request.path == FORM:
+        if request.path_info == FORM:
             messages.error(request, refusals.sentence(refusal))
-            return redirect(FORM)
+            return redirect("uploads:home")
         return refused(refusal)
 
 
