@@ -1,5 +1,6 @@
 """System checks of this site's secret keys and of its demo."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from processing.storages import access
 
 # Placeholders from examples, and from the settings that Django's `startproject` writes.
 _PLACEHOLDER = re.compile(
@@ -44,6 +47,29 @@ def _guessable(name: str) -> checks.Error:
         hint=hints[name],
         id="darkroom.E004",
     )
+
+
+@checks.register
+def check_proxy_group(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if `PROXY_GROUP` does not exist, or if this process may not give files to it."""
+    name = settings.PROXY_GROUP
+    if not name:
+        return []
+    group = access.find_group(name)
+    if group is None:
+        problem = "is not the name of a group on this machine."
+    elif os.geteuid() and group not in {os.getegid(), *os.getgroups()}:
+        problem = "is a group that the user of this process does not belong to."
+    else:
+        return []
+    return [
+        checks.Error(
+            f"PROXY_GROUP={name} {problem}",
+            hint="Set it to the group of nginx, such as www-data, and add Darkroom's user to the group: "
+            "usermod --append --groups www-data darkroom. If no proxy reads files, remove it.",
+            id="darkroom.E031",
+        )
+    ]
 
 
 @checks.register

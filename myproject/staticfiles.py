@@ -1,5 +1,7 @@
 """Static files are named by their content, so that browsers can cache them for ever."""
 
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.templatetags.static import static
@@ -12,6 +14,13 @@ class ModuleStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Rename imported script modules by their content, too."""
 
     support_js_module_import_aggregation = True
+
+    def compress_files(self, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Compress files, and let the same users read the result as the files."""
+        for name, compressed_name in super().compress_files(paths):
+            if self.file_permissions_mode is not None:
+                os.chmod(self.path(compressed_name), self.file_permissions_mode)
+            yield name, compressed_name
 
     @property
     def base_url(self) -> str:

@@ -95,10 +95,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """Hash passwords fast, and serve static files under their plain names."""
+    """Hash passwords fast, serve static files under their plain names, and let other users read files.
+
+    The settings have closed new files to them, but some servers of the tests run as other users.
+    """
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    os.umask(0o022)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -66,6 +66,10 @@ class PostgreSQL:
 def _copy_for_others(folder: Path) -> Path:
     """Copy the programs to a folder that other users can read. The environment may be in root's home."""
     copy = folder / "postgresql-programs"
+    # Darkroom's settings close new folders to other users.
+    for parent in (copy, copy / PACKAGE.name, copy / PACKAGED.relative_to(PACKAGE.parent)):
+        parent.mkdir()
+        parent.chmod(0o755)
     for part in (PACKAGED / "bin", PACKAGED / "lib", PACKAGED / "share", PACKAGE.with_suffix(".libs")):
         shutil.copytree(part, copy / part.relative_to(PACKAGE.parent), symlinks=True)
     folder.chmod(folder.stat().st_mode | 0o011)

@@ -1,9 +1,11 @@
 """Django's own settings: apps, middleware, templates, languages, database, Redis and cache."""
 
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from myproject.settings.environment import BASE_DIR, VAR_DIR, env, local_redis_socket
+from processing.storages import access
 
 DEBUG = env.bool("DEBUG", default=False)
 # The public URL of the site, used for links in mail.
@@ -81,7 +83,7 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{quote(str(VAR_DIR / 'db.sqlite3'))}")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Writers wait for the lock instead of failing, and each commit is synced to disk.
@@ -90,6 +92,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
+    # Earlier versions have left it open to other users. SQLite gives its other files the same mode.
+    for _ending in ("", "-wal", "-shm"):
+        access.close(Path(f"{DATABASES['default']['NAME']}{_ending}"))
     # Tests with threads and several processes need a database file.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
