@@ -23,8 +23,12 @@ SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 # Thumbnails take the CPU from sizes that are being rendered, and both take it from bulk reprocessing. The
 # scheduler still leaves each a share: about a fifteenth to sizes, and less than a twentieth to bulk work.
 GIVE_WAY = {"renditions": ("nice", "-n", "12"), "bulk": ("nice", "-n", "15")}
-# As root every worker would print this warning of seven lines. Production does not use this module.
-WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+# As root, or in a group without a name, every worker would print these warnings of many lines. Production
+# does not use this module.
+WORKER_ENVIRONMENT = {
+    "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges,"
+    "ignore:An entry for the specified gid or egid was not found"
+}
 
 
 PREPARE = Program(name="deploy.prepare", command=(sys.executable, "-m", "deploy.prepare"))
