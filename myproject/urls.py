@@ -7,9 +7,11 @@ from django.views.generic import RedirectView
 
 from myproject.accounts import adapter, sign_in_link
 from myproject.leaving import deletion, export
+from uploads import problems
 from uploads.receiving import unparsed
 
 handler400 = unparsed.bad_request
+handler500 = problems.server_error
 # allauth calls this after too many attempts.
 handler429 = adapter.too_many_attempts
 

@@ -56,6 +56,14 @@ class PostgreSQL:
         except psycopg.OperationalError:
             return False
 
+    def refuse_writes(self, *, on: bool) -> None:
+        """Let the server refuse writes, as hosting providers do when its disk is almost full."""
+        state = "on" if on else "off"
+        uri = self.url.replace("postgres://", "postgresql://")
+        with psycopg.connect(uri, connect_timeout=5, autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {state}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
     def rows(self, query: str) -> list[Row]:
         """Return the rows of a query."""
         uri = self.url.replace("postgres://", "postgresql://")

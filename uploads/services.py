@@ -18,7 +18,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from processing import conf, originals
-from processing.errors import Refusal
+from processing.database import DATABASE_UNAVAILABLE
+from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.header import Header
 from processing.models import Focus, Lease, Original, Rendition
@@ -114,9 +115,11 @@ def _receive_new(
                 return _receive_again(known, file, visibility, written=written)
             # An upload of a deleted account violates a constraint too, and no retry could help.
             _require_account(owner)
-    except Refusal:
+    except (Refusal, TransientError, *DATABASE_UNAVAILABLE):
         if written:
-            originals.abandon(content_hash)
+            # Without the database, the collector removes the file a day later.
+            with suppress(*DATABASE_UNAVAILABLE):
+                originals.abandon(content_hash)
         raise
 
 

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "uploads.receiving.admission.RefusalMiddleware",
+    "uploads.problems.DatabaseUnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "myproject.urls"

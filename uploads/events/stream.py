@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from django.contrib.auth import get_user_model
-from django.db import Error as DatabaseError
 from django.db import connection, connections
 from redis import Redis
 from redis.exceptions import RedisError
 
 from processing.conf import darkroom
+from processing.database import DATABASE_UNAVAILABLE
 from uploads.events import history, wakeups
 from uploads.models import Event
 
@@ -152,7 +152,7 @@ async def _later(owner_id: int, after: int, is_allowed: Callable[[], bool] | Non
     loop = asyncio.get_running_loop()
     try:
         return await loop.run_in_executor(_asking, _query, owner_id, after, is_allowed)
-    except DatabaseError as error:
+    except DATABASE_UNAVAILABLE as error:
         logger.warning("An event stream is waiting for the database: %s", error)
         return []
 
@@ -161,7 +161,7 @@ def _query(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> 
     """Query the next events; if the connection is broken, retry with a new one."""
     try:
         return _allowed(owner_id, after, is_allowed)
-    except DatabaseError:
+    except DATABASE_UNAVAILABLE:
         connection.close()
         return _allowed(owner_id, after, is_allowed)
 

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection, connections
+from django.db import Error as DatabaseError
+from django.db import connection, connections
 from django.utils import timezone
 
+from processing.database import refuses_writes
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
@@ -25,6 +27,8 @@ from uploads.models import Heartbeat
 _BEAT_SILENCE = timedelta(seconds=30)
 # The parts without which this process cannot serve.
 _NEEDED = ("database", "storage")
+# A database that refuses writes still serves pictures and pages, so the process stays in service.
+_REFUSES = "the database refuses writes, so nothing can be uploaded, processed or changed"
 # Seconds for which a result is given to all who ask.
 _FRESH = 2.0
 # Seconds to wait for all checks together. Asking the workers takes 1 s. A slower part counts as unavailable.
@@ -106,11 +110,12 @@ def look() -> Readiness:
     asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked, disk_asked]
     wait(asked, timeout=_PATIENCE)
     database_problem, broker_problem, storage_problem, workers_problem, disk_unknown = map(_problem, asked)
-    beat_at = None if database_problem else database_asked.result()
+    beat_at, refuses = (None, False) if database_problem else database_asked.result()
     depths = None if broker_problem else depths_asked.result()
     workers = None if workers_problem else workers_asked.result()
     problems = {
         "database": database_problem,
+        "writes": database_problem or (_REFUSES if refuses else ""),
         "broker": broker_problem,
         "storage": storage_problem,
         "workers": workers_problem or _unserved(workers or {}),
@@ -148,12 +153,15 @@ def _problem(asked: Future[Any]) -> str:
     raise error
 
 
-def _ask_database() -> datetime | None:
-    """Return the time of beat's last heartbeat, and leave no connection to the thread."""
+def _ask_database() -> tuple[datetime | None, bool]:
+    """Return the time of beat's last heartbeat, and whether the database refuses writes.
+
+    Leaves no connection to the thread.
+    """
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        return Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+        return Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first(), refuses_writes()
     finally:
         connections.close_all()
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.views import redirect_to_login
-from django.db import InterfaceError, OperationalError
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from processing.database import DATABASE_UNAVAILABLE
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
@@ -27,6 +28,7 @@ from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness, statistics
 from uploads.monitoring.readiness import Readiness
+from uploads.problems import database_unavailable, headers_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,6 @@ RETRIES = 1000
 _PART = 50
 
 _View = Callable[..., HttpResponse]
-_DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def for_staff(view: _View) -> _View:
@@ -51,10 +52,11 @@ def for_staff(view: _View) -> _View:
             if not request.user.is_staff:
                 raise Http404
             return view(request, **arguments)
-        except _DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             # Without the database no user can be authenticated. `/readyz` reports as much to anyone.
             page = render_to_string("uploads/status_away.html", _without_database(error, told=""))
-            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+            headers = headers_of(database_unavailable())
+            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
     return guarded
 
@@ -82,7 +84,7 @@ def status_figures(request: HttpRequest) -> HttpResponse:
         if not request.user.is_staff:
             raise Http404
         context = _figures(told=told)
-    except _DATABASE_AWAY as error:
+    except DATABASE_UNAVAILABLE as error:
         context = _without_database(error, told=told)
     return HttpResponse(render_to_string("uploads/status_figures.html", context))
 
@@ -157,6 +159,7 @@ def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, s
     """Yield a text and the error message for each problem."""
     words = {
         "database": _("The database is unavailable"),
+        "writes": _("The database refuses changes"),
         "broker": _("The broker is unavailable"),
         "storage": _("The storage is unavailable"),
         "generation": _("Database and storage do not belong together"),

@@ -14,12 +14,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Count, Sum
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from processing.conf import darkroom
+from processing.database import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Quota, Reservation
 
@@ -69,7 +70,7 @@ def reserved(*, person: User, byte_size: int) -> Iterator[Reservation]:
         yield room
     finally:
         # Without the database, the reservation expires.
-        with suppress(DatabaseError):
+        with suppress(*DATABASE_UNAVAILABLE):
             Reservation.objects.filter(pk=room.pk).delete()
 
 

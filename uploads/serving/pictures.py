@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from processing import conf, originals, renditions
+from processing.database import DATABASE_UNAVAILABLE
 from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
@@ -87,7 +89,9 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
-        originals.flag(upload.original)
+        # The answer is the same if the database refuses writes.
+        with suppress(*DATABASE_UNAVAILABLE):
+            originals.flag(upload.original)
         return _not_found(
             _("The original file is lost or damaged. Upload it again to restore it."), code="original_lost"
         )
@@ -190,7 +194,9 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
 def _lost(row: Rendition) -> HttpResponse:
     """Answer for a rendition whose file is lost, which is then rendered again with the image."""
     try:
-        renditions.flag(row)
+        # The answer is the same if the database refuses writes.
+        with suppress(*DATABASE_UNAVAILABLE):
+            renditions.flag(row)
     except StorageUnavailable:
         return _storage_away()
     return _not_found(_("The rendition file is missing. Reprocess the image."), code="rendition_missing")

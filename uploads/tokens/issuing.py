@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from processing.database import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Token, Upload
 from uploads.tokens import legacy
@@ -90,7 +92,9 @@ def note_use(token: Token) -> None:
     """Record that a token was used, at most once a minute."""
     now = timezone.now()
     if token.last_used_at is None or token.last_used_at <= now - _USE_RECORDED_EVERY:
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
+        # Programs may still read from a database that refuses writes.
+        with suppress(*DATABASE_UNAVAILABLE):
+            Token.objects.filter(pk=token.pk).update(last_used_at=now)
 
 
 def note_sent(token: Token, upload: Upload) -> None:
