@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
 from myproject.startup import refuse_errors
+from myproject.time_limits import limit_statements
 from processing import conf
 from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused
@@ -93,6 +94,7 @@ class Handler(ASGIHandler):
 
 
 django.setup(set_prefix=False)
+limit_statements()
 share_connections()
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.

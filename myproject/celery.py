@@ -13,6 +13,7 @@ from django.conf import settings
 
 from myproject import malformed_messages, rabbitmq, stopping
 from myproject.startup import refuse_errors
+from myproject.time_limits import limit_statements
 from processing import conf, memory
 from processing.conf import darkroom
 from processing.renderer.pool import POOL
@@ -60,6 +61,12 @@ def check_settings(**_options: Any) -> None:
     """Refuse to start with invalid settings, unless `celery --skip-checks` was called."""
     if "CELERY_SKIP_CHECKS" not in os.environ:
         refuse_errors()
+
+
+@worker_init.connect
+def limit_time(**_options: Any) -> None:
+    """Limit the time of database statements."""
+    limit_statements()
 
 
 @worker_init.connect

@@ -22,8 +22,8 @@ from tests.postgresql import PostgreSQL
 
 # These variables may be set on the machine. The tests run as if they were unset.
 UNSET = (
-    "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET",
-    "SECRET_KEY_FALLBACKS",
+    "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOLER", "DATABASE_URL", "EMAIL_URL", "HTTPS",
+    "LOCK_TIMEOUT", "S3_BUCKET", "SECRET_KEY_FALLBACKS", "STATEMENT_TIMEOUT",
 )  # fmt: skip
 # The pytest workers find the database server by this variable. Each worker has its own database on it.
 SHARED_DATABASE = "TEST_DATABASE_URL"

@@ -77,6 +77,12 @@ USE_I18N = True
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Whether `DATABASE_URL` leads to a pooler in transaction mode, such as PgBouncer.
+DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False)
+# Seconds that a statement of the web server or a worker may take on PostgreSQL, and those of them that it may
+# wait for a lock (`myproject.time_limits`); 0 is no limit.
+STATEMENT_TIMEOUT = env.float("STATEMENT_TIMEOUT", default=30)
+LOCK_TIMEOUT = env.float("LOCK_TIMEOUT", default=10)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
 }
@@ -90,14 +96,18 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Tests with threads and several processes need a database file.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["ENGINE"] = "myproject.postgresql"
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,
+        # A lost network is noticed after 25 seconds: between statements, and with unconfirmed data.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
         **DATABASES["default"].get("OPTIONS", {}),
     }
-    # A pooler in transaction mode, such as PgBouncer, cannot keep a cursor open between transactions.
-    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env.bool(
-        "DISABLE_SERVER_SIDE_CURSORS", default=False
-    )
+    # A pooler in transaction mode cannot keep a cursor open between transactions.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_POOLER
 # The connections that the requests of one web process share (`myproject.connection_pool`); 0 is no pool.
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 
