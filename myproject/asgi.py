@@ -16,8 +16,8 @@ from django.http.response import HttpResponseBase
 
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
+from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
-from myproject.time_limits import limit_statements
 from processing import conf
 from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused

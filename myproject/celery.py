@@ -12,8 +12,8 @@ from celery.signals import beat_init, worker_init, worker_process_init, worker_s
 from django.conf import settings
 
 from myproject import malformed_messages, rabbitmq, stopping
+from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
-from myproject.time_limits import limit_statements
 from processing import conf, memory
 from processing.conf import darkroom
 from processing.renderer.pool import POOL

@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from myproject.time_limits import limit_statements
+from myproject.postgresql.time_limits import limit_statements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 

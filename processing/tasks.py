@@ -8,7 +8,7 @@ from celery.signals import worker_ready
 from django.db import DatabaseError, connection
 
 from processing import renditions, steps
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld

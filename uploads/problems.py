@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import get_language_from_request, override
 from django.views.defaults import server_error as html_server_error
 
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.refusals import sentence
 

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from processing import conf, originals
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.header import Header

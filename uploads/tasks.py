@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.completion import complete
 from uploads.notices import outbox, schedule
 from uploads.notices.schedule import DeliveryFailed

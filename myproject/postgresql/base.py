@@ -86,4 +86,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.patience = _CHECK
             if connection.refused_write:
                 connection.close()
-        super()._close()
+        super()._close()  # type: ignore[misc]  # its stub lacks it

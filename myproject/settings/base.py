@@ -80,7 +80,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Whether `DATABASE_URL` leads to a pooler in transaction mode, such as PgBouncer.
 DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False)
 # Seconds that a statement of the web server or a worker may take on PostgreSQL, and those of them that it may
-# wait for a lock (`myproject.time_limits`); 0 is no limit.
+# wait for a lock (`myproject.postgresql.time_limits`); 0 is no limit.
 STATEMENT_TIMEOUT = env.float("STATEMENT_TIMEOUT", default=30)
 LOCK_TIMEOUT = env.float("LOCK_TIMEOUT", default=10)
 DATABASES: dict[str, dict[str, Any]] = {

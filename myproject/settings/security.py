@@ -12,7 +12,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Set HTTPS=1 behind TLS; `docs/deployment.md` has the full checklist for production.
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
-SESSION_ENGINE = "myproject.sessions"
+SESSION_ENGINE = "myproject.accounts.sessions"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 # Seconds after which a session ends.

@@ -12,7 +12,7 @@ import pytest
 from myproject.celery import app
 from processing import steps
 from processing.conf import darkroom
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.refusals import UnreadableImage

@@ -67,7 +67,7 @@ def assert_refused(answer: Any) -> None:
 
 def files() -> set[Path]:
     """Return all stored files, and those that are being received."""
-    folders = (Path(django_settings.MEDIA_ROOT), Path(django_settings.FILE_UPLOAD_TEMP_DIR or ""))
+    folders = (Path(django_settings.MEDIA_ROOT), Path(django_settings.FILE_UPLOAD_TEMP_DIR))
     return {path for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from processing import conf, originals, steps
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.garbage import pending_files
 from processing.models import Focus, Lease, Original, PendingFile, Rendition

@@ -8,7 +8,7 @@ from celery.canvas import Signature
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from tests.conftest import Send
 from uploads import broker, tasks
 from uploads.models import Delivery, Event

@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from processing.conf import darkroom
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.events import history, wakeups
 from uploads.models import Event
 

@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, connections
 from django.utils import timezone
 
-from processing.database import refuses_writes
+from processing.database.availability import refuses_writes
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker

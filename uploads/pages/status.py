@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
@@ -28,7 +28,6 @@ from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness, statistics
 from uploads.monitoring.readiness import Readiness
-from uploads.problems import database_unavailable, headers_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,9 @@ FAILURES_SHOWN = 50
 # Queuing takes about a millisecond each. After a part for which the broker fails, no further part is queued.
 RETRIES = 1000
 _PART = 50
+
+# Seconds after which the page should be requested again without the database, as in `uploads.problems`.
+_AGAIN = "60"
 
 _View = Callable[..., HttpResponse]
 
@@ -55,8 +57,7 @@ def for_staff(view: _View) -> _View:
         except DATABASE_UNAVAILABLE as error:
             # Without the database no user can be authenticated. `/readyz` reports as much to anyone.
             page = render_to_string("uploads/status_away.html", _without_database(error, told=""))
-            headers = headers_of(database_unavailable())
-            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
+            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": _AGAIN})
 
     return guarded
 

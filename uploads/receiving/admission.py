@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from processing import refusals
-from processing.database import DATABASE_UNAVAILABLE, refuses_writes
+from processing.database.availability import DATABASE_UNAVAILABLE, refuses_writes
 from processing.errors import Refusal
 from processing.storages import disk_space
 from uploads.problems import database_unavailable, refused

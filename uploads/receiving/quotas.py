@@ -20,7 +20,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from processing.conf import darkroom
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Quota, Reservation
 

@@ -19,7 +19,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from processing import conf, originals, renditions
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Token, Upload
 from uploads.tokens import legacy

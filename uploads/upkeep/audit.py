@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from processing.database import all_rows
+from processing.database.batches import all_rows
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.models import Original, Rendition

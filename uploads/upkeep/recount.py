@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from processing.database import all_rows
+from processing.database.batches import all_rows
 from uploads.models import Quota
 
 

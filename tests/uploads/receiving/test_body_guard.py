@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from myproject.asgi import application
-from processing.database import DATABASE_UNAVAILABLE
+from processing.database.availability import DATABASE_UNAVAILABLE
 from tests.conftest import MakeImage, key_of
 from uploads.models import Quota, Upload
 from uploads.receiving import body_guard, quotas

@@ -1,14 +1,10 @@
 """The errors of an unavailable database, as PostgreSQL reports them, and a database that refuses writes."""
 
-from typing import Any
-
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.utils import timezone
 
-from processing import database
-from processing.database import DATABASE_UNAVAILABLE, all_rows, refuses_writes
-from processing.models import PendingFile, StorageState
+from processing.database.availability import DATABASE_UNAVAILABLE, refuses_writes
+from processing.models import StorageState
 
 pytestmark = pytest.mark.django_db
 
@@ -65,30 +61,3 @@ def test_database_that_refuses_writes_says_so_without_a_write() -> None:
 def test_other_databases_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "vendor", "sqlite")
     assert not refuses_writes()
-
-
-@pytest.mark.any_database
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 6])
-def test_all_rows_are_read_in_batches(
-    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any, count: int
-) -> None:
-    monkeypatch.setattr(database, "_BATCH", 3)
-    keys = [f"originals/{number}" for number in range(count)]
-    PendingFile.objects.bulk_create([PendingFile(key=key, due_at=timezone.now()) for key in reversed(keys)])
-    rows = PendingFile.objects.exclude(key="another")
-    # The last query of a batch that is not full is followed by an empty one.
-    with django_assert_num_queries(1 + -(-count // 3)):
-        found = [key for (key,) in all_rows(rows, "key")]
-    assert sorted(found) == keys
-
-
-@pytest.mark.any_database
-def test_rows_that_are_removed_meanwhile_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_BATCH", 2)
-    due_at = timezone.now()
-    PendingFile.objects.bulk_create([PendingFile(key=f"originals/{n}", due_at=due_at) for n in range(6)])
-    found = all_rows(PendingFile.objects.all(), "key")
-    seen = [next(found)]
-    PendingFile.objects.filter(key__in=["originals/0", "originals/1", "originals/2"]).delete()
-    seen += found
-    assert [key for (key,) in seen] == [f"originals/{number}" for number in (0, 1, 3, 4, 5)]

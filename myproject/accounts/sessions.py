@@ -2,7 +2,7 @@
 
 from django.contrib.sessions.backends import db
 
-from processing.database import refuses_writes
+from processing.database.availability import refuses_writes
 
 
 class SessionStore(db.SessionStore):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from myproject.time_limits import limit_statements
+from myproject.postgresql.time_limits import limit_statements
 
 pytestmark = pytest.mark.any_database
 
