@@ -5,7 +5,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from PIL import Image
 from redis import Redis
 from rest_framework.test import APIClient
 
+from processing import clock
 from processing.garbage import generations, pending_files
 from processing.models import Original
 from tests.environment import FOLDER
@@ -63,6 +64,12 @@ def _new_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the host's clock for the database's: both are on this machine, and a test counts its queries."""
+    monkeypatch.setattr(clock, "ahead", timedelta)
+
+
+@pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
     """Reset the language after each test, because a request's language stays with its thread."""
     yield
@@ -71,7 +78,7 @@ def _english() -> Iterator[None]:
 
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """Stop Django's clock at the returned time, so that delays are exact on a slow machine too."""
+    """Stop the clock at the returned time, so that delays are exact on a slow machine too."""
     moment = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: moment)
     return moment

@@ -12,8 +12,8 @@ whose turn it is. Bulk work is published as one chain, on its own queue.
 from celery import chain, current_app
 from celery.canvas import Signature
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from processing.tasks import BULK_QUEUE, generate_thumbnails, resize_image
 from uploads.broker import publish
@@ -80,7 +80,7 @@ def _publish(upload: Upload, step: str) -> bool:
     """Publish the upload from this step on, unless another process was quicker."""
     seen = Upload.objects.filter(pk=upload.pk, next_step=upload.next_step, queued_at=upload.queued_at)
     # The sizes of a chain that is published whole must not be published again after its thumbnails.
-    if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=timezone.now()):
+    if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=clock.now()):
         return True
     if not publish(build(upload, step=step)):
         Upload.objects.filter(pk=upload.pk).update(queued_at=None)

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext, override
 
+from processing import clock
 from uploads.events import history, wakeups
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices import mailbox, outbox, webhooks
@@ -64,11 +64,11 @@ def _tell_owner(event: Event) -> None:
     with override(language_of(event.owner)):
         subject = _subject(event)
     Delivery.objects.create(
-        event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=timezone.now()
+        event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=clock.now()
     )
     if event.name == Event.Name.PASSWORD_CHANGED and event.owner.email:
         # Ignore the choice: an intruder may have chosen `none`. Until the address is verified, retry.
-        outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=timezone.now())
+        outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=clock.now())
     # A digest counts only ready and failed images, so a takedown is not emailed.
     elif event.name != Event.Name.TAKEN_DOWN and mailbox.address_of(event.owner):
         _email_owner(event, subject)
@@ -83,7 +83,7 @@ def _email_owner(event: Event, subject: str) -> None:
     if choice == Preferences.Email.NONE:
         return
     held = of_upload and choice == Preferences.Email.DIGEST
-    at = timezone.now() if not held and mailbox.take_one(event.owner) else None
+    at = clock.now() if not held and mailbox.take_one(event.owner) else None
     if at or of_upload:
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=at)
 

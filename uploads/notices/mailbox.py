@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import TransientError
 from uploads.models import Preferences
@@ -34,7 +34,7 @@ def address_of(person: User) -> str:
 def take_one(person: User) -> bool:
     """Count an email for today; return False, and count nothing, if `EMAILS_PER_DAY` is reached."""
     row, _created = Preferences.objects.select_for_update().get_or_create(owner=person)
-    today = timezone.now().date()
+    today = clock.now().date()
     sent = row.emails if row.emails_on == today else 0
     limit = darkroom().emails_per_day
     if limit and sent >= limit:

@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from processing import clock
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
@@ -135,7 +136,7 @@ def _figures(*, told: str) -> dict[str, Any]:
     problems = seen.problems | {"generation": str(GenerationDiffers()) if storage.differs else ""}
     ringing = " ".join(name for name, problem in problems.items() if problem)
     return {
-        "now": timezone.now(),
+        "now": clock.now(),
         "alarms": list(_alarms(problems, workers=bool(seen.workers))),
         "ringing": ringing,
         "loud": ringing != told,
@@ -182,6 +183,7 @@ def _serving(workers: dict[str, set[str]], queue: str) -> list[str]:
 def _without_database(error: Exception, *, told: str) -> dict[str, Any]:
     logger.warning("The status is unknown because the database is unavailable: %s", error)
     return {
+        # The database's own time is unknown too.
         "now": timezone.now(),
         "alarms": [(_("The database is unavailable"), error)],
         "ringing": "database",

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from django.db import DatabaseError, transaction
 from django.db.models import Count, Sum
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.models import Quota, Reservation
@@ -105,13 +105,13 @@ def _reserve(person: User, byte_size: int) -> Reservation:
     """Create a reservation under the lock of the person's row, so that concurrent requests see it."""
     _verify(_usage(_locked(person)), byte_size)
     return Reservation.objects.create(
-        owner=person, byte_size=byte_size, expires_at=timezone.now() + _RESERVED_FOR
+        owner=person, byte_size=byte_size, expires_at=clock.now() + _RESERVED_FOR
     )
 
 
 def _use(room: Reservation) -> bool:
     """End a reservation, and return whether it was still valid."""
-    valid = Reservation.objects.filter(pk=room.pk, expires_at__gt=timezone.now())
+    valid = Reservation.objects.filter(pk=room.pk, expires_at__gt=clock.now())
     return valid.delete()[0] == 1
 
 
@@ -126,7 +126,7 @@ def _locked(person: User) -> Quota:
 
 
 def _usage(row: Quota) -> Usage:
-    reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=timezone.now())
+    reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=clock.now())
     reserved = reservations.aggregate(images=Count("pk"), bytes=Sum("byte_size"))
     return Usage(
         images=row.images + reserved["images"],
