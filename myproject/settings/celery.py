@@ -82,10 +82,14 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB; a child that exceeds it is replaced after its task
+CELERY_BEAT_SCHEDULER = "uploads.upkeep.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+# A worker compares this time with its own clock, which may be minutes ahead of beat's. Of the messages that
+# wait for a worker, the tasks heed only some.
+_EXPIRES = {"expires": 3600}
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
-    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
+    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": _EXPIRES},
+    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": _EXPIRES},
     # At a fixed hour: a beat that loses its schedule file every day would never reach an interval of a day.
     "count-unknown-files": {
         "task": "uploads.recurring.count_unknown_files",

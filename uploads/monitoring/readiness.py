@@ -13,8 +13,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
-from django.utils import timezone
 
+from processing import clock
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
@@ -23,6 +23,8 @@ from uploads.models import Heartbeat
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
+# A heartbeat further ahead is from a clock that was set back since. It says nothing about beat.
+_BEAT_AHEAD = timedelta(seconds=5)
 # The parts without which this process cannot serve.
 _NEEDED = ("database", "storage")
 # Seconds for which a result is given to all who ask.
@@ -106,7 +108,7 @@ def look() -> Readiness:
     asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked, disk_asked]
     wait(asked, timeout=_PATIENCE)
     database_problem, broker_problem, storage_problem, workers_problem, disk_unknown = map(_problem, asked)
-    beat_at = None if database_problem else database_asked.result()
+    beat_at, silence = (None, database_problem) if database_problem else database_asked.result()
     depths = None if broker_problem else depths_asked.result()
     workers = None if workers_problem else workers_asked.result()
     problems = {
@@ -114,7 +116,7 @@ def look() -> Readiness:
         "broker": broker_problem,
         "storage": storage_problem,
         "workers": workers_problem or _unserved(workers or {}),
-        "beat": database_problem or _silence(beat_at),
+        "beat": silence,
         "disk": disk_unknown or disk_asked.result(),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
@@ -148,19 +150,23 @@ def _problem(asked: Future[Any]) -> str:
     raise error
 
 
-def _ask_database() -> datetime | None:
-    """Return the time of beat's last heartbeat, and leave no connection to the thread."""
+def _ask_database() -> tuple[datetime | None, str]:
+    """Return the time of beat's last heartbeat, and a sentence if it is too old or from the future.
+
+    Leaves no connection to the thread.
+    """
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        return Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+        beat_at = Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+        return beat_at, _silence(beat_at, clock.now())
     finally:
         connections.close_all()
 
 
-def _silence(beat_at: datetime | None) -> str:
-    silent = beat_at is None or beat_at < timezone.now() - _BEAT_SILENCE
-    return "beat has sent no heartbeat for 30 seconds" if silent else ""
+def _silence(beat_at: datetime | None, now: datetime) -> str:
+    alive = beat_at is not None and now - _BEAT_SILENCE <= beat_at <= now + _BEAT_AHEAD
+    return "" if alive else "beat has sent no heartbeat for 30 seconds"
 
 
 def _ask_storage() -> None:
