@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from myproject.accounts import adapter, sign_in_link
+from myproject.accounts import adapter, addresses, sign_in_link
 from myproject.leaving import deletion, export
 from uploads.receiving import unparsed
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/uploads/favicon.svg"), name="favicon"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    path("account/verify/<str:key>", addresses.verify_again, name="verify_again"),
     path("account/export", export.export, name="export"),
     path("account/delete", deletion.delete, name="delete_account"),
     path("account/deleted", deletion.deleted, name="deleted_account"),

@@ -248,6 +248,7 @@ class Event(models.Model):
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
         PASSWORD_CHANGED = "account.password_changed", _("password changed")
+        EMAIL_REFUSED = "account.email_refused", _("emails refused")
 
     OF_UPLOADS = (
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
@@ -312,9 +313,11 @@ class Event(models.Model):
 
 
 class Preferences(models.Model):
-    """A person's choices, and the number of emails sent on one day. A missing row means the defaults.
+    """A person's choices, and what is known of their mailbox. A missing row means the defaults.
 
     - `emails`: the emails counted on the day `emails_on` (UTC), which `EMAILS_PER_DAY` limits.
+    - `refused_address`: the address, in lower case, that its mail server refused for good at `refused_at`,
+      with `refused_reply`; "" if there is none. Nothing is mailed to it until it is verified again.
     """
 
     class Email(models.TextChoices):
@@ -330,6 +333,9 @@ class Preferences(models.Model):
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     emails_on = models.DateField(null=True, editable=False)
     emails = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    refused_address = models.TextField(default="", db_default="", editable=False)
+    refused_reply = models.TextField(default="", db_default="", editable=False)
+    refused_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name_plural = _("preferences")

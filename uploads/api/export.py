@@ -20,7 +20,7 @@ from processing.storages.media import FileMissing, StorageUnavailable, call_stor
 from uploads.api.serializers import NoticeSerializer, QuotaSerializer, UploadSerializer
 from uploads.api.webhook_serializers import EndpointSerializer
 from uploads.models import Endpoint, Event, Upload
-from uploads.notices import preferences
+from uploads.notices import mailbox, preferences
 from uploads.notices.inbox import inbox
 from uploads.receiving import quotas
 from uploads.serving.archive import PIECE, Entry, FileNames, pieces
@@ -140,6 +140,7 @@ class _Export:
 
     def _account(self) -> dict[str, Any]:
         person = self._person
+        mark = mailbox.mark_of(person)
         return {
             "username": person.get_username(),
             "email": person.email,
@@ -147,6 +148,7 @@ class _Export:
             "preferences": {
                 "email": preferences.email_choice(person),
                 "language": preferences.language_of(person),
+                "refused_address": mark.address if mark else None,
             },
             "quota": QuotaSerializer(quotas.usage_of(person)).data,
         }

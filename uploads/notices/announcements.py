@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 # The events that people are notified of.
 _NOTICED = (
     Event.Name.READY, Event.Name.FAILED, Event.Name.TAKEN_DOWN, Event.Name.WEBHOOK_DISABLED,
-    Event.Name.PASSWORD_CHANGED,
+    Event.Name.PASSWORD_CHANGED, Event.Name.EMAIL_REFUSED,
 )  # fmt: skip
+_NOT_EMAILED = (Event.Name.TAKEN_DOWN, Event.Name.EMAIL_REFUSED)
 
 
 @transaction.atomic(savepoint=False)
@@ -53,6 +54,16 @@ def announce_password(*, owner: User) -> Event:
     return event
 
 
+@transaction.atomic
+def announce_refusal(*, owner: User, address: str, reply: str) -> None:
+    """Mark an address that its mail server refused for good, and tell its owner on the page."""
+    # Other transactions lock the person first, too.
+    history.keep_order([owner.pk])
+    if mailbox.mark(person=owner, address=address, reply=reply):
+        data = {"email": address, "detail": reply}
+        _tell_owner(history.record_of_account(owner=owner, name=Event.Name.EMAIL_REFUSED, data=data))
+
+
 def end_streams(owner_id: int) -> None:
     """Wake the event streams of a deleted person after the commit. They end, because the person is gone."""
     transaction.on_commit(partial(wakeups.tell, owner_id))
@@ -70,7 +81,7 @@ def _tell_owner(event: Event) -> None:
         # Ignore the choice: an intruder may have chosen `none`. Until the address is verified, retry.
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=clock.now())
     # A digest counts only ready and failed images, so a takedown is not emailed.
-    elif event.name != Event.Name.TAKEN_DOWN and mailbox.address_of(event.owner):
+    elif event.name not in _NOT_EMAILED and mailbox.address_of(event.owner):
         _email_owner(event, subject)
 
 
@@ -93,6 +104,10 @@ def _subject(event: Event) -> str:
         return gettext("The webhook %(url)s is disabled") % {"url": event.data["url"]}
     if event.name == Event.Name.PASSWORD_CHANGED:
         return gettext("Your password was changed: all API tokens are revoked and all webhooks are disabled")
+    if event.name == Event.Name.EMAIL_REFUSED:
+        return gettext(
+            "The mail server of %(address)s refuses emails. Verify the address again, or change it."
+        ) % {"address": event.data["email"]}
     # A file name may contain a line break, which would look like a further notice.
     filename = " ".join(event.data["filename"].split())
     if event.name == Event.Name.TAKEN_DOWN:

@@ -22,7 +22,7 @@ from django.utils.translation import gettext, ngettext
 from processing import clock
 from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
-from uploads.notices import mailbox
+from uploads.notices import mailbox, smtp_replies
 from uploads.notices.preferences import email_choice
 
 # Errors of a mail server that is unavailable, busy or slow.
@@ -43,16 +43,21 @@ def gather() -> int:
 def send(delivery: Delivery) -> None:
     """Send the email of a delivery, with its whole digest.
 
-    Raises `NoAddress` and the mail server's errors.
+    Raises `NoAddress`, `AddressRefused` and the mail server's other errors.
     """
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
     address = mailbox.address_of(delivery.event.owner)
     if not address:
-        raise mailbox.NoAddress("The person has no verified email address.")
+        raise mailbox.NoAddress("The person has no verified email address, or its mail server refuses it.")
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)
     # The id is derived from the delivery, so that mail clients recognise a repeat.
     headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(darkroom().site_url).hostname}>"}
-    EmailMessage(subject, body, to=[address], headers=headers).send()
+    try:
+        EmailMessage(subject, body, to=[address], headers=headers).send()
+    except MAIL_ERRORS as error:
+        if reply := smtp_replies.refusal(error):
+            raise mailbox.AddressRefused(reply, address=address) from error
+        raise
 
 
 def held() -> QuerySet[Delivery]:

@@ -1,8 +1,13 @@
-"""The mailbox of a person: the address that notices may use, and how many emails it gets each day."""
+"""The mailbox of a person: the address that notices may use, and how many emails it gets each day.
+
+An address that its mail server refuses for good is marked. Nothing is mailed to it until its owner verifies
+it again, or changes it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -21,8 +26,56 @@ class NoAddress(TransientError):
     """The person has no address that may be used now."""
 
 
+class AddressRefused(Exception):
+    """The mail server refused an address for good, so no other attempt is made."""
+
+    def __init__(self, reply: str, *, address: str) -> None:
+        super().__init__(reply)
+        self.address = address
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An address that its mail server refused for good, and the server's reply."""
+
+    address: str
+    reply: str
+
+
 def address_of(person: User) -> str:
-    """Return the address for a person's notices, or "" if none may be used."""
+    """Return the address for a person's notices, or "" if it is not verified or is marked."""
+    address = _address_of(person)
+    return "" if address and mark_of(person) else address
+
+
+def mark_of(person: User) -> Mark | None:
+    """Return the mark of a person's present address, or None if it has none."""
+    row = Preferences.objects.filter(owner=person).exclude(refused_address="").first()
+    address = _address_of(person) if row else ""
+    if row is None or row.refused_address != address.lower():
+        return None
+    return Mark(address, row.refused_reply)
+
+
+def mark(*, person: User, address: str, reply: str) -> bool:
+    """Mark a person's present address; return False if it is another one, or marked already.
+
+    Call this in a transaction.
+    """
+    row, _created = Preferences.objects.select_for_update().get_or_create(owner=person)
+    if address.lower() in {row.refused_address, ""} or address.lower() != _address_of(person).lower():
+        return False
+    row.refused_address, row.refused_reply, row.refused_at = address.lower(), reply, clock.now()
+    row.save(update_fields=["refused_address", "refused_reply", "refused_at"])
+    return True
+
+
+def clear_mark(person: User) -> None:
+    """Mail a person again. Call this when the person has verified the address."""
+    Preferences.objects.filter(owner=person).update(refused_address="", refused_reply="", refused_at=None)
+
+
+def _address_of(person: User) -> str:
     path = darkroom().notice_address
     if not path:
         return person.email

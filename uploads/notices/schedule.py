@@ -14,9 +14,10 @@ from processing import clock
 from processing.errors import TransientError
 from uploads.models import Delivery, Endpoint
 from uploads.notices import email, endpoints, webhooks
+from uploads.notices.announcements import announce_refusal
 from uploads.notices.email import MAIL_ERRORS
 from uploads.notices.endpoints import ATTEMPT_TIME
-from uploads.notices.mailbox import NoAddress
+from uploads.notices.mailbox import AddressRefused, NoAddress
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
@@ -104,6 +105,9 @@ def _send(delivery: Delivery) -> None:
     except (*MAIL_ERRORS, NoAddress, NotTaken) as error:
         _postpone(delivery, error)
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not delivered: {error}") from error
+    except AddressRefused as error:
+        _end(delivery, error)
+        raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was refused for good: {error}") from error
 
 
 @transaction.atomic
@@ -156,6 +160,15 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
     _note(delivery, next_attempt_at=at, last_error=str(error)[:500])
     if isinstance(error, NotTaken):
         endpoints.note_failure(delivery.endpoint_id, error)
+
+
+@transaction.atomic
+def _end(delivery: Delivery, error: AddressRefused) -> None:
+    """Give up a delivery whose recipient was refused for good."""
+    announce_refusal(owner=delivery.event.owner, address=error.address, reply=str(error))
+    now = clock.now()
+    _note(delivery, failed_at=now, next_attempt_at=None, last_error=str(error)[:500])
+    delivery.members.update(failed_at=now)
 
 
 def _note(delivery: Delivery, **outcome: Any) -> None:
