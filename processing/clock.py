@@ -72,5 +72,6 @@ def _read() -> _Reading:
     with connection.cursor() as cursor:
         # `now()` of PostgreSQL would be the time at which the transaction began.
         cursor.execute("SELECT clock_timestamp()")
-        (read,) = cursor.fetchone()
-    return _Reading(ahead=read - timezone.now(), at=time.time(), monotonic=time.monotonic())
+        row = cursor.fetchone()
+    assert row is not None
+    return _Reading(ahead=row[0] - timezone.now(), at=time.time(), monotonic=time.monotonic())

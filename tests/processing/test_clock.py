@@ -45,9 +45,10 @@ def _real(monkeypatch: pytest.MonkeyPatch) -> None:
 def database_time() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        (moment,) = cursor.fetchone()
-    assert isinstance(moment, datetime)
-    return moment
+        row = cursor.fetchone()
+    assert row is not None
+    assert isinstance(row[0], datetime)
+    return row[0]
 
 
 def between(read: Callable[[], datetime]) -> Iterator[datetime]:

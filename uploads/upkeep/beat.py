@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery.beat import PersistentScheduler
+from celery.beat import PersistentScheduler, ScheduleEntry
 
 
 class Scheduler(PersistentScheduler):
@@ -20,12 +20,16 @@ class Scheduler(PersistentScheduler):
         """Send a due task; return the seconds until the next one."""
         if self._drop_future_runs():
             # The heap holds the times of the next runs, which are too late as well.
-            self._heap = None
+            self.populate_heap()
         return super().tick(*values, **options)
 
     def _drop_future_runs(self) -> bool:
         """Let entries that ran last in the future have run now; return whether there were any."""
-        ahead = [entry for entry in self.schedule.values() if entry.last_run_at > entry.default_now()]
+        ahead = [entry for entry in self.schedule.values() if _ran_in_the_future(entry)]
         for entry in ahead:
             entry.last_run_at = entry.default_now()
         return bool(ahead)
+
+
+def _ran_in_the_future(entry: ScheduleEntry) -> bool:
+    return entry.last_run_at is not None and entry.last_run_at > entry.default_now()
