@@ -9,7 +9,7 @@ LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 def clock_ahead(seconds: int) -> dict[str, str]:
     """Return the variables of a process whose clock is ahead of this machine's, or behind it.
 
-    Its monotonic clock stays, because a wrong clock of a host does not change that one either.
+    Its monotonic clock stays right, as on a host with a wrong clock.
     """
     assert LIBRARY is not None
     return {
@@ -17,4 +17,5 @@ def clock_ahead(seconds: int) -> dict[str, str]:
         "FAKETIME": f"{seconds:+d}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_NO_CACHE": "1",
+        "PYTHONPATH": str(Path(__file__).parent / "with_wrong_clock"),
     }
