@@ -16,7 +16,7 @@ from django.db import transaction
 
 from uploads.broker import publish
 from uploads.notices import smtp_replies
-from uploads.notices.announcements import announce_refusal
+from uploads.notices.announcements import announce_refused_address
 from uploads.notices.email import MAIL_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _publish(**message: Any) -> None:
 
 
 def _deliver(*, subject: str, body: str, html_body: str, to: list[str], message_id: str) -> None:
-    """Send a message. If its address is refused for good, mark it instead of raising the server's error."""
+    """Send a message. If its address is refused for good, note that, and do not raise the error."""
     message = EmailMultiAlternatives(subject, body, to=to, headers={"Message-ID": message_id})
     if html_body:
         message.attach_alternative(html_body, "text/html")
@@ -91,4 +91,4 @@ def _deliver(*, subject: str, body: str, html_body: str, to: list[str], message_
         logger.warning("Mail %s was refused for good: %s", message_id, reply)
         for address in to:
             for person in filter_users_by_email(address):
-                announce_refusal(owner=person, address=address, reply=reply)
+                announce_refused_address(owner=person, address=address, reply=reply)

@@ -48,10 +48,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Render a message now, and send it in the background.
 
-        A marked address gets only messages that verify it again, when their link is opened.
+        A refused address gets only messages whose link verifies it again.
         """
-        marked = any(mailbox.mark_of(person) for person in filter_users_by_email(email))
-        if marked and template_prefix not in _VERIFYING:
+        refused = any(mailbox.refused_address(person) for person in filter_users_by_email(email))
+        if refused and template_prefix not in _VERIFYING:
             return
         site = {"site_url": settings.SITE_URL, "current_site": get_current_site(current.request)}
         message = self.render_mail(template_prefix, email, {"email": email, **site, **context})
@@ -149,8 +149,8 @@ def begin_account(request: HttpRequest, user: User, **_kwargs: object) -> None:
 
 @receiver(email_confirmed)
 def welcome_after_verification(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
-    """Welcome a person who has verified the address of the sign-up. A verified address has no mark."""
-    mailbox.clear_mark(email_address.user)
+    """Welcome a person who has verified the address of the sign-up. Use a verified address again."""
+    mailbox.use_again(email_address.user)
     if email_address.user.last_login is None:
         _send_welcome(request, email_address.user)
 

@@ -65,7 +65,7 @@ class ResetForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth is untyp
             address = EmailAddress.objects.filter(user=self.user, email=_address_for_reset(self.user)).first()
             if address and address.set_verified():
                 address.set_as_primary(conditional=True)
-        mailbox.clear_mark(self.user)
+        mailbox.use_again(self.user)
         super().save()
 
 
@@ -84,12 +84,12 @@ class VerificationStage(EmailVerificationStage):  # type: ignore[misc]  # allaut
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def verify_again(request: HttpRequest, key: str) -> HttpResponse:
-    """Clear the mark of a verified address that its mail server had refused, once its reader confirms it."""
+    """Use a refused address again, once its reader has confirmed it."""
     address = _verified_address(key)
     if address is None or request.method != "POST":
         context = {"email": address and address.email, "can_confirm": address is not None}
         return render(request, "account/email_confirm.html", context)
-    mailbox.clear_mark(address.user)
+    mailbox.use_again(address.user)
     messages.success(request, _("The address is verified. Emails are sent to it again."))
     return redirect("uploads:account")
 

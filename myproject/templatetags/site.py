@@ -5,7 +5,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from uploads.notices import mailbox
-from uploads.notices.mailbox import Mark
+from uploads.notices.mailbox import RefusedAddress
 
 register = template.Library()
 
@@ -17,6 +17,6 @@ def flower_url() -> str:
 
 
 @register.simple_tag
-def mark_of(person: User) -> Mark | None:
-    """Return the mark of an address that its mail server refused for good, or None."""
-    return mailbox.mark_of(person)
+def refused_address(person: User) -> RefusedAddress | None:
+    """Return a person's present address if its mail server refused it for good, or None."""
+    return mailbox.refused_address(person)

@@ -140,7 +140,7 @@ class _Export:
 
     def _account(self) -> dict[str, Any]:
         person = self._person
-        mark = mailbox.mark_of(person)
+        refused = mailbox.refused_address(person)
         return {
             "username": person.get_username(),
             "email": person.email,
@@ -148,7 +148,7 @@ class _Export:
             "preferences": {
                 "email": preferences.email_choice(person),
                 "language": preferences.language_of(person),
-                "refused_address": mark.address if mark else None,
+                "refused_address": refused.address if refused else None,
             },
             "quota": QuotaSerializer(quotas.usage_of(person)).data,
         }

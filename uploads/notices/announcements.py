@@ -55,11 +55,11 @@ def announce_password(*, owner: User) -> Event:
 
 
 @transaction.atomic
-def announce_refusal(*, owner: User, address: str, reply: str) -> None:
-    """Mark an address that its mail server refused for good, and tell its owner on the page."""
+def announce_refused_address(*, owner: User, address: str, reply: str) -> None:
+    """Note an address that its mail server refused for good, and tell its owner on the page."""
     # Other transactions lock the person first, too.
     history.keep_order([owner.pk])
-    if mailbox.mark(person=owner, address=address, reply=reply):
+    if mailbox.note_refusal(person=owner, address=address, reply=reply):
         data = {"email": address, "detail": reply}
         _tell_owner(history.record_of_account(owner=owner, name=Event.Name.EMAIL_REFUSED, data=data))
 

@@ -1,7 +1,7 @@
 """The mailbox of a person: the address that notices may use, and how many emails it gets each day.
 
-An address that its mail server refuses for good is marked. Nothing is mailed to it until its owner verifies
-it again, or changes it.
+Nothing is mailed to a refused address, which its mail server refused for good, until its owner verifies it
+again or changes it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class AddressRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RefusedAddress:
     """An address that its mail server refused for good, and the server's reply."""
 
     address: str
@@ -43,22 +43,22 @@ class Mark:
 
 
 def address_of(person: User) -> str:
-    """Return the address for a person's notices, or "" if it is not verified or is marked."""
+    """Return the address for a person's notices, or "" if it is not verified or is refused."""
     address = _address_of(person)
-    return "" if address and mark_of(person) else address
+    return "" if address and refused_address(person) else address
 
 
-def mark_of(person: User) -> Mark | None:
-    """Return the mark of a person's present address, or None if it has none."""
+def refused_address(person: User) -> RefusedAddress | None:
+    """Return a person's present address if it is refused, or None."""
     row = Preferences.objects.filter(owner=person).exclude(refused_address="").first()
     address = _address_of(person) if row else ""
     if row is None or row.refused_address != address.lower():
         return None
-    return Mark(address, row.refused_reply)
+    return RefusedAddress(address, row.refused_reply)
 
 
-def mark(*, person: User, address: str, reply: str) -> bool:
-    """Mark a person's present address; return False if it is another one, or marked already.
+def note_refusal(*, person: User, address: str, reply: str) -> bool:
+    """Note that an address is refused; return False if it is noted, or is not the person's present one.
 
     Call this in a transaction.
     """
@@ -70,7 +70,7 @@ def mark(*, person: User, address: str, reply: str) -> bool:
     return True
 
 
-def clear_mark(person: User) -> None:
+def use_again(person: User) -> None:
     """Mail a person again. Call this when the person has verified the address."""
     Preferences.objects.filter(owner=person).update(refused_address="", refused_reply="", refused_at=None)
 

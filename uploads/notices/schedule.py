@@ -14,7 +14,7 @@ from processing import clock
 from processing.errors import TransientError
 from uploads.models import Delivery, Endpoint
 from uploads.notices import email, endpoints, webhooks
-from uploads.notices.announcements import announce_refusal
+from uploads.notices.announcements import announce_refused_address
 from uploads.notices.email import MAIL_ERRORS
 from uploads.notices.endpoints import ATTEMPT_TIME
 from uploads.notices.mailbox import AddressRefused, NoAddress
@@ -165,7 +165,7 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
 @transaction.atomic
 def _end(delivery: Delivery, error: AddressRefused) -> None:
     """Give up a delivery whose recipient was refused for good."""
-    announce_refusal(owner=delivery.event.owner, address=error.address, reply=str(error))
+    announce_refused_address(owner=delivery.event.owner, address=error.address, reply=str(error))
     now = clock.now()
     _note(delivery, failed_at=now, next_attempt_at=None, last_error=str(error)[:500])
     delivery.members.update(failed_at=now)

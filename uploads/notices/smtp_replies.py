@@ -31,7 +31,7 @@ def refusal(error: Exception) -> str:
     """
     match error:
         case smtplib.SMTPRecipientsRefused():
-            replies = list(error.recipients.values())
+            replies: list[tuple[int, bytes | str]] = list(error.recipients.values())
         case smtplib.SMTPDataError():
             replies = [(error.smtp_code, error.smtp_error)]
         case _:

@@ -30,7 +30,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "usage": quotas.usage_of(person),
         "email_choices": Preferences.Email.choices,
         "email_choice": preferences.email_choice(person),
-        "mark": mailbox.mark_of(person),
+        "refused": mailbox.refused_address(person),
     }
     status = HTTPStatus.BAD_REQUEST if context["token_form"].errors else HTTPStatus.OK
     return render(request, "uploads/account.html", context, status=status)

@@ -1,4 +1,4 @@
-"""A marked address is verified again by a link in a mail, which is all that is mailed to it meanwhile."""
+"""A refused address is verified again by a link in a mail, which is all that is mailed to it meanwhile."""
 
 import re
 from collections.abc import Iterator
@@ -34,9 +34,9 @@ def person() -> User:
 
 
 @pytest.fixture
-def marked(person: User) -> User:
+def refused(person: User) -> User:
     """Return a person whose address was refused for good."""
-    assert mailbox.mark(person=person, address=person.email, reply="550 No such user")
+    assert mailbox.note_refusal(person=person, address=person.email, reply="550 No such user")
     return person
 
 
@@ -65,66 +65,68 @@ def send_link(person: User, queued: list[dict[str, Any]]) -> str:
     return link_in(message, "/account/verify/")
 
 
-def test_link_in_a_mail_clears_the_mark(client: Client, queued: list[dict[str, Any]], marked: User) -> None:
-    link = send_link(marked, queued)
+def test_link_in_a_mail_lets_the_address_be_used(
+    client: Client, queued: list[dict[str, Any]], refused: User
+) -> None:
+    link = send_link(refused, queued)
     assert "Confirm" in client.get(link).content.decode()
     # Programs that look into mail open links, too.
-    assert mailbox.address_of(marked) == ""
+    assert mailbox.address_of(refused) == ""
     assert client.post(link)["Location"] == "/account/"
-    assert mailbox.address_of(marked) == "grace@example.org"
+    assert mailbox.address_of(refused) == "grace@example.org"
 
 
-def test_forged_link_clears_nothing(client: Client, queued: list[dict[str, Any]], marked: User) -> None:
-    link = send_link(marked, queued)
+def test_forged_link_clears_nothing(client: Client, queued: list[dict[str, Any]], refused: User) -> None:
+    link = send_link(refused, queued)
     answer = client.post(link[:-1] + ("a" if link[-1] != "a" else "b"))
     assert "This link has expired or was used" in answer.content.decode()
-    assert mailbox.mark_of(marked)
+    assert mailbox.refused_address(refused)
 
 
 def test_link_of_an_address_that_was_changed_clears_nothing(
-    client: Client, queued: list[dict[str, Any]], marked: User
+    client: Client, queued: list[dict[str, Any]], refused: User
 ) -> None:
-    link = send_link(marked, queued)
+    link = send_link(refused, queued)
     EmailAddress.objects.all().delete()
     assert "This link has expired or was used" in client.post(link).content.decode()
 
 
-def test_new_address_that_is_verified_clears_the_mark(
-    client: Client, queued: list[dict[str, Any]], marked: User
+def test_new_address_that_is_verified_lets_the_address_be_used(
+    client: Client, queued: list[dict[str, Any]], refused: User
 ) -> None:
-    client.force_login(marked, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(refused, "django.contrib.auth.backends.ModelBackend")
     client.post("/accounts/email/", {"email": "new@example.org", "action_add": "1"})
     (message,) = queued
     client.post(link_in(message, "/accounts/confirm-email/"))
-    marked.refresh_from_db()
-    assert mailbox.address_of(marked) == "new@example.org"
+    refused.refresh_from_db()
+    assert mailbox.address_of(refused) == "new@example.org"
 
 
 def test_reset_mail_is_sent_and_its_reader_has_verified_the_address(
-    client: Client, queued: list[dict[str, Any]], marked: User
+    client: Client, queued: list[dict[str, Any]], refused: User
 ) -> None:
-    client.post("/accounts/password/reset/", {"email": marked.email})
+    client.post("/accounts/password/reset/", {"email": refused.email})
     (message,) = queued
     form = client.get(link_in(message, "/accounts/password/reset/key/"))["Location"]
     client.post(form, {"password1": "a-new-pass-phrase", "password2": "a-new-pass-phrase"})
-    assert mailbox.address_of(marked) == "grace@example.org"
+    assert mailbox.address_of(refused) == "grace@example.org"
 
 
-def test_other_mail_is_not_sent_to_a_marked_address(
-    client: Client, queued: list[dict[str, Any]], marked: User
+def test_other_mail_is_not_sent_to_a_refused_address(
+    client: Client, queued: list[dict[str, Any]], refused: User
 ) -> None:
-    fields = {"email": marked.email, "password1": PASSWORD, "password2": PASSWORD}
+    fields = {"email": refused.email, "password1": PASSWORD, "password2": PASSWORD}
     assert client.post("/accounts/signup/", fields)["Location"] == "/accounts/confirm-email/"
-    client.force_login(marked, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(refused, "django.contrib.auth.backends.ModelBackend")
     assert client.post("/account/delete", {"password": PASSWORD})["Location"] == "/account/deleted"
     assert queued == []
 
 
 @pytest.mark.parametrize(
-    ("reply", "marks"), [("550 5.1.1 No such user", True), ("550 5.7.1 Relaying denied", False)]
+    ("reply", "for_good"), [("550 5.1.1 No such user", True), ("550 5.7.1 Relaying denied", False)]
 )
 def test_account_mail_that_is_refused_for_good_is_not_repeated(
-    inbox: Inbox, person: User, reply: str, marks: bool
+    inbox: Inbox, person: User, reply: str, for_good: bool
 ) -> None:
     inbox.recipient_answer = reply
     message = {
@@ -135,9 +137,9 @@ def test_account_mail_that_is_refused_for_good_is_not_repeated(
         "message_id": "<1@x>",
     }
     mail.deliver_mail.apply(kwargs=message)
-    assert inbox.recipients == [person.email] * (1 if marks else 9)
-    assert bool(mailbox.mark_of(person)) is marks
-    assert Event.objects.filter(name=Event.Name.EMAIL_REFUSED).count() == marks
+    assert inbox.recipients == [person.email] * (1 if for_good else 9)
+    assert bool(mailbox.refused_address(person)) is for_good
+    assert Event.objects.filter(name=Event.Name.EMAIL_REFUSED).count() == for_good
 
 
 def test_refused_address_of_no_account_is_forgotten(inbox: Inbox) -> None:

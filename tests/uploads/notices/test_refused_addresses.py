@@ -5,6 +5,7 @@ The mail server is a real one.
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -21,6 +22,8 @@ from uploads.notices.schedule import DeliveryFailed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("each")]
 
+# The replies of the mail server to these commands are attributes of `Inbox`.
+RCPT, DATA = "recipient_answer", "answer"
 # Replies to RCPT or DATA that are about the address, and will not change.
 FOR_GOOD = (
     "550 5.1.1 <ada@example.com>: Recipient address rejected: User unknown",
@@ -73,9 +76,10 @@ def attempt(delivery: Delivery) -> Delivery:
     return delivery
 
 
-@pytest.mark.parametrize("reply", FOR_GOOD)
-@pytest.mark.parametrize("command", ["recipient_answer", "answer"])
-def test_permanent_refusal_ends_the_delivery_and_marks_the_address(
+@pytest.mark.parametrize(
+    ("command", "reply"), [*[(RCPT, reply) for reply in FOR_GOOD], *[(DATA, reply) for reply in FOR_GOOD[:2]]]
+)
+def test_permanent_refusal_ends_the_delivery_and_the_use_of_the_address(
     inbox: Inbox, mail: Delivery, owner: User, reply: str, command: str
 ) -> None:
     setattr(inbox, command, reply)
@@ -83,15 +87,17 @@ def test_permanent_refusal_ends_the_delivery_and_marks_the_address(
     assert (after.state, after.attempts, after.next_attempt_at) == ("failed", 1, None)
     assert reply[:3] in after.last_error
     assert not schedule.due(drained=True).exists()
-    mark = mailbox.mark_of(owner)
-    assert mark is not None
-    assert mark.address == owner.email
-    assert mark.reply == after.last_error
+    refused = mailbox.refused_address(owner)
+    assert refused is not None
+    assert refused.address == owner.email
+    assert refused.reply == after.last_error
     assert mailbox.address_of(owner) == ""
 
 
-@pytest.mark.parametrize("reply", NOT_FOR_GOOD)
-@pytest.mark.parametrize("command", ["recipient_answer", "answer"])
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [*[(RCPT, reply) for reply in NOT_FOR_GOOD], *[(DATA, reply) for reply in NOT_FOR_GOOD[-3:]]],
+)
 def test_reply_that_may_change_or_is_about_this_site_is_retried(
     inbox: Inbox, mail: Delivery, owner: User, reply: str, command: str
 ) -> None:
@@ -116,17 +122,17 @@ def test_reply_that_may_change_or_is_about_this_site_is_retried(
 def test_refused_sender_is_retried(inbox: Inbox, mail: Delivery, owner: User, reply: str) -> None:
     inbox.sender_answer = reply
     assert attempt(mail).state == "waiting"
-    assert mailbox.mark_of(owner) is None
+    assert mailbox.refused_address(owner) is None
 
 
-def test_lost_connection_is_retried(mail: Delivery, owner: User, settings: pytest.FixtureRequest) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"  # type: ignore[attr-defined]
-    settings.EMAIL_PORT = any_free_port()  # type: ignore[attr-defined]
+def test_lost_connection_is_retried(mail: Delivery, owner: User, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_PORT = any_free_port()
     assert attempt(mail).state == "waiting"
-    assert mailbox.mark_of(owner) is None
+    assert mailbox.refused_address(owner) is None
 
 
-def test_nothing_is_mailed_to_a_marked_address(
+def test_nothing_is_mailed_to_a_refused_address(
     inbox: Inbox, mail: Delivery, owner: User, send: Send, make_image: MakeImage
 ) -> None:
     waiting = make_email(send(make_image(seed=1)))
@@ -139,7 +145,7 @@ def test_nothing_is_mailed_to_a_marked_address(
     assert not event.deliveries.filter(channel="email").exists()
     assert inbox.recipients == [owner.email]
     # Once the address is verified again, the email that waited is sent.
-    mailbox.clear_mark(owner)
+    mailbox.use_again(owner)
     Delivery.objects.filter(pk=waiting.pk).update(next_attempt_at=waiting.created_at)
     schedule.deliver(str(waiting.pk))
     assert len(inbox.messages) == 1
@@ -162,11 +168,11 @@ def test_notice_on_the_page_says_it_once(
     page = client.get("/account/").content.decode()
     assert "Nothing is mailed to ada@example.com" in page
     assert "550 5.1.1 No &lt;b&gt;such&lt;/b&gt; user" in page
-    mailbox.clear_mark(owner)
+    mailbox.use_again(owner)
     assert "Nothing is mailed" not in client.get("/account/").content.decode()
 
 
-def test_other_address_has_no_mark(inbox: Inbox, mail: Delivery, owner: User) -> None:
+def test_other_address_is_used(inbox: Inbox, mail: Delivery, owner: User) -> None:
     inbox.recipient_answer = "550 No such user"
     attempt(mail)
     owner.email = "grace@example.com"
@@ -176,8 +182,8 @@ def test_other_address_has_no_mark(inbox: Inbox, mail: Delivery, owner: User) ->
     assert mailbox.address_of(owner) == ""
 
 
-def test_address_that_was_changed_meanwhile_is_not_marked(owner: User) -> None:
-    assert not mailbox.mark(person=owner, address="former@example.com", reply="550 No such user")
+def test_address_that_was_changed_meanwhile_is_not_refused(owner: User) -> None:
+    assert not mailbox.note_refusal(person=owner, address="former@example.com", reply="550 No such user")
     assert not Preferences.objects.exclude(refused_address="").exists()
 
 
