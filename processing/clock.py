@@ -63,7 +63,7 @@ def now() -> datetime:
 def ahead() -> timedelta:
     """Return how far the database's clock is ahead of this host's. Tests replace this function.
 
-    SQLite has no clock of its own: its one host's is the database's.
+    SQLite has one host, whose clock is the database's.
     """
     return _readings.ahead() if connection.vendor == "postgresql" else timedelta()
 

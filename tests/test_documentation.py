@@ -149,7 +149,8 @@ def test_every_fault_test_is_documented_and_exists() -> None:
     documented = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
     faults = [path for path in (ROOT / "tests" / "faults").glob("test_*.py") if path.stem != "test_promise"]
     assert names_of_tests(*faults) <= documented
-    assert documented <= names_of_tests(*faults, *(ROOT / "tests" / "journeys").glob("test_*.py"))
+    others = [path for room in ("journeys", "uploads") for path in (ROOT / "tests" / room).rglob("test_*.py")]
+    assert documented <= names_of_tests(*faults, *others)
 
 
 def test_every_test_named_in_security_exists() -> None:
