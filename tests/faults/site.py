@@ -59,7 +59,7 @@ class Site(Processes):
         self.orders.mkdir()
         self.redis_url = f"unix://{folder / 'redis.sock'}"
         self.media = Path(environment.get("MEDIA_ROOT", folder / "media"))
-        self._database = DATABASES[database](folder)
+        self.database = DATABASES[database](folder)
         self._port = any_free_port()
         self._people: list[Person] = []
         self._taken = 0
@@ -67,13 +67,13 @@ class Site(Processes):
         inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         super().__init__(
             folder=folder,
-            commands=Commands(folder=folder, port=self._port, database=self._database),
+            commands=Commands(folder=folder, port=self._port, database=self.database),
             environment=inherited | self._settings(folder) | environment,
         )
 
     def _settings(self, folder: Path) -> dict[str, str]:
         return {
-            "DATABASE_URL": self._database.url,
+            "DATABASE_URL": self.database.url,
             "DEBUG": "0",
             "DELETE_GRACE": "2",
             "DJANGO_SETTINGS_MODULE": "myproject.settings",
@@ -159,6 +159,11 @@ class Site(Processes):
             return self._people[0].request("GET", "/healthz").status == 200
         return False
 
+    @property
+    def has_database_server(self) -> bool:
+        """Return whether the database is a process, which other hosts could use, too."""
+        return bool(self.database.command)
+
     def person(self) -> Person:
         """Return a user who has not used the site yet."""
         self._taken += 1
@@ -180,7 +185,7 @@ class Site(Processes):
         return self.reached(boundary)
 
     def rows(self, query: str) -> list[Row]:
-        return self._database.rows(query)
+        return self.database.rows(query)
 
     def redis(self) -> Redis:
         return Redis.from_url(self.redis_url, socket_timeout=2, socket_connect_timeout=2)
