@@ -31,6 +31,9 @@ class Target(Protocol):
     def has_ended(self) -> bool:
         """Return whether it has ended although no fault had ended it."""
 
+    def is_well(self) -> bool:
+        """Return whether it works again after a fault. Until then, it is left alone."""
+
     def cause(self, fault: str, random: Random) -> Repair | None:
         """Cause a fault; return the function that repairs it, or None if there is nothing to repair."""
 
@@ -76,6 +79,8 @@ class Chaos:
         if target.has_ended():
             target.restart()
             self.done[f"{target.name} found ended"] += 1
+            return
+        if not target.is_well():
             return
         repair = target.cause(fault, self.random)
         self.done[f"{target.name} {fault}"] += 1

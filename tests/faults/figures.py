@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from tests.faults.soaking import Soak
 
-# What becomes of a file that is sent, by the status of the answer.
+# What becomes of a file that is sent, by the status of the answer. After any other, it is sent again.
 KINDS = {"201": "accepted", "200": "duplicates", **dict.fromkeys(("400", "413", "415", "422"), "refused")}
-OTHERWISE = "503 or no answer"
 
 
 def report(soak: Soak, options: Mapping[str, object], *, ended: Sequence[str]) -> str:
@@ -28,12 +27,14 @@ def report(soak: Soak, options: Mapping[str, object], *, ended: Sequence[str]) -
 def row(soak: Soak, options: Mapping[str, object], counts: Counter[str]) -> str:
     """Return a table with one row, in Markdown."""
     sent = files(counts)
+    unanswered = sum(count for answer, count in counts.items() if answer.endswith((": 503", ": no answer")))
     cells = {
         "database, broker, storage": f"{options['database']}, {options['broker']}, {options['storage']}",
         "seconds": f"{options['seconds']:g}",
         "faults": soak.chaos.done.total(),
-        "files sent": sent.total(),
-        **{kind: sent[kind] for kind in dict.fromkeys([*KINDS.values(), OTHERWISE])},
+        "files": sent.total(),
+        **{kind: sent[kind] for kind in dict.fromkeys(KINDS.values())},
+        "503 or no answer": unanswered,
         "adopted": soak.adopted,
         "live at the end": soak.live,
         "webhooks received": len(soak.hooks.receiver.requests),
@@ -49,6 +50,6 @@ def files(counts: Counter[str]) -> Counter[str]:
     found = Counter[str]()
     for answer, count in counts.items():
         name, _, status = answer.partition(": ")
-        if name == "send":
-            found[KINDS.get(status, OTHERWISE)] += count
+        if name == "send" and status in KINDS:
+            found[KINDS[status]] += count
     return found

@@ -126,14 +126,17 @@ class Site(Processes):
         """Start the named processes that do not run, and wait until Redis, the database and web answer."""
         for name in names:
             self.launch(name)
-        ready: dict[str, Callable[[], bool]] = {
+        for name in names:
+            wait_until(lambda name=name: self.answers(name))  # type: ignore[misc]
+
+    def answers(self, name: str) -> bool:
+        """Return whether Redis, the database or web answers. Other processes are not asked."""
+        checks: dict[str, Callable[[], bool]] = {
             "redis": self._redis_answers,
             "database": self._database_answers,
             "web": self._web_answers,
         }
-        for name in names:
-            if name in ready:
-                wait_until(ready[name])
+        return checks[name]() if name in checks else True
 
     def make_whole(self) -> None:
         """Let all processes of a site run, and no others."""

@@ -48,6 +48,9 @@ class Lasting:
     def restart(self) -> None:
         """Do nothing."""
 
+    def is_well(self) -> bool:
+        return True
+
 
 @dataclass
 class Program:
@@ -68,6 +71,9 @@ class Program:
 
     def has_ended(self) -> bool:
         return not self.site.runs(self.name)
+
+    def is_well(self) -> bool:
+        return self.site.answers(self.name)
 
     def restart(self) -> None:
         self.ended.append(self.site.log(self.name).read_text()[-5000:])
@@ -109,6 +115,9 @@ class Clock(Lasting):
     def cause(self, fault: str, random: Random) -> Repair:
         self._restart(random.randint(-FARTHEST, FARTHEST))
         return partial(self._restart, 0)
+
+    def is_well(self) -> bool:
+        return all(self.site.answers(name) for name in self.processes)
 
     def _restart(self, offset: int) -> None:
         for name in self.processes:

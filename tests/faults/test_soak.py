@@ -80,7 +80,7 @@ def test_file_without_an_answer_is_sent_again(tmp_path: Path) -> None:
     assert len(asked(actor)) == 3
     assert actor.live() == [ID]
     assert list(actor.expected.values()) == ["accept"]
-    assert files(actor.counts) == {"503 or no answer": 2, "accepted": 1}
+    assert files(actor.counts) == {"accepted": 1}
 
 
 def test_older_database_has_fewer_uploads_and_those_deleted_since() -> None:
@@ -131,6 +131,16 @@ def test_part_that_ended_by_itself_is_started_again() -> None:
     chaos = Chaos([Ended("worker")], Random(1))
     chaos.run(seconds=0.1)
     assert chaos.done == Counter({"worker found ended": 1})
+
+
+def test_part_is_left_alone_until_it_works_again() -> None:
+    class Starting(Part):
+        def is_well(self) -> bool:
+            return False
+
+    chaos = Chaos([Starting("web")], Random(1))
+    chaos.run(seconds=0.1)
+    assert not chaos.done
 
 
 def test_storage_is_cut_off_by_a_link_to_a_file(tmp_path: Path) -> None:
