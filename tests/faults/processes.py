@@ -31,8 +31,8 @@ class Processes:
     def __init__(self, *, folder: Path, commands: Commands, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
-        # Further variables of single processes by name.
-        self.own: dict[str, dict[str, str]] = {}
+        # Further variables of single processes, by name.
+        self.own_environments: dict[str, dict[str, str]] = {}
         self._commands = commands
         self._guard = Guard()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -46,7 +46,7 @@ class Processes:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**self.environment, "PYTHONWARNINGS": "ignore", **self.own.get(name, {})},
+                env={**self.environment, **self.own_environments.get(name, {}), "PYTHONWARNINGS": "ignore"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

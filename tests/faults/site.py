@@ -17,11 +17,11 @@ from redis.exceptions import RedisError
 
 from deploy.ports import any_free_port
 from tests.faults.commands import Commands
-from tests.faults.database import DATABASES
+from tests.faults.database import DATABASES, SQLite
 from tests.faults.person import Person
 from tests.faults.pictures import Pictures
 from tests.faults.processes import ROOT, Processes
-from tests.postgresql import Row
+from tests.postgresql import PostgreSQL, Row
 from tests.system import wait_until
 
 RUN_MODULE = "import django, runpy; django.setup(); runpy.run_module('{name}', run_name='__main__')"
@@ -59,7 +59,7 @@ class Site(Processes):
         self.orders.mkdir()
         self.redis_url = f"unix://{folder / 'redis.sock'}"
         self.media = Path(environment.get("MEDIA_ROOT", folder / "media"))
-        self.database = DATABASES[database](folder)
+        self._database = DATABASES[database](folder)
         self._port = any_free_port()
         self._people: list[Person] = []
         self._taken = 0
@@ -67,13 +67,13 @@ class Site(Processes):
         inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         super().__init__(
             folder=folder,
-            commands=Commands(folder=folder, port=self._port, database=self.database),
+            commands=Commands(folder=folder, port=self._port, database=self._database),
             environment=inherited | self._settings(folder) | environment,
         )
 
     def _settings(self, folder: Path) -> dict[str, str]:
         return {
-            "DATABASE_URL": self.database.url,
+            "DATABASE_URL": self._database.url,
             "DEBUG": "0",
             "DELETE_GRACE": "2",
             "DJANGO_SETTINGS_MODULE": "myproject.settings",
@@ -163,9 +163,14 @@ class Site(Processes):
         return False
 
     @property
+    def database(self) -> PostgreSQL | SQLite:
+        """Return the database."""
+        return self._database
+
+    @property
     def has_database_server(self) -> bool:
         """Return whether the database is a process, which other hosts could use, too."""
-        return bool(self.database.command)
+        return bool(self._database.command)
 
     def person(self) -> Person:
         """Return a user who has not used the site yet."""
@@ -188,7 +193,7 @@ class Site(Processes):
         return self.reached(boundary)
 
     def rows(self, query: str) -> list[Row]:
-        return self.database.rows(query)
+        return self._database.rows(query)
 
     def redis(self) -> Redis:
         return Redis.from_url(self.redis_url, socket_timeout=2, socket_connect_timeout=2)

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from tests import rabbitmq
-from tests.faults import clocks, targets
+from tests.faults import targets, wrong_clocks
 from tests.faults.actor import Actor
 from tests.faults.chaos import Chaos, Target
 from tests.faults.figures import report
@@ -52,10 +52,10 @@ def main() -> int:
         hooks = Hooks(stack.enter_context(receiving()))
         programs = targets.programs(site)
         parts: list[Target] = [*programs, *broker, storage, targets.Inbox(hooks.receiver)]
-        if clocks.library():
+        if wrong_clocks.LIBRARY:
             parts += targets.clocks(site)
         else:
-            print("The clocks stay as they are: install Debian's package faketime.", file=sys.stderr)
+            print("The clocks stay as they are: install Debian's package libfaketime.", file=sys.stderr)
         soak = Soak(
             site=site,
             chaos=Chaos(parts, Random(options.seed)),

@@ -13,9 +13,9 @@ from random import Random
 from urllib.parse import urlsplit
 
 from tests.faults.chaos import Repair
-from tests.faults.clocks import clock_variables, remove_shared
 from tests.faults.proxy import Mode, Proxy, proxy_to
 from tests.faults.site import Site
+from tests.faults.wrong_clocks import clock_ahead
 from tests.rabbitmq import RabbitMQ
 from tests.receiver import Receiver, hang_up
 from tests.storage.servers import ACCESS_KEY, SECRET_KEY, rclone_server
@@ -124,8 +124,14 @@ class Clock(Lasting):
             if self.site.runs(name):
                 self.site.kill(name)
                 remove_shared(self.site.pid(name))
-            self.site.own[name] = clock_variables(offset) if offset else {}
+            self.site.own_environments[name] = clock_ahead(offset) if offset else {}
             self.site.launch(name)
+
+
+def remove_shared(pid: int) -> None:
+    """Remove what libfaketime shares with children. A killed process leaves it in the shared memory."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        Path("/dev/shm", name).unlink(missing_ok=True)
 
 
 def clocks(site: Site) -> list[Clock]:
