@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.faults.soaking import Soak
 
-# What becomes of a file that is sent, by the status of the answer. After any other, it is sent again.
+# The outcome of a file by the status of the answer. After any other status, it is sent again.
 KINDS = {"201": "accepted", "200": "duplicates", **dict.fromkeys(("400", "413", "415", "422"), "refused")}
 
 

@@ -74,6 +74,8 @@ def rclone_server(folder: Path) -> Iterator[str]:
     program = Path(sys.executable).parent / "rclone"
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
     options += ["--config", str(folder.parent / "rclone.conf"), "--log-level", "ERROR"]
+    # It reports each folder that is not empty when a file is deleted.
+    options += ["--log-file", str(folder.parent / "rclone.log")]
     process = subprocess.Popen(
         [program, "serve", "s3", folder, *options],
     )
