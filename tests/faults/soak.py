@@ -7,7 +7,6 @@ the promise was kept.
 
 import argparse
 import contextlib
-import json
 import shutil
 import signal
 import sys
@@ -25,7 +24,7 @@ from tests.faults.figures import report
 from tests.faults.hooks import Hooks
 from tests.faults.site import Site
 from tests.faults.soaking import Soak, Watch
-from tests.processing.pictures import CORPUS, NO_CORPUS
+from tests.processing.pictures import CORPUS, NO_CORPUS, TRUNCATED, expectations
 from tests.receiver import receiving
 
 # Larger files are left out, because more uploads find more faults.
@@ -45,6 +44,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="darkroom-soak-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(targets.remove_shared)
         broker, broker_settings = stack.enter_context(running_broker(options.broker))
         storage, storage_settings = stack.enter_context(STORAGES[options.storage](folder))
         settings = {**LIMITS, **broker_settings, **storage_settings}
@@ -122,8 +122,12 @@ def make_actors(site: Site, seed: int) -> list[Actor]:
 
 def corpus_files() -> list[tuple[Path, str]]:
     """Return the small files of the corpus, and the expected outcome of each."""
-    entries = json.loads((CORPUS / "manifest.json").read_text())
-    return [(CORPUS / entry["file"], entry["expect"]) for entry in entries if entry["bytes"] <= LARGEST]
+    found = expectations(CORPUS).items()
+    return [
+        (path, "bounded" if path.name in TRUNCATED else what)
+        for path, what in found
+        if what != "licence" and path.stat().st_size <= LARGEST
+    ]
 
 
 if __name__ == "__main__":

@@ -123,15 +123,16 @@ class Clock(Lasting):
         for name in self.processes:
             if self.site.runs(name):
                 self.site.kill(name)
-                remove_shared(self.site.pid(name))
+                remove_shared()
             self.site.own_environments[name] = clock_ahead(offset) if offset else {}
             self.site.launch(name)
 
 
-def remove_shared(pid: int) -> None:
-    """Remove what libfaketime shares with children. A killed process leaves it in the shared memory."""
-    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
-        Path("/dev/shm", name).unlink(missing_ok=True)
+def remove_shared() -> None:
+    """Remove what libfaketime has left in the shared memory for processes that were killed."""
+    for path in Path("/dev/shm").glob("*faketime_*_*"):
+        if not Path("/proc", path.name.rpartition("_")[2]).exists():
+            path.unlink(missing_ok=True)
 
 
 def clocks(site: Site) -> list[Clock]:
