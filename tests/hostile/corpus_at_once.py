@@ -55,9 +55,16 @@ def whole_corpus(scene: Scene, files: Mapping[Path, str] | None = None) -> str:
 def insist(person: Visitor, path: Path, tally: Tally) -> str:
     """Send a file, again while the site is busy, and return its SHA-256 if it was accepted."""
     data = path.read_bytes()
-    while (answer := tally.note(person.send(data, name=path.name))).status == 503:
+    while True:
+        try:
+            answer = tally.note(person.send(data, name=path.name))
+        except OSError:
+            # The visitor waits for a minute. A busy machine may need more for hundreds of files at once.
+            tally.answers["no answer"] += 1
+            continue
+        if answer.status != 503:
+            return str(answer.json()["content_hash"]) if answer.status in {200, 201} else ""
         time.sleep(float(answer.headers.get("retry-after", 1)))
-    return str(answer.json()["content_hash"]) if answer.status in {200, 201} else ""
 
 
 def workers(scene: Scene) -> dict[str, int]:
