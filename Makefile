@@ -58,13 +58,13 @@ test-fast: $(TESTED)  ## Run in two minutes what starts no other process, and sa
 test-install: $(TESTED)  ## Run what needs a fresh clone, fresh environments or the packages of peers
 	@$(BIN)/python -m tests.runner install $(ARGS)
 
-soak: $(TESTED)  ## Break a running system at random, then check it (ARGS="--seconds 600 --seed 1")
+soak: $(TESTED)  ## Break a running system at random, then check it (ARGS="--seconds 600 --database sqlite --broker rabbitmq")
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 fuzz: .venv/dev.stamp .venv/resampler.stamp  ## Decode mutated files (ARGS="--count 20000 --seed 1", or "--only 5" for one of them)
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
-hostile: $(TESTED)  ## Attack a fresh system as hostile people and a careless operator (ARGS="--only A1 B5")
+hostile: $(TESTED)  ## Attack a fresh system as hostile people and a careless operator (ARGS="--only A1 B5"; the drill: "--only C1 C2")
 	@$(BIN)/python -m tests.hostile.people $(ARGS)
 
 screenshots: $(TESTED)  ## Take a picture of every page and state (ARGS="--only sign_in": of some)

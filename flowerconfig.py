@@ -4,9 +4,15 @@ It shows and stops tasks, and the proxy that people reach it by is on the same m
 nothing about who may come.
 """
 
+import django
 from tornado.options import options
+
+from myproject.startup import refuse_errors
+from uploads.redis.checks import TAG
 
 if not (any(options.basic_auth or []) or options.auth):
     raise SystemExit(
         "Flower needs a password: set FLOWER_BASIC_AUTH=name:password (docs/deployment.md tells more)."
     )
+django.setup()
+refuse_errors(tags=[TAG])

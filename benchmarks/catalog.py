@@ -85,6 +85,7 @@ CONTENDERS = [
             **programs.WORKER_ENVIRONMENT,
             "DJANGO_SETTINGS_MODULE": "myproject.settings",
             "VAR_DIR": str(FOLDER / "darkroom"),
+            "ENV_FILE": os.devnull,
             "S3_BUCKET": "",
         },
         reads=STILLS | HEIC | ANIMATIONS,

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CORPUS = Path(os.environ.get("CORPUS", ROOT.parent / "shared" / "corpus"))
+CORPUS = Path(os.environ.get("CORPUS") or ROOT.parent / "shared" / "corpus")
 FOLDER = ROOT / "var" / "benchmarks"
 # Raise the number when the recipe of the inputs changes.
 INPUTS = FOLDER / "inputs-2"

@@ -134,7 +134,7 @@ class LocalSystem:
 
 def uses_embedded_redis() -> bool:
     """Return whether the settings name the embedded Redis, as they do unless REDIS_URL is set."""
-    return str(settings.REDIS_URL) == f"unix://{settings.REDIS_SOCKET}"
+    return bool(settings.REDIS_URL == settings.EMBEDDED_REDIS_URL)
 
 
 def where_mail_goes() -> str:
@@ -177,6 +177,11 @@ def readiness_problem(port: int) -> str:
     return "; ".join(problems)[:500]
 
 
+def wanted_port() -> int:
+    """Return PORT, or the default; a blank one counts as unset."""
+    return read_port(os.environ.get("PORT", "").strip() or "8000", name="PORT")
+
+
 def wanted_flower_port(port: int) -> int:
     """Return FLOWER_PORT, or the default for the web server's port."""
     text = os.environ.get("FLOWER_PORT")
@@ -198,10 +203,10 @@ def main() -> int:
     """Run the system and return the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
     try:
-        read_port(os.environ.get("PORT", "8000"), name="PORT")
+        wanted_port()
         # Reading the settings also reads `.env`, which may set another port.
         lock_path = Path(settings.VAR_DIR) / "run.lock"
-        port = read_port(os.environ.get("PORT", "8000"), name="PORT")
+        port = wanted_port()
         with claimed_clone(lock_path=lock_path, address=settings.SITE_URL):
             require_free(port)
             asyncio.run(serve(port=port))

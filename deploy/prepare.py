@@ -9,6 +9,7 @@ import django
 from django.core.management import call_command
 
 from deploy import static_files
+from myproject.startup import refuse_wrong_redis
 
 
 def main() -> None:
@@ -16,6 +17,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
     django.setup()
     call_command("check")
+    refuse_wrong_redis()
     call_command("migrate", interactive=False, verbosity=0)
     static_files.collect()
     call_command("demo_link")

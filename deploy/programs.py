@@ -24,8 +24,12 @@ SERVED_QUEUES = {"notifications": "notifications,maintenance"}
 # scheduler still leaves each a share: about a fifteenth to sizes, and less than a twentieth to bulk work. The
 # workers themselves do not yield, because they hold locks in the database while others wait.
 NICENESS = {"renditions": "12", "bulk": "15"}
-# As root every worker would print this warning of seven lines. Production does not use this module.
-WORKER_ENVIRONMENT = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+# As root, or in a group without a name, every worker would print these warnings of many lines. Production
+# does not use this module.
+WORKER_ENVIRONMENT = {
+    "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges,"
+    "ignore:An entry for the specified gid or egid was not found"
+}
 
 
 PREPARE = Program(name="deploy.prepare", command=(sys.executable, "-m", "deploy.prepare"))

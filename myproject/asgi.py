@@ -16,7 +16,9 @@ from django.http.response import HttpResponseBase
 
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
+from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
+from myproject.sub_path.requests import SubPath
 from processing import conf
 from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused
@@ -48,9 +50,9 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the whole request in one thread, when it is its turn."""
-        if request.path == _HEALTH:
+        if request.path_info == _HEALTH:
             return await self._work(request)
-        turns = self._readiness if request.path == _READINESS else self._turns
+        turns = self._readiness if request.path_info == _READINESS else self._turns
         try:
             async with turns.taken():
                 return await self._work(request)
@@ -93,6 +95,7 @@ class Handler(ASGIHandler):
 
 
 django.setup(set_prefix=False)
+limit_statements()
 share_connections()
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.
@@ -100,4 +103,4 @@ admission = import_module("uploads.receiving.admission")
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
-application = BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)
+application = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 
-from uploads.circuit_breaker import CircuitBreaker
+from uploads.redis.circuit_breaker import CircuitBreaker
 
 Answer = TypeVar("Answer")
 

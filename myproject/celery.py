@@ -11,8 +11,10 @@ from celery.contrib.django.task import DjangoTask
 from celery.signals import beat_init, worker_init, worker_process_init, worker_shutting_down
 from django.conf import settings
 
-from myproject import malformed_messages, rabbitmq, stopping
+from myproject import malformed_messages, stopping
+from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
+from myproject.transports import rabbitmq, redis
 from processing import conf, memory
 from processing.conf import darkroom
 from processing.renderer.pool import POOL
@@ -49,6 +51,7 @@ class QueuedTask(DjangoTask[Any, Any]):
 rabbitmq.install()
 malformed_messages.install()
 app = Celery("darkroom", task_cls=QueuedTask)
+redis.install(app)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.autodiscover_tasks(["myproject"], related_name="mail")
@@ -60,6 +63,12 @@ def check_settings(**_options: Any) -> None:
     """Refuse to start with invalid settings, unless `celery --skip-checks` was called."""
     if "CELERY_SKIP_CHECKS" not in os.environ:
         refuse_errors()
+
+
+@worker_init.connect
+def limit_time(**_options: Any) -> None:
+    """Limit the time of database statements."""
+    limit_statements()
 
 
 @worker_init.connect

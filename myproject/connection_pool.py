@@ -18,7 +18,7 @@ def share_connections() -> None:
     Call it before the first connection. A pool of 0 connections is none.
     """
     database = settings.DATABASES["default"]
-    if database["ENGINE"] != "django.db.backends.postgresql" or not settings.DATABASE_POOL_SIZE:
+    if database["ENGINE"] != "myproject.postgresql" or not settings.DATABASE_POOL_SIZE:
         return
     # The pool keeps the connections. Django checks each before it hands it to a request.
     database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}

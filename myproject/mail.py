@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from allauth.account.utils import filter_users_by_email
 from celery import Task, shared_task
 from celery.result import AsyncResult
 from django.conf import settings
@@ -14,6 +15,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
 from uploads.broker import publish
+from uploads.notices import smtp_replies
+from uploads.notices.announcements import announce_refused_address
 from uploads.notices.email import MAIL_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -75,7 +78,17 @@ def _publish(**message: Any) -> None:
 
 
 def _deliver(*, subject: str, body: str, html_body: str, to: list[str], message_id: str) -> None:
+    """Send a message. If its address is refused for good, note that, and do not raise the error."""
     message = EmailMultiAlternatives(subject, body, to=to, headers={"Message-ID": message_id})
     if html_body:
         message.attach_alternative(html_body, "text/html")
-    message.send()
+    try:
+        message.send()
+    except MAIL_ERRORS as error:
+        reply = smtp_replies.refusal(error)
+        if not reply:
+            raise
+        logger.warning("Mail %s was refused for good: %s", message_id, reply)
+        for address in to:
+            for person in filter_users_by_email(address):
+                announce_refused_address(owner=person, address=address, reply=reply)

@@ -13,12 +13,19 @@ from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
 from processing.renderer import confinement
 from processing.renderer.options import SANDBOXES
+from processing.storages.media import media
 
 
 @checks.register
 def check_settings(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error for each key of `DARKROOM` that is unknown or has a value of the wrong type."""
     return [checks.Error(sentence, id="darkroom.E007") for sentence in conf.problems()]
+
+
+@checks.register
+def check_storage(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for each setting of the storage that cannot work. Nothing is asked over the network."""
+    return [checks.Error(sentence, id="darkroom.E020") for sentence in media.misconfigured()]
 
 
 @checks.register

@@ -81,7 +81,7 @@ class Settings:
     # Seconds without data after which a request's body is abandoned, and its minimum rate in bytes a second.
     body_timeout: float = 30
     body_rate: int = 1000
-    # Rate limits of uploads, such as "100/minute;5000/hour"; "" is no limit.
+    # Rate limits of uploads, such as "100/minute;5000/hour"; "" or "0" is no limit.
     uploads_per_person: str = "5000/hour"
     uploads_per_address: str = "20000/hour"
     # Rate limits of the actions that make events and deliveries. A rate per minute counts requests,
@@ -121,6 +121,10 @@ class Settings:
     site_url: str = "http://127.0.0.1:8000"
     # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
     redis_url: str = "redis://127.0.0.1:6379/0"
+    # A file with the certificates of private authorities, of which one signed that of `rediss://`.
+    redis_ca_file: str = ""
+    # The beginning of all keys and channels, so that sites can share a Redis.
+    redis_key_prefix: str = ""
     # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import TransientError
 from processing.models import Lease, Original
 
 # Back-off in seconds between failed attempts: doubles each time, up to ten minutes.
-_FIRST_DELAY, _LONGEST_DELAY = 4, 600
+_FIRST_DELAY, LONGEST_DELAY = 4, 600
 # Seconds after the step's time limit until its worker is presumed dead.
 _MARGIN = 10
 
@@ -28,17 +28,22 @@ def acquire(original: Original, step: str) -> Lease:
     """
     with transaction.atomic():
         lease = _locked_row(original, step)
-        now = timezone.now()
+        now = clock.now()
         if lease.expires_at is not None:
             if lease.expires_at > now:
                 raise LeaseHeld(f"Another worker is running {lease}.")
             lease.crashes += 1
         lease.attempts += 1
         lease.token = uuid.uuid4()
-        lease.expires_at = now + timedelta(seconds=darkroom().step_time_limit + _MARGIN)
+        lease.expires_at = now + duration()
         lease.next_attempt_at = None
         lease.save()
     return lease
+
+
+def duration() -> timedelta:
+    """Return the time after which a lease expires."""
+    return timedelta(seconds=darkroom().step_time_limit + _MARGIN)
 
 
 def _locked_row(original: Original, step: str) -> Lease:
@@ -68,10 +73,10 @@ def end(lease: Lease) -> bool:
 
 def postpone(lease: Lease, error: Exception) -> None:
     """Release the lease and schedule the next attempt."""
-    delay = min(_FIRST_DELAY * 2 ** (lease.attempts - 1), _LONGEST_DELAY)
+    delay = min(_FIRST_DELAY * 2 ** (lease.attempts - 1), LONGEST_DELAY)
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(
         expires_at=None,
-        next_attempt_at=timezone.now() + timedelta(seconds=delay),
+        next_attempt_at=clock.now() + timedelta(seconds=delay),
         last_error=str(error)[:500],
     )
 
@@ -83,7 +88,7 @@ def set_aside(lease: Lease, error: Exception) -> None:
     """
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(
         expires_at=None,
-        next_attempt_at=timezone.now() + timedelta(seconds=_LONGEST_DELAY),
+        next_attempt_at=clock.now() + timedelta(seconds=LONGEST_DELAY),
         last_error=str(error)[:500],
     )
 
@@ -91,5 +96,5 @@ def set_aside(lease: Lease, error: Exception) -> None:
 def hand_back(lease: Lease) -> None:
     """Release the lease of an interrupted step: it may restart at once, and the attempt is not counted."""
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(
-        expires_at=None, next_attempt_at=timezone.now(), attempts=F("attempts") - 1
+        expires_at=None, next_attempt_at=clock.now(), attempts=F("attempts") - 1
     )

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 
+from processing import clock
 from processing.presets import AUTOMATIC, Point, point_of
 
 
@@ -36,7 +36,7 @@ class Original(models.Model):
     suspect = models.BooleanField(default=False, db_default=False)
     deaths = models.PositiveIntegerField(default=0, db_default=0)
     fault = models.CharField(max_length=8, default="", db_default="", blank=True)
-    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    created_at = models.DateTimeField(default=clock.now, db_index=True)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
@@ -92,7 +92,7 @@ class Rendition(models.Model):
     frames_left_out = models.PositiveIntegerField(default=0)
     digest = models.CharField(max_length=64)
     redo = models.BooleanField(default=False)
-    rendered_at = models.DateTimeField(default=timezone.now)
+    rendered_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering: ClassVar = ["original", "width", "format"]

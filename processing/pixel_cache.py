@@ -19,7 +19,7 @@ from processing.fingerprint import fingerprint
 from processing.models import Original
 from processing.presets import Recipe
 from processing.renderer.rendering import RemoteSource
-from processing.stale_files import remove_older
+from processing.storages.stale_files import remove_older
 
 # Smaller pictures are quick to decode again. So are JPEGs, which are scaled while they are decoded, except
 # for a camera's: reading through such a file takes longer than reading its cached pixels.

@@ -5,9 +5,8 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from django.core.files.base import ContentFile
-from django.utils import timezone
 
-from processing import conf
+from processing import clock, conf
 from processing.fingerprint import fingerprint, rendition_key
 from processing.garbage import pending_files
 from processing.images.encoding.encoding import Encoded
@@ -126,7 +125,7 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
         frames=encoded.frames,
         frames_left_out=encoded.frames_left_out,
         digest=hashlib.sha256(encoded.data).hexdigest(),
-        rendered_at=timezone.now(),
+        rendered_at=clock.now(),
     )
 
 

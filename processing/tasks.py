@@ -5,9 +5,10 @@ from typing import Any
 
 from celery import current_task, shared_task
 from celery.signals import worker_ready
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, connection
 
 from processing import renditions, steps
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
@@ -32,8 +33,7 @@ STEP_OPTIONS: dict[str, Any] = {
         FileRemoved,
         LeaseHeld,
         RendererUnavailable,
-        OperationalError,
-        InterfaceError,
+        *DATABASE_UNAVAILABLE,
     ),
     "retry_backoff": 1,
     "retry_backoff_max": 8,

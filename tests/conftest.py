@@ -5,7 +5,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,12 @@ from PIL import Image
 from redis import Redis
 from rest_framework.test import APIClient
 
+from processing import clock
 from processing.garbage import generations, pending_files
 from processing.models import Original
 from tests.environment import FOLDER
 from tests.processing.pictures import CORPUS, NO_CORPUS
+from tests.redis_server import TLSRedis, tls_program
 from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness
@@ -63,6 +65,12 @@ def _new_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the host's clock for the database's: both are on this machine, and a test counts its queries."""
+    monkeypatch.setattr(clock, "ahead", timedelta)
+
+
+@pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
     """Reset the language after each test, because a request's language stays with its thread."""
     yield
@@ -71,7 +79,7 @@ def _english() -> Iterator[None]:
 
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """Stop Django's clock at the returned time, so that delays are exact on a slow machine too."""
+    """Stop the clock at the returned time, so that delays are exact on a slow machine too."""
     moment = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: moment)
     return moment
@@ -113,6 +121,18 @@ def redis_client() -> Iterator[Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def tls_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TLSRedis]:
+    """Return a running Redis that speaks TLS, with a user and a password."""
+    program = tls_program()
+    if program is None:
+        if IN_CI:
+            pytest.fail("There is no Redis with TLS.")
+        pytest.skip("There is no Redis with TLS; install Debian's package redis-server.")
+    with TLSRedis.running(program, tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

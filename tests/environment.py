@@ -22,8 +22,9 @@ from tests.postgresql import PostgreSQL
 
 # These variables may be set on the machine. The tests run as if they were unset.
 UNSET = (
-    "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "EMAIL_URL", "HTTPS", "S3_BUCKET",
-    "SECRET_KEY_FALLBACKS",
+    "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOLER", "DATABASE_URL", "EMAIL_URL", "HTTPS",
+    "LOCK_TIMEOUT", "REDIS_CA_FILE", "REDIS_KEY_PREFIX", "S3_BUCKET", "SECRET_KEY_FALLBACKS",
+    "STATEMENT_TIMEOUT",
 )  # fmt: skip
 # The pytest workers find the database server by this variable. Each worker has its own database on it.
 SHARED_DATABASE = "TEST_DATABASE_URL"
@@ -57,14 +58,16 @@ def _prepare() -> None:
     os.environ.update(
         VAR_DIR=str(FOLDER / "var"),
         MEDIA_ROOT=str(FOLDER / "media"),
+        # By default it depends on the machine.
+        UPLOADS_AT_ONCE="8",
         SECRET_KEY="a secret of the tests, long enough to be taken for a real one by every check",
         DEBUG="0",
         # A full disk of the machine, or many changes in a minute, must not fail other tests.
         DISK_FREE_BYTES="0",
-        REPROCESSINGS_PER_PERSON="",
-        FOCUSES_PER_PERSON="",
-        CHANGES_PER_PERSON="",
-        WEBHOOK_TESTS_PER_PERSON="",
+        REPROCESSINGS_PER_PERSON="0",
+        FOCUSES_PER_PERSON="0",
+        CHANGES_PER_PERSON="0",
+        WEBHOOK_TESTS_PER_PERSON="0",
         # The web process shares connections. The threads of a test each have their own.
         DATABASE_POOL_SIZE="0",
     )
@@ -95,10 +98,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """Hash passwords fast, and serve static files under their plain names."""
+    """Hash passwords fast, serve static files under their plain names, and let other users read files.
+
+    The settings have closed new files to them, but some servers of the tests run as other users.
+    """
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    os.umask(0o022)
 
 
 @pytest.hookimpl(tryfirst=True)

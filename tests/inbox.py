@@ -17,7 +17,27 @@ class Inbox:
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
+        # The replies to MAIL, RCPT and DATA.
+        self.sender_answer = self.recipient_answer = "250 OK"
         self.answer = "250 taken"
+        # Each address for which a message was to be accepted, whatever the reply.
+        self.recipients: list[str] = []
+
+    async def handle_MAIL(  # noqa: N802  # aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return self.sender_answer
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.recipients.append(address)
+        if self.recipient_answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+            envelope.rcpt_options.extend(options)
+        return self.recipient_answer
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         if self.answer.startswith("250"):

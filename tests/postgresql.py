@@ -56,6 +56,14 @@ class PostgreSQL:
         except psycopg.OperationalError:
             return False
 
+    def refuse_writes(self, *, on: bool) -> None:
+        """Let the server refuse writes, as hosting providers do when its disk is almost full."""
+        state = "on" if on else "off"
+        uri = self.url.replace("postgres://", "postgresql://")
+        with psycopg.connect(uri, connect_timeout=5, autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {state}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
     def rows(self, query: str) -> list[Row]:
         """Return the rows of a query."""
         uri = self.url.replace("postgres://", "postgresql://")
@@ -66,6 +74,10 @@ class PostgreSQL:
 def _copy_for_others(folder: Path) -> Path:
     """Copy the programs to a folder that other users can read. The environment may be in root's home."""
     copy = folder / "postgresql-programs"
+    # Darkroom's settings close new folders to other users.
+    for parent in (copy, copy / PACKAGE.name, copy / PACKAGED.relative_to(PACKAGE.parent)):
+        parent.mkdir()
+        parent.chmod(0o755)
     for part in (PACKAGED / "bin", PACKAGED / "lib", PACKAGED / "share", PACKAGE.with_suffix(".libs")):
         shutil.copytree(part, copy / part.relative_to(PACKAGE.parent), symlinks=True)
     folder.chmod(folder.stat().st_mode | 0o011)

@@ -1,6 +1,7 @@
 """A real HTTP server that keeps the requests posted to it and gives the answer that a test sets."""
 
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,12 @@ class Receiver:
     # If set, it gets the socket, and no answer is sent.
     instead: Callable[[socket.socket], None] | None = None
     url: str = ""
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Reset a connection, as a process that dies before it has handled the request."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

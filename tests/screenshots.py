@@ -37,8 +37,14 @@ README: dict[tuple[str, Screen, Scheme], tuple[str, str]] = {
 LARGE_STAGE, SMALL_STAGE = (24, 1920), (4, 640)
 # The maximum size of a screenshot in the README.
 MOST_BYTES = 60_000
-# Override the settings that `.env` may contain, because all files are in the system's own folder.
-OWN = {"DEBUG": "0", "EMAIL_URL": "", "S3_BUCKET": "", "WEBHOOK_PRIVATE_ADDRESSES": "1"}
+# The system does not read `.env`, because all files are in its own folder.
+OWN = {
+    "DEBUG": "0",
+    "EMAIL_URL": "",
+    "ENV_FILE": os.devnull,
+    "S3_BUCKET": "",
+    "WEBHOOK_PRIVATE_ADDRESSES": "1",
+}
 # Pictures below the screen are loaded lazily.
 LOAD_ALL = "() => document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))"
 DRAWN = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"

@@ -19,7 +19,7 @@ from deploy.ports import HOST, any_free_port
 # These variables may be set on the machine. The system runs as if they were unset.
 UNSET = (
     "REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_URL", "DATABASE_POOL_SIZE",
-    "EMAIL_URL", "FLOWER_URL",
+    "EMAIL_URL", "FLOWER_URL", "REDIS_CA_FILE", "REDIS_KEY_PREFIX",
 )  # fmt: skip
 
 

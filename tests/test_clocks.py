@@ -14,10 +14,9 @@ TESTS = Path(__file__).resolve().parent
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "time"}
 # Functions that wait for a condition, or that run for a given time.
 WAITING = {
-    "faults/chaos.py::_repair",
     "faults/chaos.py::run",
     "faults/site.py::wait_until_at_rest",
-    "faults/soak.py::come_to_rest",
+    "faults/soaking.py::_come_to_rest",
     "runner/machine.py::end_leftovers",
     "system.py::wait_until",
 }

@@ -5,7 +5,13 @@ from importlib import import_module
 from django.apps import AppConfig
 
 # Modules that register checks, receivers and tasks on import; they need the models.
-REGISTERING = ("uploads.checks", "uploads.completion", "uploads.tasks", "uploads.upkeep.recurring")
+REGISTERING = (
+    "uploads.checks",
+    "uploads.redis.checks",
+    "uploads.completion",
+    "uploads.tasks",
+    "uploads.upkeep.recurring",
+)
 
 
 class UploadsConfig(AppConfig):

@@ -1,13 +1,16 @@
-"""The broker: publish messages; ask for queue depths and workers.
+"""The broker: publish messages; ask for queue depths and workers; send a message to itself.
 
 The sweeper publishes lost messages again, because the database is the truth.
 """
 
 import logging
+import secrets
+import time
 
 from amqp import AMQPError
 from celery import current_app
 from celery.canvas import Signature
+from kombu import Producer, Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -17,6 +20,8 @@ logger = logging.getLogger(__name__)
 _ERRORS = (OperationalError, RedisError, AMQPError, OSError)
 # Seconds to wait for the workers' replies.
 _PING_TIME = 1.0
+# Seconds in which a message to itself must arrive.
+_ROUND_TRIP_TIME = 5.0
 
 
 class BrokerAway(Exception):
@@ -27,8 +32,8 @@ def publish(message: Signature) -> bool:
     """Publish a message; return False if the broker is unavailable."""
     try:
         message.apply_async()
-    # RabbitMQ's refusals (wrong queue type, wrong password) are raised as the client's own errors.
-    except (OperationalError, AMQPError) as error:
+    # RabbitMQ's refusals (wrong queue type, wrong password) and some of Redis are the client's own errors.
+    except (OperationalError, AMQPError, RedisError) as error:
         logger.warning("The broker is unavailable; %s will be queued later: %s", message.task, error)
         return False
     return True
@@ -62,3 +67,31 @@ def workers() -> dict[str, set[str]]:
     except _ERRORS as error:
         raise BrokerAway(str(error)) from error
     return {name: {queue["name"] for queue in queues} for name, queues in answers.items()}
+
+
+def round_trip() -> None:
+    """Publish a message to a temporary queue, and receive it.
+
+    Raises `BrokerAway`.
+    """
+    name = f"darkroom.doctor.{secrets.token_hex(8)}"
+    try:
+        with current_app.connection_for_write() as connection:
+            channel = connection.default_channel
+            queue = Queue(name, durable=False, exclusive=True, auto_delete=True, expires=60)(channel)
+            queue.queue_declare()
+            Producer(channel).publish({"name": name}, exchange="", routing_key=name, serializer="json")
+            try:
+                _receive(queue)
+            finally:
+                queue.delete()
+    except _ERRORS as error:
+        raise BrokerAway(str(error)) from error
+
+
+def _receive(queue: Queue) -> None:
+    ends_at = time.monotonic() + _ROUND_TRIP_TIME
+    while queue.get(no_ack=True) is None:
+        if time.monotonic() >= ends_at:
+            raise BrokerAway(f"A message did not arrive within {_ROUND_TRIP_TIME:g} seconds.")
+        time.sleep(0.05)

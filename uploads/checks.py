@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.staticfiles import finders
 from django.core import checks
@@ -45,7 +46,7 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         ("WEBHOOK_TESTS_PER_PERSON", now.webhook_tests_per_person),
     ):
         try:
-            parse_many(text or "1/second")
+            parse_many("1/second" if text in {"", "0"} else text)
         except (ValueError, TypeError):
             found.append(
                 checks.Error(
@@ -55,6 +56,25 @@ def check_rates(**kwargs: Any) -> Sequence[checks.CheckMessage]:
                 )
             )
     return found
+
+
+@checks.register
+def check_site_url(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if links in mail could not be opened."""
+    url = darkroom().site_url
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment):
+            return []
+    except (ValueError, TypeError, AttributeError):
+        pass
+    return [
+        checks.Error(
+            f"SITE_URL is {url!r}.",
+            hint="Set it to the public address of the site, such as https://photos.example.",
+            id="darkroom.E025",
+        )
+    ]
 
 
 @checks.register

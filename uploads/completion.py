@@ -9,9 +9,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.dispatch import receiver
-from django.utils import timezone
 
-from processing import renditions, steps
+from processing import clock, renditions, steps
 from processing.errors import Refusal
 from processing.originals import OriginalLost
 from processing.signals import step_failed, step_finished, step_set_aside, step_started
@@ -44,7 +43,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
         again = upload.ready_at is not None
         history.begin_step([upload], Step.Name.NOTIFY_OWNER)
         history.end_step([upload], Step.Name.NOTIFY_OWNER)
-        upload.status, upload.ready_at = Upload.Status.READY, upload.ready_at or timezone.now()
+        upload.status, upload.ready_at = Upload.Status.READY, upload.ready_at or clock.now()
         upload.error_code = upload.error_detail = ""
         upload.save(update_fields=["status", "ready_at", "error_code", "error_detail"])
         if not again:
@@ -103,7 +102,7 @@ def on_step_finished(*, content_hash: str, step: str, **kwargs: Any) -> None:
     if step == Step.Name.GENERATE_THUMBNAILS:
         history.keep_order(upload.owner_id for upload in uploads)
         for upload in uploads:
-            upload.thumbnails_ready_at = upload.thumbnails_ready_at or timezone.now()
+            upload.thumbnails_ready_at = upload.thumbnails_ready_at or clock.now()
             _let_sizes_follow(upload)
             upload.save(update_fields=["thumbnails_ready_at", "next_step", "queued_at"])
             announce(upload, Event.Name.THUMBNAILS_READY)

@@ -8,11 +8,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from processing import conf
+from processing import clock, conf
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.refusals import stored_sentence
@@ -75,7 +74,7 @@ class Upload(models.Model):
     error_code = models.CharField(max_length=32, blank=True)
     error_detail = models.TextField(blank=True)
     bulk = models.BooleanField(default=False)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     next_step = models.CharField(
         max_length=32, default="generate_thumbnails", db_default="generate_thumbnails", editable=False
     )
@@ -223,7 +222,7 @@ class PrivateLink(models.Model):
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="links", db_constraint=False)
     preset = models.TextField(blank=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:
@@ -249,6 +248,7 @@ class Event(models.Model):
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
         PASSWORD_CHANGED = "account.password_changed", _("password changed")
+        EMAIL_REFUSED = "account.email_refused", _("emails refused")
 
     OF_UPLOADS = (
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
@@ -261,7 +261,7 @@ class Event(models.Model):
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
     name = models.CharField(max_length=32, choices=Name.choices)
     data = models.JSONField(default=dict)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -313,9 +313,11 @@ class Event(models.Model):
 
 
 class Preferences(models.Model):
-    """A person's choices, and the number of emails sent on one day. A missing row means the defaults.
+    """A person's choices, and what is known of their mailbox. A missing row means the defaults.
 
     - `emails`: the emails counted on the day `emails_on` (UTC), which `EMAILS_PER_DAY` limits.
+    - `refused_address`: the address, in lower case, that its mail server refused for good at `refused_at`,
+      with `refused_reply`; "" if there is none. Nothing is mailed to it until it is verified again.
     """
 
     class Email(models.TextChoices):
@@ -331,6 +333,9 @@ class Preferences(models.Model):
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     emails_on = models.DateField(null=True, editable=False)
     emails = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    refused_address = models.TextField(default="", db_default="", editable=False)
+    refused_reply = models.TextField(default="", db_default="", editable=False)
+    refused_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name_plural = _("preferences")
@@ -397,7 +402,7 @@ class Endpoint(models.Model):
     url = models.TextField()
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(default=list, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     disabled_at = models.DateTimeField(null=True)
     disabled_reason = models.CharField(max_length=8, choices=Reason.choices, blank=True)
     failures = models.PositiveIntegerField(default=0)
@@ -421,7 +426,7 @@ class Secret(models.Model):
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="secrets")
     value = models.CharField(max_length=100)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -456,7 +461,7 @@ class Token(models.Model):
     scope = models.CharField(_("scope"), max_length=8, choices=Scope.choices)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     prefix = models.CharField(max_length=8, editable=False)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
@@ -474,7 +479,7 @@ class Token(models.Model):
     @property
     def is_expired(self) -> bool:
         """Return whether the token has expired."""
-        return self.expires_at is not None and self.expires_at <= timezone.now()
+        return self.expires_at is not None and self.expires_at <= clock.now()
 
 
 class Delivery(models.Model):
@@ -502,7 +507,7 @@ class Delivery(models.Model):
         Endpoint, on_delete=models.CASCADE, null=True, related_name="deliveries", db_index=False
     )
     subject = models.TextField()
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     queued_at = models.DateTimeField(null=True)

@@ -15,8 +15,8 @@ from datetime import timedelta
 from celery import chain, current_app
 from celery.canvas import Signature
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from processing.tasks import BULK_QUEUE, generate_thumbnails, resize_image
 from uploads.broker import publish
@@ -85,7 +85,7 @@ def _publish(upload: Upload, step: str) -> bool:
     """Publish the upload from this step on, unless another process was quicker."""
     seen = Upload.objects.filter(pk=upload.pk, next_step=upload.next_step, queued_at=upload.queued_at)
     # The sizes of a chain that is published whole must not be published again after its thumbnails.
-    if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=timezone.now()):
+    if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=clock.now()):
         return True
     if not publish(build(upload, step=step)):
         Upload.objects.filter(pk=upload.pk).update(queued_at=None)
@@ -104,7 +104,7 @@ def _next(owner_id: int, step: Step.Name) -> list[Upload]:
     uploads = list(waiting.order_by(*_ORDER[step])[:limit])
     under_way = _under_way().filter(owner=owner_id)
     if step == SIZES and uploads and under_way.filter(next_step=THUMBNAILS).exists():
-        oldest = timezone.now() - _SIZES_WAIT
+        oldest = clock.now() - _SIZES_WAIT
         uploads = [upload for upload in uploads if upload.created_at < oldest]
     if not uploads:
         return []

@@ -3,15 +3,22 @@
 A browser that asks for a page gets a page instead.
 """
 
+import logging
+import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import get_language_from_request, override
+from django.views.defaults import server_error as html_server_error
 
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.refusals import sentence
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 # Seconds that clients should wait before they retry while a backing service is unavailable.
@@ -119,5 +126,30 @@ def answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     return HttpResponse(page, status=refusal.status, headers=headers)
 
 
+class DatabaseUnavailableMiddleware:
+    """Answer requests whose view fails because the database is unavailable. It is the last middleware."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on the request."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 503 while the database is unavailable, and leave other exceptions to Django."""
+        if not isinstance(exception, DATABASE_UNAVAILABLE):
+            return None
+        logger.warning("The database is unavailable: %s", exception)
+        return answer(request, database_unavailable())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer an exception of a middleware, for example of the session's; it is Django's `handler500`."""
+    if isinstance(sys.exception(), DATABASE_UNAVAILABLE):
+        return answer(request, database_unavailable())
+    return html_server_error(request)
+
+
 def _wants_page(request: HttpRequest) -> bool:
-    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+    return not request.path_info.startswith("/api/") and "text/html" in request.headers.get("Accept", "")

@@ -15,10 +15,10 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from processing import conf, originals
-from processing.errors import Refusal
+from processing import clock, conf, originals
+from processing.database.availability import DATABASE_UNAVAILABLE
+from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.header import Header
 from processing.models import Focus, Lease, Original, Rendition
@@ -114,9 +114,11 @@ def _receive_new(
                 return _receive_again(known, file, visibility, written=written)
             # An upload of a deleted account violates a constraint too, and no retry could help.
             _require_account(owner)
-    except Refusal:
+    except (Refusal, TransientError, *DATABASE_UNAVAILABLE):
         if written:
-            originals.abandon(content_hash)
+            # Without the database, the collector removes the file a day later.
+            with suppress(*DATABASE_UNAVAILABLE):
+                originals.abandon(content_hash)
         raise
 
 
@@ -280,7 +282,7 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
         row = _locked(Upload.objects.filter(pk=upload.pk, deleted_at=None))
         if row is None:
             return
-        row.deleted_at = deleted_at or timezone.now()
+        row.deleted_at = deleted_at or clock.now()
         row.save(update_fields=["deleted_at"])
         row.links.all().delete()
         announce(row, Event.Name.DELETED)
@@ -359,7 +361,7 @@ def take_down(*, upload: Upload, reason: str) -> bool:
 
     The uploads of other owners of the same bytes stay as they are.
     """
-    return _withhold(upload, Event.Name.TAKEN_DOWN, taken_down_at=timezone.now(), takedown_reason=reason)
+    return _withhold(upload, Event.Name.TAKEN_DOWN, taken_down_at=clock.now(), takedown_reason=reason)
 
 
 def put_back(*, upload: Upload) -> bool:
@@ -391,7 +393,7 @@ def _keep_down(upload: Upload) -> None:
 
 def delete_uploads(*, uploads: Sequence[Upload]) -> datetime:
     """Delete several uploads together; return the time, which `restore_uploads` needs."""
-    deleted_at = timezone.now()
+    deleted_at = clock.now()
     for upload in uploads:
         delete_upload(upload=upload, deleted_at=deleted_at)
     return deleted_at

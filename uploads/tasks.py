@@ -3,8 +3,8 @@
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
 
+from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.completion import complete
 from uploads.notices import outbox, schedule
 from uploads.notices.schedule import DeliveryFailed
@@ -12,7 +12,7 @@ from uploads.notices.schedule import DeliveryFailed
 # Retry while the database is unavailable; the sweeper handles everything else.
 RETRY_OPTIONS: dict[str, Any] = {
     "ignore_result": True,
-    "autoretry_for": (OperationalError, InterfaceError),
+    "autoretry_for": DATABASE_UNAVAILABLE,
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "max_retries": 5,

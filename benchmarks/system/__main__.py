@@ -22,8 +22,14 @@ from tests.system import System
 
 # All files of the measured system. They stay until the next run.
 PLACE = FOLDER / "system"
-# These override the settings that `.env` may contain.
-OWN = {"DEBUG": "0", "S3_BUCKET": "", "UPLOADS_PER_PERSON": "", "UPLOADS_PER_ADDRESS": ""}
+# The measured system does not read `.env`, and has no bucket.
+OWN = {
+    "DEBUG": "0",
+    "ENV_FILE": os.devnull,
+    "S3_BUCKET": "",
+    "UPLOADS_PER_PERSON": "0",
+    "UPLOADS_PER_ADDRESS": "0",
+}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed, password_reset, user_signed_up
+from allauth.account.utils import filter_users_by_email
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
@@ -23,23 +24,35 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import get_language
 
 from myproject import mail
 from myproject.accounts import sign_in_limits
-from uploads.notices import preferences
+from myproject.sub_path.urls import public_url
+from uploads.notices import mailbox, preferences
 
 # The periods of rate limits in seconds: of the general ones, of `login_failed`, and of
 # `login_failed_elsewhere`, as in `ACCOUNT_RATE_LIMITS`. `sign_in_limits` explains the last two.
 _ATTEMPTS_SECONDS, _FAILURES_SECONDS, _ELSEWHERE_SECONDS = 60, 300, 3600
+# The messages whose links show that their reader owns the address.
+_VERIFYING = (
+    "account/email/email_confirmation",
+    "account/email/email_confirmation_signup",
+    "account/email/password_reset_key",
+)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
     """Send allauth's mail in the background, and answer 429 to too many attempts."""
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Render a message now, and send it in the background."""
+        """Render a message now, and send it in the background.
+
+        A refused address gets only messages whose link verifies it again.
+        """
+        refused = any(mailbox.refused_address(person) for person in filter_users_by_email(email))
+        if refused and template_prefix not in _VERIFYING:
+            return
         site = {"site_url": settings.SITE_URL, "current_site": get_current_site(current.request)}
         message = self.render_mail(template_prefix, email, {"email": email, **site, **context})
         mail.send_in_background(
@@ -106,21 +119,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """
         make_password(email)
         context = {
-            "password_reset_url": f"{settings.SITE_URL}{reverse('account_reset_password')}",
-            "signup_url": f"{settings.SITE_URL}{reverse('account_signup')}",
+            "password_reset_url": public_url("account_reset_password"),
+            "signup_url": public_url("account_signup"),
         }
         self.send_mail("account/email/account_already_exists", email, context)
 
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         """Return the URL for the verification mail, built from `SITE_URL` and not from the Host header."""
-        path = reverse("account_confirm_email", kwargs={"key": emailconfirmation.key})
-        return f"{settings.SITE_URL}{path}"
+        again = emailconfirmation.email_address.verified
+        name = "verify_again" if again else "account_confirm_email"
+        return public_url(name, key=emailconfirmation.key)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the URL for the reset mail, built from `SITE_URL` and not from the request's Host header."""
         uidb36, _separator, token = key.partition("-")
-        path = reverse("account_reset_password_from_key", kwargs={"uidb36": uidb36, "key": token})
-        return f"{settings.SITE_URL}{path}"
+        return public_url("account_reset_password_from_key", uidb36=uidb36, key=token)
 
 
 # allauth imports this module for the adapter, so the receivers are connected before any sign-up.
@@ -134,7 +147,8 @@ def begin_account(request: HttpRequest, user: User, **_kwargs: object) -> None:
 
 @receiver(email_confirmed)
 def welcome_after_verification(request: HttpRequest, email_address: EmailAddress, **_kwargs: object) -> None:
-    """Welcome a person who has verified the address of the sign-up."""
+    """Welcome a person who has verified the address of the sign-up. Use a verified address again."""
+    mailbox.use_again(email_address.user)
     if email_address.user.last_login is None:
         _send_welcome(request, email_address.user)
 

@@ -1,12 +1,23 @@
 """Email addresses: where mail is configured, an address is verified before anything else uses it."""
 
+from datetime import timedelta
+
+from allauth.account import app_settings
 from allauth.account.forms import ResetPasswordForm, ResetPasswordKeyForm, SignupForm
 from allauth.account.models import EmailAddress
 from allauth.account.stages import EmailVerificationStage
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core import signing
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from uploads.notices import mailbox
 
 
 def notice_address(person: User) -> str:
@@ -54,6 +65,7 @@ class ResetForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth is untyp
             address = EmailAddress.objects.filter(user=self.user, email=_address_for_reset(self.user)).first()
             if address and address.set_verified():
                 address.set_as_primary(conditional=True)
+        mailbox.use_again(self.user)
         super().save()
 
 
@@ -67,6 +79,29 @@ class VerificationStage(EmailVerificationStage):  # type: ignore[misc]  # allaut
             return None, True
         answer: tuple[HttpResponse | None, bool] = super().handle()
         return answer
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def verify_again(request: HttpRequest, key: str) -> HttpResponse:
+    """Use a refused address again, once its reader has confirmed it."""
+    address = _verified_address(key)
+    if address is None or request.method != "POST":
+        context = {"email": address and address.email, "can_confirm": address is not None}
+        return render(request, "account/email_confirm.html", context)
+    mailbox.use_again(address.user)
+    messages.success(request, _("The address is verified. Emails are sent to it again."))
+    return redirect("uploads:account")
+
+
+def _verified_address(key: str) -> EmailAddress | None:
+    """Return the address of a link, whose key allauth has made; None if it has expired or is invalid."""
+    days = timedelta(days=app_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
+    try:
+        pk = signing.loads(key, salt=app_settings.SALT, max_age=days)
+    except signing.BadSignature:
+        return None
+    return EmailAddress.objects.filter(pk=pk, verified=True).select_related("user").first()
 
 
 def drop_pending(person: User) -> None:

@@ -19,10 +19,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from myproject.accounts import adapter, addresses
+from myproject.accounts import adapter
 from uploads import services
 from uploads.models import Endpoint
-from uploads.notices import preferences
+from uploads.notices import mailbox, preferences
 from uploads.pages.people import person_of
 from uploads.receiving import quotas
 
@@ -62,7 +62,7 @@ class DeletionForm(forms.Form):
 @transaction.atomic
 def remove(request: HttpRequest, person: User) -> None:
     """Delete a person's account with everything of theirs, and confirm it by mail."""
-    address = addresses.notice_address(person)
+    address = mailbox.address_of(person)
     if address:
         # If staff delete the account, the request has their language.
         with override(preferences.language_of(person)):

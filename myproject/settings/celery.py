@@ -5,20 +5,27 @@ from typing import Any
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
-from myproject.settings.base import REDIS_URL, TIME_ZONE
+from myproject.settings.base import REDIS_CA_FILE, REDIS_KEY_PREFIX, REDIS_URL, TIME_ZONE
 from myproject.settings.environment import VAR_DIR, env
 from myproject.settings.media import DARKROOM
 from processing import conf
+from uploads.redis.address import is_redis, spelled, tls_options
 
 
-def _kombu_url(url: str) -> str:
-    """Return a Redis URL as kombu spells it: `unix://` becomes `redis+socket://`."""
-    return url.replace("unix://", "redis+socket://", 1)
+def _or_redis(address: str) -> str:
+    """Return this address, or without one that of Redis, as kombu and Celery spell it."""
+    return spelled(address or REDIS_URL, for_kombu=True)
 
 
-CELERY_BROKER_URL = _kombu_url(env.str("CELERY_BROKER_URL", default="") or REDIS_URL)
-BROKER_IS_REDIS = CELERY_BROKER_URL.startswith("redis")
-CELERY_RESULT_BACKEND = _kombu_url(env.str("CELERY_RESULT_BACKEND", default="") or REDIS_URL)
+CELERY_BROKER_URL = _or_redis(env.str("CELERY_BROKER_URL", default=""))
+BROKER_IS_REDIS = is_redis(CELERY_BROKER_URL)
+CELERY_RESULT_BACKEND = _or_redis(env.str("CELERY_RESULT_BACKEND", default=""))
+CELERY_BROKER_USE_SSL: dict[str, Any] | bool = tls_options(CELERY_BROKER_URL, REDIS_CA_FILE) or False
+CELERY_REDIS_BACKEND_USE_SSL = tls_options(CELERY_RESULT_BACKEND, REDIS_CA_FILE)
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
+    "global_keyprefix": REDIS_KEY_PREFIX,
+    "additional_connection_errors": "uploads.redis.connections:ServerDemoted",
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 3600
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -69,7 +76,13 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Workers and beat wait for the broker without a limit; by default they end after an hour.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0, "visibility_timeout": 3600}
+    {
+        "socket_timeout": 1,
+        "socket_connect_timeout": 1,
+        "max_retries": 0,
+        "visibility_timeout": 3600,
+        "global_keyprefix": REDIS_KEY_PREFIX,
+    }
     if BROKER_IS_REDIS
     else {"max_retries": 0, "confirm_publish": True}
 )
@@ -82,10 +95,14 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB; a child that exceeds it is replaced after its task
+CELERY_BEAT_SCHEDULER = "uploads.upkeep.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+# A worker compares this time with its own clock, which may be minutes ahead of beat's. Of the messages that
+# wait for a worker, the tasks heed only some.
+_EXPIRES = {"expires": 3600}
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": {"expires": 15}},
-    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": {"expires": 30}},
+    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": _EXPIRES},
+    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": _EXPIRES},
     # At a fixed hour: a beat that loses its schedule file every day would never reach an interval of a day.
     "count-unknown-files": {
         "task": "uploads.recurring.count_unknown_files",

@@ -1,5 +1,6 @@
 """Security: the secret key, the hosts, and the security headers."""
 
+from myproject.settings.base import SUB_PATH
 from myproject.settings.environment import env, local_secret_key
 
 SECRET_KEY_IS_LOCAL = not env.str("SECRET_KEY", default="")
@@ -12,6 +13,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Set HTTPS=1 behind TLS; `docs/deployment.md` has the full checklist for production.
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
+SESSION_ENGINE = "myproject.accounts.sessions"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 # Seconds after which a session ends.
@@ -21,11 +23,18 @@ CSRF_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 LANGUAGE_COOKIE_SECURE = HTTPS
+if SUB_PATH:
+    # Browsers also send the cookies of a site at the root of the host, whose names must differ.
+    _suffix = SUB_PATH.replace("/", "_")
+    SESSION_COOKIE_NAME = f"sessionid{_suffix}"
+    CSRF_COOKIE_NAME = f"csrftoken{_suffix}"
+    LANGUAGE_COOKIE_NAME = f"django_language{_suffix}"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
+# The first part is a sub-path.
+SECURE_REDIRECT_EXEMPT = [r"^(.+/)?(healthz|readyz|metrics)$"]
 X_FRAME_OPTIONS = "DENY"
 # Pages may load only the site's own resources and `data:` images, and nothing inline.
 SECURE_CSP = {

@@ -14,8 +14,8 @@ from time import monotonic
 
 from django.db import OperationalError, connection, connections, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import TransientError
 from processing.fingerprint import original_key
@@ -69,7 +69,7 @@ def settle(keys: Collection[str]) -> None:
     ended = dict(locked.values_list("key", "due_at"))
     PendingFile.objects.filter(key__in=ended).delete()
     # The removal of a due file may have been cut off after the file was deleted.
-    soon = timezone.now() + _PUT_OFF
+    soon = clock.now() + _PUT_OFF
     if doubtful := {key for key in keys if key not in ended or ended[key] <= soon}:
         for key in sorted(doubtful - named(doubtful)):
             _settle_without_record(key)
@@ -82,7 +82,7 @@ def discard(keys: Collection[str]) -> None:
 
 def hasten(keys: Collection[str]) -> None:
     """Let pending files be due at once. A concurrent writer of the same file notices it in `settle`."""
-    PendingFile.objects.filter(key__in=keys).update(due_at=timezone.now())
+    PendingFile.objects.filter(key__in=keys).update(due_at=clock.now())
 
 
 def named(keys: Collection[str]) -> set[str]:
@@ -124,7 +124,7 @@ def remove(key: str) -> bool:
     if len(key) > _LONGEST_KEY:
         delete_file(key)
         return True
-    PendingFile.objects.bulk_create([PendingFile(key=key, due_at=timezone.now())], ignore_conflicts=True)
+    PendingFile.objects.bulk_create([PendingFile(key=key, due_at=clock.now())], ignore_conflicts=True)
     return _remove(key)
 
 
@@ -148,11 +148,11 @@ def _storage_answers() -> bool:
 
 
 def _due() -> QuerySet[PendingFile]:
-    return PendingFile.objects.filter(due_at__lte=timezone.now())
+    return PendingFile.objects.filter(due_at__lte=clock.now())
 
 
 def _record(keys: Collection[str], wait: timedelta) -> None:
-    due_at = timezone.now() + wait
+    due_at = clock.now() + wait
     # Sorted, so that two writers of the same files do not lock each other out.
     PendingFile.objects.bulk_create(
         [PendingFile(key=key, due_at=due_at) for key in sorted(keys)],
@@ -184,7 +184,7 @@ def _remove(key: str) -> bool:
                 delete_file(key)
             record.delete()
     except StorageUnavailable:
-        _due().filter(key=key).update(due_at=timezone.now() + _PUT_OFF)
+        _due().filter(key=key).update(due_at=clock.now() + _PUT_OFF)
         raise
     return unnamed
 

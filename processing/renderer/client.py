@@ -30,8 +30,10 @@ _BOOT = "import runpy, sys; sys.path[:] = sys.argv[4:]; runpy.run_module(sys.arg
 _LOADER = "LD_LIBRARY_PATH"
 # Seconds after which a process that is not ready is given up.
 _START_SECONDS = 60
-# Seconds in which a process must end that has closed its connection, or was killed.
+# Seconds in which a process must end that has closed its connection.
 _END_SECONDS = 5
+# Seconds in which a killed process must end. A busy machine takes some to give its memory back.
+_KILL_SECONDS = 30
 # Bytes in use after a picture, above which a process is replaced, and the pictures of one process.
 _LARGE, _MOST_PICTURES = 600 * 1024**2, 200
 
@@ -160,7 +162,7 @@ class Renderer:
         self._connection.close()
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_SECONDS)
+            self._process.wait(_KILL_SECONDS)
 
     def forget(self) -> None:
         """Close this end in a forked process, which must not keep the renderer of its parent alive."""

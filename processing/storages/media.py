@@ -62,6 +62,12 @@ class Storage(Protocol):
     def is_missing(self, error: Exception) -> bool:
         """Return whether one of its errors means that the file does not exist."""
 
+    def misconfigured(self) -> list[str]:
+        """Return a sentence for each setting that cannot work, without using the storage."""
+
+    def explain(self, error: Exception) -> str:
+        """Return a sentence for one of its errors: why a call failed, and what an operator can do."""
+
 
 media = cast("Storage", default_storage)
 
@@ -80,5 +86,5 @@ def call_storage(call: Callable[[], Result], storage: Storage = media) -> Result
         return call()
     except storage.errors as error:
         if storage.is_missing(error):
-            raise FileMissing(str(error)) from error
-        raise StorageUnavailable(f"The storage failed: {error}") from error
+            raise FileMissing(storage.explain(error)) from error
+        raise StorageUnavailable(storage.explain(error)) from error

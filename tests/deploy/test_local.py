@@ -43,6 +43,9 @@ def test_supervisor_serves_recovers_and_stops(supervisor: System) -> None:
         assert second.returncode == 1
         assert f"is already running from this folder: http://127.0.0.1:{supervisor.port}" in second.stderr
 
+        doctor = supervisor.manage("doctor")
+        assert (doctor.returncode, set(doctor.stdout.split()[1::2])) == (0, {"ok"}), doctor.stdout
+
         killed = supervisor.redis()
         assert killed is not None
         os.kill(killed, signal.SIGKILL)

@@ -1,94 +1,93 @@
-"""Random faults: processes of a site are killed or frozen, and restored some seconds later."""
+"""Random faults: the parts of a site are killed, frozen or broken, and repaired some seconds later."""
 
-import contextlib
-import os
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
-from tests.faults.site import Site
-
-# The faults, the process that each one hits, and their relative frequency.
-FAULTS = {
-    ("kill a process of", "worker"): 6,
-    ("kill the main process of", "worker"): 2,
-    ("kill", "worker"): 2,
-    ("freeze", "worker"): 2,
-    ("kill", "second"): 1,
-    ("freeze", "second"): 1,
-    ("kill", "beat"): 1,
-    ("freeze", "beat"): 1,
-    ("kill", "web"): 2,
-    ("freeze", "web"): 1,
-    ("kill", "redis"): 2,
-    ("freeze", "redis"): 2,
-    ("kill", "database"): 2,
-}
-# Seconds between two faults, and seconds until a process is restored.
+# Seconds between two faults, and seconds until a part is repaired.
 PAUSE, AWAY = (0.5, 4.0), (0.5, 12.0)
+
+Repair = Callable[[], object]
+
+
+class Target(Protocol):
+    """A part of a site that can be broken."""
+
+    @property
+    def name(self) -> str:
+        """Return its name in the figures."""
+
+    @property
+    def processes(self) -> Sequence[str]:
+        """Return the processes that a fault affects: another fault leaves them alone meanwhile."""
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Return its faults, and their relative frequency."""
+
+    def has_ended(self) -> bool:
+        """Return whether it has ended although no fault had ended it."""
+
+    def is_well(self) -> bool:
+        """Return whether it works again after a fault. Until then, it is left alone."""
+
+    def cause(self, fault: str, random: Random) -> Repair | None:
+        """Cause a fault; return the function that repairs it, or None if there is nothing to repair."""
+
+    def restart(self) -> None:
+        """Start it again after it has ended."""
 
 
 @dataclass
 class Chaos:
     """Cause one fault after the other, chosen by a seeded generator."""
 
-    site: Site
+    targets: Sequence[Target]
     random: Random
     done: Counter[str] = field(default_factory=Counter)
-    # The ends of the logs of processes that ended although no fault had killed them.
-    ended: list[str] = field(default_factory=list)
-    # The pending repairs by process: when each is due, and what it does.
-    repairs: dict[str, tuple[float, Callable[[], None]]] = field(default_factory=dict)
+    # The pending repairs by the name of the target: when each is due, and what it does.
+    _repairs: dict[str, tuple[float, Repair]] = field(default_factory=dict)
 
     def run(self, *, seconds: float) -> None:
-        """Cause faults for this time."""
+        """Cause faults for this time, and repair everything at the end."""
         ends_at = time.monotonic() + seconds
         next_at = time.monotonic()
         while time.monotonic() < ends_at:
-            self._repair()
+            self._repair(until=time.monotonic())
             if time.monotonic() >= next_at:
                 self._break_something()
                 next_at = time.monotonic() + self.random.uniform(*PAUSE)
             time.sleep(0.05)
+        self._repair(until=float("inf"))
 
-    def _repair(self) -> None:
-        for name, (due_at, repair) in list(self.repairs.items()):
-            if time.monotonic() >= due_at:
-                del self.repairs[name]
+    def _repair(self, *, until: float) -> None:
+        for name, (due_at, repair) in list(self._repairs.items()):
+            if due_at <= until:
+                del self._repairs[name]
                 repair()
 
     def _break_something(self) -> None:
-        fault, name = self.random.choices(list(FAULTS), list(FAULTS.values()))[0]
+        choices = [(target, fault) for target in self.targets for fault in target.faults]
+        weights = [target.faults[fault] for target, fault in choices]
+        target, fault = self.random.choices(choices, weights)[0]
         away = self.random.uniform(*AWAY)
-        # A process that is killed or frozen already is left alone until it is restored.
-        if name in self.repairs:
+        if not self._busy().isdisjoint([target.name, *target.processes]):
             return
-        if not self.site.runs(name):
-            # The process ended although no fault had killed it.
-            fault = "find ended"
-            self.ended.append(self.site.log(name).read_text()[-5000:])
-        repair = self._break(fault, name)
-        self.done[f"{fault} {name}"] += 1
+        if target.has_ended():
+            target.restart()
+            self.done[f"{target.name} found ended"] += 1
+            return
+        if not target.is_well():
+            return
+        repair = target.cause(fault, self.random)
+        self.done[f"{target.name} {fault}"] += 1
         if repair is not None:
-            self.repairs[name] = (time.monotonic() + away, repair)
+            self._repairs[target.name] = (time.monotonic() + away, repair)
 
-    def _break(self, fault: str, name: str) -> Callable[[], None] | None:
-        """Cause a fault, and return the function that repairs it."""
-        if fault == "kill a process of":
-            self._kill_child(name)
-            return None
-        if fault == "freeze":
-            self.site.stop(name)
-            return lambda: self.site.go_on(name)
-        self.site.kill(name, alone=fault == "kill the main process of")
-        return lambda: self.site.start(name)
-
-    def _kill_child(self, name: str) -> None:
-        """Kill one of a worker's child processes, which the worker replaces."""
-        children = [pid for pid in self.site.group(name) if pid != self.site.pid(name)]
-        if children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.random.choice(children), signal.SIGKILL)
+    def _busy(self) -> set[str]:
+        """Return the targets that are broken, and their processes."""
+        broken = [target for target in self.targets if target.name in self._repairs]
+        return {name for target in broken for name in (target.name, *target.processes)}

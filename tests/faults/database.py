@@ -21,5 +21,22 @@ class SQLite:
         with closing(sqlite3.connect(self._path, timeout=20)) as connection:
             return connection.execute(query).fetchall()
 
+    def back_up(self, path: Path) -> None:
+        """Copy the database in one transaction, while the site uses it."""
+        copy(self._path, path)
+
+    def restore(self, path: Path) -> None:
+        """Replace the content of the database by that of a copy."""
+        copy(path, self._path)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database with SQLite's backup API."""
+    with (
+        closing(sqlite3.connect(source, timeout=60)) as old,
+        closing(sqlite3.connect(target, timeout=60)) as new,
+    ):
+        old.backup(new)
+
 
 DATABASES: dict[str, type[PostgreSQL | SQLite]] = {"postgresql": PostgreSQL, "sqlite": SQLite}

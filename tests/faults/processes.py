@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.guard import Guard, kill_group
@@ -15,12 +16,23 @@ from tests.faults.commands import Commands
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def living() -> Iterator[tuple[int, int, int]]:
+    """Yield the process id, the parent and the process group of each process that has not ended."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if state != "Z":
+                yield int(folder.name), int(parent), int(group)
+
+
 class Processes:
     """Run commands by name in one environment. Each command leads a separate process group."""
 
     def __init__(self, *, folder: Path, commands: Commands, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
+        # Further variables of single processes, by name.
+        self.own_environments: dict[str, dict[str, str]] = {}
         self._commands = commands
         self._guard = Guard()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -34,7 +46,7 @@ class Processes:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**self.environment, "PYTHONWARNINGS": "ignore"},
+                env={**self.environment, **self.own_environments.get(name, {}), "PYTHONWARNINGS": "ignore"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -83,24 +95,29 @@ class Processes:
     def stop(self, name: str) -> None:
         """Freeze a process and its children."""
         self._signal(name, signal.SIGSTOP)
+        self._signal_leaders(name, signal.SIGSTOP)
 
     def go_on(self, name: str) -> None:
         """Let a frozen process go on."""
+        self._signal_leaders(name, signal.SIGCONT)
         self._signal(name, signal.SIGCONT)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         assert self.runs(name), f"{name} has ended:\n{self.log_ends()}"
         os.killpg(self.pid(name), number)
 
+    def _signal_leaders(self, name: str, number: signal.Signals) -> None:
+        """Signal the children that lead process groups of their own, as PostgreSQL's do."""
+        leader = self.pid(name)
+        for pid, parent, group in living():
+            if parent == leader and group != leader:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
     def group(self, name: str) -> list[int]:
         """Return the process ids of a process group, without processes that have ended."""
-        leader, found = self.pid(name), []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                state, _parent, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-                if int(group) == leader and state != "Z":
-                    found.append(int(folder.name))
-        return sorted(found)
+        leader = self.pid(name)
+        return sorted(pid for pid, _parent, group in living() if group == leader)
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

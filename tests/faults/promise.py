@@ -99,7 +99,7 @@ def _strays() -> Iterator[str]:
 def stored_keys() -> set[str]:
     """Return the keys of all files in the storage."""
     if isinstance(default_storage, S3Storage):
-        return {item.key for item in default_storage.bucket.objects.all()} - {generations.KEY}
+        return {key for folder in ("originals", "renditions") for key, _ in default_storage.walk(folder)}
     assert isinstance(default_storage, LocalStorage)
     root = Path(default_storage.location)
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}

@@ -5,7 +5,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
@@ -26,6 +26,8 @@ class Proxy:
     upstream: int
     listener: socket.socket
     mode: Mode = "well"
+    # Returns the answer to a request with this head, or b"" to forward it.
+    refuse: Callable[[bytes], bytes] = lambda _head: b""
     # The number of requests that each mode has handled.
     served: dict[str, int] = field(default_factory=dict)
 
@@ -43,6 +45,11 @@ class Proxy:
         with closing(client), contextlib.suppress(OSError):
             client.settimeout(30)
             head, body = _read_head(client)
+            if refusal := self.refuse(head):
+                self.served["refused"] = self.served.get("refused", 0) + 1
+                _drain(client, _content_length(head) - len(body))
+                client.sendall(refusal)
+                return
             mode: Mode = self.mode if head.startswith(b"PUT") else self._mode_of_others()
             self.served[mode] = self.served.get(mode, 0) + 1
             if mode == "closed":
@@ -93,6 +100,12 @@ def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
     if head[:3] == b"PUT" and not body and _content_length(head):
         body = client.recv(1)
     return head + b"\r\n\r\n", body
+
+
+def _drain(client: socket.socket, count: int) -> None:
+    """Read the rest of a body: a connection that is closed before loses its answer."""
+    while count > 0 and (chunk := client.recv(min(count, 65536))):
+        count -= len(chunk)
 
 
 def _content_length(head: bytes) -> int:

@@ -17,11 +17,11 @@ from redis.exceptions import RedisError
 
 from deploy.ports import any_free_port
 from tests.faults.commands import Commands
-from tests.faults.database import DATABASES
+from tests.faults.database import DATABASES, SQLite
 from tests.faults.person import Person
 from tests.faults.pictures import Pictures
 from tests.faults.processes import ROOT, Processes
-from tests.postgresql import Row
+from tests.postgresql import PostgreSQL, Row
 from tests.system import wait_until
 
 RUN_MODULE = "import django, runpy; django.setup(); runpy.run_module('{name}', run_name='__main__')"
@@ -34,7 +34,7 @@ PROGRAMS = ("database", "redis", "web", "worker", "beat")
 # Variables of the environment that the site does not inherit.
 SETTINGS = (
     "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOL_SIZE", "EMAIL_URL", "HTTPS",
-    "S3_BUCKET", "PORT",
+    "S3_BUCKET", "PORT", "REDIS_CA_FILE", "REDIS_KEY_PREFIX",
 )  # fmt: skip
 UNFINISHED = """
     SELECT 'unfinished', count(*) FROM uploads_upload WHERE status IN ('pending', 'processing')
@@ -126,14 +126,17 @@ class Site(Processes):
         """Start the named processes that do not run, and wait until Redis, the database and web answer."""
         for name in names:
             self.launch(name)
-        ready: dict[str, Callable[[], bool]] = {
+        for name in names:
+            wait_until(lambda name=name: self.answers(name))  # type: ignore[misc]
+
+    def answers(self, name: str) -> bool:
+        """Return whether Redis, the database or web answers. Other processes are not asked."""
+        checks: dict[str, Callable[[], bool]] = {
             "redis": self._redis_answers,
             "database": self._database_answers,
             "web": self._web_answers,
         }
-        for name in names:
-            if name in ready:
-                wait_until(ready[name])
+        return checks[name]() if name in checks else True
 
     def make_whole(self) -> None:
         """Let all processes of a site run, and no others."""
@@ -158,6 +161,16 @@ class Site(Processes):
         with contextlib.suppress(OSError):
             return self._people[0].request("GET", "/healthz").status == 200
         return False
+
+    @property
+    def database(self) -> PostgreSQL | SQLite:
+        """Return the database."""
+        return self._database
+
+    @property
+    def has_database_server(self) -> bool:
+        """Return whether the database is a process, which other hosts could use, too."""
+        return bool(self._database.command)
 
     def person(self) -> Person:
         """Return a user who has not used the site yet."""

@@ -1,232 +1,133 @@
-"""The soak test: users work on a site while its processes are killed and frozen. Then the promise is checked.
+"""The soak test: users work on a site while its parts are killed, frozen and broken. Then it is checked.
 
-`make soak ARGS="--seconds 600 --seed 1"`. The exit status is 0 only if the promise was kept.
+`make soak ARGS="--seconds 600 --seed 1 --database sqlite --broker rabbitmq --storage s3"`. After a third of
+the time the database is backed up, and after two thirds this backup is restored. The exit status is 0 only if
+the promise was kept.
 """
 
 import argparse
 import contextlib
-import json
+import shutil
+import signal
 import sys
 import tempfile
-import time
-from collections import Counter
-from http.client import HTTPException
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
 
-from tests.faults.chaos import Chaos
-from tests.faults.person import Person
-from tests.faults.site import PROGRAMS, Site
-from tests.processing.pictures import CORPUS, NO_CORPUS
+from tests import rabbitmq
+from tests.faults import targets, wrong_clocks
+from tests.faults.actor import Actor
+from tests.faults.chaos import Chaos, Target
+from tests.faults.figures import report
+from tests.faults.hooks import Hooks
+from tests.faults.site import Site
+from tests.faults.soaking import Soak, Watch
+from tests.processing.pictures import CORPUS, NO_CORPUS, TRUNCATED, expectations
+from tests.receiver import receiving
 
 # Larger files are left out, because more uploads find more faults.
 LARGEST = 150_000
-# Bytes appended to these files do not change the picture.
-EXTENSIBLE = {".jpg", ".png"}
-ACTIONS = {"send": 14, "delete": 4, "restore": 2, "reprocess": 2, "aim": 2, "look": 1}
 PEOPLE = 6
-LIMITS = {"STEP_TIME_LIMIT": "20", "DELETE_GRACE": "5"}
-# Seconds in which all work must be finished once everything runs again.
-REST = 600
-
-
-class Actor:
-    """A user who acts at random, by a seeded generator."""
-
-    def __init__(self, *, person: Person, files: list[tuple[Path, str]], random: Random) -> None:
-        self.person = person
-        self.counts: Counter[str] = Counter()
-        # The expected outcome of each accepted upload, as the corpus states it.
-        self.expected: dict[str, str] = {}
-        # Uploads whose deletion or restoration got no response.
-        self.unsure: set[str] = set()
-        self._files = files
-        self._random = random
-
-    def act_until(self, stopped: Event) -> None:
-        """Do one action after the other."""
-        while not stopped.is_set():
-            action = self._random.choices(list(ACTIONS), list(ACTIONS.values()))[0]
-            try:
-                answer = getattr(self, f"_{action}")()
-            except (OSError, HTTPException):
-                answer = "no answer"
-            self.counts[f"{action}: {answer}"] += 1
-            stopped.wait(self._random.uniform(0.05, 0.4))
-
-    def _send(self) -> str:
-        path, expected = self._random.choice(self._files)
-        data = path.read_bytes()
-        if path.suffix in EXTENSIBLE and self._random.random() < 0.7:
-            data += self._random.randbytes(8)
-        answer = self.person.send(data, name=path.name)
-        if answer.status in {200, 201}:
-            self.expected[answer.json()["id"]] = expected
-        return str(answer.status)
-
-    def _delete(self) -> str:
-        upload = self._one_of_mine()
-        if upload is None:
-            return "nothing there"
-        self.unsure.add(upload)
-        status = self.person.delete(upload).status
-        if status == 204:
-            self.unsure.discard(upload)
-        return str(status)
-
-    def _restore(self) -> str:
-        deleted = sorted(self.person.deleted - self.unsure)
-        if not deleted:
-            return "nothing there"
-        upload = self._random.choice(deleted)
-        self.unsure.add(upload)
-        status = self.person.restore(upload).status
-        if status in {200, 404, 409}:
-            self.unsure.discard(upload)
-        return str(status)
-
-    def _aim(self) -> str:
-        upload = self._one_of_mine()
-        if upload is None:
-            return "nothing there"
-        # Few points make it likely that users who share an original also share a point.
-        x, y = (self._random.choice((0.2, 0.8)) for _ in range(2))
-        return str(self.person.look_at(upload, x=x, y=y).status)
-
-    def _reprocess(self) -> str:
-        upload = self._one_of_mine()
-        return str(self.person.reprocess(upload).status) if upload else "nothing there"
-
-    def _look(self) -> str:
-        return str(self.person.request("GET", "/api/uploads/").status)
-
-    def _one_of_mine(self) -> str | None:
-        mine = sorted(self.person.sent.keys() - self.person.deleted - self.unsure)
-        return self._random.choice(mine) if mine else None
-
-    def finish(self) -> None:
-        """Delete the uploads whose deletion or restoration got no response."""
-        for upload in sorted(self.unsure):
-            assert self.person.delete(upload).status in {204, 404}
-            self.person.deleted.add(upload)
-
-
-class Watch:
-    """Measure the longest time in which nothing was finished although work was waiting."""
-
-    def __init__(self, site: Site) -> None:
-        self.longest = 0.0
-        self._site = site
-
-    def watch_until(self, stopped: Event) -> None:
-        """Poll the database. While it is unavailable, nothing counts as finished."""
-        moved_at, finished = time.monotonic(), -1
-        while not stopped.wait(0.25):
-            with contextlib.suppress(Exception):
-                count, waiting = self._site.rows(PROGRESS)[0]
-                if count != finished or not waiting:
-                    moved_at, finished = time.monotonic(), count
-            self.longest = max(self.longest, time.monotonic() - moved_at)
-
-
-PROGRESS = """
-    SELECT (SELECT coalesce(max(id), 0) FROM uploads_event),
-        (SELECT count(*) FROM uploads_upload WHERE deleted_at IS NULL AND status IN ('pending', 'processing'))
-"""
-OUTCOMES = "SELECT cast(id AS text), status, error_code FROM uploads_upload WHERE deleted_at IS NULL"
+# Uploads are not refused because the disk of the machine is almost full: only the storage of the test can be.
+LIMITS = {"STEP_TIME_LIMIT": "20", "DELETE_GRACE": "5", "DISK_FREE_BYTES": "0"}
+Storage = Callable[[Path], AbstractContextManager[tuple[Target, dict[str, str]]]]
+STORAGES: dict[str, Storage] = {"local": targets.local_storage, "s3": targets.s3_storage}
 
 
 def main() -> int:
     """Run a soak test, print its result, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="make soak", description="Break a site while people use it.")
-    parser.add_argument("--seconds", type=float, default=60, help="how long things are broken")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed does the same")
-    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
-    options = parser.parse_args()
-    if not CORPUS.is_dir():
-        parser.error(NO_CORPUS)
-    site = Site(Path(tempfile.mkdtemp(prefix="darkroom-soak-")), database=options.database, **LIMITS)
-    with site:
-        report, violations = soak(site, seconds=options.seconds, seed=options.seed)
-        print(json.dumps({"seed": options.seed, "seconds": options.seconds, **report}, indent=2))
-        if violations:
-            print(site.log_ends(), *violations, sep="\n")
-            print(f"The promise was broken {len(violations)} times.")
+    options = read_options()
+    # End like Ctrl-C, which also ends the site and unmounts its disk.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="darkroom-soak-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(wrong_clocks.shared_memory_removed())
+        broker, broker_settings = stack.enter_context(running_broker(options.broker))
+        storage, storage_settings = stack.enter_context(STORAGES[options.storage](folder))
+        settings = {**LIMITS, **broker_settings, **storage_settings}
+        site = stack.enter_context(Site(folder, database=options.database, **settings))
+        hooks = Hooks(stack.enter_context(receiving()))
+        programs = targets.programs(site)
+        parts: list[Target] = [*programs, *broker, storage, targets.Inbox(hooks.receiver)]
+        if wrong_clocks.LIBRARY:
+            parts += targets.clocks(site)
+        else:
+            print("The clocks stay as they are: install Debian's package libfaketime.", file=sys.stderr)
+        soak = Soak(
+            site=site,
+            chaos=Chaos(parts, Random(options.seed)),
+            actors=make_actors(site, options.seed),
+            keeper=site.person(),
+            hooks=hooks,
+            watch=Watch(site),
+        )
+        site.make_whole()
+        for actor in soak.actors:
+            hooks.add(actor.person)
+        backup = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-backup-"))
+        try:
+            soak.run(seconds=options.seconds, folder=Path(backup))
+        except BaseException:
+            print(site.log_ends())
+            raise
+        ended = [log for program in programs for log in program.ended]
+        print(report(soak, vars(options), ended=ended))
+        if soak.violations:
+            print(site.log_ends(), *soak.violations, sep="\n")
+            print(f"The promise was broken {len(soak.violations)} times.")
             return 1
     print("The promise was kept.")
     return 0
 
 
-def soak(site: Site, *, seconds: float, seed: int) -> tuple[dict[str, object], list[str]]:
-    """Return the figures of a soak test, and the violations of the promise."""
-    actors = [
-        Actor(person=site.person(), files=corpus_files(), random=Random(f"{seed} {number}"))
+def read_options() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="make soak", description="Break a site while people use it.")
+    parser.add_argument("--seconds", type=float, default=60, help="how long things are broken")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed does the same")
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
+    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
+    parser.add_argument("--storage", choices=list(STORAGES), default="local")
+    options = parser.parse_args()
+    if not CORPUS.is_dir():
+        parser.error(NO_CORPUS)
+    if options.broker == "rabbitmq" and not rabbitmq.is_installed():
+        parser.error("There is no RabbitMQ; install Debian's package rabbitmq-server.")
+    return options
+
+
+@contextlib.contextmanager
+def running_broker(name: str) -> Iterator[tuple[list[Target], dict[str, str]]]:
+    """Return the broker's targets and settings: those of a RabbitMQ node, or none for the site's Redis."""
+    if name == "redis":
+        yield [], {}
+        return
+    with tempfile.TemporaryDirectory(prefix="darkroom-rabbitmq-") as folder:
+        node = rabbitmq.RabbitMQ(Path(folder))
+        with node.running():
+            yield [targets.Node(node)], {"CELERY_BROKER_URL": node.url}
+
+
+def make_actors(site: Site, seed: int) -> list[Actor]:
+    """Return the users who act at random."""
+    files = corpus_files()
+    return [
+        Actor(person=site.person(), files=files, random=Random(f"{seed} {number}"))
         for number in range(PEOPLE)
     ]
-    chaos, watch, stopped = Chaos(site, Random(seed)), Watch(site), Event()
-    site.make_whole()
-    site.start("second")
-    threads = [Thread(target=actor.act_until, args=(stopped,)) for actor in actors]
-    threads.append(Thread(target=watch.watch_until, args=(stopped,)))
-    for thread in threads:
-        thread.start()
-    try:
-        chaos.run(seconds=seconds)
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
-    site.make_whole()
-    for actor in actors:
-        actor.finish()
-    rest = come_to_rest(site)
-    site.remove_leftovers()
-    outcomes = site.rows(OUTCOMES)
-    counts = sum((actor.counts for actor in actors), Counter[str]())
-    report = {
-        "faults": dict(sorted(chaos.done.items())),
-        "requests": dict(sorted(counts.items())),
-        "uploads": dict(Counter(f"{status} {code}".strip() for _id, status, code in outcomes)),
-        "longest standstill in seconds": round(watch.longest, 1),
-        "seconds until all was done": round(rest, 1),
-        "ended by itself": [log.splitlines()[-1] for log in chaos.ended],
-    }
-    return report, [*site.lasting_violations(), *unexpected(actors, outcomes)]
-
-
-def come_to_rest(site: Site) -> float:
-    """Keep all processes running until nothing is unfinished, and return the seconds that this took.
-
-    A worker exits if one of its child processes is killed while it starts.
-    """
-    began_at = time.monotonic()
-    while unfinished := site.unfinished():
-        assert time.monotonic() < began_at + REST, f"not within {REST} s: {unfinished}\n{site.log_ends()}"
-        site.start(*PROGRAMS)
-        time.sleep(0.5)
-    return time.monotonic() - began_at
 
 
 def corpus_files() -> list[tuple[Path, str]]:
     """Return the small files of the corpus, and the expected outcome of each."""
-    entries = json.loads((CORPUS / "manifest.json").read_text())
-    return [(CORPUS / entry["file"], entry["expect"]) for entry in entries if entry["bytes"] <= LARGEST]
-
-
-def unexpected(actors: list[Actor], outcomes: list[tuple[str, str, str]]) -> list[str]:
-    """Return every upload with another outcome than its file's.
-
-    A good file may have failed if its workers were killed repeatedly. A bad file never succeeds.
-    """
-    expected = {upload.replace("-", ""): what for actor in actors for upload, what in actor.expected.items()}
-    found = []
-    for upload, status, code in outcomes:
-        what = expected.get(upload.replace("-", ""), "bounded")
-        wrongly_failed = what == "accept" and status == "failed" and code != "processing_failed"
-        if wrongly_failed or (what == "reject" and status == "ready"):
-            found.append(f"upload {upload} of a file to {what} is {status} {code}")
-    return found
+    found = expectations(CORPUS).items()
+    return [
+        (path, "bounded" if path.name in TRUNCATED else what)
+        for path, what in found
+        if what != "licence" and path.stat().st_size <= LARGEST
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Redis that is killed, emptied, unavailable or stalled: no upload is lost."""
+"""Redis that is killed, emptied, unavailable, stalled or made a replica: no upload is lost."""
 
 import time
 from typing import cast
@@ -80,4 +80,26 @@ def test_redis_stalls_for_longer_than_any_time_out(site: Site) -> None:
     person.send(site.pictures.next())
     site.go_on("redis")
     site.wait_until_at_rest()
+    site.assert_promise()
+
+
+def test_redis_is_a_replica_for_a_while(site: Site) -> None:
+    """Redis ends the waiting of workers with UNBLOCKED, and refuses all writes with READONLY."""
+    person = site.person()
+    # The renderer of a new web process may still be starting.
+    wait_until(lambda: person.send(site.pictures.next()).status == 201)
+    site.wait_until_at_rest()
+    processes = {name: site.pid(name) for name in ("web", "worker", "beat")}
+    with site.redis() as redis:
+        redis.replicaof("127.0.0.1", 1)
+        answers = [person.send(site.pictures.next()) for _ in range(6)]
+        assert {answer.status for answer in answers} == {201}
+        assert person.page().status == 200
+        wait_until(lambda: "READONLY" in site.log("beat").read_text())
+        before = count_ready(site)
+        redis.replicaof("NO", "ONE")
+    wait_until(lambda: count_ready(site) > before)
+    site.wait_until_at_rest()
+    assert set(processes) <= set(site.running())
+    assert processes == {name: site.pid(name) for name in processes}
     site.assert_promise()

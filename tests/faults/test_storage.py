@@ -14,6 +14,7 @@ from tests.conftest import IN_CI
 from tests.faults.person import Answer
 from tests.faults.proxy import Mode, Proxy, proxy_to
 from tests.faults.site import Site
+from tests.storage import refusals
 from tests.storage.servers import ACCESS_KEY, SECRET_KEY, rclone_server
 from tests.system import wait_until
 
@@ -79,6 +80,62 @@ def test_s3_fails_and_recovers(s3: Proxy, s3_site: Site) -> None:
     s3_site.wait_until_at_rest(seconds=LONGEST_PAUSE)
     assert {person.upload(upload)["status"] for upload in person.sent} == {"ready"}
     s3_site.assert_promise()
+
+
+def test_s3_with_narrow_rights_outlives_a_token_and_slow_down(
+    request: pytest.FixtureRequest, folder: Path, s3: Proxy
+) -> None:
+    credentials = folder / "credentials"
+    write_credentials(credentials, token="first")
+    narrow = refusals.all_of(
+        refusals.list_only_below("photos/", folder / "buckets" / "media"), refusals.no_acl
+    )
+    s3.refuse = narrow
+    environment = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        "AWS_S3_ENDPOINT_URL": s3.url,
+        "S3_BUCKET": "media",
+        "S3_PREFIX": "photos",
+        **TIME_LIMIT,
+    }
+    with Site(folder, database=request.config.getoption("--database"), **environment) as site:
+        site.make_whole()
+        site.manage("doctor", "database", "storage", "redis", "broker")
+        person = site.person()
+        assert person.send(site.pictures.next()).status == 201
+        (first,) = person.sent
+        site.wait_until_at_rest()
+        assert person.delete(first).status == 204
+
+        data = site.pictures.next()
+        s3.refuse = refusals.all_of(narrow, refusals.expired("first"))
+        assert_refused(person.send(data))
+        write_credentials(credentials, token="second")
+        assert person.send(data).status == 201
+
+        s3.refuse = refusals.always(503, "SlowDown")
+        data = site.pictures.next()
+        assert_refused(person.send(data))
+        site.stop("worker")
+        s3.refuse = narrow
+        assert person.send(data).status == 201
+        s3.refuse, s3.served = refusals.always(503, "SlowDown"), {}
+        site.go_on("worker")
+        # The S3 client tries three times for each attempt of a worker.
+        wait_until(lambda: s3.served.get("refused", 0) >= 3)
+        s3.refuse = narrow
+        site.wait_until_at_rest(seconds=LONGEST_PAUSE)
+        kept = person.sent.keys() - person.deleted
+        assert {person.upload(upload)["status"] for upload in kept} == {"ready"}
+        site.assert_promise()
+
+
+def write_credentials(file: Path, *, token: str) -> None:
+    """Write the file from which boto3 reads the credentials."""
+    file.write_text(
+        f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+        f"aws_session_token = {token}\n"
+    )
 
 
 def is_to_be_tried_again(site: Site) -> bool:

@@ -1,50 +1,21 @@
 """Endpoints whose responses are lost or that are down: every event arrives, always under the same id."""
 
 import json
-import socket
-import struct
 from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
 
+from tests.faults.hooks import WAITING, subscribe
 from tests.faults.person import Person
 from tests.faults.site import Site
-from tests.receiver import Received, Receiver, receiving
+from tests.receiver import Received, Receiver, hang_up, receiving
 from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
 
 CHAIN = ["upload.received", "upload.thumbnails_ready", "upload.ready"]
-# Moves everything that waits for an endpoint back by an hour.
-AN_HOUR_LATER = """
-from datetime import timedelta
-from django.db.models import F
-from uploads.models import Delivery, Endpoint
-hour = timedelta(hours=1)
-Endpoint.objects.filter(resting_until__isnull=False).update(
-    resting_until=F("resting_until") - hour, failing_since=F("failing_since") - hour
-)
-Delivery.objects.filter(channel="webhook", delivered_at=None).update(
-    next_attempt_at=F("next_attempt_at") - hour, queued_at=F("queued_at") - hour
-)
-"""
 FAILED_ATTEMPTS = "SELECT coalesce(max(failures), 0) FROM uploads_endpoint WHERE url = '{url}'"
-WAITING = "SELECT count(*) FROM uploads_delivery WHERE channel = 'webhook' AND delivered_at IS NULL"
-
-
-def subscribe(person: Person, url: str) -> str:
-    """Register an endpoint for a user, and return its secret."""
-    body = json.dumps({"url": url}).encode()
-    answer = person.request("POST", "/api/webhooks/", body, {"Content-Type": "application/json"})
-    assert answer.status == 201, answer.body
-    return str(answer.json()["secrets"][0]["secret"])
-
-
-def hang_up(connection: socket.socket) -> None:
-    """Reset a connection, as a process that dies before it has handled the request."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 def by_id(requests: list[Received]) -> dict[str, list[Received]]:
@@ -94,7 +65,7 @@ def test_endpoint_that_is_down_for_an_hour_receives_every_event(site: Site) -> N
         assert person.send(site.pictures.next()).status == 201
     wait_until(lambda: site.rows(FAILED_ATTEMPTS.format(url=url))[0][0] >= 2)
     assert not all_delivered(site)()
-    site.manage("shell", "--no-imports", "--command", AN_HOUR_LATER)
+    site.module("tests.faults.an_hour_later", stdin="")
     with receiving(port=int(url.rpartition(":")[2].partition("/")[0])) as receiver:
         wait_until(all_delivered(site))
         assert_each_event_under_one_id(person, receiver, secret)

@@ -1,8 +1,9 @@
 """Two hostile people and a careless operator attack a fresh system: `make hostile`.
 
 Mallory signs up, takes over, locks out and sends mail. A thief has stolen a password, a token or a link. The
-operator restores an old backup and damages files. Each point is printed with `holds` or `BROKEN`. The exit
-status is 0 only if nothing is lost and no intruder is in. `ARGS="--only A1 B5"` tries some of the points.
+operator restores an old backup and damages files. In the drill (C), attacks come at once. Each point is
+printed with `holds` or `BROKEN`. The exit status is 0 only if nothing is lost and no intruder is in.
+`ARGS="--only A1 B5"` tries some of the points, `ARGS="--only C1 C2"` the drill.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hostile import destruction, intrusion, moderation, scene
+from tests.hostile import corpus_at_once, destruction, drill, intrusion, moderation, scene
 from tests.hostile.points import Point, Result, table, try_point
 
 # The printed link comes first, because it expires in ten minutes.
@@ -40,6 +41,8 @@ POINTS = (
     Point("B6", "A suspended person is out, and so are their images.", moderation.suspended_person),
     Point("B6", "An image that is taken down is served to no visitor.", moderation.taken_down_image),
     Point("B6", "A person who leaves takes everything along.", moderation.left_account),
+    Point("C1", "A stranger gets a thumbnail amid attacks.", drill.attacks_at_once),
+    Point("C2", "All files of the corpus at once end no worker.", corpus_at_once.whole_corpus),
 )
 # Tried after all others, because they repeat what the others have prepared.
 LAST = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tests.hostile.scene import Scene
 
-Act = Callable[[Scene], None]
+# It may return a note for the table.
+Act = Callable[[Scene], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome of a point: holds, or BROKEN and why."""
+    """The outcome of a point: holds, perhaps with a note, or BROKEN and why."""
 
     point: Point
     outcome: str
@@ -31,17 +32,17 @@ class Result:
 def try_point(point: Point, scene: Scene) -> Result:
     """Attack a point. Any exception means that it does not hold."""
     try:
-        point.act(scene)
+        note = point.act(scene)
     except Exception as error:  # noqa: BLE001 (an attack may fail in any way)
         reason = str(error) or "an assertion failed"
         return Result(point, "BROKEN", reason if isinstance(error, AssertionError) else repr(error))
-    return Result(point, "holds")
+    return Result(point, "holds", note or "")
 
 
 def table(results: list[Result]) -> str:
-    """Return a line for each point, and below it the reason if the point does not hold."""
+    """Return a line for each point, with its note, or with the reason if it does not hold."""
     lines = []
     for result in results:
-        reason = f": {' '.join(result.reason.split())[:300]}" if result.reason else ""
+        reason = f": {' '.join(result.reason.split())[:600]}" if result.reason else ""
         lines.append(f"{result.point.number:<4} {result.outcome:<8} {result.point.sentence}{reason}")
     return "\n".join(lines)

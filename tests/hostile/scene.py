@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -27,9 +28,10 @@ from tests.system import System, wait_until
 PASSWORD, NEW_PASSWORD = "correct-horse-battery", "a-new-pass-phrase"
 # The most emails a day to one person, so that a few images reach the limit.
 EMAILS_PER_DAY = 5
-# Override the settings that `.env` may contain. A deletion can be undone for as long as the script runs.
+# The system does not read `.env`. A deletion can be undone for as long as the script runs.
 OWN = {
     "DEBUG": "0",
+    "ENV_FILE": os.devnull,
     "S3_BUCKET": "",
     "WEBHOOK_PRIVATE_ADDRESSES": "1",
     "EMAILS_PER_DAY": str(EMAILS_PER_DAY),

@@ -120,9 +120,12 @@ ROUTES = {
         ("uploads:healthz", "uploads:readyz", "favicon", "uploads:set_language", "deleted_account"),
         Route("open", ANY),
     ),
+    **dict.fromkeys(("uploads:probe", "verify_again"), Route("open", ANY)),
 }
-# URLs of Django and allauth, which depend on the session, or on a key in the URL.
+# URLs that depend on a key in the URL: those of allauth, and two of ours.
 KEYS = {
+    "uploads:probe": {"name": "a-key"},
+    "verify_again": {"key": "a-key"},
     "account_confirm_email": {"key": "a-key"},
     "account_reset_password_from_key": {"uidb36": "1", "key": "a-key"},
 }

@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks.catalog import CONTENDERS
 from deploy.ports import HOST, any_free_port
-from tests.conftest import MakeImage
+from tests import rabbitmq
+from tests.conftest import IN_CI, MakeImage
 from tests.faults.person import Person
 from tests.install.clone import Clone
 from tests.processing.processes import ROOT
@@ -132,8 +133,20 @@ def test_fuzz_reports_the_outcome_of_each_file(clone: Clone) -> None:
 
 
 @starts("soak")
-def test_soak_finds_no_violation(clone: Clone) -> None:
-    assert clone.make("soak", "--seconds 5", seconds=600).endswith("The promise was kept.\n")
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--database postgresql --broker redis --storage local",
+        pytest.param(
+            "--database sqlite --broker rabbitmq --storage s3",
+            marks=pytest.mark.skipif(not (IN_CI or rabbitmq.is_installed()), reason="There is no RabbitMQ."),
+        ),
+    ],
+)
+def test_soak_finds_no_violation(clone: Clone, options: str) -> None:
+    output = clone.make("soak", f"--seconds 5 {options}", seconds=1800)
+    assert "| database, broker, storage |" in output
+    assert output.endswith("The promise was kept.\n")
     assert clone.changes() == ""
 
 

@@ -19,16 +19,21 @@ PASSWORD = "a long enough passphrase"
 PERSON, NEWCOMER, STAFF = "mira", "theo", "demo"
 
 _MAKE_PEOPLE = f"""
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from sesame.utils import get_query_string
+from uploads.models import Preferences
 for name in {[PERSON, NEWCOMER]!r}:
     person = User.objects.create_user(name, name + "@example.com", {PASSWORD!r})
     print(name, get_query_string(person))
+reply = "550 5.1.1 <theo@example.com>: Recipient address rejected: User unknown in virtual mailbox table"
+EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+Preferences.objects.create(owner=person, refused_address=person.email, refused_reply=reply)
 """
 
 
 class Stage:
-    """A system with three people: Mira with images and webhooks, Theo without images, and the demo person."""
+    """A system with Mira, who has images and webhooks, Theo, whose address is refused, and a demo person."""
 
     def __init__(self, *, system: System, browser: Browser, folder: Path, side: int) -> None:
         self.system = system

@@ -321,6 +321,13 @@ def account(stage: Stage) -> Iterator[Page]:
 
 
 @state
+def refused_address(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/account/", person=NEWCOMER) as page:
+        expect(page.get_by_text("Nothing is mailed to")).to_be_visible()
+        yield page
+
+
+@state
 def delete_account(stage: Stage) -> Iterator[Page]:
     with stage.visit("/account/delete", person=NEWCOMER) as page:
         page.fill("[name=password]", f"not {PASSWORD}")

@@ -11,12 +11,16 @@ pytestmark = pytest.mark.any_database
 
 @pytest.mark.parametrize(
     ("engine", "size", "shared"),
-    [("postgresql", 7, True), ("postgresql", 0, False), ("sqlite3", 7, False)],
+    [
+        ("myproject.postgresql", 7, True),
+        ("myproject.postgresql", 0, False),
+        ("django.db.backends.sqlite3", 7, False),
+    ],
 )
 def test_postgresql_gets_a_pool_of_the_configured_size(
     settings: Any, monkeypatch: pytest.MonkeyPatch, engine: str, size: int, shared: bool
 ) -> None:
-    database: dict[str, Any] = {"ENGINE": f"django.db.backends.{engine}", "OPTIONS": {"connect_timeout": 5}}
+    database: dict[str, Any] = {"ENGINE": engine, "OPTIONS": {"connect_timeout": 5}}
     monkeypatch.setitem(settings.DATABASES, "default", database)
     settings.DATABASE_POOL_SIZE = size
     share_connections()

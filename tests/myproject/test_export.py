@@ -110,7 +110,7 @@ def test_records_are_as_the_api_shows_them_without_secrets(send: Send, owner: Us
     assert [hook["url"] for hook in records(archive, "webhooks.json")] == ["https://example.com/hook"]
     account = records(archive, "account.json")
     assert (account["username"], account["email"]) == ("ada", "ada@example.com")
-    assert account["preferences"] == {"email": "digest", "language": "en"}
+    assert account["preferences"] == {"email": "digest", "language": "en", "refused_address": None}
     assert account["quota"]["images"]["used"] == 1
 
 

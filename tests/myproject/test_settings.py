@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from myproject.settings import media
 from tests.processing.processes import ROOT
 
 # They start a process.
@@ -71,17 +70,6 @@ def answers(production: dict[str, str], tmp_path_factory: pytest.TempPathFactory
     assert process.returncode == 0, process.stderr
     found: dict[str, Any] = json.loads(process.stdout)
     return found
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1", True), ("Yes", True), ("on", True), ("", False), ("0", False), ("No", False), ("maybe", "maybe")],
-)
-def test_setting_that_is_neither_yes_nor_no_is_left_to_the_check(
-    text: str, value: bool | str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KEEP_CREDIT", text)
-    assert media._yes_or_no("KEEP_CREDIT") == value
 
 
 def test_responses_require_tls(answers: dict[str, Any]) -> None:

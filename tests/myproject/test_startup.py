@@ -41,12 +41,15 @@ def run(code: str, folder: Path, **variables: str) -> subprocess.CompletedProces
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_invalid_settings_stop_the_start_and_are_all_named(name: str, tmp_path: Path) -> None:
-    process = run(BROKEN + COMMANDS[name], tmp_path, SECRET_KEY="django-insecure-changeme")
+    variables = {"SECRET_KEY": "django-insecure-changeme", "REDIS_URL": "sentinel://:secret@host"}
+    process = run(BROKEN + COMMANDS[name], tmp_path, **variables)
     assert process.returncode == 1
     assert "Preset 'large': width is 0; it must be 1 to 16383 pixels." in process.stderr
     assert "Preset 'odd': unknown format 'tiff'" in process.stderr
     assert "SECRET_KEY is a default or too easy to guess" in process.stderr
+    assert "REDIS_URL is an address of Redis Sentinel." in process.stderr
     assert "changeme" not in process.stderr
+    assert "secret@" not in process.stderr
 
 
 def test_flower_does_not_start_with_a_blank_password() -> None:
@@ -55,3 +58,11 @@ def test_flower_does_not_start_with_a_blank_password() -> None:
     process = run(code, ROOT, FLOWER_BASIC_AUTH="", FLOWER_PORT="0")
     assert process.returncode == 1
     assert "Flower needs a password" in process.stderr
+
+
+def test_flower_does_not_start_with_an_invalid_address() -> None:
+    code = "from myproject.celery import app; app.start(['flower'])"
+    variables = {"FLOWER_BASIC_AUTH": "a:b", "FLOWER_PORT": "0", "REDIS_URL": "redis+cluster://host"}
+    process = run(code, ROOT, **variables)
+    assert process.returncode == 1
+    assert "REDIS_URL is an address of Redis Cluster." in process.stderr

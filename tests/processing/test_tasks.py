@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
 
 from myproject.celery import app
 from processing import steps
 from processing.conf import darkroom
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.refusals import UnreadableImage
@@ -62,8 +62,7 @@ def test_only_transient_errors_are_retried(queue: str) -> None:
         FileRemoved,
         LeaseHeld,
         RendererUnavailable,
-        OperationalError,
-        InterfaceError,
+        *DATABASE_UNAVAILABLE,
     }
     for error in retried:
         assert not issubclass(error, Refusal)
@@ -94,7 +93,7 @@ def attempts(task: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     "error",
-    [StorageUnavailable("away"), LeaseHeld("held"), OperationalError("locked"), InterfaceError("closed")],
+    [StorageUnavailable("away"), LeaseHeld("held"), *(error("away") for error in DATABASE_UNAVAILABLE)],
 )
 @both_tasks
 def test_transient_error_is_tried_six_times(

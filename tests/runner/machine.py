@@ -26,6 +26,8 @@ TEMPORARY = (
     "runtime-",
     "rclone",
     "PostgreSQL.",
+    "faketime_shm",
+    "sem.faketime_sem",
 )
 # Seconds that a process may take to end after the tests.
 PATIENCE = 10

@@ -1,4 +1,4 @@
-"""The storages under test: a local folder, moto, and rclone's S3 server."""
+"""The storages under test: a local folder, moto, rclone's S3 server, and a folder of a bucket there."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +21,24 @@ def moto() -> Iterator[S3Storage]:
 
 
 @pytest.fixture(scope="session")
-def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
-    """Return a storage on rclone's S3 server."""
+def buckets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which rclone's server keeps the buckets."""
     folder = tmp_path_factory.mktemp("rclone") / "buckets"
     folder.mkdir()
-    with rclone_server(folder) as endpoint, s3_storage(endpoint) as storage:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rclone(buckets: Path) -> Iterator[S3Storage]:
+    """Return a storage on rclone's S3 server."""
+    with rclone_server(buckets) as endpoint, s3_storage(endpoint) as storage:
+        yield storage
+
+
+@pytest.fixture(scope="session")
+def prefixed(rclone: S3Storage) -> Iterator[S3Storage]:
+    """Return a storage in a folder of the bucket on rclone's server."""
+    with s3_storage(rclone.endpoint_url, prefix="photos/2026") as storage:
         yield storage
 
 
@@ -36,7 +49,7 @@ def s3(request: pytest.FixtureRequest) -> S3Storage:
     return with_empty_bucket(storage)
 
 
-@pytest.fixture(params=["local", *S3_SERVERS])
+@pytest.fixture(params=["local", *S3_SERVERS, "prefixed"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AnyStorage:
     """Return each storage, empty."""
     if request.param == "local":
@@ -49,15 +62,18 @@ def with_empty_bucket(storage: S3Storage) -> S3Storage:
     client = storage.connection.meta.client
     if storage.bucket_name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=storage.bucket_name)
-    for key in keys_in(storage):
-        client.delete_object(Bucket=storage.bucket_name, Key=key)
+    for item in storage.bucket.objects.all():
+        client.delete_object(Bucket=storage.bucket_name, Key=item.key)
     return storage
 
 
 def keys_in(storage: AnyStorage) -> set[str]:
     """Return the keys of all files in the storage, including partial ones."""
     if isinstance(storage, S3Storage):
-        return {item.key for item in storage.bucket.objects.all()}
+        prefix = f"{storage.location}/" if storage.location else ""
+        found = {item.key for item in storage.bucket.objects.all()}
+        assert all(key.startswith(prefix) for key in found)
+        return {key.removeprefix(prefix) for key in found}
     root = Path(storage.location)
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 

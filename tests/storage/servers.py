@@ -41,9 +41,11 @@ def storage_options(endpoint: str, *, bucket: str = "media", config: Config = PA
 
 
 @contextmanager
-def s3_storage(endpoint: str, *, bucket: str = "media", config: Config = PATIENT) -> Iterator[S3Storage]:
+def s3_storage(
+    endpoint: str, *, bucket: str = "media", prefix: str = "", config: Config = PATIENT
+) -> Iterator[S3Storage]:
     """Return a storage at this endpoint, and close its connections at the end."""
-    storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config))
+    storage = S3Storage(**storage_options(endpoint, bucket=bucket, config=config), location=prefix)
     try:
         yield storage
     finally:
@@ -74,6 +76,8 @@ def rclone_server(folder: Path) -> Iterator[str]:
     program = Path(sys.executable).parent / "rclone"
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
     options += ["--config", str(folder.parent / "rclone.conf"), "--log-level", "ERROR"]
+    # It reports each folder that is not empty when a file is deleted.
+    options += ["--log-file", str(folder.parent / "rclone.log")]
     process = subprocess.Popen(
         [program, "serve", "s3", folder, *options],
     )

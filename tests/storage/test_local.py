@@ -1,8 +1,11 @@
 """The local folder: files appear complete under their names, and survive a power cut."""
 
 import errno
+import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,9 +16,15 @@ from django.core.files.storage import default_storage
 from processing.storages.local import LocalStorage
 from processing.storages.media import StorageUnavailable, call_storage
 from tests.conftest import MakeFile, MakeImage
+from tests.processing.processes import ROOT
 from tests.storage.conftest import keys_in
 
 KEY = "originals/ab/abcdef"
+RENDITION = "renditions/ab/abcdef/thumb-0123456789abcdef.webp"
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
@@ -128,11 +137,80 @@ def test_received_file_is_copied_across_file_systems(
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_files_are_readable_by_a_web_server(
-    linked: bool, storage: LocalStorage, root: Path, make_file: MakeFile
+@pytest.mark.parametrize("key", [KEY, RENDITION])
+def test_only_the_owner_may_read_files(
+    linked: bool, key: str, storage: LocalStorage, root: Path, make_file: MakeFile
 ) -> None:
-    storage.save(KEY, make_file(b"pixels") if linked else ContentFile(b"pixels"))
-    assert stat.S_IMODE((root / KEY).stat().st_mode) == 0o644
+    storage.save(key, make_file(b"pixels") if linked else ContentFile(b"pixels"))
+    assert mode_of(root / key) == 0o600
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_group_of_a_proxy_may_read_renditions(
+    linked: bool, tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: set[tuple[str, int, int]] = set()
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.add((Path(path).name, user, group)))
+    storage = LocalStorage(location=tmp_path, readers="54321")
+    for key in (KEY, RENDITION):
+        storage.save(key, make_file(b"pixels") if linked else ContentFile(b"pixels"))
+    assert {(user, group) for _, user, group in given} == {(-1, 54321)}
+    assert {name for name, _, _ in given if not name.endswith(".part")} == {"renditions", "ab", "abcdef"}
+    rendition = tmp_path / RENDITION
+    assert [mode_of(path) for path in (rendition, *rendition.parents[:3])] == [0o640, 0o750, 0o750, 0o750]
+    assert mode_of(tmp_path / KEY) == 0o600
+
+
+def test_group_that_cannot_be_set_leaves_files_to_their_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    LocalStorage(location=tmp_path, readers="54321").save(RENDITION, ContentFile(b"pixels"))
+    assert mode_of(tmp_path / RENDITION) == 0o600
+
+
+def test_unfinished_file_is_private_from_its_first_byte(
+    storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    sync = os.fsync
+
+    def look(descriptor: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    storage.save(KEY, ContentFile(b"pixels"))
+    assert seen[0] == 0o600
+
+
+def test_names_that_begin_with_a_dot_are_no_files_of_ours(storage: LocalStorage, root: Path) -> None:
+    """A file server adds removed files that are still open, and snapshots of every folder."""
+    storage.save(KEY, ContentFile(b"pixels"))
+    for name in (".nfs0000000000c0ffee00000001", ".snapshot/hourly/abcdef", ".gitkeep"):
+        path = root / "originals" / "ab" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"pixels")
+    assert [key for key, _ in storage.walk("originals")] == [KEY]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_folder_that_cannot_be_synced_is_no_error(
+    number: int, storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    storage.save(KEY, ContentFile(b"pixels"))
+    assert (root / KEY).read_bytes() == b"pixels"
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -197,3 +275,17 @@ def test_programming_error_is_not_a_storage_error() -> None:
 
     with pytest.raises(KeyError):
         call_storage(mistake)
+
+
+@pytest.mark.slow
+def test_storage_needs_no_links_and_no_locks(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.storage.refusing", str(tmp_path)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["refused"] == ["link", "symlink", "flock", "lockf"]
+    assert found["contents"] == [
+        "originals/ab/received received 8",
+        "originals/ab/replaced second 6",
+        "renditions/cd/ef/thumb.webp pixels 6",
+    ]

@@ -440,7 +440,9 @@ class TestWorkers:
         assert response.status_code == 200
         assert response.json() == {
             "ready": True,
-            "checks": dict.fromkeys(["database", "broker", "storage", "workers", "beat", "disk"], "ok"),
+            "checks": dict.fromkeys(
+                ["database", "writes", "broker", "storage", "workers", "beat", "disk", "redis"], "ok"
+            ),
             "renderer": "ok",
         }
 

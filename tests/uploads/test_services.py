@@ -11,18 +11,29 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.db import InternalError
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from processing import conf, originals, steps
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
-from processing.models import Focus, Lease, Original, Rendition
+from processing.garbage import pending_files
+from processing.models import Focus, Lease, Original, PendingFile, Rendition
 from processing.storages.media import StorageUnavailable
-from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, stored_keys
+from tests.conftest import (
+    MakeFile,
+    MakeImage,
+    Send,
+    assert_storage_matches_rows,
+    remove_garbage,
+    stored_keys,
+)
 from tests.threads import at_once, run_at_once
 from uploads import completion, pipeline, services
 from uploads.completion import complete
 from uploads.models import Delivery, Event, Step, Upload
+from uploads.receiving import quotas
 from uploads.upkeep import collector
 
 
@@ -94,6 +105,33 @@ class TestReceive:
             send()
         assert not Original.objects.exists()
         assert not Upload.objects.exists()
+
+    @pytest.mark.parametrize("error", [*DATABASE_UNAVAILABLE, StorageUnavailable])
+    def test_file_of_an_upload_that_fails_afterwards_is_removed_at_once(
+        self, send: Send, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        def refuse(**_arguments: object) -> None:
+            assert stored_keys()
+            raise error("It is unavailable.")
+
+        monkeypatch.setattr(quotas, "charge", refuse)
+        with pytest.raises(error):
+            send()
+        remove_garbage()
+        assert stored_keys() == set()
+
+    def test_database_that_stays_unavailable_is_reported_as_such(
+        self, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_arguments: object, **_options: object) -> None:
+            raise InternalError("cannot execute UPDATE in a read-only transaction")
+
+        monkeypatch.setattr(quotas, "charge", refuse)
+        monkeypatch.setattr(pending_files, "hasten", refuse)
+        with pytest.raises(InternalError):
+            send()
+        # The collector removes it a day later.
+        assert PendingFile.objects.count() == 1
 
     def test_chain_starts_only_on_commit(
         self, send: Send, started: list[Upload], django_capture_on_commit_callbacks: Any

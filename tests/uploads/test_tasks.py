@@ -6,8 +6,9 @@ import pytest
 from celery import Task
 from celery.canvas import Signature
 from django.contrib.auth.models import User
-from django.db import OperationalError, transaction
+from django.db import transaction
 
+from processing.database.availability import DATABASE_UNAVAILABLE
 from tests.conftest import Send
 from uploads import broker, tasks
 from uploads.models import Delivery, Event
@@ -43,14 +44,19 @@ def count_attempts(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception)
     return attempts
 
 
+@pytest.mark.parametrize("error", DATABASE_UNAVAILABLE)
 @pytest.mark.parametrize(
     ("task", "name", "argument"),
     [(tasks.notify_owner, "complete", "upload_id"), (tasks.deliver, "deliver", "delivery_id")],
 )
 def test_unavailable_database_is_retried(
-    monkeypatch: pytest.MonkeyPatch, task: Task[Any, Any], name: str, argument: str
+    monkeypatch: pytest.MonkeyPatch,
+    task: Task[Any, Any],
+    name: str,
+    argument: str,
+    error: type[Exception],
 ) -> None:
-    attempts = count_attempts(monkeypatch, name, OperationalError("the database is away"))
+    attempts = count_attempts(monkeypatch, name, error("the database is away"))
     assert task.apply(kwargs={argument: "1"}).state == "FAILURE"
     assert attempts == ["1"] * 6
 

@@ -12,16 +12,15 @@ from django.core.files.base import File
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import get_language, override
 from rest_framework.utils.encoders import JSONEncoder
 
-from processing import originals
+from processing import clock, originals
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads.api.serializers import NoticeSerializer, QuotaSerializer, UploadSerializer
 from uploads.api.webhook_serializers import EndpointSerializer
 from uploads.models import Endpoint, Event, Upload
-from uploads.notices import preferences
+from uploads.notices import mailbox, preferences
 from uploads.notices.inbox import inbox
 from uploads.receiving import quotas
 from uploads.serving.archive import PIECE, Entry, FileNames, pieces
@@ -92,7 +91,7 @@ class _Export:
             Endpoint.objects.filter(owner=self._person),
             lambda rows: ExportedEndpointSerializer(rows, many=True).data,
         )
-        yield Entry("account.json", _ROW, timezone.now(), [_json(self._account())])
+        yield Entry("account.json", _ROW, clock.now(), [_json(self._account())])
 
     def _open(self, upload: Upload) -> File[Any] | None:
         """Return an original's file, or None if it is lost."""
@@ -119,7 +118,7 @@ class _Export:
     def _records(self, name: str, rows: QuerySet[Any], represent: Records) -> Entry:
         keys = _keys(rows)
         found = self._batches(rows, keys, represent)
-        return Entry(name, (len(keys) + 1) * _ROW, timezone.now(), _json_list(found))
+        return Entry(name, (len(keys) + 1) * _ROW, clock.now(), _json_list(found))
 
     def _batches(
         self, rows: QuerySet[Any], keys: list[Any], represent: Callable[[list[Any]], Iterable[Any]]
@@ -141,6 +140,7 @@ class _Export:
 
     def _account(self) -> dict[str, Any]:
         person = self._person
+        refused = mailbox.refused_address(person)
         return {
             "username": person.get_username(),
             "email": person.email,
@@ -148,6 +148,7 @@ class _Export:
             "preferences": {
                 "email": preferences.email_choice(person),
                 "language": preferences.language_of(person),
+                "refused_address": refused.address if refused else None,
             },
             "quota": QuotaSerializer(quotas.usage_of(person)).data,
         }

@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as html_csrf_failure
@@ -13,6 +12,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
 
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.storages.media import FileMissing, StorageUnavailable
 from uploads.problems import (
@@ -58,7 +58,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """
     if isinstance(error, StorageUnavailable):
         error = storage_unavailable()
-    elif isinstance(error, OperationalError | InterfaceError):
+    elif isinstance(error, DATABASE_UNAVAILABLE):
         error = database_unavailable()
     elif isinstance(error, unparsed.ERRORS):
         error = unparsed.refusal_of(error)
@@ -81,7 +81,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a request without a valid CSRF token: a page for browsers, a problem for the API."""
-    if request.path.startswith("/api/"):
+    if request.path_info.startswith("/api/"):
         return problem_response(
             status=HTTPStatus.FORBIDDEN,
             code="csrf_failed",

@@ -1,6 +1,8 @@
-"""Add the problem responses, which drf-spectacular cannot derive, to the OpenAPI schema."""
+"""Add to the OpenAPI schema what drf-spectacular cannot derive: the problem responses, and the sub-path."""
 
 from typing import Any
+
+from django.urls import get_script_prefix
 
 _PROBLEM = {
     "type": "object",
@@ -42,6 +44,12 @@ def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
         for verb, operation in operations.items():
             _add(operation, _problems_of(path, verb, operation))
     return result
+
+
+def add_server(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """Name the sub-path of the site, which the paths of the schema do not contain."""
+    sub_path = get_script_prefix().rstrip("/")
+    return {**result, "servers": [{"url": sub_path}]} if sub_path else result
 
 
 def _problems_of(path: str, verb: str, operation: dict[str, Any]) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import ClassVar
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from processing import clock
 from uploads.models import Token
 
 
@@ -36,7 +36,7 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
 
     def validate_expires_at(self, moment: datetime | None) -> datetime | None:
         """Refuse a past time, or one after the expiry of the request's token, which is also the default."""
-        if moment is not None and moment <= timezone.now():
+        if moment is not None and moment <= clock.now():
             raise serializers.ValidationError(_("Choose a time in the future."))
         auth = self.context["request"].auth
         latest = auth.expires_at if isinstance(auth, Token) else None

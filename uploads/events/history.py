@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Max, QuerySet
-from django.utils import timezone
 
+from processing import clock
 from uploads.events import wakeups
 from uploads.models import Event, Step, Upload
 
@@ -62,7 +62,7 @@ def record_of_account(*, owner: User, name: Event.Name, data: dict[str, str]) ->
 def begin_step(uploads: list[Upload], name: str) -> None:
     """Record that a step has started for these uploads; a repeated start replaces the first."""
     Step.objects.bulk_create(
-        [Step(upload=upload, name=name, started_at=timezone.now()) for upload in uploads],
+        [Step(upload=upload, name=name, started_at=clock.now()) for upload in uploads],
         update_conflicts=True,
         unique_fields=["upload", "name"],
         update_fields=["started_at", "finished_at"],
@@ -71,7 +71,7 @@ def begin_step(uploads: list[Upload], name: str) -> None:
 
 def end_step(uploads: list[Upload], name: str) -> None:
     """Record that a step has finished for these uploads."""
-    Step.objects.filter(upload__in=uploads, name=name).update(finished_at=timezone.now())
+    Step.objects.filter(upload__in=uploads, name=name).update(finished_at=clock.now())
 
 
 def keep_order(owner_ids: Iterable[int]) -> None:

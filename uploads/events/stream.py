@@ -14,14 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from django.contrib.auth import get_user_model
-from django.db import Error as DatabaseError
 from django.db import connection, connections
 from redis import Redis
 from redis.exceptions import RedisError
 
 from processing.conf import darkroom
+from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.events import history, wakeups
 from uploads.models import Event
+from uploads.redis.connections import pool
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ KEEP_ALIVE = 15.0
 LIFETIME = 3600.0
 # Seconds between two queries while Redis is unavailable. A silent Redis is pinged after this long.
 _LOOK = 2.0
+# Seconds after which the listener connects again. After a failover, its connection may lead to an old server
+# that answers, but gets no wake-ups.
+_RENEWED = 60.0
 # Milliseconds after which a browser reconnects.
 _RECONNECT = 2000
 _BATCH = 200
@@ -84,12 +88,17 @@ class Bells:
             return self._listening
 
     def _hear(self) -> None:
-        """Ring the bells named by wake-ups until Redis fails or no stream is left."""
-        client = Redis.from_url(darkroom().redis_url, socket_connect_timeout=_LOOK, socket_timeout=_LOOK)
-        with client, client.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis types most, not this
-            channel.subscribe(wakeups.CHANNEL)
+        """Ring the bells named by wake-ups until Redis fails, the time is over, or no stream is left."""
+        url = darkroom().redis_url
+        ends_at = time.monotonic() + _RENEWED
+        with (
+            pool(url, seconds=_LOOK) as connections,
+            # redis types most, but not this.
+            Redis(connection_pool=connections).pubsub() as channel,  # type: ignore[no-untyped-call]
+        ):
+            channel.subscribe(wakeups.channel(url))
             silent = False
-            while self._bells:
+            while self._bells and time.monotonic() < ends_at:
                 message = channel.get_message(timeout=_LOOK)
                 if message is None and silent:
                     raise TimeoutError("Redis does not answer.")
@@ -152,7 +161,7 @@ async def _later(owner_id: int, after: int, is_allowed: Callable[[], bool] | Non
     loop = asyncio.get_running_loop()
     try:
         return await loop.run_in_executor(_asking, _query, owner_id, after, is_allowed)
-    except DatabaseError as error:
+    except DATABASE_UNAVAILABLE as error:
         logger.warning("An event stream is waiting for the database: %s", error)
         return []
 
@@ -161,7 +170,7 @@ def _query(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> 
     """Query the next events; if the connection is broken, retry with a new one."""
     try:
         return _allowed(owner_id, after, is_allowed)
-    except DatabaseError:
+    except DATABASE_UNAVAILABLE:
         connection.close()
         return _allowed(owner_id, after, is_allowed)
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from processing import clock
 from processing.conf import darkroom
 from processing.garbage import generations
 from processing.models import Original, Rendition
@@ -111,7 +111,7 @@ def _labelled(name: str, documentation: str, label: str, values: dict[str, int])
 
 def _oldest_waiting() -> Metric:
     oldest = statistics.oldest_waiting_at()
-    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    age = (clock.now() - oldest).total_seconds() if oldest else 0.0
     return _gauge("darkroom_oldest_waiting_seconds", "Age of the oldest unfinished upload.", age)
 
 

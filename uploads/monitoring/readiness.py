@@ -12,27 +12,40 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection, connections
-from django.utils import timezone
+from django.db import Error as DatabaseError
+from django.db import connection, connections
+from redis import Redis
+from redis.exceptions import RedisError
 
+from processing import clock
+from processing.conf import darkroom
+from processing.database.availability import refuses_writes
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
 from uploads.broker import BrokerAway
 from uploads.models import Heartbeat
+from uploads.redis.connections import pool, prefixed
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
+# A heartbeat further ahead is from a clock that was set back since. It says nothing about beat.
+_BEAT_AHEAD = timedelta(seconds=5)
 # The parts without which this process cannot serve.
 _NEEDED = ("database", "storage")
+# A database that refuses writes still serves pictures and pages, so the process stays in service.
+_REFUSES = "the database refuses writes, so nothing can be uploaded, processed or changed"
 # Seconds for which a result is given to all who ask.
 _FRESH = 2.0
 # Seconds to wait for all checks together. Asking the workers takes 1 s. A slower part counts as unavailable.
 _PATIENCE = 3.0
+# Seconds to wait for Redis, and for which the key of its check lasts.
+_REDIS_TIME, _REDIS_LASTS = 1.0, 60
 # A check that hangs blocks a thread, so each check has a small pool. An exhausted pool fails only its own
 # check.
 _ASKING = {
-    name: ThreadPoolExecutor(max_workers=4) for name in ("database", "broker", "storage", "workers", "disk")
+    name: ThreadPoolExecutor(max_workers=4)
+    for name in ("database", "broker", "storage", "workers", "disk", "redis")
 }
 
 
@@ -103,19 +116,24 @@ def look() -> Readiness:
     workers_asked = _ASKING["workers"].submit(broker.workers)
     # The disk of a network file system may hang.
     disk_asked = _ASKING["disk"].submit(disk_space.problem)
+    redis_asked = _ASKING["redis"].submit(_ask_redis)
     asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked, disk_asked]
-    wait(asked, timeout=_PATIENCE)
+    wait([*asked, redis_asked], timeout=_PATIENCE)
     database_problem, broker_problem, storage_problem, workers_problem, disk_unknown = map(_problem, asked)
-    beat_at = None if database_problem else database_asked.result()
+    beat_at, silent, refuses = (
+        (None, database_problem, False) if database_problem else database_asked.result()
+    )
     depths = None if broker_problem else depths_asked.result()
     workers = None if workers_problem else workers_asked.result()
     problems = {
         "database": database_problem,
+        "writes": database_problem or (_REFUSES if refuses else ""),
         "broker": broker_problem,
         "storage": storage_problem,
-        "workers": workers_problem or _unserved(workers or {}),
-        "beat": database_problem or _silence(beat_at),
+        "workers": workers_problem or unserved(workers or {}),
+        "beat": silent,
         "disk": disk_unknown or disk_asked.result(),
+        "redis": _problem(redis_asked),
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
 
@@ -142,32 +160,45 @@ def _problem(asked: Future[Any]) -> str:
     error = asked.exception()
     if error is None:
         return ""
-    if isinstance(error, BrokerAway | DatabaseError | StorageUnavailable | FileMissing):
+    if isinstance(error, BrokerAway | DatabaseError | RedisError | StorageUnavailable | FileMissing):
         # An empty error message would look like success.
         return str(error) or type(error).__name__
     raise error
 
 
-def _ask_database() -> datetime | None:
-    """Return the time of beat's last heartbeat, and leave no connection to the thread."""
+def _ask_database() -> tuple[datetime | None, str, bool]:
+    """Return the time of beat's last heartbeat, what is wrong with it, and whether writes are refused.
+
+    Leaves no connection to the thread.
+    """
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        return Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+        beat_at = Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+        return beat_at, silence(beat_at), refuses_writes()
     finally:
         connections.close_all()
 
 
-def _silence(beat_at: datetime | None) -> str:
-    silent = beat_at is None or beat_at < timezone.now() - _BEAT_SILENCE
-    return "beat has sent no heartbeat for 30 seconds" if silent else ""
+def silence(beat_at: datetime | None) -> str:
+    """Return that beat is silent, or "" if its last heartbeat is recent and not from the future."""
+    now = clock.now()
+    alive = beat_at is not None and now - _BEAT_SILENCE <= beat_at <= now + _BEAT_AHEAD
+    return "" if alive else "beat has sent no heartbeat for 30 seconds"
 
 
 def _ask_storage() -> None:
     call_storage(media.check)
 
 
-def _unserved(workers: dict[str, set[str]]) -> str:
+def _ask_redis() -> None:
+    """Write a key to the Redis of cache, limits and wake-ups: a replica answers too, but refuses that."""
+    with pool(darkroom().redis_url, seconds=_REDIS_TIME) as connections:
+        Redis(connection_pool=connections).set(prefixed("darkroom:ready"), "", ex=_REDIS_LASTS)
+
+
+def unserved(workers: dict[str, set[str]]) -> str:
+    """Return the queues without a worker, or "" if there are none."""
     served = set().union(*workers.values())
     missing = sorted(set(queues()) - served)
     return f"no worker for: {', '.join(missing)}" if missing else ""

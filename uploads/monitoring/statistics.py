@@ -6,8 +6,8 @@ from math import ceil
 from statistics import median
 
 from django.db.models import Count, Min, Q, QuerySet
-from django.utils import timezone
 
+from processing import clock
 from uploads.models import Delivery, Upload
 
 # The number of recent uploads from which durations are computed; more would hardly change the result.
@@ -65,7 +65,7 @@ def throughput() -> Throughput:
 
     `slow` is the 95th percentile by the nearest-rank method.
     """
-    now = timezone.now()
+    now = clock.now()
     minute, hour, day = (now - timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
     ready = Upload.objects.filter(deleted_at=None, ready_at__gt=day).order_by()
     counts = ready.aggregate(

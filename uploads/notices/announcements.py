@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext, override
 
+from processing import clock
 from uploads.events import history, wakeups
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices import mailbox, outbox, webhooks
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 # The events that people are notified of.
 _NOTICED = (
     Event.Name.READY, Event.Name.FAILED, Event.Name.TAKEN_DOWN, Event.Name.WEBHOOK_DISABLED,
-    Event.Name.PASSWORD_CHANGED,
+    Event.Name.PASSWORD_CHANGED, Event.Name.EMAIL_REFUSED,
 )  # fmt: skip
+_NOT_EMAILED = (Event.Name.TAKEN_DOWN, Event.Name.EMAIL_REFUSED)
 
 
 @transaction.atomic(savepoint=False)
@@ -53,6 +54,16 @@ def announce_password(*, owner: User) -> Event:
     return event
 
 
+@transaction.atomic
+def announce_refused_address(*, owner: User, address: str, reply: str) -> None:
+    """Note an address that its mail server refused for good, and tell its owner on the page."""
+    # Other transactions lock the person first, too.
+    history.keep_order([owner.pk])
+    if mailbox.note_refusal(person=owner, address=address, reply=reply):
+        data = {"email": address, "detail": reply}
+        _tell_owner(history.record_of_account(owner=owner, name=Event.Name.EMAIL_REFUSED, data=data))
+
+
 def end_streams(owner_id: int) -> None:
     """Wake the event streams of a deleted person after the commit. They end, because the person is gone."""
     transaction.on_commit(partial(wakeups.tell, owner_id))
@@ -64,13 +75,13 @@ def _tell_owner(event: Event) -> None:
     with override(language_of(event.owner)):
         subject = _subject(event)
     Delivery.objects.create(
-        event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=timezone.now()
+        event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=clock.now()
     )
     if event.name == Event.Name.PASSWORD_CHANGED and event.owner.email:
         # Ignore the choice: an intruder may have chosen `none`. Until the address is verified, retry.
-        outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=timezone.now())
+        outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=clock.now())
     # A digest counts only ready and failed images, so a takedown is not emailed.
-    elif event.name != Event.Name.TAKEN_DOWN and mailbox.address_of(event.owner):
+    elif event.name not in _NOT_EMAILED and mailbox.address_of(event.owner):
         _email_owner(event, subject)
 
 
@@ -83,7 +94,7 @@ def _email_owner(event: Event, subject: str) -> None:
     if choice == Preferences.Email.NONE:
         return
     held = of_upload and choice == Preferences.Email.DIGEST
-    at = timezone.now() if not held and mailbox.take_one(event.owner) else None
+    at = clock.now() if not held and mailbox.take_one(event.owner) else None
     if at or of_upload:
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=at)
 
@@ -93,6 +104,10 @@ def _subject(event: Event) -> str:
         return gettext("The webhook %(url)s is disabled") % {"url": event.data["url"]}
     if event.name == Event.Name.PASSWORD_CHANGED:
         return gettext("Your password was changed: all API tokens are revoked and all webhooks are disabled")
+    if event.name == Event.Name.EMAIL_REFUSED:
+        return gettext(
+            "The mail server of %(address)s refuses emails. Verify the address again, or change it."
+        ) % {"address": event.data["email"]}
     # A file name may contain a line break, which would look like a further notice.
     filename = " ".join(event.data["filename"].split())
     if event.name == Event.Name.TAKEN_DOWN:

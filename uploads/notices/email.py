@@ -17,12 +17,12 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
+from processing import clock
 from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
-from uploads.notices import mailbox
+from uploads.notices import mailbox, smtp_replies
 from uploads.notices.preferences import email_choice
 
 # Errors of a mail server that is unavailable, busy or slow.
@@ -43,36 +43,42 @@ def gather() -> int:
 def send(delivery: Delivery) -> None:
     """Send the email of a delivery, with its whole digest.
 
-    Raises `NoAddress` and the mail server's errors.
+    Raises `NoAddress`, `AddressRefused` and the mail server's other errors.
     """
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
     address = mailbox.address_of(delivery.event.owner)
     if not address:
-        raise mailbox.NoAddress("The person has no verified email address.")
+        raise mailbox.NoAddress("The person has no verified email address, or its mail server refuses it.")
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)
     # The id is derived from the delivery, so that mail clients recognise a repeat.
     headers = {"Message-ID": f"<{delivery.pk}@{urlsplit(darkroom().site_url).hostname}>"}
-    EmailMessage(subject, body, to=[address], headers=headers).send()
+    try:
+        EmailMessage(subject, body, to=[address], headers=headers).send()
+    except MAIL_ERRORS as error:
+        if reply := smtp_replies.refusal(error):
+            raise mailbox.AddressRefused(reply, address=address) from error
+        raise
 
 
-def _held() -> QuerySet[Delivery]:
+def held() -> QuerySet[Delivery]:
+    """Return the emails that wait for their digest."""
     return Delivery.objects.filter(next_attempt_at=None, delivered_at=None, failed_at=None, digest=None)
 
 
 def _whose_batch_is_over() -> list[int]:
-    now = timezone.now()
+    now = clock.now()
     # A digest does not wait for bulk work, which may take hours.
     unfinished = Upload.objects.filter(
         owner=OuterRef("event__owner"), status__in=Upload.UNFINISHED, bulk=False, deleted_at=None
     )
-    held = (
-        _held()
+    batches = (
+        held()
         .filter(event__owner__is_active=True)
         .order_by()
         .values("event__owner")
         .annotate(first=Min("created_at"), last=Max("created_at"))
     )
-    over = held.filter(Q(first__lte=now - _LONGEST) | (Q(last__lte=now - _QUIET) & ~Exists(unfinished)))
+    over = batches.filter(Q(first__lte=now - _LONGEST) | (Q(last__lte=now - _QUIET) & ~Exists(unfinished)))
     return list(over.values_list("event__owner", flat=True))
 
 
@@ -85,16 +91,16 @@ def _gather(person_id: int) -> int:
     person = get_user_model().objects.select_for_update(no_key=True).filter(pk=person_id).first()
     if person is None:
         return 0
-    held = list(_held().filter(event__owner=person).order_by("created_at", "pk"))
-    members = Delivery.objects.filter(pk__in=[delivery.pk for delivery in held])
+    batch = list(held().filter(event__owner=person).order_by("created_at", "pk"))
+    members = Delivery.objects.filter(pk__in=[delivery.pk for delivery in batch])
     if email_choice(person) == Preferences.Email.NONE:
         members.delete()
-        return len(held)
-    if not held or not mailbox.take_one(person):
+        return len(batch)
+    if not batch or not mailbox.take_one(person):
         return 0
-    members.update(digest=held[0])
-    Delivery.objects.filter(pk=held[0].pk).update(next_attempt_at=timezone.now())
-    return len(held)
+    members.update(digest=batch[0])
+    Delivery.objects.filter(pk=batch[0].pk).update(next_attempt_at=clock.now())
+    return len(batch)
 
 
 def _single(delivery: Delivery) -> tuple[str, str]:

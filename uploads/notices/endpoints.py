@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.models import Delivery, Endpoint, Event, Secret
@@ -34,7 +34,7 @@ _SECRETS = 5
 # Concurrent attempts for each endpoint: a slow one must leave most of a worker's threads to others.
 _AT_ONCE = 2
 # Seconds of back-off (here: rest): after the first failure, and at most. Each further failure doubles it.
-_FIRST_REST, _LONGEST_REST = 5, 3600
+_FIRST_REST, LONGEST_REST = 5, 3600
 # An endpoint that fails for longer is disabled. This exceeds the retries of any delivery and a long weekend,
 # so that an endpoint repaired by then is still enabled.
 _PATIENCE = timedelta(days=5)
@@ -98,7 +98,7 @@ def change(*, endpoint: Endpoint, enabled: bool | None = None, **fields: Any) ->
     if enabled is True:
         locked.disabled_at, locked.disabled_reason = None, ""
     if enabled is False and locked.enabled:
-        locked.disabled_at, locked.disabled_reason = timezone.now(), Endpoint.Reason.OWNER
+        locked.disabled_at, locked.disabled_reason = clock.now(), Endpoint.Reason.OWNER
     locked.save()
     return locked
 
@@ -109,14 +109,14 @@ def disable_all(*, owner: User) -> int:
     The owner can enable trusted ones again. The notice of the password change covers all of them.
     """
     enabled = endpoints_of(owner).filter(disabled_at=None)
-    return enabled.update(disabled_at=timezone.now(), disabled_reason=Endpoint.Reason.PASSWORD)
+    return enabled.update(disabled_at=clock.now(), disabled_reason=Endpoint.Reason.PASSWORD)
 
 
 @transaction.atomic
 def rotate(*, endpoint: Endpoint) -> None:
     """Give an endpoint a new secret; the previous one also signs for another day."""
     Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-    now = timezone.now()
+    now = clock.now()
     endpoint.secrets.filter(expires_at=None).update(expires_at=now + _OVERLAP)
     Secret.objects.create(endpoint=endpoint, value=webhooks.new_secret())
     kept = list(webhooks.signing_secrets(endpoint).values_list("pk", flat=True)[:_SECRETS])
@@ -136,7 +136,7 @@ def send_again(*, delivery: Delivery) -> None:
     """Send a webhook again under the same id, whatever its state; raise `EndpointDisabled`."""
     assert delivery.endpoint is not None
     Delivery.objects.filter(pk=delivery.pk).update(
-        attempts=0, next_attempt_at=timezone.now(), queued_at=None, delivered_at=None, failed_at=None
+        attempts=0, next_attempt_at=clock.now(), queued_at=None, delivered_at=None, failed_at=None
     )
     _wake(delivery.endpoint)
     outbox.publish_on_commit(delivery)
@@ -148,7 +148,7 @@ def take_turn(endpoint_id: Any) -> bool:
     A failing endpoint gets a single attempt when its rest is over. Its other deliveries keep waiting.
     """
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
-    now = timezone.now()
+    now = clock.now()
     resting = endpoint.resting_until is not None and endpoint.resting_until > now
     if not endpoint.enabled or resting or _under_way(endpoint) >= _AT_ONCE:
         return False
@@ -170,11 +170,11 @@ def note_failure(endpoint_id: Any, error: NotTaken) -> None:
     endpoint = Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
     if endpoint is None:
         return
-    now = timezone.now()
+    now = clock.now()
     rest = max(_FIRST_REST * 2 ** min(endpoint.failures, 10), error.retry_after)
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or now
-    endpoint.resting_until = now + timedelta(seconds=min(rest, _LONGEST_REST))
+    endpoint.resting_until = now + timedelta(seconds=min(rest, LONGEST_REST))
     if endpoint.enabled and (error.gone or now - endpoint.failing_since > _PATIENCE):
         _give_up(endpoint, Endpoint.Reason.GONE if error.gone else Endpoint.Reason.FAILING)
     endpoint.save()
@@ -187,7 +187,7 @@ def _wake(endpoint: Endpoint) -> None:
 
 
 def _give_up(endpoint: Endpoint, reason: Endpoint.Reason) -> None:
-    endpoint.disabled_at, endpoint.disabled_reason = timezone.now(), reason
+    endpoint.disabled_at, endpoint.disabled_reason = clock.now(), reason
     details = {
         Endpoint.Reason.GONE: gettext(
             "The endpoint answered 410 Gone. Enable the webhook again if that was a mistake."
@@ -201,7 +201,7 @@ def _give_up(endpoint: Endpoint, reason: Endpoint.Reason) -> None:
 
 
 def _under_way(endpoint: Endpoint) -> int:
-    begun = timezone.now() - timedelta(seconds=ATTEMPT_TIME)
+    begun = clock.now() - timedelta(seconds=ATTEMPT_TIME)
     return endpoint.deliveries.filter(delivered_at=None, started_at__gt=begun).count()
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from processing import clock
 from uploads.models import Delivery
 
 if TYPE_CHECKING:
@@ -32,4 +32,4 @@ def mark_read(*, person: User, ids: Collection[uuid.UUID] | None = None) -> None
     unread = inbox(person).filter(read_at=None)
     if ids is not None:
         unread = unread.filter(pk__in=ids)
-    unread.update(read_at=timezone.now())
+    unread.update(read_at=clock.now())

@@ -5,8 +5,8 @@ from functools import partial
 
 from celery import current_app
 from django.db import transaction
-from django.utils import timezone
 
+from processing import clock
 from uploads import broker
 from uploads.models import Delivery, Endpoint, Event
 
@@ -40,4 +40,4 @@ def publish(delivery: Delivery) -> None:
     """Queue a delivery; the sweeper retries if the broker is unavailable."""
     message = current_app.signature(DELIVER, kwargs={"delivery_id": str(delivery.pk)})
     if broker.publish(message):
-        Delivery.objects.filter(pk=delivery.pk).update(queued_at=timezone.now())
+        Delivery.objects.filter(pk=delivery.pk).update(queued_at=clock.now())

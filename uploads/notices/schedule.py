@@ -8,15 +8,16 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
-from django.utils import timezone
 from django.utils.translation import override
 
+from processing import clock
 from processing.errors import TransientError
 from uploads.models import Delivery, Endpoint
 from uploads.notices import email, endpoints, webhooks
+from uploads.notices.announcements import announce_refused_address
 from uploads.notices.email import MAIL_ERRORS
 from uploads.notices.endpoints import ATTEMPT_TIME
-from uploads.notices.mailbox import NoAddress
+from uploads.notices.mailbox import AddressRefused, NoAddress
 from uploads.notices.preferences import language_of
 from uploads.notices.webhooks import NotTaken
 
@@ -62,7 +63,7 @@ def due(*, drained: bool = False) -> QuerySet[Delivery]:
     """
     ready = _ready(drained=drained)
     first = ready.filter(endpoint=OuterRef("pk")).values("pk")[:1]
-    awake = Q(resting_until=None) | Q(resting_until__lte=timezone.now())
+    awake = Q(resting_until=None) | Q(resting_until__lte=clock.now())
     # One subquery for each endpoint, instead of one for each of its deliveries.
     one_each = (
         Endpoint.objects.filter(awake, disabled_at=None, owner__is_active=True)
@@ -73,7 +74,7 @@ def due(*, drained: bool = False) -> QuerySet[Delivery]:
 
 
 def _ready(*, drained: bool) -> QuerySet[Delivery]:
-    now = timezone.now()
+    now = clock.now()
     lost = now - timedelta(seconds=_DRAINED_TIME if drained else _QUEUE_TIME)
     not_queued = Q(queued_at=None) | Q(queued_at__lt=F("next_attempt_at")) | Q(queued_at__lt=lost)
     ready = Delivery.objects.filter(
@@ -104,6 +105,9 @@ def _send(delivery: Delivery) -> None:
     except (*MAIL_ERRORS, NoAddress, NotTaken) as error:
         _postpone(delivery, error)
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not delivered: {error}") from error
+    except AddressRefused as error:
+        _end(delivery, error)
+        raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was refused for good: {error}") from error
 
 
 @transaction.atomic
@@ -112,7 +116,7 @@ def _claim(delivery_id: str) -> Delivery | None:
     delivery = (
         Delivery.objects.select_for_update(of=("self",))
         .select_related("event__owner", "endpoint")
-        .filter(next_attempt_at__lte=timezone.now(), pk=delivery_id, delivered_at=None)
+        .filter(next_attempt_at__lte=clock.now(), pk=delivery_id, delivered_at=None)
         .first()
     )
     if delivery is None:
@@ -129,7 +133,7 @@ def _claim(delivery_id: str) -> Delivery | None:
 
 def _begin_attempt(delivery: Delivery) -> None:
     """Count the attempt. The last one is marked as failed beforehand, because the worker may crash."""
-    now = timezone.now()
+    now = clock.now()
     delivery.attempts += 1
     delivery.started_at = now
     if delivery.attempts > len(_CHANNELS[Delivery.Channel(delivery.channel)].delays):
@@ -142,7 +146,7 @@ def _begin_attempt(delivery: Delivery) -> None:
 
 @transaction.atomic
 def _finish(delivery: Delivery) -> None:
-    now = timezone.now()
+    now = clock.now()
     _note(delivery, delivered_at=now, failed_at=None, next_attempt_at=None, last_error="")
     delivery.members.update(delivered_at=now, failed_at=None)
     if delivery.endpoint_id:
@@ -152,10 +156,19 @@ def _finish(delivery: Delivery) -> None:
 @transaction.atomic
 def _postpone(delivery: Delivery, error: Exception) -> None:
     given_up = delivery.failed_at is not None
-    at = None if given_up else timezone.now() + _delay(delivery, error)
+    at = None if given_up else clock.now() + _delay(delivery, error)
     _note(delivery, next_attempt_at=at, last_error=str(error)[:500])
     if isinstance(error, NotTaken):
         endpoints.note_failure(delivery.endpoint_id, error)
+
+
+@transaction.atomic
+def _end(delivery: Delivery, error: AddressRefused) -> None:
+    """Give up a delivery whose recipient was refused for good."""
+    announce_refused_address(owner=delivery.event.owner, address=error.address, reply=str(error))
+    now = clock.now()
+    _note(delivery, failed_at=now, next_attempt_at=None, last_error=str(error)[:500])
+    delivery.members.update(failed_at=now)
 
 
 def _note(delivery: Delivery, **outcome: Any) -> None:
@@ -163,6 +176,14 @@ def _note(delivery: Delivery, **outcome: Any) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
         **outcome, started_at=None, status_code=delivery.status_code, duration=delivery.duration
     )
+
+
+def longest_delays() -> dict[Delivery.Channel, timedelta]:
+    """Return the longest time until the next attempt, for each channel."""
+    return {
+        name: timedelta(seconds=max(max(channel.delays) * (1 + channel.jitter), _LONGEST_WISH))
+        for name, channel in _CHANNELS.items()
+    }
 
 
 def _delay(delivery: Delivery, error: Exception) -> timedelta:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from time import monotonic
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from standardwebhooks import Webhook
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import TransientError
 from uploads.models import Delivery, Endpoint, Event, Secret
@@ -51,7 +51,7 @@ def create_delivery(*, event: Event, endpoint: Endpoint) -> Delivery:
         endpoint=endpoint,
         channel=Delivery.Channel.WEBHOOK,
         subject=event.name,
-        at=timezone.now(),
+        at=clock.now(),
     )
 
 
@@ -77,7 +77,7 @@ def new_secret() -> str:
 
 def signing_secrets(endpoint: Endpoint) -> QuerySet[Secret]:
     """Return the secrets that are valid now, newest first."""
-    return endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+    return endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
 
 
 def _post(delivery: Delivery) -> Answer:
@@ -104,7 +104,7 @@ def _body(event: Event) -> str:
 
 
 def _headers(delivery: Delivery, body: str, values: Iterable[str]) -> dict[str, str]:
-    now = timezone.now()
+    now = clock.now()
     signatures = [Webhook(value).sign(msg_id=str(delivery.pk), timestamp=now, data=body) for value in values]
     return {
         "Content-Type": "application/json",

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from uploads.models import Preferences
-from uploads.notices import preferences
+from uploads.notices import mailbox, preferences
 from uploads.pages import tokens
 from uploads.pages.people import person_of
 from uploads.receiving import quotas
@@ -30,6 +30,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "usage": quotas.usage_of(person),
         "email_choices": Preferences.Email.choices,
         "email_choice": preferences.email_choice(person),
+        "refused": mailbox.refused_address(person),
     }
     status = HTTPStatus.BAD_REQUEST if context["token_form"].errors else HTTPStatus.OK
     return render(request, "uploads/account.html", context, status=status)

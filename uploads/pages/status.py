@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.views import redirect_to_login
-from django.db import InterfaceError, OperationalError
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -20,6 +20,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from processing import clock
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
@@ -36,8 +38,10 @@ FAILURES_SHOWN = 50
 RETRIES = 1000
 _PART = 50
 
+# Seconds after which the page should be requested again without the database, as in `uploads.problems`.
+_AGAIN = "60"
+
 _View = Callable[..., HttpResponse]
-_DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def for_staff(view: _View) -> _View:
@@ -51,10 +55,10 @@ def for_staff(view: _View) -> _View:
             if not request.user.is_staff:
                 raise Http404
             return view(request, **arguments)
-        except _DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             # Without the database no user can be authenticated. `/readyz` reports as much to anyone.
             page = render_to_string("uploads/status_away.html", _without_database(error, told=""))
-            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": _AGAIN})
 
     return guarded
 
@@ -82,7 +86,7 @@ def status_figures(request: HttpRequest) -> HttpResponse:
         if not request.user.is_staff:
             raise Http404
         context = _figures(told=told)
-    except _DATABASE_AWAY as error:
+    except DATABASE_UNAVAILABLE as error:
         context = _without_database(error, told=told)
     return HttpResponse(render_to_string("uploads/status_figures.html", context))
 
@@ -135,7 +139,7 @@ def _figures(*, told: str) -> dict[str, Any]:
     problems = seen.problems | {"generation": str(GenerationDiffers()) if storage.differs else ""}
     ringing = " ".join(name for name, problem in problems.items() if problem)
     return {
-        "now": timezone.now(),
+        "now": clock.now(),
         "alarms": list(_alarms(problems, workers=bool(seen.workers))),
         "ringing": ringing,
         "loud": ringing != told,
@@ -157,12 +161,14 @@ def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, s
     """Yield a text and the error message for each problem."""
     words = {
         "database": _("The database is unavailable"),
+        "writes": _("The database refuses changes"),
         "broker": _("The broker is unavailable"),
         "storage": _("The storage is unavailable"),
         "generation": _("Database and storage do not belong together"),
         "workers": _("Some queues have no worker") if workers else _("No workers are responding"),
         "beat": _("Beat is not responding"),
         "disk": _("The disk is almost full, so uploads are refused"),
+        "redis": _("Redis is unavailable, so rate limits are not checked"),
     }
     return ((words[name], problem) for name, problem in problems.items() if problem)
 
@@ -182,6 +188,7 @@ def _serving(workers: dict[str, set[str]], queue: str) -> list[str]:
 def _without_database(error: Exception, *, told: str) -> dict[str, Any]:
     logger.warning("The status is unknown because the database is unavailable: %s", error)
     return {
+        # The database's own time is unknown too.
         "now": timezone.now(),
         "alarms": [(_("The database is unavailable"), error)],
         "ringing": "database",

@@ -9,11 +9,10 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from processing import refusals
+from processing import clock, refusals
 from processing.errors import Refusal
 from uploads.models import Token
 from uploads.pages.people import person_of
@@ -77,7 +76,7 @@ def revoke_all(request: HttpRequest) -> HttpResponse:
 def _issue(request: HttpRequest, form: TokenForm) -> Issued | None:
     """Issue the token of a valid form, or show why this is refused."""
     wanted = form.cleaned_data
-    expires_at = timezone.now() + timedelta(days=wanted["days"]) if wanted["days"] else None
+    expires_at = clock.now() + timedelta(days=wanted["days"]) if wanted["days"] else None
     try:
         issued = issuing.add(
             owner=person_of(request), name=wanted["name"], scope=wanted["scope"], expires_at=expires_at

@@ -11,7 +11,6 @@ from django.contrib import messages
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest
-from django.db import Error as DatabaseError
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -21,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from processing import refusals
+from processing.database.availability import DATABASE_UNAVAILABLE, refuses_writes
 from processing.errors import Refusal
 from processing.storages import disk_space
 from uploads.problems import database_unavailable, refused
@@ -41,10 +41,12 @@ class NotSignedIn(Refusal):
 
 
 def admit(*, person: User, address: str, byte_size: int = 0) -> None:
-    """Check the disk and the quota, and count an image against the rate limits.
+    """Check the database, the disk and the quota, and count an image against the rate limits.
 
-    Raises `StorageFull`, `RateLimited` or `QuotaExceeded`.
+    Raises `DatabaseUnavailable`, `StorageFull`, `RateLimited` or `QuotaExceeded`.
     """
+    if refuses_writes():
+        raise database_unavailable()
     disk_space.check(byte_size)
     quotas.check(person=person, byte_size=byte_size)
     rate_limits.take(person_id=person.pk, address=address)
@@ -65,7 +67,7 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
         admit(person=person, address=address, byte_size=byte_size)
     except Refusal as refusal:
         return refusal
-    except DatabaseError:
+    except DATABASE_UNAVAILABLE:
         return database_unavailable()
     finally:
         connections.close_all()
@@ -88,9 +90,9 @@ class RefusalMiddleware:
         refusal: Refusal | None = getattr(request, "scope", {}).get("refusal")
         if refusal is None or isinstance(refusal, NotSignedIn):
             return self._get_response(request)
-        if request.path == FORM:
+        if request.path_info == FORM:
             messages.error(request, refusals.sentence(refusal))
-            return redirect(FORM)
+            return redirect("uploads:home")
         return refused(refusal)
 
 

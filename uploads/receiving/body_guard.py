@@ -195,7 +195,13 @@ class _Closing:
 
 
 def _brings_images(scope: Scope) -> bool:
-    return scope["method"] == "POST" and scope["path"] in {API, FORM}
+    return scope["method"] == "POST" and _path(scope) in {API, FORM}
+
+
+def _path(scope: Scope) -> str:
+    """Return the path of a request below the site's sub-path (`root_path`)."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _expected_bytes(scope: Scope, body: Body) -> int:
@@ -210,7 +216,7 @@ def _limit(scope: Scope) -> int:
     largest = darkroom().max_upload_bytes
     if not _brings_images(scope):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
-    return largest if scope["path"] == API else _FILES_OF_A_FORM * largest
+    return largest if _path(scope) == API else _FILES_OF_A_FORM * largest
 
 
 def _length(scope: Scope) -> int | None:

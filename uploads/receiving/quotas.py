@@ -14,12 +14,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Count, Sum
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Quota, Reservation
 
@@ -69,7 +70,7 @@ def reserved(*, person: User, byte_size: int) -> Iterator[Reservation]:
         yield room
     finally:
         # Without the database, the reservation expires.
-        with suppress(DatabaseError):
+        with suppress(*DATABASE_UNAVAILABLE):
             Reservation.objects.filter(pk=room.pk).delete()
 
 
@@ -105,13 +106,13 @@ def _reserve(person: User, byte_size: int) -> Reservation:
     """Create a reservation under the lock of the person's row, so that concurrent requests see it."""
     _verify(_usage(_locked(person)), byte_size)
     return Reservation.objects.create(
-        owner=person, byte_size=byte_size, expires_at=timezone.now() + _RESERVED_FOR
+        owner=person, byte_size=byte_size, expires_at=clock.now() + _RESERVED_FOR
     )
 
 
 def _use(room: Reservation) -> bool:
     """End a reservation, and return whether it was still valid."""
-    valid = Reservation.objects.filter(pk=room.pk, expires_at__gt=timezone.now())
+    valid = Reservation.objects.filter(pk=room.pk, expires_at__gt=clock.now())
     return valid.delete()[0] == 1
 
 
@@ -126,7 +127,7 @@ def _locked(person: User) -> Quota:
 
 
 def _usage(row: Quota) -> Usage:
-    reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=timezone.now())
+    reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=clock.now())
     reserved = reservations.aggregate(images=Count("pk"), bytes=Sum("byte_size"))
     return Usage(
         images=row.images + reserved["images"],

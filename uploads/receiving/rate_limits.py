@@ -6,20 +6,20 @@ from enum import StrEnum
 from functools import cache, partial
 from http import HTTPStatus
 from math import ceil
-from typing import Any
 
 from limits import RateLimitItem, parse_many
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from processing.conf import darkroom
 from processing.errors import Refusal
-from uploads.circuit_breaker import CircuitBreaker
+from uploads.redis.circuit_breaker import CircuitBreaker
+from uploads.redis.connections import pool, prefixed
 
 # Redis time-out in seconds; it is short because a sender waits for the result.
 _TIME = 0.5
+# Seconds without calls after a failure.
+_PAUSE = 5.0
 # The length of the IPv6 prefix that a provider assigns to a household, which may use any address in it.
 _HOUSEHOLD = 64
 # Seconds of the shortest period that limits images. A shorter one limits requests, because a request can act
@@ -52,12 +52,11 @@ class _Counts:
     """The counters in Redis. While Redis is unavailable, nothing is counted (docs/adr/0006)."""
 
     def __init__(self, url: str) -> None:
-        once = Retry(NoBackoff(), 0)
-        uri = url.replace("unix://", "redis+unix://", 1)
-        options: dict[str, Any] = {"socket_timeout": _TIME, "socket_connect_timeout": _TIME, "retry": once}
-        storage = RedisStorage(uri, key_prefix="darkroom:rates", **options)
+        # The pool knows the address; the storage only wants to know that it is Redis.
+        connections = pool(url, seconds=_TIME)
+        storage = RedisStorage("redis://", connection_pool=connections, key_prefix=prefixed("darkroom:rates"))
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._circuit = CircuitBreaker(5.0, complaint="Rate limits are not checked")
+        self._circuit = CircuitBreaker(_PAUSE, complaint="Rate limits are not checked")
 
     def wait(self, rate: RateLimitItem, who: str, count: int) -> int:
         """Count and return 0, or count nothing and return the seconds to wait."""
@@ -118,11 +117,11 @@ def _rates_of(action: Action) -> str:
 
 @cache
 def rates(text: str) -> tuple[RateLimitItem, ...]:
-    """Return the rates in a text such as `100/minute;5000/hour`; an empty text has none.
+    """Return the rates in a text such as `100/minute;5000/hour`; an empty text or `0` has none.
 
     Raises `ValueError` if the text is not a rate.
     """
-    return tuple(parse_many(text)) if text else ()
+    return tuple(parse_many(text)) if text not in ("", "0") else ()
 
 
 def household(address: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -18,13 +19,14 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from processing import conf, originals, renditions
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads.models import Upload, UploadQuerySet
 from uploads.problems import problem_response
-from uploads.serving import links, private_links
+from uploads.serving import links, private_links, probes
 from uploads.tokens import scopes
 from uploads.tokens.authentication import TokenAuthentication
 
@@ -79,6 +81,17 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
 
 
 @require_safe
+def probe(request: HttpRequest, name: str) -> HttpResponse:
+    """Answer the URL of a doctor's file in the same way as a permanent URL."""
+    row = probes.find(name)
+    if row is None:
+        return _nothing_to_see(
+            _("This rendition does not exist. The image may have been deleted or reprocessed.")
+        )
+    return _send(request, row, f"public, {_FOREVER}")
+
+
+@require_safe
 def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
     upload = _own(request).filter(pk=upload_id).first()
@@ -87,7 +100,9 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
-        originals.flag(upload.original)
+        # The answer is the same if the database refuses writes.
+        with suppress(*DATABASE_UNAVAILABLE):
+            originals.flag(upload.original)
         return _not_found(
             _("The original file is lost or damaged. Upload it again to restore it."), code="original_lost"
         )
@@ -190,7 +205,9 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
 def _lost(row: Rendition) -> HttpResponse:
     """Answer for a rendition whose file is lost, which is then rendered again with the image."""
     try:
-        renditions.flag(row)
+        # The answer is the same if the database refuses writes.
+        with suppress(*DATABASE_UNAVAILABLE):
+            renditions.flag(row)
     except StorageUnavailable:
         return _storage_away()
     return _not_found(_("The rendition file is missing. Reprocess the image."), code="rendition_missing")

@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from processing.errors import Refusal
 from uploads.models import PrivateLink, Upload
@@ -54,17 +54,17 @@ class NewLink:
 
 def links_of(upload: Upload) -> QuerySet[PrivateLink]:
     """Return the valid links to an upload, newest first."""
-    return upload.links.filter(expires_at__gt=timezone.now())
+    return upload.links.filter(expires_at__gt=clock.now())
 
 
 def default_expiry() -> datetime:
     """Return the expiry of a link made now, if none is chosen."""
-    return timezone.now() + timedelta(seconds=darkroom().private_link_age)
+    return clock.now() + timedelta(seconds=darkroom().private_link_age)
 
 
 def check_expiry(expires_at: datetime) -> None:
     """Raise `InvalidExpiry` for an expiry that is in the past or later than the settings allow."""
-    now, seconds = timezone.now(), darkroom().private_link_max_age
+    now, seconds = clock.now(), darkroom().private_link_max_age
     if not now < expires_at <= now + timedelta(seconds=seconds):
         raise InvalidExpiry(
             "Choose a time in the future, at most {seconds} seconds from now.", seconds=seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -11,8 +12,9 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
+from processing import clock
+from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Token, Upload
 from uploads.tokens import legacy
@@ -82,15 +84,17 @@ def find(key: str) -> Token | None:
 
 def is_live(token_id: UUID) -> bool:
     """Return whether a token still signs its owner in."""
-    lasting = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    lasting = Q(expires_at=None) | Q(expires_at__gt=clock.now())
     return Token.objects.filter(lasting, pk=token_id, revoked_at=None, owner__is_active=True).exists()
 
 
 def note_use(token: Token) -> None:
     """Record that a token was used, at most once a minute."""
-    now = timezone.now()
+    now = clock.now()
     if token.last_used_at is None or token.last_used_at <= now - _USE_RECORDED_EVERY:
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
+        # Programs may still read from a database that refuses writes.
+        with suppress(*DATABASE_UNAVAILABLE):
+            Token.objects.filter(pk=token.pk).update(last_used_at=now)
 
 
 def note_sent(token: Token, upload: Upload) -> None:
@@ -102,7 +106,7 @@ def note_sent(token: Token, upload: Upload) -> None:
 def revoke(token: Token) -> None:
     """Revoke a token: its key stops working at once."""
     with transaction.atomic():
-        Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+        Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=clock.now())
         legacy.forget(token.owner, digest=token.digest)
 
 
@@ -113,7 +117,7 @@ def revoke_tokens(person: User) -> int:
     """
     with transaction.atomic():
         legacy.forget(person)
-        return tokens_of(person).update(revoked_at=timezone.now())
+        return tokens_of(person).update(revoked_at=clock.now())
 
 
 def _drop_old(owner: User) -> None:

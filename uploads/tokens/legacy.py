@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 from rest_framework.authtoken.models import Token as PlainToken
 
+from processing import clock
 from uploads.models import Token
 from uploads.tokens.keys import digest_of, prefix_of
 
@@ -48,7 +48,7 @@ def erase_plain_keys() -> None:
     """
     for plain in PlainToken.objects.iterator():
         _take_over(plain)
-    old = Token.objects.filter(taken_over_at__lt=timezone.now() - _OLD_CODE_TIME)
+    old = Token.objects.filter(taken_over_at__lt=clock.now() - _OLD_CODE_TIME)
     for pk in list(old.values_list("pk", flat=True)):
         _erase(pk)
 
@@ -60,7 +60,7 @@ def _erase(pk: UUID) -> None:
     if plain and digest_of(plain.key) == token.digest:
         plain.delete()
     elif token.revoked_at is None:
-        token.revoked_at = timezone.now()
+        token.revoked_at = clock.now()
     token.taken_over_at = None
     token.save(update_fields=["taken_over_at", "revoked_at"])
 
@@ -74,7 +74,7 @@ def _take_over(plain: PlainToken) -> Token:
             "scope": Token.Scope.ALL,
             "prefix": prefix_of(plain.key),
             "created_at": plain.created,
-            "taken_over_at": timezone.now(),
+            "taken_over_at": clock.now(),
         },
     )
     return token

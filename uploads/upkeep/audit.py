@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from processing.database.batches import all_rows
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
 from processing.models import Original, Rendition
@@ -122,7 +123,7 @@ def _lost(broken: list[str]) -> list[str]:
     content_hashes = {key.rpartition("/")[2] for key in broken if key.startswith("originals/")}
     public_keys = {
         public_key
-        for content_hash, public_key in Original.objects.values_list("content_hash", "public_key").iterator()
+        for content_hash, public_key in all_rows(Original.objects.all(), "content_hash", "public_key")
         if content_hash in content_hashes
     }
     return [key for key in broken if key.startswith("originals/") or key.split("/")[2] in public_keys]
@@ -139,11 +140,9 @@ def _render_again(keys: list[str]) -> list[str]:
 
 def _expected() -> Iterator[tuple[str, str]]:
     """Yield the key and the SHA-256 of every file that a row names."""
-    for content_hash in (
-        Original.objects.order_by("pk").values_list("content_hash", flat=True).iterator(_BATCH)
-    ):
+    for (content_hash,) in all_rows(Original.objects.all(), "content_hash"):
         yield original_key(content_hash), content_hash
-    yield from Rendition.objects.order_by("pk").values_list("key", "digest").iterator(_BATCH)
+    yield from all_rows(Rendition.objects.all(), "key", "digest")
 
 
 def _is_whole(original: Original) -> bool:

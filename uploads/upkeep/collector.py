@@ -11,16 +11,15 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 
-from processing import conf, originals, pixel_cache, renditions
+from processing import clock, conf, originals, pixel_cache, renditions
 from processing.conf import darkroom
 from processing.garbage import generations, pending_files
 from processing.garbage.generations import GenerationDiffers
 from processing.models import Focus, Lease, Original, Rendition
 from processing.presets import AUTOMATIC
-from processing.stale_files import remove_older
 from processing.storages.media import StorageUnavailable
+from processing.storages.stale_files import remove_older
 from uploads import services
 from uploads.models import PrivateLink, Reservation, Upload
 
@@ -39,8 +38,8 @@ def collect() -> int:
     storage belong together.
     """
     _idle_leases().delete()
-    PrivateLink.objects.filter(expires_at__lte=timezone.now()).delete()
-    Reservation.objects.filter(expires_at__lte=timezone.now()).delete()
+    PrivateLink.objects.filter(expires_at__lte=clock.now()).delete()
+    Reservation.objects.filter(expires_at__lte=clock.now()).delete()
     _remove_interrupted()
     pixel_cache.remove_old()
     try:
@@ -54,7 +53,7 @@ def collect() -> int:
 
 
 def _purge_all() -> int:
-    grace = timezone.now() - timedelta(seconds=darkroom().delete_grace)
+    grace = clock.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
     _drop_focuses()
     return _remove_originals(grace)
@@ -112,7 +111,7 @@ def _idle_leases() -> QuerySet[Lease]:
     waiting = Upload.objects.filter(
         original=OuterRef("original"), status__in=Upload.UNFINISHED, deleted_at=None
     )
-    return Lease.objects.filter(~Exists(waiting)).exclude(expires_at__gt=timezone.now())
+    return Lease.objects.filter(~Exists(waiting)).exclude(expires_at__gt=clock.now())
 
 
 def _drop_focuses() -> None:

@@ -1,23 +1,29 @@
 """The tasks that Celery beat starts periodically."""
 
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from celery.signals import beat_init
-from django.utils import timezone
 
+from processing import clock
 from processing.storages.media import StorageUnavailable
 from uploads.broker import publish
 from uploads.models import Heartbeat
 from uploads.tokens import legacy
-from uploads.upkeep import collector, recount, retention, sweeper, unknown_files
+from uploads.upkeep import collector, recount, retention, set_back, sweeper, unknown_files
+
+# Several messages of a job may have waited for a worker. Those of this time count as one.
+_APART = timedelta(seconds=2)
+# A heartbeat further ahead than this is from a clock that was set back since.
+_AHEAD = timedelta(seconds=5)
 
 
 @shared_task(name="uploads.recurring.sweep", ignore_result=True)
 def sweep() -> None:
     """Restart stalled uploads and notices, and record a heartbeat of beat and the worker."""
-    Heartbeat.objects.update_or_create(name="sweep", defaults={"at": timezone.now()})
-    sweeper.sweep()
+    if _begins("sweep"):
+        sweeper.sweep()
 
 
 @beat_init.connect
@@ -29,7 +35,8 @@ def sweep_at_once(**_options: Any) -> None:
 @shared_task(name="uploads.recurring.collect", ignore_result=True)
 def collect() -> None:
     """Purge deleted uploads, and remove unused originals and expired private links."""
-    collector.collect()
+    if _begins("collect"):
+        collector.collect()
 
 
 @shared_task(name="uploads.recurring.count_unknown_files", ignore_result=True, throws=(StorageUnavailable,))
@@ -62,3 +69,15 @@ def recount_quotas() -> None:
 def erase_plain_keys() -> None:
     """Erase the keys of tokens that an older version stored in plain text."""
     legacy.erase_plain_keys()
+
+
+def _begins(name: str) -> bool:
+    """Record a heartbeat of a job; return False if the job has begun a moment ago."""
+    now = clock.now()
+    last = Heartbeat.objects.filter(name=name).values_list("at", flat=True).first()
+    if last is not None and last > now + _AHEAD:
+        set_back.correct(now)
+    elif last is not None and last > now - _APART:
+        return False
+    Heartbeat.objects.update_or_create(name=name, defaults={"at": now})
+    return True

@@ -20,8 +20,8 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.models import Session
 from django.db.models import Exists, F, OuterRef, QuerySet
-from django.utils import timezone
 
+from processing import clock
 from processing.conf import darkroom
 from uploads.models import Delivery, Event
 
@@ -42,7 +42,7 @@ def end_records() -> bool:
 
 def end_sessions() -> bool:
     """End expired sessions, and those of deleted people; return whether no expired one is left."""
-    expired = Session.objects.filter(expire_date__lt=timezone.now())
+    expired = Session.objects.filter(expire_date__lt=clock.now())
     finished = _remove(expired, by="expire_date", ends_at=_ends_at(share=4))
     _end_sessions_of_deleted_people(_ends_at(share=4))
     return finished
@@ -112,7 +112,7 @@ def _remove(rows: QuerySet[Any], *, by: str, ends_at: float) -> bool:
 
 
 def _ago(seconds: float) -> datetime:
-    return timezone.now() - timedelta(seconds=seconds)
+    return clock.now() - timedelta(seconds=seconds)
 
 
 def _ends_at(*, share: int) -> float:

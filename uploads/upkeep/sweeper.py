@@ -11,8 +11,8 @@ from operator import or_
 from typing import NamedTuple
 
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
-from django.utils import timezone
 
+from processing import clock
 from processing.models import Lease
 from processing.tasks import BULK_QUEUE
 from uploads import pipeline
@@ -71,13 +71,13 @@ def standing_still(*, drained: Collection[Lane]) -> QuerySet[Upload]:
     queued, if its lease has expired, if another attempt is due, or if it was overtaken. While the queues of
     its lane are empty, it is also stalled after `_IDLE` without progress.
     """
-    now = timezone.now()
+    now = clock.now()
     leases = Lease.objects.filter(original=OuterRef("original"))
     never_queued = Q(queued_at=None, bulk=True)
     dropped = Exists(leases.filter(expires_at__lte=now, expires_at__gt=OuterRef("queued_at")))
     due = Exists(leases.filter(next_attempt_at__lte=now, next_attempt_at__gt=OuterRef("queued_at")))
     in_no_queue = _any(lane.uploads for lane in drained)
-    standing = never_queued | Q(dropped) | Q(due) | _overtaken() | (_idle(now) & in_no_queue)
+    standing = never_queued | Q(dropped) | Q(due) | _overtaken(now) | (_idle(now) & in_no_queue)
     busy = Exists(leases.filter(Q(expires_at__gt=now) | Q(next_attempt_at__gt=now)))
     return Upload.objects.filter(standing, ~busy, status__in=Upload.UNFINISHED, deleted_at=None).order_by(
         F("queued_at").asc(nulls_first=True), "created_at"
@@ -97,16 +97,17 @@ def _idle(now: datetime) -> Q:
     return Q(~Exists(moved), queued_at__lt=now - _IDLE)
 
 
-def _overtaken() -> Q:
+def _overtaken(now: datetime) -> Q:
     """Return the condition for uploads behind which a later one of their lane is already done.
 
-    The time when thumbnails were published is not kept. It was after their upload was created.
+    The time when thumbnails were published is not kept. It was after their upload was created. Times from
+    before the clock was set back would make all uploads look overtaken.
     """
     done = ~Q(status__in=Upload.UNFINISHED)
     last = Upload.objects.aggregate(
-        thumbnails=Max("created_at", filter=SIZES.uploads),
-        sizes=Max("queued_at", filter=SIZES.uploads & done),
-        bulk=Max("queued_at", filter=BULK.uploads & done),
+        thumbnails=Max("created_at", filter=SIZES.uploads & Q(created_at__lte=now)),
+        sizes=Max("queued_at", filter=SIZES.uploads & done & Q(queued_at__lte=now)),
+        bulk=Max("queued_at", filter=BULK.uploads & done & Q(queued_at__lte=now)),
     )
     lanes = {"thumbnails": THUMBNAILS, "sizes": SIZES, "bulk": BULK}
     return _any(

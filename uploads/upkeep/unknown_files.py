@@ -14,9 +14,7 @@ from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from django.utils import timezone
-
-from processing import conf
+from processing import clock, conf
 from processing.errors import Refusal
 from processing.fingerprint import original_key
 from processing.garbage import generations, pending_files
@@ -81,7 +79,7 @@ def count() -> None:
         generations.advance()
     number = len(find().unknown)
     StorageState.objects.update_or_create(
-        pk=1, defaults={"unknown_files": number, "compared_at": timezone.now()}
+        pk=1, defaults={"unknown_files": number, "compared_at": clock.now()}
     )
 
 
@@ -113,7 +111,7 @@ def _sort(files: dict[str, float], found: Found) -> None:
     pending = _pending(files)
     named = pending_files.named(files)
     pending |= _pending(files)
-    now = timezone.now()
+    now = clock.now()
     for key, modified_at in files.items():
         if key in named:
             continue

@@ -5,8 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
-from django.urls import reverse
 from sesame.utils import get_query_string
+
+from myproject.sub_path.urls import public_url
 
 
 def demo_person() -> User:
@@ -32,4 +33,4 @@ class Command(BaseCommand):
                 "This site has no demo. Set DEMO=1 for the site and for this command, as `make run` does."
             )
         query = get_query_string(demo_person())
-        self.stdout.write(f"{settings.SITE_URL}{reverse('sign_in_link')}{query}")
+        self.stdout.write(f"{public_url('sign_in_link')}{query}")

@@ -15,6 +15,7 @@ from tests.processing.pictures import (
     LIMITS,
     SMALL,
     THUMB,
+    TRUNCATED,
     corpus_files,
     distance,
     expectations,
@@ -40,7 +41,6 @@ FOLDERS = [
     "edges",
 ]
 PARTS = 6
-TRUNCATED = {"truncated_end_chunk.png", "truncated_image.png", "truncated_jpeg.jpg"}
 ENDS = {"accept": {"rendered"}, "reject": REFUSED, "bounded": REFUSED | {"rendered"}}
 # Whole files that no decoder here reads: they are called by their kind, not damaged.
 UNSUPPORTED = {"gradient_ls.jpg", "simple_osm_tile_meta.avif"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404
 from django.test import RequestFactory
 from rest_framework import exceptions
@@ -26,6 +26,7 @@ MEMBERS = {"type", "title", "status", "detail", "code"}
         (StorageUnavailable("It is full."), 503, "storage_unavailable"),
         (OperationalError("the connection is lost"), 503, "database_unavailable"),
         (InterfaceError("connection already closed"), 503, "database_unavailable"),
+        (InternalError("cannot execute UPDATE in a read-only transaction"), 503, "database_unavailable"),
         (FileMissing("It is gone."), 404, "not_found"),
         (Http404(), 404, "not_found"),
         (PermissionDenied(), 403, "permission_denied"),

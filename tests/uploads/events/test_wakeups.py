@@ -14,7 +14,7 @@ def test_wake_up_is_sent_when_an_event_is_committed(
     send: Send, django_capture_on_commit_callbacks: object
 ) -> None:
     with Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as channel:
-        channel.subscribe(wakeups.CHANNEL)
+        channel.subscribe(wakeups.channel(settings.REDIS_URL))
         assert channel.get_message(timeout=5) is not None
         with django_capture_on_commit_callbacks(execute=False) as callbacks:  # type: ignore[operator]
             upload = send()

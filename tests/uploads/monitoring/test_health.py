@@ -25,7 +25,7 @@ from uploads.notices.announcements import announce
 # Threads check the database, and see only what is committed.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
-NAMES = {"database", "broker", "storage", "workers", "beat", "disk"}
+NAMES = {"database", "writes", "broker", "storage", "workers", "beat", "disk", "redis"}
 
 
 @pytest.fixture
@@ -113,6 +113,14 @@ class TestReady:
         )
         assert checks(client, 503)["database"] == "the database is away"
 
+    @pytest.mark.usefixtures("whole")
+    def test_process_serves_while_the_database_refuses_writes(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(readiness, "refuses_writes", lambda: True)
+        assert missing(client, 200) == {"writes"}
+        assert "refuses writes" in checks(client, 200)["writes"]
+
     def test_unavailable_broker_is_reported_with_its_workers(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -182,11 +190,13 @@ class TestMetrics:
         parts = values(figures(client)["darkroom_part_ok"], "part")
         assert parts == {
             "database": 1,
+            "writes": 1,
             "broker": 1,
             "storage": 0,
             "workers": 0,
             "beat": 1,
             "disk": 1,
+            "redis": 1,
             "renderer": 1,
         }
 

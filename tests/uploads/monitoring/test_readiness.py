@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from celery import current_app
@@ -60,6 +61,13 @@ def test_readiness_reports_each_component() -> None:
     assert seen.workers == {}
     assert seen.beat_at == beat_at
     assert {name for name, problem in seen.problems.items() if problem} == {"workers"}
+
+
+@pytest.mark.parametrize("seconds", [-31, 6, 3600])
+def test_old_heartbeat_and_one_from_the_future_are_silence(seconds: int) -> None:
+    """A clock that was set back leaves a heartbeat in the future, whether beat runs or not."""
+    Heartbeat.objects.create(name="sweep", at=timezone.now() + timedelta(seconds=seconds))
+    assert readiness.look().problems["beat"] == "beat has sent no heartbeat for 30 seconds"
 
 
 def test_any_worker_can_serve_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ class TestSigning:
         delivery = happen(upload)
         # This is not before the delivery became due, even if a second has passed.
         at = datetime.now(UTC).replace(microsecond=999_999)
-        monkeypatch.setattr("uploads.notices.webhooks.timezone.now", lambda: at)
+        monkeypatch.setattr(timezone, "now", lambda: at)
         deliver(delivery)
         assert receiver.requests[0].headers["webhook-timestamp"] == str(int(at.timestamp()))
         receiver.requests[0].verify(secret_of(endpoint))

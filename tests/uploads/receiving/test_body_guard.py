@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import InterfaceError, OperationalError
 from django.test import Client as Browser
 from django.utils import timezone
 
 from myproject.asgi import application
+from processing.database.availability import DATABASE_UNAVAILABLE
 from tests.conftest import MakeImage, key_of
 from uploads.models import Quota, Upload
 from uploads.receiving import body_guard, quotas
@@ -235,7 +235,7 @@ class TestAdmission:
         assert client.send() == 302
         assert client.headers["set-cookie"].startswith("messages=")
 
-    @pytest.mark.parametrize("error", [InterfaceError, OperationalError])
+    @pytest.mark.parametrize("error", DATABASE_UNAVAILABLE)
     def test_body_is_refused_while_the_database_is_unavailable(
         self, error: type[Exception], token: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -86,8 +86,10 @@ def test_refusal_contains_the_time_to_wait(settings: Any) -> None:
     assert 0 < (refused.value.retry_after or 0) <= 120
 
 
-def test_nothing_is_counted_without_a_limit(settings: Any, redis_client: Redis) -> None:
-    settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "", "UPLOADS_PER_ADDRESS": ""}
+@pytest.mark.parametrize("none", ["", "0"])
+def test_nothing_is_counted_without_a_limit(none: str, settings: Any, redis_client: Redis) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": none, "UPLOADS_PER_ADDRESS": none}
+    assert checks.check_rates() == []
     assert all(may_send(1) for _ in range(10))
     assert redis_client.keys("darkroom:rates*") == []
 

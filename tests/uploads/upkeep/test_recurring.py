@@ -22,10 +22,29 @@ def test_sweep_records_a_heartbeat_and_sweeps(
 ) -> None:
     sweeps: list[int] = []
     monkeypatch.setattr(sweeper, "sweep", lambda: sweeps.append(1))
+    recurring.sweep()
+    assert Heartbeat.objects.get(name="sweep").at == stopped_clock
+    assert sweeps == [1]
+
+
+def test_messages_that_waited_together_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(sweeper, "sweep", lambda: done.append("sweep"))
+    monkeypatch.setattr(collector, "collect", lambda: done.append("collect"))
+    moments = [timezone.now()]
+    monkeypatch.setattr(timezone, "now", lambda: moments[0])
     for _ in range(2):
-        recurring.sweep()
-        assert Heartbeat.objects.get(name="sweep").at == stopped_clock
-    assert sweeps == [1, 1]
+        for task in (recurring.sweep, recurring.collect):
+            task()
+            task()
+        moments[0] += timedelta(seconds=5)
+    assert done == ["sweep", "collect"] * 2
+
+
+def test_no_message_expires_before_a_worker_whose_clock_is_minutes_ahead_has_it() -> None:
+    schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
+    seconds = [entry["options"]["expires"] for entry in schedule.values() if "options" in entry]
+    assert seconds == [3600, 3600]
 
 
 def test_collect_task_runs_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages.media import StorageUnavailable
+from uploads.management.database import DatabaseCommand
 from uploads.upkeep import audit, unknown_files
 from uploads.upkeep.audit import Findings
 from uploads.upkeep.unknown_files import Found
@@ -19,7 +20,7 @@ from uploads.upkeep.unknown_files import Found
 _KINDS = ("missing", "damaged", "orphaned", "unknown")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Find missing, damaged, orphaned and unknown files, and mend what can be mended."""
 
     help = (

@@ -4,12 +4,13 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from rest_framework.authtoken.management.commands import drf_create_token
 
+from uploads.management.database import DatabaseCommand
 from uploads.models import Token
 from uploads.tokens import issuing
 from uploads.tokens.issuing import Issued
 
 
-class Command(drf_create_token.Command):
+class Command(DatabaseCommand, drf_create_token.Command):
     """Django REST framework's command, with our tokens.
 
     It prints another key each time, because only digests are stored.

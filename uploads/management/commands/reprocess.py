@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from threading import current_thread, main_thread
 from typing import Any, Self
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 from django.utils.dateparse import parse_date, parse_datetime
@@ -21,6 +21,7 @@ from processing import conf, renditions
 from processing.errors import Refusal, TransientError
 from processing.presets import Preset
 from uploads import services
+from uploads.management.database import DatabaseCommand
 from uploads.models import Upload
 from uploads.upkeep import selection
 from uploads.upkeep.selection import NothingMatches, Selection
@@ -76,7 +77,7 @@ class Interruption:
             self._progress.update(bar, description="Stopping")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Select uploads, then estimate, queue or process them."""
 
     help = (

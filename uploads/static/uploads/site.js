@@ -4,7 +4,9 @@ import htmx from "../vendor/htmx.js";
 import { announce } from "./speech.js";
 import { isStreaming, subscribe } from "./stream.js";
 
-const NOTICED = ["upload.ready", "upload.failed", "webhook.disabled", "account.password_changed"];
+const NOTICED = [
+  "upload.ready", "upload.failed", "webhook.disabled", "account.password_changed", "account.email_refused",
+];
 // All in milliseconds. Changes within TOGETHER cause one request. Without an event stream the page polls every
 // PAUSE, with one every STREAM_PAUSE; the bell polls only without one, every BELL_PAUSE.
 const TOGETHER = 150;

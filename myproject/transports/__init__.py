@@ -1,0 +1,1 @@
+"""How Celery speaks to RabbitMQ and to Redis."""

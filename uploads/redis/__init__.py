@@ -1,0 +1,1 @@
+"""Redis: its address, connections to it, and behaviour while it is unavailable."""
