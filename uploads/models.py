@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -563,8 +564,16 @@ class Delivery(models.Model):
 class Heartbeat(models.Model):
     """The last time that a periodic job, such as the sweep, ran."""
 
+    # A heartbeat further ahead than this is from a clock that was set back since.
+    AHEAD: ClassVar = timedelta(seconds=5)
+
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.name} at {self.at:%c}"
+
+    @classmethod
+    def last(cls, name: str) -> datetime | None:
+        """Return the time of a job's last heartbeat, or None if it has never run."""
+        return cls.objects.filter(name=name).values_list("at", flat=True).first()

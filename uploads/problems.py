@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 # Seconds that clients should wait before they retry while a backing service is unavailable.
-_AGAIN = 60
+AGAIN = 60
 
 
 class DatabaseUnavailable(Refusal):
@@ -31,7 +31,7 @@ class DatabaseUnavailable(Refusal):
     code = "database_unavailable"
     title = "The database is not available"
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    retry_after = _AGAIN
+    retry_after = AGAIN
 
 
 class StorageAway(Refusal):
@@ -40,7 +40,7 @@ class StorageAway(Refusal):
     code = "storage_unavailable"
     title = "The storage is not available"
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    retry_after = _AGAIN
+    retry_after = AGAIN
 
 
 class Busy(Refusal):

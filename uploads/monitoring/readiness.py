@@ -29,8 +29,6 @@ from uploads.redis.connections import pool, prefixed
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
 _BEAT_SILENCE = timedelta(seconds=30)
-# A heartbeat further ahead is from a clock that was set back since. It says nothing about beat.
-_BEAT_AHEAD = timedelta(seconds=5)
 # The parts without which this process cannot serve.
 _NEEDED = ("database", "storage")
 # A database that refuses writes still serves pictures and pages, so the process stays in service.
@@ -117,9 +115,13 @@ def look() -> Readiness:
     # The disk of a network file system may hang.
     disk_asked = _ASKING["disk"].submit(disk_space.problem)
     redis_asked = _ASKING["redis"].submit(_ask_redis)
-    asked: list[Future[Any]] = [database_asked, depths_asked, storage_asked, workers_asked, disk_asked]
-    wait([*asked, redis_asked], timeout=_PATIENCE)
-    database_problem, broker_problem, storage_problem, workers_problem, disk_unknown = map(_problem, asked)
+    asked: list[Future[Any]] = [
+        *(database_asked, depths_asked, storage_asked, workers_asked, disk_asked, redis_asked)
+    ]
+    wait(asked, timeout=_PATIENCE)
+    database_problem, broker_problem, storage_problem, workers_problem, disk_unknown, redis_problem = map(
+        _problem, asked
+    )
     beat_at, silent, refuses = (
         (None, database_problem, False) if database_problem else database_asked.result()
     )
@@ -133,7 +135,7 @@ def look() -> Readiness:
         "workers": workers_problem or unserved(workers or {}),
         "beat": silent,
         "disk": disk_unknown or disk_asked.result(),
-        "redis": _problem(redis_asked),
+        "redis": redis_problem,
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
 
@@ -174,7 +176,7 @@ def _ask_database() -> tuple[datetime | None, str, bool]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        beat_at = Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()
+        beat_at = Heartbeat.last("sweep")
         return beat_at, silence(beat_at), refuses_writes()
     finally:
         connections.close_all()
@@ -183,7 +185,7 @@ def _ask_database() -> tuple[datetime | None, str, bool]:
 def silence(beat_at: datetime | None) -> str:
     """Return that beat is silent, or "" if its last heartbeat is recent and not from the future."""
     now = clock.now()
-    alive = beat_at is not None and now - _BEAT_SILENCE <= beat_at <= now + _BEAT_AHEAD
+    alive = beat_at is not None and now - _BEAT_SILENCE <= beat_at <= now + Heartbeat.AHEAD
     return "" if alive else "beat has sent no heartbeat for 30 seconds"
 
 

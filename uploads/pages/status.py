@@ -29,6 +29,7 @@ from uploads import services
 from uploads.models import Upload
 from uploads.monitoring import readiness, statistics
 from uploads.monitoring.readiness import Readiness
+from uploads.problems import AGAIN
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,6 @@ FAILURES_SHOWN = 50
 # Queuing takes about a millisecond each. After a part for which the broker fails, no further part is queued.
 RETRIES = 1000
 _PART = 50
-
-# Seconds after which the page should be requested again without the database, as in `uploads.problems`.
-_AGAIN = "60"
 
 _View = Callable[..., HttpResponse]
 
@@ -58,7 +56,9 @@ def for_staff(view: _View) -> _View:
         except DATABASE_UNAVAILABLE as error:
             # Without the database no user can be authenticated. `/readyz` reports as much to anyone.
             page = render_to_string("uploads/status_away.html", _without_database(error, told=""))
-            return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": _AGAIN})
+            return HttpResponse(
+                page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": str(AGAIN)}
+            )
 
     return guarded
 

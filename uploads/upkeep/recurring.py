@@ -15,8 +15,6 @@ from uploads.upkeep import collector, recount, retention, set_back, sweeper, unk
 
 # Several messages of a job may have waited for a worker. Those of this time count as one.
 _APART = timedelta(seconds=2)
-# A heartbeat further ahead than this is from a clock that was set back since.
-_AHEAD = timedelta(seconds=5)
 
 
 @shared_task(name="uploads.recurring.sweep", ignore_result=True)
@@ -74,8 +72,8 @@ def erase_plain_keys() -> None:
 def _begins(name: str) -> bool:
     """Record a heartbeat of a job; return False if the job has begun a moment ago."""
     now = clock.now()
-    last = Heartbeat.objects.filter(name=name).values_list("at", flat=True).first()
-    if last is not None and last > now + _AHEAD:
+    last = Heartbeat.last(name)
+    if last is not None and last > now + Heartbeat.AHEAD:
         set_back.correct(now)
     elif last is not None and last > now - _APART:
         return False

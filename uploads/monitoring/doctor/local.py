@@ -25,6 +25,6 @@ def workers() -> str:
 def beat() -> str:
     """Return that beat is silent, or ""."""
     try:
-        return readiness.silence(Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first())
+        return readiness.silence(Heartbeat.last("sweep"))
     except DatabaseError as error:
         return f"Beat's heartbeat was not read, because the database failed: {error}".strip()
