@@ -9,7 +9,7 @@ from struct import pack
 from typing import NamedTuple
 
 # The numbers on x86-64 (asm/unistd_64.h) and on aarch64 (asm-generic/unistd.h). aarch64 has no `poll`.
-_ARCHITECTURES = ("x86_64", "aarch64")
+ARCHITECTURES = ("x86_64", "aarch64")
 _CALLS = {
     # Reading, and closing.
     "read": (0, 63),
@@ -62,14 +62,14 @@ _FCNTL, _CLONE, _CLONE3, _TGKILL, _PRLIMIT = (72, 25), (56, 220), (435, 435), (2
 _AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE_THREAD = 0x00010000
 _F_DUPFD_CLOEXEC = 1030
-_EPERM, _ENOSYS = 1, 38
+EPERM, _ENOSYS = 1, 38
 # linux/seccomp.h
-_KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
+_KILL_PROCESS, ERRNO, ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 # linux/bpf_common.h: load a word at a fixed offset; compare, or test bits, and jump; return a constant.
-_LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
+LOAD, EQUAL, _ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06
 # `struct seccomp_data` of linux/seccomp.h: the call, the architecture, and the lower half of the first two
 # arguments of 64 bits (both architectures are little-endian).
-_CALL, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24
+CALL, _ARCHITECTURE, _FIRST, SECOND = 0, 4, 16, 24
 
 
 class Rule(NamedTuple):
@@ -83,45 +83,46 @@ class Rule(NamedTuple):
 
 def program(*, machine: str, connection: int, process: int) -> list[bytes]:
     """Return the filter's instructions for a process whose connection has this descriptor."""
-    column = _ARCHITECTURES.index(machine)
+    column = ARCHITECTURES.index(machine)
     calls = [number for numbers in _CALLS.values() if (number := numbers[column]) is not None]
     rules = [
-        *(Rule(numbers[column], _FIRST, _EQUAL, connection) for numbers in _CONNECTION_CALLS.values()),
+        *(Rule(numbers[column], _FIRST, EQUAL, connection) for numbers in _CONNECTION_CALLS.values()),
         # `mmap` of Python duplicates its descriptor.
-        Rule(_FCNTL[column], _SECOND, _EQUAL, _F_DUPFD_CLOEXEC),
+        Rule(_FCNTL[column], SECOND, EQUAL, _F_DUPFD_CLOEXEC),
         # A thread, but no process.
         Rule(_CLONE[column], _FIRST, _ANY_BIT, _CLONE_THREAD),
         # Its own limits. It cannot raise them beyond the ones that it has set for good.
-        Rule(_PRLIMIT[column], _FIRST, _EQUAL, 0),
+        Rule(_PRLIMIT[column], _FIRST, EQUAL, 0),
         # `abort` sends the process itself a signal.
-        Rule(_TGKILL[column], _FIRST, _EQUAL, process),
+        Rule(_TGKILL[column], _FIRST, EQUAL, process),
     ]
     return [
-        _instruction(_LOAD, _ARCHITECTURE),
-        _instruction(_EQUAL, _AUDIT_ARCHITECTURES[machine], if_true=1),
-        _instruction(_RETURN, _KILL_PROCESS),
-        _instruction(_LOAD, _CALL),
-        *(one for number in calls for one in _returned_for(number, _ALLOW)),
+        instruction(LOAD, _ARCHITECTURE),
+        instruction(EQUAL, _AUDIT_ARCHITECTURES[machine], if_true=1),
+        instruction(RETURN, _KILL_PROCESS),
+        instruction(LOAD, CALL),
+        *(one for number in calls for one in returned_for(number, ALLOW)),
         # The arguments of `clone3` are in memory, where no filter can look. libc then calls `clone`.
-        *_returned_for(_CLONE3[column], _ERRNO | _ENOSYS),
+        *returned_for(_CLONE3[column], ERRNO | _ENOSYS),
         *(one for rule in rules for one in _checked(rule)),
-        _instruction(_RETURN, _ERRNO | _EPERM),
+        instruction(RETURN, ERRNO | EPERM),
     ]
 
 
-def _returned_for(number: int, action: int) -> Iterator[bytes]:
-    yield _instruction(_EQUAL, number, if_false=1)
-    yield _instruction(_RETURN, action)
+def returned_for(number: int, action: int) -> Iterator[bytes]:
+    """Yield the instructions that end with this action if the loaded word is this number."""
+    yield instruction(EQUAL, number, if_false=1)
+    yield instruction(RETURN, action)
 
 
 def _checked(rule: Rule) -> Iterator[bytes]:
-    yield _instruction(_EQUAL, rule.call, if_false=4)
-    yield _instruction(_LOAD, rule.argument)
-    yield _instruction(rule.test, rule.value, if_false=1)
-    yield _instruction(_RETURN, _ALLOW)
-    yield _instruction(_RETURN, _ERRNO | _EPERM)
+    yield instruction(EQUAL, rule.call, if_false=4)
+    yield instruction(LOAD, rule.argument)
+    yield instruction(rule.test, rule.value, if_false=1)
+    yield instruction(RETURN, ALLOW)
+    yield instruction(RETURN, ERRNO | EPERM)
 
 
-def _instruction(code: int, value: int, *, if_true: int = 0, if_false: int = 0) -> bytes:
+def instruction(code: int, value: int, *, if_true: int = 0, if_false: int = 0) -> bytes:
     """Return a `struct sock_filter` of linux/filter.h; the jumps count the instructions to skip."""
     return pack("=HBBI", code, if_true, if_false, value)

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from urllib.parse import urlsplit
 
+from tests.faults import bucket
 from tests.faults.chaos import Repair
-from tests.faults.proxy import Mode, Proxy, proxy_to
+from tests.faults.proxy import Mode, Proxy
 from tests.faults.site import Site
 from tests.faults.wrong_clocks import clock_ahead
 from tests.rabbitmq import RabbitMQ
 from tests.receiver import Receiver, hang_up
-from tests.storage.servers import ACCESS_KEY, SECRET_KEY, rclone_server
 
 # Each program's faults, and their relative frequency.
 PROGRAM_FAULTS = {
@@ -255,15 +254,5 @@ class Bucket(Lasting):
 @contextlib.contextmanager
 def s3_storage(folder: Path) -> Iterator[tuple[Bucket, dict[str, str]]]:
     """Return an empty bucket of a real S3 server behind a proxy, and its settings."""
-    (folder / "buckets" / "media").mkdir(parents=True)
-    with rclone_server(folder / "buckets") as url, proxy_to(urlsplit(url).port or 0) as proxy:
-        yield (
-            Bucket(proxy),
-            {
-                "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-                "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_S3_ENDPOINT_URL": proxy.url,
-                "S3_BUCKET": "media",
-            },
-        )
+    with bucket.bucket_in(folder) as proxy:
+        yield Bucket(proxy), bucket.settings_of(proxy)

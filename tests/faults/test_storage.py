@@ -6,16 +6,16 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import IN_CI
+from tests.faults import bucket
 from tests.faults.person import Answer
-from tests.faults.proxy import Mode, Proxy, proxy_to
+from tests.faults.proxy import Mode, Proxy
 from tests.faults.site import Site
 from tests.storage import refusals
-from tests.storage.servers import ACCESS_KEY, SECRET_KEY, rclone_server
+from tests.storage.servers import ACCESS_KEY, SECRET_KEY
 from tests.system import wait_until
 
 pytestmark = pytest.mark.fault
@@ -38,22 +38,14 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def s3(folder: Path) -> Iterator[Proxy]:
     """Return a proxy to an S3 server with an empty bucket."""
-    (folder / "buckets" / "media").mkdir(parents=True)
-    with rclone_server(folder / "buckets") as url, proxy_to(urlsplit(url).port or 0) as proxy:
+    with bucket.bucket_in(folder) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def s3_site(request: pytest.FixtureRequest, folder: Path, s3: Proxy) -> Iterator[Site]:
     """Return a site that stores its files on that server."""
-    environment = {
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_S3_ENDPOINT_URL": s3.url,
-        "S3_BUCKET": "media",
-        **TIME_LIMIT,
-    }
+    environment = {**bucket.settings_of(s3), **TIME_LIMIT}
     with Site(folder, database=request.config.getoption("--database"), **environment) as site:
         site.make_whole()
         yield site

@@ -4,13 +4,13 @@
 storage then contains.
 """
 
+import errno
 import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from struct import pack
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -18,7 +18,17 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
-from processing.renderer import system_calls
+from processing.renderer import call_filter, system_calls
+from processing.renderer.call_filter import (
+    ALLOW,
+    EPERM,
+    EQUAL,
+    ERRNO,
+    LOAD,
+    RETURN,
+    instruction,
+    returned_for,
+)
 from processing.storages.local import LocalStorage
 
 # The numbers on x86-64 and aarch64, which has no `link` and `symlink`: asm/unistd_64.h, asm-generic/unistd.h.
@@ -32,36 +42,27 @@ _REFUSED = {
 _FCNTL = (72, 25)
 # fcntl.h: F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW.
 _LOCKS = (6, 7, 37, 38)
-# errno.h, linux/seccomp.h, and linux/bpf_common.h: load, compare, return.
-_EPERM, _ENOLCK, _ERRNO, _ALLOW = 1, 37, 0x00050000, 0x7FFF0000
-_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
-_CALL, _SECOND = 0, 24
 
 
 def refuse() -> None:
     """Have the kernel refuse this process links with EPERM (link(2)), and locks with ENOLCK (fcntl(2))."""
-    column = ("x86_64", "aarch64").index(system_calls.machine())
-    calls = {name: numbers[column] for name, numbers in _REFUSED.items() if numbers[column] is not None}
+    column = call_filter.ARCHITECTURES.index(system_calls.machine())
+    calls = {name: number for name, numbers in _REFUSED.items() if (number := numbers[column]) is not None}
     system_calls.forbid_new_privileges()
     system_calls.filter_calls(
         [
-            _instruction(_LOAD, _CALL),
-            *(one for name, number in calls.items() for one in _refused(number, name)),
-            _instruction(_EQUAL, _FCNTL[column], if_false=1 + 2 * len(_LOCKS)),
-            _instruction(_LOAD, _SECOND),
-            *(one for command in _LOCKS for one in _refused(command, "flock")),
-            _instruction(_RETURN, _ALLOW),
+            instruction(LOAD, call_filter.CALL),
+            *(
+                one
+                for name, number in calls.items()
+                for one in returned_for(number, ERRNO | (errno.ENOLCK if name == "flock" else EPERM))
+            ),
+            instruction(EQUAL, _FCNTL[column], if_false=1 + 2 * len(_LOCKS)),
+            instruction(LOAD, call_filter.SECOND),
+            *(one for command in _LOCKS for one in returned_for(command, ERRNO | errno.ENOLCK)),
+            instruction(RETURN, ALLOW),
         ]
     )
-
-
-def _refused(number: int | None, name: str) -> Iterator[bytes]:
-    yield _instruction(_EQUAL, number or 0, if_false=1)
-    yield _instruction(_RETURN, _ERRNO | (_ENOLCK if name == "flock" else _EPERM))
-
-
-def _instruction(code: int, value: int, *, if_false: int = 0) -> bytes:
-    return pack("=HBBI", code, 0, if_false, value)
 
 
 def refused_calls(folder: Path) -> list[str]:
