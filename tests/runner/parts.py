@@ -43,13 +43,13 @@ class Selection:
 SELECTIONS = {
     "fast": Selection(
         ((FAST,),),
-        "Left out: PostgreSQL, browsers, real workers and servers, killed processes, large pictures, the "
-        "corpus, other environments. `make test` and `make test-install` run these.",
+        "Left out: PostgreSQL, browsers, real workers and servers, killed processes, races, audits, large "
+        "pictures, the corpus, other environments. `make test` and `make test-install` run these.",
     ),
     "all": Selection(
         ((JOURNEYS, FAULTS), (SQLITE, POSTGRESQL)),
-        "Left out: fresh environments, RabbitMQ, rolling restarts, peers' packages. `make test-install` runs "
-        "these.",
+        "Left out: fresh environments, RabbitMQ, PgBouncer, nginx, Redis with TLS in the whole system, wrong "
+        "clocks, rolling restarts, peers' packages. `make test-install` runs these.",
     ),
     "install": Selection(((INSTALL,),), ""),
 }

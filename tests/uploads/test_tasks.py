@@ -56,7 +56,7 @@ def test_unavailable_database_is_retried(
     argument: str,
     error: type[Exception],
 ) -> None:
-    attempts = count_attempts(monkeypatch, name, error("the database is away"))
+    attempts = count_attempts(monkeypatch, name, error("the database is unavailable"))
     assert task.apply(kwargs={argument: "1"}).state == "FAILURE"
     assert attempts == ["1"] * 6
 

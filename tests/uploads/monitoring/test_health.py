@@ -106,12 +106,12 @@ class TestReady:
     @pytest.mark.usefixtures("whole")
     def test_unavailable_database_is_reported(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse_cursor() -> None:
-            raise OperationalError("the database is away")
+            raise OperationalError("the database is unavailable")
 
         monkeypatch.setattr(
             readiness, "connection", type("Away", (), {"cursor": staticmethod(refuse_cursor)})
         )
-        assert checks(client, 503)["database"] == "the database is away"
+        assert checks(client, 503)["database"] == "the database is unavailable"
 
     @pytest.mark.usefixtures("whole")
     def test_process_serves_while_the_database_refuses_writes(
