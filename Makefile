@@ -52,7 +52,7 @@ TESTED := .venv/dev.stamp .venv/resampler.stamp $(REDIS) $(FRONTEND) $(MESSAGES)
 test: $(TESTED)  ## Run every test that runs in place (ARGS="-k upload": only some)
 	@$(BIN)/python -m tests.runner all $(ARGS)
 
-test-fast: $(TESTED)  ## Run in two minutes what starts no other process, and say what that leaves out
+test-fast: $(TESTED)  ## Run in little over two minutes what starts no other process, and say what that leaves out
 	@$(BIN)/python -m tests.runner fast $(ARGS)
 
 test-install: $(TESTED)  ## Run what needs a fresh clone, fresh environments or the packages of peers
