@@ -9,8 +9,9 @@ _WALL = """Seconds from the file to the written files, on {cores} cores. Only Da
 disk, as its storage does. It encodes in two threads, but its two steps run in turn: one core decodes, makes
 the thumbnail, and does the first resize. sharp in its best recipe encodes all files at once on every core."""
 
-_MEMORY = """MiB of a fresh process that did the work once. Darkroom's process is a complete worker with
-Django, database drivers and storages. It holds {idle} MiB before the first image."""
+_MEMORY = """MiB of a fresh process that did the work once. Darkroom has two: a complete worker with Django,
+database drivers and storages, and its renderer. Pages that they share count twice. They hold {idle} MiB before
+the first image."""
 
 
 def cost_sections(run: Run) -> list[str]:
