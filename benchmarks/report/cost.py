@@ -10,8 +10,8 @@ disk, as its storage does. It encodes in two threads, but its two steps run in t
 the thumbnail, and does the first resize. sharp in its best recipe encodes all files at once on every core."""
 
 _MEMORY = """MiB of a fresh process that did the work once. Darkroom has two: a complete worker with Django,
-database drivers and storages, and its renderer. Pages that they share count twice. They hold {idle} MiB before
-the first image."""
+database drivers and storages, and its renderer. Pages that they share count twice. They hold {idle} MiB
+before the first image."""
 
 
 def cost_sections(run: Run) -> list[str]:

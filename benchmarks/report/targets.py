@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
-from benchmarks.limits import Limit
+from benchmarks.catalog import CONTENDERS
+from benchmarks.limits import CPU_EACH, Limit
 from benchmarks.report.run import Run
 from benchmarks.report.tables import NONE, number, table
 
 _LIMITS = "A figure above its limit is marked. The limits are in `benchmarks/limits.py`."
+_ROOM = """The floor's CPU, divided by the contender's. No renderer with the same encoders and settings can be
+much below it. Where it is above the limit of Darkroom's ratio, the encoders themselves stand in the way."""
+_LABELS = {one.key: one.label for one in CONTENDERS}
 
 
 def limit_section(run: Run) -> str:
@@ -19,7 +23,18 @@ def limit_section(run: Run) -> str:
     ]
     tables = [table(["figure", "reached", "limit", "met"], rows)] if rows else []
     each = _limits_by_picture(run, [limit for limit in found if limit.picture])
-    return "\n\n".join(["## Limits", _LIMITS, *tables, *each])
+    return "\n\n".join(["## Limits", _LIMITS, *tables, *each, *_room(run)])
+
+
+def _room(run: Run) -> list[str]:
+    """Return the table of the lowest ratio to each contender that the floor allows."""
+    rows = []
+    for other in CPU_EACH:
+        ratios = run.results.ratios(contender="floor", other=other, figure="cpu")
+        mean = run.results.mean_ratio(contender="floor", other=other, figure="cpu")
+        cells = [number(ratios.get(name)) for name in run.results.pictures]
+        rows.append([f"CPU of the floor ÷ {_LABELS[other]}", number(mean), *cells])
+    return [_ROOM, table(["figure", "mean", *run.picture_labels], rows)]
 
 
 def _limits_by_picture(run: Run, found: Sequence[Limit]) -> list[str]:

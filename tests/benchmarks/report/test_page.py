@@ -150,6 +150,14 @@ def test_missed_limit_is_marked_at_the_picture(run: Run) -> None:
     assert cells(report, "CPU ÷ floor ≤ 1.15", below="Limits")[1] == "**4.50**, no"
 
 
+def test_floor_shows_how_far_a_ratio_can_fall(run: Run) -> None:
+    floor, sharp = (run.results.get(key, "jpeg-12.jpg") for key in ("floor", "sharp-best"))
+    assert floor
+    assert sharp
+    row = cells(write_report(run), "CPU of the floor ÷ sharp, best recipe", below="Limits")
+    assert row[1:] == [f"{floor.cpu / sharp.cpu:.2f}"] * 2
+
+
 def test_contender_that_cannot_read_the_pictures_is_not_missing(run: Run) -> None:
     assert cells(write_report(run), "ffmpeg", below="CPU")[1] == "**0.07**"
     others = Results([one for one in run.results.measurements if one.contender != "ffmpeg"])
