@@ -41,6 +41,8 @@ class Actor:
         self.expected: dict[str, str] = {}
         # Requests whose outcome is unknown.
         self.unknown: deque[Request] = deque()
+        # Uploads that were deleted, until an older database brought them back. Their files may be purged.
+        self._purged: set[str] = set()
         self._files = files
         self._random = random
 
@@ -102,7 +104,7 @@ class Actor:
         return Request("delete", lambda: self.person.delete(upload), known, upload, note)
 
     def _restore(self) -> Request | None:
-        deleted = sorted(self.person.deleted)
+        deleted = sorted(self.person.deleted - self._purged)
         if not deleted:
             return None
         upload = self._random.choice(deleted)
@@ -136,10 +138,11 @@ class Actor:
     def note_restoration(self, known: set[str]) -> None:
         """Go on with an older database, in which only these uploads live.
 
-        Those that were deleted since its backup are deleted again.
+        Those that were deleted since its backup are deleted again, and stay deleted.
         """
         for upload in self.person.sent.keys() - known:
             del self.person.sent[upload]
         again = sorted(self.person.deleted & known)
         self.person.deleted.clear()
+        self._purged.update(again)
         self.unknown.extend(self.deletion(upload) for upload in again)

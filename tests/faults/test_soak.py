@@ -91,6 +91,8 @@ def test_older_database_has_fewer_uploads_and_those_deleted_since() -> None:
     assert set(actor.person.sent) == {kept, deleted}
     settle_all(actor)
     assert actor.live() == [kept]
+    assert actor.person.deleted == {deleted}
+    assert actor._restore() is None, "its file may be purged"
 
 
 class Part(targets.Lasting):
