@@ -9,7 +9,7 @@ from benchmarks.report.tables import NONE, number, table
 
 _LIMITS = "A figure above its limit is marked. The limits are in `benchmarks/limits.py`."
 _ROOM = """The floor's CPU, divided by the contender's. No renderer with the same encoders and settings can be
-much below it. Where it is above the limit of Darkroom's ratio, the encoders themselves stand in the way."""
+much below it. If it is above the limit of Darkroom's ratio, the encoders themselves stand in the way."""
 _LABELS = {one.key: one.label for one in CONTENDERS}
 
 
