@@ -31,6 +31,8 @@ DATABASE = 3
 # The beginning of the keys that this user may use. All channels are open: Celery subscribes to patterns,
 # which Redis would compare with those of the user letter by letter.
 PREFIX = "one:"
+# A node of a cluster listens on a second port, which is 10000 higher.
+_HIGHEST_PORT = 55535
 _KEPT_NOWHERE = ("--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", HOST)
 
 
@@ -64,7 +66,7 @@ def _answers(client: Redis) -> bool:
 @contextmanager
 def plain_redis(folder: Path, *, mode: str = "standalone") -> Iterator[int]:
     """Run a server in this mode (standalone, cluster or sentinel), and yield its port."""
-    port = any_free_port()
+    port = next(port for port in iter(any_free_port, None) if port <= _HIGHEST_PORT)
     command: tuple[str, ...] = (server_path(), *_KEPT_NOWHERE, "--dir", str(folder), "--port", str(port))
     if mode == "cluster":
         command = (*command, "--cluster-enabled", "yes")
