@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
@@ -18,12 +20,19 @@ from rest_framework.authtoken.models import TokenProxy
 from processing.models import Original, Rendition
 from uploads import services
 from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload
+from uploads.owners import owner_model_name
 from uploads.serving import links
 from uploads.tokens import issuing
 
 # Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
 import_module("rest_framework.authtoken.admin")
 admin.site.unregister(TokenProxy)
+
+# A search in the admin finds users by name and address. Owners of another model have neither.
+_PERSON = tuple(
+    f"owner__{name}" for name in (get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name())
+)
+_OWNER = _PERSON if owner_model_name() == settings.AUTH_USER_MODEL else ()
 
 
 class ReadOnly:
@@ -88,7 +97,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = (
         "status", "error_code", "visibility", ("taken_down_at", admin.EmptyFieldListFilter), "created_at",
     )  # fmt: skip
-    search_fields = ("id", "filename", "original__content_hash", "owner__username")
+    search_fields = ("id", "filename", "original__content_hash", *_OWNER)
     list_select_related = ("owner", "original", "focus")
     inlines = (StepInline, EventInline)
     actions = ("reprocess", "reprocess_everything", "take_down", "put_back", "delete_uploads")
@@ -226,7 +235,7 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("url", "owner", "created_at", "failing_since", "failures", "resting_until", "disabled_at",
                     "disabled_reason")  # fmt: skip
     list_filter = ("disabled_reason", "created_at")
-    search_fields = ("id", "url", "owner__username")
+    search_fields = ("id", "url", *_OWNER)
     list_select_related = ("owner",)
 
 
@@ -239,7 +248,7 @@ class TokenAdmin(ReadOnly, admin.ModelAdmin):
     )  # fmt: skip
     list_display_links = ("name",)
     list_filter = ("scope", "created_at", ("revoked_at", admin.EmptyFieldListFilter))
-    search_fields = ("name", "prefix", "owner__username")
+    search_fields = ("name", "prefix", *_PERSON)
     list_select_related = ("owner",)
     actions = ("revoke",)
 
@@ -260,8 +269,10 @@ class QuotaAdmin(admin.ModelAdmin):
     """The usage of each person, and their individual limits."""
 
     list_display = ("owner", "images", "size", "max_images", "max_bytes")
-    search_fields = ("owner__username", "owner__email")
-    autocomplete_fields = ("owner",)
+    search_fields = _OWNER
+    # The list of suggestions needs the admin page of the owner model, which the project may not have.
+    autocomplete_fields = ("owner",) if _OWNER else ()
+    raw_id_fields = () if _OWNER else ("owner",)
     readonly_fields = ("images", "size")
 
     def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:

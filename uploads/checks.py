@@ -1,16 +1,21 @@
 """System checks: a missing front end, invalid settings, ignored scopes and unsafe production settings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
 from django.core import checks
+from django.core.exceptions import FieldDoesNotExist
 from django.utils.module_loading import import_string
 from limits import parse_many
 from rest_framework.settings import api_settings
 
 from processing.conf import darkroom
+from uploads import owners
+from uploads.owners import Owners
 from uploads.tokens.authentication import TokenAuthentication
 from uploads.tokens.scopes import InScope
 
@@ -93,6 +98,60 @@ def check_notice_address(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             id="darkroom.E010",
         )
     ]
+
+
+@checks.register
+def check_owners(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if the model or the class of owners is missing, or the two do not fit together."""
+    try:
+        owners.owner_model()
+    except (LookupError, ValueError):
+        return [
+            checks.Error(
+                f"UPLOADS_OWNER_MODEL names no model: {owners.owner_model_name()!r}.",
+                hint="Write it as app.Model, such as tenants.Tenant, and add its app to INSTALLED_APPS.",
+                id="darkroom.E040",
+            )
+        ]
+    try:
+        rules = owners.owners()
+    except (ImportError, TypeError):
+        rules = None
+    if not isinstance(rules, Owners):
+        return [
+            checks.Error(
+                f"UPLOADS_OWNERS names no subclass of Owners: {settings.UPLOADS_OWNERS!r}.",
+                hint="Write the dotted path of a class that inherits from uploads.owners.Owners.",
+                id="darkroom.E041",
+            )
+        ]
+    return list(_misfits(rules))
+
+
+def _misfits(rules: Owners) -> Iterator[checks.CheckMessage]:
+    """Yield an error for each rule about owners that cannot work with their model."""
+    model, path = owners.owner_model(), f"{type(rules).__module__}.{type(rules).__qualname__}"
+    try:
+        if rules.active_field:
+            model._meta.get_field(rules.active_field)
+    except FieldDoesNotExist:
+        yield checks.Error(
+            f"{path}.active_field names no field of {model._meta.label}: {rules.active_field!r}.",
+            hint='Name the Boolean field that is false for a suspended owner, or set active_field = "".',
+            id="darkroom.E042",
+        )
+    if rules.admits_visitors and type(rules).begin is Owners.begin:
+        yield checks.Error(
+            f"{path} admits visitors, but does not define begin.",
+            hint="Define begin: it makes the owner of a visitor who sends a first image.",
+            id="darkroom.E043",
+        )
+    if model is not get_user_model() and type(rules).of is Owners.of:
+        yield checks.Error(
+            f"Owners are {model._meta.label}, but {path} takes the user of a request for its owner.",
+            hint=f"Define of: it returns the {model._meta.object_name} for whom a request acts, or None.",
+            id="darkroom.E044",
+        )
 
 
 @checks.register

@@ -16,6 +16,7 @@ from processing import clock, conf
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC
 from processing.refusals import stored_sentence
+from uploads.owners import owner_model_name, owners
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -62,7 +63,7 @@ class Upload(models.Model):
     UNFINISHED = (Status.PENDING, Status.PROCESSING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    owner = models.ForeignKey(owner_model_name(), on_delete=models.CASCADE, related_name="uploads")
     original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="uploads")
     # A focal point is deleted under a lock, after checking that no upload uses it. A partial index serves
     # that check.
@@ -144,7 +145,7 @@ class Upload(models.Model):
     @property
     def is_withheld(self) -> bool:
         """Return whether only staff may see the picture: it is taken down, or its owner is suspended."""
-        return self.taken_down_at is not None or not self.owner.is_active
+        return self.taken_down_at is not None or not owners().is_active(self.owner)
 
     @property
     def point(self) -> str:
@@ -258,7 +259,7 @@ class Event(models.Model):
     # Events that may happen to an upload repeatedly. All other upload events are recorded once.
     REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK)
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
+    owner = models.ForeignKey(owner_model_name(), on_delete=models.CASCADE, related_name="events")
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
     name = models.CharField(max_length=32, choices=Name.choices)
     data = models.JSONField(default=dict)
@@ -352,7 +353,7 @@ class Quota(models.Model):
     """
 
     owner = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="quota"
+        owner_model_name(), on_delete=models.CASCADE, primary_key=True, related_name="quota"
     )
     images = models.PositiveIntegerField(default=0, editable=False)
     bytes = models.PositiveBigIntegerField(default=0, editable=False)
@@ -375,7 +376,7 @@ class Reservation(models.Model):
 
     # Without a constraint, old code can delete a person during a rolling restart. A leftover row expires.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reservations", db_constraint=False
+        owner_model_name(), on_delete=models.CASCADE, related_name="reservations", db_constraint=False
     )
     byte_size = models.PositiveBigIntegerField()
     expires_at = models.DateTimeField(db_index=True)
@@ -399,7 +400,7 @@ class Endpoint(models.Model):
         PASSWORD = "password", _("the password was changed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="endpoints")
+    owner = models.ForeignKey(owner_model_name(), on_delete=models.CASCADE, related_name="endpoints")
     url = models.TextField()
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(default=list, blank=True)

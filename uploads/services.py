@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
@@ -29,6 +28,7 @@ from uploads import completion, pipeline
 from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
+from uploads.owners import owner_model
 from uploads.receiving import quotas
 from uploads.receiving.form import HashedFile
 from uploads.signals import upload_deleted, upload_received
@@ -138,7 +138,7 @@ def _known(owner: User, file: HashedFile) -> Upload | None:
 
 
 def _require_account(owner: User) -> None:
-    if not get_user_model().objects.filter(pk=owner.pk).exists():
+    if not owner_model().objects.filter(pk=owner.pk).exists():
         raise AccountDeleted("This account has been deleted.")
 
 
@@ -457,7 +457,7 @@ def _lock_all(uploads: QuerySet[Upload], person_id: int) -> None:
         uploads.select_for_update(),
         Quota.objects.select_for_update().filter(owner=person_id),
         Endpoint.objects.select_for_update(no_key=True).filter(owner=person_id),
-        get_user_model().objects.select_for_update().filter(pk=person_id),
+        owner_model().objects.select_for_update().filter(pk=person_id),
     ):
         list(rows.order_by("pk").values_list("pk"))
 

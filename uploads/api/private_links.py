@@ -1,6 +1,6 @@
 """Translate between the REST API and the private links of an upload."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -15,12 +15,10 @@ from uploads.api.private_link_serializers import (
     NewPrivateLinkSerializer,
     PrivateLinkSerializer,
 )
+from uploads.api.senders import acting_owner
 from uploads.api.views import NewestFirst
 from uploads.models import PrivateLink, Upload
 from uploads.serving import private_links
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class PrivateLinkViewSet(
@@ -57,5 +55,5 @@ class PrivateLinkViewSet(
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _own_upload(self) -> Upload:
-        own = Upload.objects.live().filter(owner=cast("User", self.request.user))
+        own = Upload.objects.live().filter(owner=acting_owner(self.request))
         return get_object_or_404(own, pk=self.kwargs["upload"])

@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError as InvalidValue
 from django.db import close_old_connections
 from django.db.models import QuerySet
@@ -26,6 +27,7 @@ from rest_framework.views import APIView
 
 from processing.errors import Refusal
 from uploads import services
+from uploads.api.senders import acting_owner, sending_owner, signed_in
 from uploads.api.serializers import (
     DeletionSerializer,
     NewUploadSerializer,
@@ -41,13 +43,11 @@ from uploads.events.places import in_place, places
 from uploads.events.stream import follow
 from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
+from uploads.owners import owner_of
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.rate_limits import Action, take_action
 from uploads.tokens import issuing, scopes
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class SeveralFiles(Refusal):
@@ -100,10 +100,11 @@ class UploadViewSet(
     lookup_value_converter = "uuid"
     filter_parameters = ("status",)
     upload_scope_actions = ("create", "list", "retrieve")
+    visitor_actions = ("create",)
 
     def get_queryset(self) -> QuerySet[Upload]:
         """Return the person's uploads, filtered by status if a list asks for it."""
-        uploads = Upload.objects.shown().filter(owner=cast("User", self.request.user))
+        uploads = Upload.objects.shown().filter(owner=acting_owner(self.request))
         uploads = scopes.readable(uploads, self.request.auth)
         wanted = self.request.query_params.get("status") if self.action == "list" else None
         if wanted is None:
@@ -133,11 +134,11 @@ class UploadViewSet(
         sent.is_valid(raise_exception=True)
         if not is_admitted(request):
             admit(
-                person=cast("User", request.user),
+                person=owner_of(request),
                 address=request.META["REMOTE_ADDR"],
                 byte_size=sent.validated_data["file"].size,
             )
-        received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
+        received = services.receive_upload(owner=sending_owner(request), **sent.validated_data)
         if isinstance(request.auth, Token):
             issuing.note_sent(request.auth, received.upload)
         context = {**self.get_serializer_context(), "duplicate": received.duplicate}
@@ -163,7 +164,7 @@ class UploadViewSet(
         deletion = DeletionSerializer(data=request.query_params)
         deletion.is_valid(raise_exception=True)
         permanent = deletion.validated_data["permanent"]
-        uploads = Upload.objects.filter(owner=cast("User", request.user))
+        uploads = Upload.objects.filter(owner=acting_owner(request))
         upload = get_object_or_404(uploads if permanent else uploads.live(), pk=pk)
         limit_action(request, Action.CHANGE)
         if permanent:
@@ -185,16 +186,17 @@ class UploadViewSet(
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: uuid.UUID) -> Response:
         """Restore a deleted upload, if it has not been purged yet."""
-        get_object_or_404(Upload, owner=cast("User", request.user), pk=pk)
+        owner = acting_owner(request)
+        get_object_or_404(Upload, owner=owner, pk=pk)
         limit_action(request, Action.CHANGE)
-        if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
+        if services.restore_upload(owner=owner, upload_id=pk) is None:
             raise NotFound
         return Response(self.get_serializer(self.get_object()).data)
 
 
 def limit_action(request: Request, action: Action) -> None:
     """Count an action of the person on one image; raise `RateLimited`."""
-    take_action(person_id=cast("User", request.user).pk, action=action)
+    take_action(person=acting_owner(request), action=action)
 
 
 class EventStreamRenderer(JSONRenderer):
@@ -224,14 +226,15 @@ class EventStreamView(APIView):
 
         A person may have a limited number of streams.
         """
-        owner = cast("User", request.user).pk
+        owner = acting_owner(request).pk
         newest = history.newest(owner_id=owner)
         last = _last_event_id(request)
-        place = places.take(owner)
+        # The users of a tenant each have their own places.
+        place = places.take(request.user.pk or owner)
         stream = follow(
             owner_id=owner,
             after=newest if last is None else min(last, newest),
-            is_allowed=_still_allowed(request.auth),
+            is_allowed=_still_allowed(request, owner),
         )
         # The stream uses another connection. This thread's would stay open as long as the stream.
         close_old_connections()
@@ -241,9 +244,21 @@ class EventStreamView(APIView):
         )
 
 
-def _still_allowed(auth: object) -> Callable[[], bool] | None:
-    """Return a function that tells whether the request's token still works; None for a session."""
-    return partial(issuing.is_live, auth.pk) if isinstance(auth, Token) else None
+def _still_allowed(request: Request, owner_id: object) -> Callable[[], bool] | None:
+    """Return a function that tells whether the sender may still act for the owner.
+
+    Return None if that depends on the owner alone, whom the stream checks itself.
+    """
+    if isinstance(request.auth, Token):
+        return partial(issuing.is_live, request.auth.pk)
+    if request.user.is_authenticated and request.user.pk != owner_id:
+        return partial(_is_active_user, request.user.pk)
+    return None
+
+
+def _is_active_user(user_id: object) -> bool:
+    user = get_user_model().objects.filter(pk=user_id).first()
+    return user is not None and user.is_active
 
 
 def _last_event_id(request: Request) -> int | None:
@@ -260,7 +275,7 @@ class NewestNotices(NewestFirst):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         """Return one page, and count the unread notices."""
-        self.unread = inbox.unread_count(cast("User", request.user))
+        self.unread = inbox.unread_count(acting_owner(request))
         return super().paginate_queryset(queryset, request, view)
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -285,7 +300,7 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
 
     def get_queryset(self) -> QuerySet[Delivery]:
         """Return the person's notices."""
-        return inbox.inbox(cast("User", self.request.user))
+        return inbox.inbox(acting_owner(self.request))
 
     @extend_schema(request=ReadSerializer, responses=UnreadSerializer)
     @action(detail=False, methods=["post"])
@@ -293,9 +308,9 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
         """Mark notices as read: those in `ids`, or all if it is missing."""
         wanted = ReadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        person = cast("User", request.user)
-        inbox.mark_read(person=person, ids=wanted.validated_data.get("ids"))
-        return Response({"unread": inbox.unread_count(person)})
+        owner = acting_owner(request)
+        inbox.mark_read(person=owner, ids=wanted.validated_data.get("ids"))
+        return Response({"unread": inbox.unread_count(owner)})
 
 
 class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
@@ -307,7 +322,7 @@ class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
 
     def get_object(self) -> Preferences:
         """Return the person's preferences, or the defaults."""
-        person = cast("User", self.request.user)
+        person = signed_in(self.request)
         return Preferences(owner=person, email=preferences.email_choice(person))
 
     def perform_update(self, serializer: Any) -> None:
@@ -322,4 +337,4 @@ class QuotaView(APIView):
     @extend_schema(responses=QuotaSerializer)
     def get(self, request: Request) -> Response:
         """Return the images and bytes in use, and their limits."""
-        return Response(QuotaSerializer(quotas.usage_of(cast("User", request.user))).data)
+        return Response(QuotaSerializer(quotas.usage_of(acting_owner(request))).data)

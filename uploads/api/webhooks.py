@@ -1,7 +1,7 @@
 """Translate between the REST API and the endpoints of webhooks."""
 
 import uuid
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -12,14 +12,12 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.senders import acting_owner
 from uploads.api.views import NewestFirst, limit_action
 from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
 from uploads.models import Delivery, Endpoint
 from uploads.notices import endpoints
 from uploads.receiving.rate_limits import Action
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
@@ -33,13 +31,13 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
 
     def get_queryset(self) -> QuerySet[Endpoint]:
         """Return the person's endpoints."""
-        return endpoints.endpoints_of(cast("User", self.request.user))
+        return endpoints.endpoints_of(acting_owner(self.request))
 
     def perform_create(self, serializer: Any) -> None:
         """Create the endpoint with its first secret."""
         fields = dict(serializer.validated_data)
         enabled = fields.pop("enabled", True)
-        endpoint = endpoints.add(owner=cast("User", self.request.user), **fields)
+        endpoint = endpoints.add(owner=acting_owner(self.request), **fields)
         serializer.instance = endpoint if enabled else endpoints.change(endpoint=endpoint, enabled=False)
 
     def perform_update(self, serializer: Any) -> None:
@@ -77,7 +75,7 @@ class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Deli
         """Return the deliveries to the endpoint, if the person owns it."""
         if getattr(self, "swagger_fake_view", False):
             return Delivery.objects.none()
-        own = endpoints.endpoints_of(cast("User", self.request.user))
+        own = endpoints.endpoints_of(acting_owner(self.request))
         endpoint = get_object_or_404(own, pk=self.kwargs["webhook"])
         return endpoint.deliveries.select_related("event", "endpoint")
 

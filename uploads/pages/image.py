@@ -10,7 +10,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -28,7 +27,7 @@ from uploads import services
 from uploads.events import history
 from uploads.models import Event, Upload
 from uploads.pages import gallery, listing
-from uploads.pages.people import may_act, person_of
+from uploads.pages.people import acting_owner, may_act, owner_required
 from uploads.receiving.rate_limits import Action
 from uploads.serving import links, picture_tag, private_links, responsive
 from uploads.serving.private_links import NewLink
@@ -76,7 +75,7 @@ class Moment:
     duration: timedelta | None = None
 
 
-@login_required
+@owner_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @gzip_page
@@ -98,7 +97,7 @@ def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
 def _page(
     request: HttpRequest, upload: Upload, *, made: NewLink | None = None, refusal: Refusal | None = None
 ) -> HttpResponse:
-    last_event = history.newest(owner_id=person_of(request).pk)
+    last_event = history.newest(owner_id=acting_owner(request).pk)
     is_private = upload.visibility == Upload.Visibility.PRIVATE
     is_shown = not upload.taken_down_at
     largest = links.main_preset() if upload.ready_at else listing.card_preset(upload)
@@ -127,7 +126,7 @@ def _page(
     return render(request, "uploads/image.html", context, status=status)
 
 
-@login_required
+@owner_required
 @require_POST
 def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) -> HttpResponse:
     """Revoke one private link."""
@@ -136,7 +135,7 @@ def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) 
     return redirect("uploads:image", upload_id)
 
 
-@login_required
+@owner_required
 @require_POST
 def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse:
     """Reprocess or delete an image, revoke its private links, or change its focal point or visibility."""
@@ -216,7 +215,7 @@ _LIMITED = {"reprocess": Action.REPROCESS, "focus": Action.FOCUS}
 
 
 def _own_upload(request: HttpRequest, upload_id: uuid.UUID) -> Upload:
-    return get_object_or_404(Upload.objects.shown().filter(owner=person_of(request)), pk=upload_id)
+    return get_object_or_404(Upload.objects.shown().filter(owner=acting_owner(request)), pk=upload_id)
 
 
 def _line(request: HttpRequest, upload: Upload, row: Rendition) -> RenditionLine:

@@ -23,6 +23,7 @@ from processing import refusals
 from processing.database.availability import DATABASE_UNAVAILABLE, refuses_writes
 from processing.errors import Refusal
 from processing.storages import disk_space
+from uploads.owners import admits, owner_of
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
 from uploads.receiving.body_guard import FORM, Scope
@@ -40,16 +41,19 @@ class NotSignedIn(Refusal):
     status = HTTPStatus.UNAUTHORIZED
 
 
-def admit(*, person: User, address: str, byte_size: int = 0) -> None:
+def admit(*, person: User | None, address: str, byte_size: int = 0) -> None:
     """Check the database, the disk and the quota, and count an image against the rate limits.
+
+    `person` is None for a visitor whose owner is made when the image is stored.
 
     Raises `DatabaseUnavailable`, `StorageFull`, `RateLimited` or `QuotaExceeded`.
     """
     if refuses_writes():
         raise database_unavailable()
     disk_space.check(byte_size)
-    quotas.check(person=person, byte_size=byte_size)
-    rate_limits.take(person_id=person.pk, address=address)
+    if person is not None:
+        quotas.check(person=person, byte_size=byte_size)
+    rate_limits.take(person=person, address=address)
 
 
 def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
@@ -58,13 +62,12 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
     Call it in a thread without a database connection: it opens one and closes it.
     """
     try:
-        sender = _sender(scope)
-        if sender is None:
+        request = _request_of(scope)
+        if not _admits(request):
             return NotSignedIn("Sign in, or send an API token.")
-        person, auth = sender
-        require_upload(auth)
+        require_upload(request.auth)
         address = scope["client"][0] if scope.get("client") else ""
-        admit(person=person, address=address, byte_size=byte_size)
+        admit(person=owner_of(request), address=address, byte_size=byte_size)
     except Refusal as refusal:
         return refusal
     except DATABASE_UNAVAILABLE:
@@ -96,18 +99,21 @@ class RefusalMiddleware:
         return refused(refusal)
 
 
-def _sender(scope: Scope) -> tuple[User, object] | None:
-    """Return the sender of a request with their token, or with None if a session identifies them."""
+def _request_of(scope: Scope) -> Request:
+    """Return a request without its body, which authenticates as the API does."""
     # With GET, Django REST framework skips the CSRF check. The view does that check, because it has the body.
     request = ASGIRequest({**scope, "method": "GET"}, BytesIO())
     SessionMiddleware(_no_view).process_request(request)
     AuthenticationMiddleware(_no_view).process_request(request)
     ways = cast("list[type[BaseAuthentication]]", api_settings.DEFAULT_AUTHENTICATION_CLASSES)
-    sent = Request(request, authenticators=[way() for way in ways])
+    return Request(request, authenticators=[way() for way in ways])
+
+
+def _admits(request: Request) -> bool:
     try:
-        return (sent.user, sent.auth) if sent.user.is_authenticated else None
+        return admits(request)
     except APIException:
-        return None
+        return False
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -19,10 +19,10 @@ from django.db.models import Count, Sum
 from django.template.defaultfilters import filesizeformat
 
 from processing import clock
-from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Quota, Reservation
+from uploads.owners import owners
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -51,7 +51,7 @@ class Usage:
 
 def usage_of(person: User) -> Usage:
     """Return a person's usage and limits."""
-    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person).count())
+    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person).count(), person)
 
 
 def check(*, person: User, byte_size: int) -> None:
@@ -82,7 +82,7 @@ def charge(*, person: User, byte_size: int, room: Reservation | None = None) -> 
     """
     row = _locked(person)
     if room is not None and not _use(room):
-        _verify(_usage(row), byte_size)
+        _verify(_usage(row, person), byte_size)
     row.images += 1
     row.bytes += byte_size
     row.save(update_fields=["images", "bytes"])
@@ -104,7 +104,7 @@ def refund(*, person_id: int, images: int, byte_size: int) -> None:
 @transaction.atomic
 def _reserve(person: User, byte_size: int) -> Reservation:
     """Create a reservation under the lock of the person's row, so that concurrent requests see it."""
-    _verify(_usage(_locked(person)), byte_size)
+    _verify(_usage(_locked(person), person), byte_size)
     return Reservation.objects.create(
         owner=person, byte_size=byte_size, expires_at=clock.now() + _RESERVED_FOR
     )
@@ -126,14 +126,15 @@ def _locked(person: User) -> Quota:
     return Quota.objects.select_for_update().get(owner=person)
 
 
-def _usage(row: Quota) -> Usage:
+def _usage(row: Quota, person: User) -> Usage:
+    limits = owners().limits(person)
     reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=clock.now())
     reserved = reservations.aggregate(images=Count("pk"), bytes=Sum("byte_size"))
     return Usage(
         images=row.images + reserved["images"],
         bytes=row.bytes + (reserved["bytes"] or 0),
-        max_images=_limit(row.max_images, darkroom().quota_images),
-        max_bytes=_limit(row.max_bytes, darkroom().quota_bytes),
+        max_images=_limit(row.max_images, limits.quota_images),
+        max_bytes=_limit(row.max_bytes, limits.quota_bytes),
     )
 
 

@@ -15,6 +15,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -24,7 +25,8 @@ from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
-from uploads.models import Upload, UploadQuerySet
+from uploads.models import Upload
+from uploads.owners import owners
 from uploads.problems import problem_response
 from uploads.serving import links, private_links, probes
 from uploads.tokens import scopes
@@ -94,8 +96,8 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
-    upload = _own(request).filter(pk=upload_id).first()
-    if upload is None or _is_hidden(request, upload):
+    upload = Upload.objects.shown().filter(pk=upload_id).first()
+    if upload is None or _is_hidden(request, upload) or not _is_own(request, upload):
         return _not_found(_("This image does not exist."))
     try:
         file = originals.open_file(upload.original)
@@ -135,20 +137,13 @@ def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
     }
 
 
-def _own(request: HttpRequest) -> UploadQuerySet:
-    """Return the uploads of the person who is signed in, as far as the scope of their token covers them."""
-    try:
-        by_token = TokenAuthentication().authenticate(Request(request))
-    except AuthenticationFailed:
-        return Upload.objects.none()
-    person, token = by_token or (request.user, None)
-    if not person.is_authenticated:
-        return Upload.objects.none()
-    return scopes.readable(Upload.objects.shown().filter(owner=person.pk), token)
-
-
 def _is_own(request: HttpRequest, upload: Upload) -> bool:
-    return _own(request).filter(pk=upload.pk).exists()
+    """Return whether the owner's rules and the scope of a token let the request see a private upload."""
+    signed = Request(request, authenticators=[TokenAuthentication(), SessionAuthentication()])
+    try:
+        return owners().may_see(signed, upload) and scopes.covers(upload, signed.auth)
+    except AuthenticationFailed:
+        return False
 
 
 def _is_private(upload: Upload) -> bool:

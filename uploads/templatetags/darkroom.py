@@ -1,11 +1,14 @@
 """Template tags for Darkroom's pages, and `picture` for the pages of other projects."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from django import template
 
 from uploads.events import history
 from uploads.notices import inbox
+from uploads.owners import Owner, owner_of
 from uploads.serving.picture_tag import own_picture, picture
 
 register = template.Library()
@@ -14,10 +17,18 @@ _FORMAT_NAMES = {"webp": "WebP"}
 
 
 @register.simple_tag(takes_context=True)
+def acting_owner(context: dict[str, Any]) -> Owner | None:
+    """Return the owner for whom the reader acts; None without one, and on a page without a request."""
+    request = context.get("request")
+    # Django's pages for errors may be drawn before the middleware that finds the user.
+    return owner_of(request) if hasattr(request, "user") else None
+
+
+@register.simple_tag(takes_context=True)
 def last_event(context: dict[str, Any]) -> int:
     """Return the id of the newest event before the page was drawn. The page follows later events."""
     known: int | None = context.get("last_event")
-    return history.newest(owner_id=context["user"].pk) if known is None else known
+    return history.newest(owner_id=context["owner"].pk) if known is None else known
 
 
 @register.simple_tag
@@ -28,8 +39,9 @@ def event_names() -> str:
 
 @register.simple_tag(takes_context=True)
 def unread_count(context: dict[str, Any]) -> int:
-    """Return the number of the reader's unread notices."""
-    return inbox.unread_count(context["user"])
+    """Return the number of the unread notices of the reader's owner."""
+    owner = acting_owner(context)
+    return inbox.unread_count(owner) if owner else 0
 
 
 register.inclusion_tag("uploads/picture.html")(picture)

@@ -18,7 +18,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from processing.errors import Refusal
-from uploads.models import Token, UploadQuerySet
+from uploads.models import Token, Upload, UploadQuerySet
 
 if TYPE_CHECKING:
     # A circular import at run time: REST framework's settings, which this loads, name `InScope`.
@@ -74,6 +74,11 @@ def readable(uploads: UploadQuerySet, auth: object) -> UploadQuerySet:
     if isinstance(auth, Token) and auth.scope == UPLOAD:
         return uploads.filter(sending_tokens=auth)
     return uploads
+
+
+def covers(upload: Upload, auth: object) -> bool:
+    """Return whether a request may read an upload of its owner; see `readable`."""
+    return not isinstance(auth, Token) or readable(Upload.objects.filter(pk=upload.pk), auth).exists()
 
 
 def shows_secrets(auth: object) -> bool:
