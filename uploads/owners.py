@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
 from django.conf import settings
@@ -25,8 +25,8 @@ from processing.conf import darkroom
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The default model. Of any other, Darkroom uses only the primary key, the manager `objects`, and `str()`.
-Owner: TypeAlias = "User"
+# A row of the owner model. Darkroom uses only its primary key, its `str()`, and the manager `objects`.
+Owner: TypeAlias = Any
 DEFAULT = "uploads.owners.Owners"
 
 
@@ -94,7 +94,7 @@ class Owners:
         manager = owner_model().objects
         by_name = getattr(manager, "get_by_natural_key", None)
         try:
-            return cast("Owner", by_name(name) if by_name else manager.get(pk=name))
+            return by_name(name) if by_name else manager.get(pk=name)
         except (ObjectDoesNotExist, ValidationError, ValueError):
             return None
 
@@ -114,9 +114,9 @@ def owner_model_name() -> str:
     return getattr(settings, "UPLOADS_OWNER_MODEL", "") or settings.AUTH_USER_MODEL
 
 
-def owner_model() -> type[Owner]:
+def owner_model() -> Any:
     """Return the owner model."""
-    return cast("type[Owner]", apps.get_model(owner_model_name()))
+    return apps.get_model(owner_model_name())
 
 
 @cache

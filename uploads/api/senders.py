@@ -51,7 +51,7 @@ def sending_owner(request: Request) -> Owner:
 
 def signed_in(request: Request) -> User:
     """Return the person who has signed in, for what belongs to people; raise `NotAuthenticated`."""
-    return _required(cast("User", request.user) if request.user.is_authenticated else None)
+    return cast("User", _required(request.user if request.user.is_authenticated else None))
 
 
 def _required(owner: Owner | None) -> Owner:

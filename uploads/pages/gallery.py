@@ -26,7 +26,7 @@ from processing.errors import Refusal, TransientError
 from uploads import services
 from uploads.events import history
 from uploads.models import Upload
-from uploads.owners import Owner, owner_of, sender_of
+from uploads.owners import owner_of, sender_of
 from uploads.pages import listing
 from uploads.pages.people import acting_owner, may_act, owner_required, sender_required
 from uploads.receiving import quotas, unparsed
@@ -355,7 +355,7 @@ def _admit(request: HttpRequest, file: HashedFile) -> bool:
 
 
 def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> None:
-    name, owner = {"name": file.name}, cast("Owner", sender_of(request))
+    name, owner = {"name": file.name}, sender_of(request)
     try:
         received = services.receive_upload(owner=owner, file=file, visibility=visibility)
     except Refusal as refusal:

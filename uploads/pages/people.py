@@ -39,7 +39,7 @@ def sender_required(view: _View) -> _View:
 
 def acting_owner(request: HttpRequest) -> Owner:
     """Return the owner for whom a request acts. Only for views that require an owner."""
-    return cast("Owner", owner_of(request))
+    return owner_of(request)
 
 
 def _guarded(view: _View, may_pass: Callable[[HttpRequest], bool]) -> _View:
