@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
 from django.core import checks
@@ -120,7 +119,7 @@ def check_owners(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     if not isinstance(rules, Owners):
         return [
             checks.Error(
-                f"UPLOADS_OWNERS names no subclass of Owners: {settings.UPLOADS_OWNERS!r}.",
+                f"UPLOADS_OWNERS names no subclass of Owners: {owners.rules_path()!r}.",
                 hint="Write the dotted path of a class that inherits from uploads.owners.Owners.",
                 id="darkroom.E041",
             )

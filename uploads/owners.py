@@ -32,7 +32,7 @@ DEFAULT = "uploads.owners.Owners"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one owner may keep and do. `docs/settings.md` describes each limit under the same name."""
+    """The limits of one owner. `docs/settings.md` describes each under the same name."""
 
     quota_images: int
     quota_bytes: int
@@ -119,10 +119,15 @@ def owner_model() -> Any:
     return apps.get_model(owner_model_name())
 
 
+def rules_path() -> str:
+    """Return the dotted path of the class with the rules about owners."""
+    return getattr(settings, "UPLOADS_OWNERS", "") or DEFAULT
+
+
 @cache
 def owners() -> Owners:
     """Return the project's rules about owners."""
-    rules: type[Owners] = import_string(getattr(settings, "UPLOADS_OWNERS", "") or DEFAULT)
+    rules: type[Owners] = import_string(rules_path())
     return rules()
 
 

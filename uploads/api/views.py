@@ -256,7 +256,7 @@ def _still_allowed(request: Request, owner_id: object) -> Callable[[], bool] | N
     return None
 
 
-def _is_active_user(user_id: object) -> bool:
+def _is_active_user(user_id: Any) -> bool:
     user = get_user_model().objects.filter(pk=user_id).first()
     return user is not None and user.is_active
 

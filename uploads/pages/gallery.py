@@ -355,7 +355,8 @@ def _admit(request: HttpRequest, file: HashedFile) -> bool:
 
 
 def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> None:
-    name, owner = {"name": file.name}, sender_of(request)
+    name = {"name": file.name}
+    owner: Any = sender_of(request)  # `sender_required` lets no other request pass
     try:
         received = services.receive_upload(owner=owner, file=file, visibility=visibility)
     except Refusal as refusal:

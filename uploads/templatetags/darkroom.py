@@ -19,7 +19,7 @@ _FORMAT_NAMES = {"webp": "WebP"}
 @register.simple_tag(takes_context=True)
 def acting_owner(context: dict[str, Any]) -> Owner | None:
     """Return the owner for whom the reader acts; None without one, and on a page without a request."""
-    request = context.get("request")
+    request: Any = context.get("request")
     # Django's pages for errors may be drawn before the middleware that finds the user.
     return owner_of(request) if hasattr(request, "user") else None
 

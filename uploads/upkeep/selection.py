@@ -147,7 +147,7 @@ def _condition_of(name: str) -> Q:
 
 
 def _owner(name: str) -> User:
-    owner = owners().find(name)
+    owner: User | None = owners().find(name)
     if owner is None:
         raise NothingMatches(f"There is no owner {name!r}.")
     return owner

@@ -84,9 +84,9 @@ def test_users_of_a_tenant_share_its_gallery(ada: User, boss: User, eve: User, s
 
 def test_colleague_may_change_and_delete(ada: User, boss: User, eve: User, send_to: SendTo) -> None:
     path = f"/api/uploads/{send_to(signed_in(ada)).json()['id']}/"
-    change = {"data": {"visibility": "private"}, "content_type": "application/json"}
-    assert signed_in(eve).patch(path, **change).status_code == 404
-    assert signed_in(boss).patch(path, **change).status_code == 200
+    change = {"visibility": "private"}
+    assert signed_in(eve).patch(path, change, content_type="application/json").status_code == 404
+    assert signed_in(boss).patch(path, change, content_type="application/json").status_code == 200
     assert signed_in(boss).delete(path).status_code == 204
 
 
