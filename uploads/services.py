@@ -423,9 +423,13 @@ def end_access(*, person: User) -> None:
     """End all access granted before a password change, because an intruder may have set it up.
 
     This revokes the API tokens, disables the webhooks, ends the event streams and notifies the person. Django
-    ends the other sessions. A new account has none of these, so nothing is announced.
+    ends the other sessions. A new account has none of these, so nothing is announced. The webhooks of an
+    owner of another model are not the person's.
     """
-    disabled, revoked = endpoints.disable_all(owner=person), issuing.revoke_tokens(person)
+    revoked = issuing.revoke_tokens(person)
+    if not isinstance(person, owner_model()):
+        return
+    disabled = endpoints.disable_all(owner=person)
     if revoked or disabled or person.last_login:
         announce_password(owner=person)
 

@@ -43,7 +43,7 @@ from uploads.events.places import in_place, places
 from uploads.events.stream import follow
 from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
-from uploads.owners import owner_of
+from uploads.owners import Owner, owner_of
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.rate_limits import Action, take_action
@@ -226,13 +226,13 @@ class EventStreamView(APIView):
 
         A person may have a limited number of streams.
         """
-        owner = acting_owner(request).pk
-        newest = history.newest(owner_id=owner)
+        owner = acting_owner(request)
+        newest = history.newest(owner_id=owner.pk)
         last = _last_event_id(request)
         # The users of a tenant each have their own places.
-        place = places.take(request.user.pk or owner)
+        place = places.take(request.user if request.user.is_authenticated else owner)
         stream = follow(
-            owner_id=owner,
+            owner_id=owner.pk,
             after=newest if last is None else min(last, newest),
             is_allowed=_still_allowed(request, owner),
         )
@@ -244,14 +244,14 @@ class EventStreamView(APIView):
         )
 
 
-def _still_allowed(request: Request, owner_id: object) -> Callable[[], bool] | None:
+def _still_allowed(request: Request, owner: Owner) -> Callable[[], bool] | None:
     """Return a function that tells whether the sender may still act for the owner.
 
     Return None if that depends on the owner alone, whom the stream checks itself.
     """
     if isinstance(request.auth, Token):
         return partial(issuing.is_live, request.auth.pk)
-    if request.user.is_authenticated and request.user.pk != owner_id:
+    if request.user.is_authenticated and request.user != owner:
         return partial(_is_active_user, request.user.pk)
     return None
 

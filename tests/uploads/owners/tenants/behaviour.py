@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,11 +18,11 @@ from django.test import Client
 from tests.inbox import Inbox, mail_server
 from tests.uploads.owners.conftest import SendTo
 from tests.uploads.owners.tenants.models import Membership, Tenant
-from uploads import completion
-from uploads.api.views import _is_active_user
+from uploads import completion, services
+from uploads.api.views import _still_allowed
 from uploads.events.stream import follow
 from uploads.models import Delivery, Quota, Upload
-from uploads.notices import email, preferences, schedule
+from uploads.notices import email, endpoints, preferences, schedule
 from uploads.tokens import issuing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -185,14 +186,12 @@ def test_images_outlive_the_user_who_sent_them(ada: User, boss: User, send_to: S
     assert signed_in(boss).get(f"/api/uploads/{sent['id']}/").status_code == 200
 
 
-def test_stream_of_a_deactivated_user_ends(ada: User, acme: Tenant) -> None:
-    assert _is_active_user(ada.pk)
-
-    def allowed() -> bool:
-        try:
-            return _is_active_user(ada.pk)
-        finally:
-            connections.close_all()
+def test_stream_of_a_deactivated_user_ends(ada: User) -> None:
+    # The primary keys of different models may be equal.
+    tenant = Tenant.objects.create(pk=ada.pk, name="Same")
+    allowed = _still_allowed(SimpleNamespace(auth=None, user=ada), tenant)
+    assert allowed is not None
+    assert allowed()
 
     def deactivate() -> None:
         User.objects.filter(pk=ada.pk).update(is_active=False)
@@ -200,9 +199,24 @@ def test_stream_of_a_deactivated_user_ends(ada: User, acme: Tenant) -> None:
 
     async def test() -> list[str]:
         await sync_to_async(deactivate, thread_sensitive=False)()
-        return [block async for block in follow(owner_id=acme.pk, after=0, is_allowed=allowed)]
+        return [block async for block in follow(owner_id=tenant.pk, after=0, is_allowed=allowed)]
 
     assert len(asyncio.run(asyncio.wait_for(test(), 20))) == 1
+
+
+def test_each_user_of_a_tenant_has_their_own_streams(ada: User, boss: User, settings: Any) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "STREAMS_PER_PERSON": 1}
+    streams = [signed_in(user).get("/api/events/") for user in (ada, boss, ada)]
+    assert [stream.status_code for stream in streams] == [200, 200, 429]
+
+
+def test_new_password_revokes_the_tokens_of_a_user(ada: User, acme: Tenant) -> None:
+    issuing.issue(owner=ada, name="a program", scope="all")
+    endpoint = endpoints.add(owner=acme, url="https://acme.example/events")
+    services.end_access(person=ada)
+    assert not issuing.tokens_of(ada).exists()
+    endpoint.refresh_from_db()
+    assert endpoint.enabled
 
 
 def test_audit_adopts_for_a_tenant(acme: Tenant) -> None:
