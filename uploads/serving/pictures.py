@@ -98,7 +98,7 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
     upload = Upload.objects.shown().filter(pk=upload_id).first()
     if upload is None or _is_hidden(request, upload) or not _is_own(request, upload):
-        return _not_found(_("This image does not exist."))
+        return _nothing_to_see(_("This image does not exist."))
     try:
         file = originals.open_file(upload.original)
     except FileMissing:

@@ -95,7 +95,7 @@ class Command(DatabaseCommand):
         parser.add_argument("--missing", action="store_true", help="uploads with a missing rendition")
         parser.add_argument("--stale", action="store_true", help="uploads with a stale rendition")
         parser.add_argument("--preset", metavar="NAME", help="check and render only this preset")
-        parser.add_argument("--owner", metavar="NAME", help="only uploads of this person")
+        parser.add_argument("--owner", metavar="NAME", help="only uploads of this owner")
         parser.add_argument(
             "--since",
             metavar="DATE",
