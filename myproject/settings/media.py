@@ -47,7 +47,6 @@ if not S3_BUCKET:
         access.share(MEDIA_ROOT / "renditions", group=_proxy_group)
 STATIC_URL = "static/"
 SERVESTATIC_STATIC_PREFIX = "/static/"  # the same below every sub-path
-STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 if not STATIC_ROOT.is_dir():
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
