@@ -11,7 +11,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from processing.images.geometry.resampling import INSTALLED
-from processing.images.reading.limits import INPUT_FORMATS, Limits
+from processing.images.reading import formats
+from processing.images.reading.limits import Limits
 from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
 from processing.renderer.options import SANDBOXES, Options, Sandbox
 
@@ -117,6 +118,15 @@ class Settings:
     notice_address: str = ""
     # Whether webhooks may go to loopback, private and other addresses of the local network.
     webhook_private_addresses: bool = False
+    # Whether the tokens of Django REST framework are those of an older version of this site: their digests
+    # are taken over, and their plain keys are erased.
+    take_over_tokens: bool = False
+    # The queues of thumbnails, of sizes, of notices, and of work that no person waits for; "" is the default
+    # queue of the project. A worker with one process consumes the last.
+    thumbnails_queue: str = ""
+    renditions_queue: str = ""
+    notifications_queue: str = ""
+    bulk_queue: str = ""
     # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"
     # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
@@ -225,7 +235,7 @@ def limits() -> Limits:
         frames=now.max_frames,
         profile_bytes=now.max_profile_bytes,
         text_bytes=now.max_text_bytes,
-        formats=INPUT_FORMATS + tuple(name.upper() for name in now.extra_formats),
+        formats=formats.INSTALLED + tuple(name.upper() for name in now.extra_formats),
     )
 
 

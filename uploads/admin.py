@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,17 +14,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from rest_framework.authtoken.models import TokenProxy
 
 from processing.models import Original, Rendition
 from uploads import services
 from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload
 from uploads.serving import links
-from uploads.tokens import issuing
+from uploads.tokens import issuing, legacy
 
-# Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
-import_module("rest_framework.authtoken.admin")
-admin.site.unregister(TokenProxy)
+if legacy.takes_over():
+    # Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
+    import_module("rest_framework.authtoken.admin")
+    admin.site.unregister(apps.get_model("authtoken", "TokenProxy"))
 
 
 class ReadOnly:

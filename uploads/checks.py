@@ -8,11 +8,8 @@ from django.contrib.staticfiles import finders
 from django.core import checks
 from django.utils.module_loading import import_string
 from limits import parse_many
-from rest_framework.settings import api_settings
 
 from processing.conf import darkroom
-from uploads.tokens.authentication import TokenAuthentication
-from uploads.tokens.scopes import InScope
 
 # The highest PRIVATE_LINK_MAX_AGE, in seconds.
 LONGEST_LINK_AGE = 3650 * 24 * 3600
@@ -21,7 +18,7 @@ LONGEST_LINK_AGE = 3650 * 24 * 3600
 @checks.register(checks.Tags.staticfiles)
 def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return a warning if the third-party scripts of the front end are not built."""
-    if finders.find("vendor/htmx.js"):
+    if finders.find("uploads/vendor/htmx.js"):
         return []
     return [
         checks.Warning(
@@ -111,25 +108,6 @@ def check_link_ages(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             f" DARKROOM['PRIVATE_LINK_MAX_AGE'] is {now.private_link_max_age!r}.",
             hint=f"Set both from 1 to {LONGEST_LINK_AGE} seconds (ten years), the first at most the second.",
             id="darkroom.E008",
-        )
-    ]
-
-
-@checks.register
-def check_tokens(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error if the API would ignore the scopes of tokens."""
-    classes: list[object] = [
-        *api_settings.DEFAULT_AUTHENTICATION_CLASSES,
-        *api_settings.DEFAULT_PERMISSION_CLASSES,
-    ]
-    if TokenAuthentication in classes and InScope in classes:
-        return []
-    return [
-        checks.Error(
-            "REST_FRAMEWORK does not sign in with Darkroom's tokens, or ignores their scopes.",
-            hint="Add uploads.tokens.authentication.TokenAuthentication to DEFAULT_AUTHENTICATION_CLASSES, "
-            "and uploads.tokens.scopes.InScope to DEFAULT_PERMISSION_CLASSES.",
-            id="darkroom.E011",
         )
     ]
 

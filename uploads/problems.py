@@ -17,6 +17,7 @@ from django.views.defaults import server_error as html_server_error
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.refusals import sentence
+from uploads.place import below
 
 logger = logging.getLogger(__name__)
 
@@ -152,4 +153,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    return not request.path_info.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+    return not below(request.path_info).startswith("/api/") and "text/html" in request.headers.get(
+        "Accept", ""
+    )

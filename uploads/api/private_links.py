@@ -10,6 +10,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.base import DarkroomView
 from uploads.api.private_link_serializers import (
     MadePrivateLinkSerializer,
     NewPrivateLinkSerializer,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PrivateLinkViewSet(
-    mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[PrivateLink]
+    DarkroomView, mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[PrivateLink]
 ):
     """The private links to one of a person's own uploads."""
 

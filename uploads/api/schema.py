@@ -1,8 +1,23 @@
-"""Add to the OpenAPI schema what drf-spectacular cannot derive: the problem responses, and the sub-path."""
+"""The settings of the OpenAPI schema, and what drf-spectacular cannot derive: problems and the sub-path."""
 
 from typing import Any
 
 from django.urls import get_script_prefix
+
+from uploads.place import below
+
+# The settings of drf-spectacular for Darkroom's API. A project's own are for its own API.
+SETTINGS: dict[str, Any] = {
+    "TITLE": "Darkroom",
+    "DESCRIPTION": "Upload images and fetch their renditions.",
+    "VERSION": "1.0.0",
+    "PREPROCESSING_HOOKS": ["uploads.api.schema.leave_out_others"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "uploads.api.schema.add_problems",
+        "uploads.api.schema.add_server",
+    ],
+}
 
 _PROBLEM = {
     "type": "object",
@@ -37,12 +52,17 @@ _OF_WEBHOOKS = {"409": "The person has too many webhooks, or this webhook is dis
 _OF_TOKENS = {"409": "The person has too many tokens."}
 
 
+def leave_out_others(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
+    """Return the endpoints of Darkroom's API without those of the project's other apps."""
+    return [endpoint for endpoint in endpoints if endpoint[3].cls.__module__.startswith("uploads.api.")]
+
+
 def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     """Add to each operation the problems that it can return."""
     result["components"]["schemas"]["Problem"] = _PROBLEM
     for path, operations in result["paths"].items():
         for verb, operation in operations.items():
-            _add(operation, _problems_of(path, verb, operation))
+            _add(operation, _problems_of(below(path), verb, operation))
     return result
 
 

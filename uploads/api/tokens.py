@@ -9,6 +9,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.base import DarkroomView
 from uploads.api.token_serializers import NewTokenSerializer, TokenSerializer
 from uploads.api.views import NewestFirst
 from uploads.models import Token
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-class TokenViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
+class TokenViewSet(
+    DarkroomView, mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]
+):
     """A person's own tokens that are not revoked. Other people's tokens are not found."""
 
     serializer_class = TokenSerializer

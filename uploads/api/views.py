@@ -22,10 +22,10 @@ from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from processing.errors import Refusal
 from uploads import services
+from uploads.api.base import DarkroomView
 from uploads.api.serializers import (
     DeletionSerializer,
     NewUploadSerializer,
@@ -85,6 +85,7 @@ class NewestFirst(CursorPagination):
 
 
 class UploadViewSet(
+    DarkroomView,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.UpdateModelMixin,
@@ -203,7 +204,7 @@ class EventStreamRenderer(JSONRenderer):
     media_type = "text/event-stream"
 
 
-class EventStreamView(APIView):
+class EventStreamView(DarkroomView):
     """A person's events, as they happen."""
 
     renderer_classes = (EventStreamRenderer, JSONRenderer)
@@ -275,7 +276,7 @@ class NewestNotices(NewestFirst):
         return page
 
 
-class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+class NoticeViewSet(DarkroomView, mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     """A person's own notices."""
 
     serializer_class = NoticeSerializer
@@ -298,7 +299,7 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
         return Response({"unread": inbox.unread_count(person)})
 
 
-class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
+class SettingsView(DarkroomView, generics.RetrieveUpdateAPIView[Preferences]):
     """A person's preferences."""
 
     serializer_class = PreferencesSerializer
@@ -316,7 +317,7 @@ class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
         preferences.choose_email(person=serializer.instance.owner, choice=serializer.instance.email)
 
 
-class QuotaView(APIView):
+class QuotaView(DarkroomView):
     """A person's quota."""
 
     @extend_schema(responses=QuotaSerializer)

@@ -12,6 +12,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.base import DarkroomView
 from uploads.api.views import NewestFirst, limit_action
 from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
 from uploads.models import Delivery, Endpoint
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
+class EndpointViewSet(DarkroomView, viewsets.ModelViewSet[Endpoint]):
     """A person's own endpoints. Other people's endpoints are not found."""
 
     serializer_class = EndpointSerializer
@@ -64,7 +65,7 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
         return Response(self.get_serializer(endpoint).data)
 
 
-class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+class WebhookDeliveryViewSet(DarkroomView, mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     """The deliveries to one of a person's own endpoints, sent and waiting."""
 
     serializer_class = WebhookDeliverySerializer

@@ -29,7 +29,7 @@ from uploads.events import history
 from uploads.models import Upload
 from uploads.pages import listing
 from uploads.pages.people import may_act, person_of
-from uploads.receiving import quotas, unparsed
+from uploads.receiving import form, quotas, unparsed
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.form import HashedFile
 from uploads.receiving.rate_limits import Action
@@ -152,6 +152,7 @@ def home(request: HttpRequest) -> HttpResponse:
     The files are read before the CSRF check reads them, so that the refusal of a file that is too large, or
     of too many files, can be shown as a message.
     """
+    form.prepare(request)
     try:
         files = cast("list[HashedFile]", request.FILES.getlist("file"))
     except (Refusal, *unparsed.ERRORS) as error:

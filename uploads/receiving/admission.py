@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -14,22 +14,22 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
-from rest_framework.settings import api_settings
 
 from processing import refusals
 from processing.database.availability import DATABASE_UNAVAILABLE, refuses_writes
 from processing.errors import Refusal
 from processing.storages import disk_space
+from uploads.place import below
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
 from uploads.receiving.body_guard import FORM, Scope
+from uploads.tokens import authentication
 from uploads.tokens.scopes import require_upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+    from uploads.models import Token
 
 
 class NotSignedIn(Refusal):
@@ -90,24 +90,23 @@ class RefusalMiddleware:
         refusal: Refusal | None = getattr(request, "scope", {}).get("refusal")
         if refusal is None or isinstance(refusal, NotSignedIn):
             return self._get_response(request)
-        if request.path_info == FORM:
+        if below(request.path_info) == FORM:
             messages.error(request, refusals.sentence(refusal))
             return redirect("uploads:home")
         return refused(refusal)
 
 
-def _sender(scope: Scope) -> tuple[User, object] | None:
+def _sender(scope: Scope) -> tuple[User, Token | None] | None:
     """Return the sender of a request with their token, or with None if a session identifies them."""
-    # With GET, Django REST framework skips the CSRF check. The view does that check, because it has the body.
+    # The view checks the CSRF token, because it has the body.
     request = ASGIRequest({**scope, "method": "GET"}, BytesIO())
     SessionMiddleware(_no_view).process_request(request)
     AuthenticationMiddleware(_no_view).process_request(request)
-    ways = cast("list[type[BaseAuthentication]]", api_settings.DEFAULT_AUTHENTICATION_CLASSES)
-    sent = Request(request, authenticators=[way() for way in ways])
     try:
-        return (sent.user, sent.auth) if sent.user.is_authenticated else None
-    except APIException:
+        token = authentication.sign_in(request)
+    except authentication.INVALID:
         return None
+    return (request.user, token) if request.user.is_authenticated else None
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

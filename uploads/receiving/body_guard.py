@@ -22,6 +22,7 @@ from django.conf import settings
 from processing.conf import darkroom
 from processing.errors import Refusal
 from processing.storages import disk_space
+from uploads.place import below
 from uploads.problems import Busy
 from uploads.receiving.form import TooLarge
 from uploads.receiving.turns import Turns
@@ -35,7 +36,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Takes the request's scope and size; returns the reason for a refusal, or None.
 Admission = Callable[[Scope, int], Refusal | None]
 
-# The paths that receive images: from programs and JavaScript, and from the form without JavaScript.
+# The paths that receive images, below that of `uploads.urls`: from programs and JavaScript, and from the form
+# without JavaScript.
 API, FORM = "/api/uploads/", "/"
 # Bytes that multipart adds around a file: boundaries, headers and short fields.
 _ENVELOPE = 64 * 1024
@@ -199,9 +201,9 @@ def _brings_images(scope: Scope) -> bool:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path of a request below the site's sub-path (`root_path`)."""
+    """Return the path of a request below the site's sub-path (`root_path`) and the project's include."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    return below(path.removeprefix(scope.get("root_path", "")))
 
 
 def _expected_bytes(scope: Scope, body: Body) -> int:

@@ -8,7 +8,7 @@ from unicodedata import category, normalize
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import multipartparser
+from django.http import HttpRequest, multipartparser
 
 from processing.conf import darkroom
 from processing.errors import Refusal
@@ -60,6 +60,15 @@ class HashedFile(TemporaryUploadedFile):
         # system's limit.
         super().__init__(_UNNAMED, *args, **kwargs)
         self.name = name.strip() or _UNNAMED
+
+
+def prepare(request: HttpRequest) -> None:
+    """Let a request receive its files through our handler, whatever `FILE_UPLOAD_HANDLERS` says.
+
+    Call it before anything reads the body. If a middleware has read it, services hash the files again.
+    """
+    if not hasattr(request, "_files"):
+        request.upload_handlers = [HashingUploadHandler(request)]
 
 
 class HashingUploadHandler(FileUploadHandler):

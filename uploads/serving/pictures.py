@@ -15,8 +15,6 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.request import Request
 
 from processing import conf, originals, renditions
 from processing.database.availability import DATABASE_UNAVAILABLE
@@ -27,8 +25,7 @@ from processing.storages.media import FileMissing, StorageUnavailable, call_stor
 from uploads.models import Upload, UploadQuerySet
 from uploads.problems import problem_response
 from uploads.serving import links, private_links, probes
-from uploads.tokens import scopes
-from uploads.tokens.authentication import TokenAuthentication
+from uploads.tokens import authentication, scopes
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
@@ -138,13 +135,12 @@ def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
 def _own(request: HttpRequest) -> UploadQuerySet:
     """Return the uploads of the person who is signed in, as far as the scope of their token covers them."""
     try:
-        by_token = TokenAuthentication().authenticate(Request(request))
-    except AuthenticationFailed:
+        token = authentication.sign_in(request)
+    except authentication.INVALID:
         return Upload.objects.none()
-    person, token = by_token or (request.user, None)
-    if not person.is_authenticated:
+    if not request.user.is_authenticated:
         return Upload.objects.none()
-    return scopes.readable(Upload.objects.shown().filter(owner=person.pk), token)
+    return scopes.readable(Upload.objects.shown().filter(owner=request.user.pk), token)
 
 
 def _is_own(request: HttpRequest, upload: Upload) -> bool:

@@ -1,8 +1,13 @@
 """Template tags for Darkroom's pages, and `picture` for the pages of other projects."""
 
+from pathlib import Path
 from typing import Any
 
 from django import template
+from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma, naturaltime
+from django.middleware.locale import LocaleMiddleware
+from django.utils.module_loading import import_string
 
 from uploads.events import history
 from uploads.notices import inbox
@@ -10,7 +15,13 @@ from uploads.serving.picture_tag import own_picture, picture
 
 register = template.Library()
 
+# The app `django.contrib.humanize` need not be installed.
+register.filter(intcomma)
+register.filter(naturaltime)
+
 _FORMAT_NAMES = {"webp": "WebP"}
+# The language of the code, and those of the catalogues.
+_LANGUAGES = {"en", *(path.name for path in (Path(__file__).parent.parent / "locale").iterdir())}
 
 
 @register.simple_tag(takes_context=True)
@@ -24,6 +35,15 @@ def last_event(context: dict[str, Any]) -> int:
 def event_names() -> str:
     """Return the names of all events, separated by spaces."""
     return " ".join(history.NAMES)
+
+
+@register.simple_tag
+def offered_languages() -> list[tuple[str, str]]:
+    """Return the project's languages that Darkroom has texts in, or none if a choice would change nothing."""
+    classes = [import_string(path) for path in settings.MIDDLEWARE]
+    if not any(isinstance(one, type) and issubclass(one, LocaleMiddleware) for one in classes):
+        return []
+    return [(code, name) for code, name in settings.LANGUAGES if code in _LANGUAGES]
 
 
 @register.simple_tag(takes_context=True)

@@ -1,0 +1,40 @@
+"""The API's schema, and the page that shows it."""
+
+from typing import ClassVar
+
+from django.templatetags.static import static
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+
+from uploads.api.base import DarkroomView
+from uploads.api.schema import SETTINGS
+
+_DIST = "drf_spectacular_sidecar/swagger-ui-dist"
+
+
+class SchemaView(SpectacularAPIView):
+    """The schema of Darkroom's API alone, also beside another API of the project."""
+
+    authentication_classes = DarkroomView.authentication_classes
+    permission_classes = (AllowAny,)
+    schema = None  # the schema leaves itself and the page out
+    custom_settings: ClassVar = SETTINGS
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI, from the site itself."""
+
+    authentication_classes = DarkroomView.authentication_classes
+    permission_classes = (AllowAny,)
+    schema = None  # the schema leaves itself and the page out
+    title = SETTINGS["TITLE"]
+    url_name = "uploads:api:schema"
+    template_name = "uploads/swagger_ui.html"
+
+    @staticmethod
+    def _swagger_ui_resource(filename: str) -> str:
+        return static(f"{_DIST}/{filename}")
+
+    @staticmethod
+    def _swagger_ui_favicon() -> str:
+        return static(f"{_DIST}/favicon-32x32.png")
