@@ -74,7 +74,8 @@ def prepare(request: HttpRequest) -> None:
 class HashingUploadHandler(FileUploadHandler):
     """Write each file of a request to disk once, and hash its bytes.
 
-    Raises `TooLarge` as soon as a file exceeds the limit.
+    Raises `TooLarge` for a file that exceeds the limit. Up to as many bytes again are read and discarded
+    first, because a client that still sends reads no response.
     """
 
     chunk_size = 1 << 20
@@ -86,29 +87,38 @@ class HashingUploadHandler(FileUploadHandler):
             self.file_name or "", self.content_type, 0, self.charset, self.content_type_extra
         )
         self.digest = hashlib.sha256()
+        self.refusal: TooLarge | None = None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         """Write and hash a chunk; pass nothing on to another handler."""
         limit = darkroom().max_upload_bytes
         if start + len(raw_data) > limit:
-            self.file.close()
-            raise TooLarge(
+            self.refusal = TooLarge(
                 "{name} is larger than {limit} MB. Upload a smaller file.",
                 name=self.file_name or "",
                 limit=f"{limit / 1024**2:.0f}",
             )
+            if start + len(raw_data) > 2 * limit:
+                self._refuse()
+            return None
         self.digest.update(raw_data)
         self.file.write(raw_data)
         return None
 
     def file_complete(self, file_size: int) -> HashedFile:
         """Return the file, rewound. The request closes it."""
+        self._refuse()
         file = self.file
         del self.file
         file.seek(0)
         file.size = file_size
         file.content_hash = self.digest.hexdigest()
         return file
+
+    def _refuse(self) -> None:
+        if self.refusal is not None:
+            self.file.close()
+            raise self.refusal
 
     def upload_interrupted(self) -> None:
         """Delete the partial file after the client has disconnected."""
