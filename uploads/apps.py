@@ -4,7 +4,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from django.apps import AppConfig, apps
+from celery import current_app
+from django.apps import AppConfig
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 # Modules that register checks, receivers and tasks on import; they need the models.
@@ -39,15 +41,20 @@ class UploadsConfig(AppConfig):
                 "package of your project, such as shop.processing, with another label in its AppConfig."
             )
         import_module("processing.apps").refuse_others()
-        super().__init__(*arguments)
-
-    def ready(self) -> None:
-        """Register checks, receivers and tasks, and add the recurring tasks to Celery's timetable."""
-        missing = [name for name in NEEDED if not apps.is_installed(name)]
+        missing = [name for name in NEEDED if not _is_installed(name)]
         if missing:
             raise ImproperlyConfigured(
                 f"Darkroom needs more apps. Add to INSTALLED_APPS: {', '.join(missing)}."
             )
+        super().__init__(*arguments)
+
+    def ready(self) -> None:
+        """Register checks, receivers and tasks, and add the recurring tasks to Celery's timetable."""
         for name in REGISTERING:
             import_module(name)
-        import_module("uploads.upkeep.timetable").install()
+        import_module("uploads.upkeep.timetable").install(current_app)
+
+
+def _is_installed(name: str) -> bool:
+    """Return whether the settings name an app, by its package or by its configuration."""
+    return any(entry == name or entry.startswith(f"{name}.apps.") for entry in settings.INSTALLED_APPS)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -20,7 +21,7 @@ from tests.processing.processes import ROOT
 from tests.system import wait_until
 
 NAME, PASSWORD = "ada", "correct horse battery"
-# What the documentation tells a project to write, and a small limit for the tests.
+# The settings that the documentation tells a project to write, and a small limit for the tests.
 SETTINGS = """
 INSTALLED_APPS += ["processing", "uploads"]
 LOGIN_URL = "admin:login"
@@ -60,6 +61,20 @@ SERVERS = {
     "wsgi": ("gunicorn", "shop.wsgi", "--no-control-socket", "--bind", "{host}:{port}"),
     "asgi": ("uvicorn", "shop.asgi:application", "--host", "{host}", "--port", "{port}"),
 }
+
+
+def interpreter(oldest: tuple[int, int], newest: tuple[int, int]) -> str | None:
+    """Return the newest Python of this machine from one version to another, or None if there is none.
+
+    pyenv's own programs on the PATH may be of versions that are not active.
+    """
+    for minor in range(newest[1], oldest[1] - 1, -1):
+        name = f"python{oldest[0]}.{minor}"
+        installed = sorted(Path.home().glob(f".pyenv/versions/*/bin/{name}"), reverse=True)
+        for path in (shutil.which(name), *map(str, installed)):
+            if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+                return path
+    return None
 
 
 class Project:

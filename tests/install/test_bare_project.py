@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeImage
-from tests.install.bare_project import NAME, PASSWORD, Project, built_wheel, own_redis
+from tests.conftest import IN_CI, MakeImage
+from tests.install.bare_project import NAME, PASSWORD, Project, built_wheel, interpreter, own_redis
 from tests.processing.processes import ROOT
 from tests.system import wait_until
 
 pytestmark = pytest.mark.install
 
 # The interpreter, the version of Django, and the extras, of the oldest and of the newest that are supported.
-OLDEST = (">=3.11,<3.12", "~=5.2.0", "")
-NEWEST = (">=3.12", ">=6.0,<7", "[api,heif,s3]")
+OLDEST = ((3, 11), (3, 11), "~=5.2.0", "")
+NEWEST = ((3, 12), (3, 14), ">=6.0,<7", "[api,heif,s3]")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=[OLDEST, NEWEST], ids=["oldest", "newest"])
 def project(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Project]:
     """Return a project whose worker runs."""
-    python, django, extras = request.param
+    oldest, newest, django, extras = request.param
+    python = interpreter(oldest, newest)
+    if python is None:
+        problem = f"There is no Python from {oldest} to {newest}."
+        pytest.fail(problem) if IN_CI else pytest.skip(problem)
     with tempfile.TemporaryDirectory(prefix="bare-") as folder, own_redis() as redis:
         made = Project(Path(folder), python=python, wheel=wheel, django=django, extras=extras)
         made.write(redis=redis, api=bool(extras))

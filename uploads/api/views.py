@@ -58,6 +58,14 @@ class SeveralFiles(Refusal):
     status = HTTPStatus.BAD_REQUEST
 
 
+class NoStreams(Refusal):
+    """The server cannot keep a response open without a thread for it."""
+
+    code = "no_streams"
+    title = "The server has no event streams"
+    status = HTTPStatus.NOT_IMPLEMENTED
+
+
 class NewestFirst(CursorPagination):
     """Cursor pages that stay stable while new rows are added."""
 
@@ -223,11 +231,14 @@ class EventStreamView(DarkroomView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """Stream the events after the given event id. Without an id, stream only new events.
 
-        A person may have a limited number of streams.
+        A person may have a limited number of streams. Under WSGI there are none: a stream would hold a thread
+        for ever.
         """
         owner = cast("User", request.user).pk
         newest = history.newest(owner_id=owner)
         last = _last_event_id(request)
+        if not hasattr(request, "scope"):
+            raise NoStreams("This server has no event streams. Ask for the images every few seconds.")
         place = places.take(owner)
         stream = follow(
             owner_id=owner,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery import current_app
+from celery import Celery
 from celery.schedules import crontab
 
 # A worker compares this time with its own clock, which may be minutes ahead of beat's. Of the messages that
@@ -20,8 +20,8 @@ TIMETABLE: dict[str, dict[str, Any]] = {
 }
 
 
-def install() -> None:
+def install(app: Celery) -> None:
     """Add each recurring task under its own name, unless the project has an entry of that name."""
     for name, entry in TIMETABLE.items():
         task = f"uploads.recurring.{name}"
-        current_app.conf.beat_schedule.setdefault(task, {"task": task, **entry})
+        app.conf.beat_schedule.setdefault(task, {"task": task, **entry})
