@@ -15,7 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SCRIPTS = ("htmx.js", "thumbhash.js", "uppy.js")
 
 
-class BuildHook(BuildHookInterface):  # type: ignore[type-arg,misc]  # hatchling is no dependency of the site
+class BuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is no dependency of the site
     """Compile the catalogues, and bundle the scripts unless they are there."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

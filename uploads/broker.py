@@ -82,7 +82,7 @@ def queue_depths() -> dict[str, int]:
             # `connection.channel()` would sleep and retry.
             channel = connection.default_channel
             for name in queue_names():
-                queue = current_app.amqp.queues[name]
+                queue: Any = current_app.amqp.queues[name]
                 depths[name] = queue(channel).queue_declare(passive=False).message_count
     except _ERRORS as error:
         raise BrokerAway(str(error)) from error

@@ -61,11 +61,8 @@ def _sign_in() -> Iterator[checks.CheckMessage]:
 @checks.register(checks.Tags.templates)
 def check_pages(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return a warning if a page could not show its user or its messages."""
-    active = {
-        name
-        for engine in settings.TEMPLATES
-        for name in engine.get("OPTIONS", {}).get("context_processors", ())
-    }
+    options: list[Any] = [engine.get("OPTIONS", {}) for engine in settings.TEMPLATES]
+    active = {name for one in options for name in one.get("context_processors", ())}
     missing = [name for name in _PROCESSORS if name not in active]
     missing += [name for name in _MIDDLEWARE if not _has_middleware(name)]
     if not missing:

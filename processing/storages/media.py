@@ -7,6 +7,7 @@ folder: `MEDIA_ROOT`, or else `media` beside the project's code.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -80,7 +81,7 @@ class Storage(Protocol):
 ALIAS = "darkroom"
 
 
-class _Media(LazyObject):
+class _Media(LazyObject):  # type: ignore[type-arg]  # only its stub has a parameter
     """The storage of the project, which is made when it is first used."""
 
     def _setup(self) -> None:
@@ -92,8 +93,8 @@ media = cast("Storage", _Media())
 
 def folder() -> Path | None:
     """Return the folder for a project that names no storage, or None if its settings name no folder."""
-    if settings.MEDIA_ROOT:
-        return Path(settings.MEDIA_ROOT)
+    if root := os.fspath(settings.MEDIA_ROOT):
+        return Path(root)
     base: Path | str | None = getattr(settings, "BASE_DIR", None)
     return None if base is None else Path(base) / "media"
 

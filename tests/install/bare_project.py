@@ -183,7 +183,8 @@ class Browser:
     def upload(self, data: bytes) -> str:
         """Send a file to the gallery, and return the id of its upload."""
         page = self.send("/photos/", data).read().decode()
-        return next(id for id in re.findall(r"/photos/uploads/([0-9a-f-]{36})/", page) if id.strip("0-"))
+        ids: list[str] = re.findall(r"/photos/uploads/([0-9a-f-]{36})/", page)
+        return next(id for id in ids if id.strip("0-"))
 
     @property
     def _csrf(self) -> str:
@@ -193,7 +194,7 @@ class Browser:
 class _Patient(urllib.request.HTTPErrorProcessor):
     """Return answers of any status, and follow redirects."""
 
-    def http_response(self, request: urllib.request.Request, response: HTTPResponse) -> HTTPResponse:  # type: ignore[override]
+    def http_response(self, request: urllib.request.Request, response: HTTPResponse) -> HTTPResponse:
         if 300 <= response.status < 400:
             return cast("HTTPResponse", super().http_response(request, response))
         return response

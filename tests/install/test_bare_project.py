@@ -33,7 +33,9 @@ def project(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Project]:
     python = interpreter(oldest, newest)
     if python is None:
         problem = f"There is no Python from {oldest} to {newest}."
-        pytest.fail(problem) if IN_CI else pytest.skip(problem)
+        if IN_CI:
+            pytest.fail(problem)
+        pytest.skip(problem)
     with tempfile.TemporaryDirectory(prefix="bare-") as folder, own_redis() as redis:
         made = Project(Path(folder), python=python, wheel=wheel, django=django, extras=extras)
         made.write(redis=redis, api=bool(extras))

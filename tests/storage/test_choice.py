@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core import checks
-from django.core.files.storage import default_storage
+from django.core.files.storage import storages
 
 from processing.storages import media as choice
 from processing.storages.local import LocalStorage
@@ -18,15 +18,15 @@ def errors() -> dict[str | None, str]:
     return {message.id: message.msg for message in checks.run_checks()}
 
 
-def test_site_of_this_repository_uses_its_default_storage() -> None:
-    assert media.folder == default_storage.location
+def test_site_of_this_repository_uses_its_default_storage(settings: Any) -> None:
+    assert media.folder == str(settings.MEDIA_ROOT)
 
 
 def test_project_with_another_default_storage_gets_a_folder(settings: Any, tmp_path: Path) -> None:
     settings.STORAGES = {**settings.STORAGES, "default": DJANGOS}
     settings.MEDIA_ROOT = tmp_path
     assert media.folder == str(tmp_path)
-    assert not isinstance(default_storage._wrapped, LocalStorage)
+    assert not isinstance(storages["default"], LocalStorage)
 
 
 def test_folder_is_beside_the_code_without_media_root(settings: Any, tmp_path: Path) -> None:

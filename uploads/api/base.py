@@ -3,13 +3,14 @@
 A project's own `REST_FRAMEWORK` is for its own API, so it changes nothing here.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -24,9 +25,9 @@ class DarkroomView(APIView):
     # Token authentication comes first, so that unauthenticated requests get a 401 with a challenge.
     authentication_classes = (TokenAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated, InScope)
-    renderer_classes = (JSONRenderer,)
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer,)
     throttle_classes = ()
-    filter_backends = ()
+    filter_backends: Sequence[type[Any]] = ()
     versioning_class = None
     # The schema describes the API. A response to OPTIONS could reveal too much.
     metadata_class = None

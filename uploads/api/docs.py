@@ -1,7 +1,5 @@
 """The API's schema, and the page that shows it."""
 
-from typing import ClassVar
-
 from django.templatetags.static import static
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -18,7 +16,7 @@ class SchemaView(SpectacularAPIView):
     authentication_classes = DarkroomView.authentication_classes
     permission_classes = (AllowAny,)
     schema = None  # the schema leaves itself and the page out
-    custom_settings: ClassVar = SETTINGS
+    custom_settings = SETTINGS
 
 
 class DocsView(SpectacularSwaggerSplitView):
