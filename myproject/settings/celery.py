@@ -56,6 +56,8 @@ CELERY_TASK_QUEUES = [
     )
 ]
 CELERY_TASK_ROUTES = {
+    "processing.tasks.generate_thumbnails": {"queue": DARKROOM["THUMBNAILS_QUEUE"], **_PUBLISHING},
+    "processing.tasks.resize_image": {"queue": DARKROOM["RENDITIONS_QUEUE"], **_PUBLISHING},
     "uploads.recurring.*": {"queue": "maintenance", **_PUBLISHING},
     "*": {"queue": CELERY_TASK_DEFAULT_QUEUE, **_PUBLISHING},
 }

@@ -24,6 +24,7 @@ NAME, PASSWORD = "ada", "correct horse battery"
 # The settings that the documentation tells a project to write, and a small limit for the tests.
 SETTINGS = """
 INSTALLED_APPS += ["processing", "uploads"]
+MIDDLEWARE += ["uploads.receiving.admission.RefusalMiddleware"]
 LOGIN_URL = "admin:login"
 DATABASES["default"]["OPTIONS"] = {{"transaction_mode": "IMMEDIATE", "timeout": 20}}
 CELERY_BROKER_URL = "{redis}"
@@ -57,9 +58,16 @@ from shop.celery import app as celery_app
 
 __all__ = ["celery_app"]
 """
+GUARDED = """
+from shop.asgi import application as project
+from uploads.receiving import admission, body_guard, turns
+
+application = body_guard.BodyGuard(project, admission=admission.refusal_of, turns=turns.Turns(40))
+"""
 SERVERS = {
     "wsgi": ("gunicorn", "shop.wsgi", "--no-control-socket", "--bind", "{host}:{port}"),
     "asgi": ("uvicorn", "shop.asgi:application", "--host", "{host}", "--port", "{port}"),
+    "guarded": ("uvicorn", "shop.guarded:application", "--host", "{host}", "--port", "{port}"),
 }
 
 
@@ -96,6 +104,7 @@ class Project:
         (self.path / "shop" / "urls.py").write_text(URLS)
         (self.path / "shop" / "celery.py").write_text(CELERY)
         (self.path / "shop" / "__init__.py").write_text(INIT)
+        (self.path / "shop" / "guarded.py").write_text(GUARDED)
 
     def manage(self, *arguments: str, **environment: str) -> str:
         """Run a management command, and return its output and its errors."""

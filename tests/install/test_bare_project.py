@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import IN_CI, MakeImage
-from tests.install.bare_project import NAME, PASSWORD, Project, built_wheel, interpreter, own_redis
+from tests.install.bare_project import NAME, PASSWORD, SERVERS, Project, built_wheel, interpreter, own_redis
 from tests.processing.processes import ROOT
 from tests.system import wait_until
 
@@ -77,7 +77,7 @@ def test_checks_find_nothing_to_mend(project: Project) -> None:
     assert "No changes detected" in project.manage("makemigrations", "--check", "--dry-run")
 
 
-@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_picture_becomes_ready(project: Project, server: str, make_image: MakeImage) -> None:
     with project.served(server) as browser:
         upload = browser.upload(make_image(width=1500, height=900, seed=len(server) + ord(server[0])))
@@ -89,18 +89,20 @@ def test_picture_becomes_ready(project: Project, server: str, make_image: MakeIm
         assert browser.get("/photos/status/").status == 200
 
 
-@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_file_that_is_too_large_is_refused(project: Project, server: str) -> None:
     with project.served(server) as browser:
         page = browser.send("/photos/", b"x" * 1_500_000).read().decode()
         assert "photo.jpg is larger than 1 MB. Upload a smaller file." in page
 
 
-@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_api_is_there_if_its_extra_is(project: Project, server: str, make_image: MakeImage) -> None:
     has_api = "rest_framework" in (project.path / "shop" / "settings.py").read_text()
     with project.served(server) as browser:
         assert browser.get("/photos/api/schema/").status == (200 if has_api else 404)
+        if has_api and server == "wsgi":
+            assert browser.get("/photos/api/events/").status == 501
         answer = browser.send("/photos/api/uploads/", make_image(seed=9))
         refused = browser.send("/photos/api/uploads/", b"x" * 1_500_000)
         if not has_api:

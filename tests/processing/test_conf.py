@@ -8,6 +8,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from processing import checks, conf
+from processing.images.reading import formats
 from processing.images.reading.limits import Limits
 from processing.presets import Preset, Resampler
 from processing.renderer import confinement
@@ -192,3 +193,9 @@ def test_invalid_background_is_an_error(background: Any, settings: Settings) -> 
     set_presets(settings, {"p": {"width": 9, "background": background}})
     (problem,) = problems()
     assert problem[1] == (f"Preset 'p': background is {background!r}; it must be a colour such as '#ffffff'.")
+
+
+def test_only_formats_with_a_decoder_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "HEIF" in conf.limits().formats
+    monkeypatch.setattr(formats, "INSTALLED", ("JPEG", "PNG"))
+    assert conf.limits().formats == ("JPEG", "PNG")
