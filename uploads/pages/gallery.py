@@ -33,6 +33,7 @@ from uploads.receiving import quotas, unparsed
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.form import HashedFile
 from uploads.receiving.rate_limits import Action
+from uploads.serving import responsive
 
 # The limits of images per action, and of cards per request.
 SELECTED = 500
@@ -281,7 +282,7 @@ def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpRes
 def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
     """Return the cards of uploads. The first `first` cards are visible without scrolling."""
     return [
-        Card(upload=upload, preset=listing.card_preset(upload), is_first=number < first)
+        Card(upload=upload, preset=responsive.preview_preset(upload), is_first=number < first)
         for number, upload in enumerate(uploads)
     ]
 

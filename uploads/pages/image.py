@@ -27,7 +27,7 @@ from processing.presets import Point, Preset
 from uploads import services
 from uploads.events import history
 from uploads.models import Event, Upload
-from uploads.pages import gallery, listing
+from uploads.pages import gallery
 from uploads.pages.people import may_act, person_of
 from uploads.receiving.rate_limits import Action
 from uploads.serving import links, picture_tag, private_links, responsive
@@ -101,7 +101,7 @@ def _page(
     last_event = history.newest(owner_id=person_of(request).pk)
     is_private = upload.visibility == Upload.Visibility.PRIVATE
     is_shown = not upload.taken_down_at
-    largest = links.main_preset() if upload.ready_at else listing.card_preset(upload)
+    largest = links.main_preset() if upload.ready_at else responsive.preview_preset(upload)
     found = upload.original.metadata if upload.thumbnails_ready_at else None
     context = {
         "upload": upload,

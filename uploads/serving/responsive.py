@@ -19,6 +19,8 @@ from uploads.serving import links
 _OFFERED: tuple[Format, ...] = ("avif", "webp")
 # The format of `src`: the first of these that exists. Every program reads JPEG and PNG.
 _FALLBACKS: tuple[Format, ...] = ("jpeg", "png", "webp", "avif")
+# A rendition of this width, in pixels, is sharp enough for a preview on a high-density screen.
+_PREVIEW_WIDTH = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,17 @@ def picture_of(
         address=files[fallback][max(files[fallback])],
         size=size,
     )
+
+
+def preview_preset(upload: Upload) -> str:
+    """Return the preset for an upload's preview, or "" if no rendition is ready or it is taken down."""
+    if upload.taken_down_at:
+        return ""
+    ready = {row.preset for row in upload.shown_renditions()}
+    shown = [preset for preset in reversed(conf.presets()) if preset.name in ready]
+    whole = [preset for preset in shown if preset.mode == "fit" and not preset.is_thumbnail]
+    wide = [preset for preset in whole if (preset.width or 0) >= _PREVIEW_WIDTH]
+    return next((preset.name for preset in [*wide[:1], *whole[::-1], *shown]), "")
 
 
 @lru_cache(maxsize=1000)
