@@ -1,12 +1,15 @@
-"""The admin pages for uploads, originals, renditions and notices."""
+"""The admin pages for uploads, originals, renditions and notices, and the pictures of other models."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.forms import BaseForm
+from django.forms.utils import pretty_name
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
@@ -17,6 +20,8 @@ from rest_framework.authtoken.models import TokenProxy
 
 from processing.models import Original, Rendition
 from uploads import services
+from uploads.fields import picture_lookups
+from uploads.forms.keeping import keep_pictures
 from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload
 from uploads.serving import links
 from uploads.tokens import issuing
@@ -24,6 +29,54 @@ from uploads.tokens import issuing
 # Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
 import_module("rest_framework.authtoken.admin")
 admin.site.unregister(TokenProxy)
+
+
+class Thumbnail:
+    """A column of a list that shows the picture of a field."""
+
+    def __init__(self, field: str) -> None:
+        self.field = self.__name__ = field
+        self.short_description = pretty_name(field)
+
+    def __call__(self, row: Model) -> SafeString | str:
+        """Show the smallest rendition of the picture."""
+        upload: Upload | None = getattr(row, self.field)
+        rows = upload.shown_renditions() if upload and not upload.deleted_at else []
+        if not upload or not rows:
+            return "–"
+        path = links.rendition_path(upload, rows[0])
+        return format_html(
+            '<img src="{}" alt="{}" height="48" loading="lazy">', path, upload.alt or upload.filename
+        )
+
+
+def thumbnail(field: str) -> Thumbnail:
+    """Return a column for `list_display`, such as `thumbnail("photo")`."""
+    return Thumbnail(field)
+
+
+class PictureAdmin(admin.ModelAdmin):
+    """The admin of a model with pictures: its list needs no query a row, and its forms keep sent pictures."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the pictures of all `thumbnail` columns together."""
+        columns = self.get_list_display(request)
+        names = [column.field for column in columns if isinstance(column, Thumbnail)]
+        return super().get_queryset(request).prefetch_related(*picture_lookups(*names))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Keep the pictures that a form with an error has sent."""
+        for form in _forms_of(context):
+            keep_pictures(form, request)
+        return super().render_change_form(request, context, *args, **options)
+
+
+def _forms_of(context: dict[str, Any]) -> Iterator[BaseForm]:
+    yield context["adminform"].form
+    for inline in context["inline_admin_formsets"]:
+        yield from inline.formset.forms
 
 
 class ReadOnly:

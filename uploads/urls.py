@@ -6,6 +6,7 @@ app_name = "uploads"
 
 urlpatterns = [
     path("api/", include("uploads.api.urls")),
+    path("", include("uploads.forms.urls")),
     path("", include("uploads.serving.urls")),
     path("", include("uploads.monitoring.urls")),
     path("", include("uploads.pages.urls")),

@@ -35,8 +35,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Takes the request's scope and size; returns the reason for a refusal, or None.
 Admission = Callable[[Scope, int], Refusal | None]
 
-# The paths that receive images: from programs and JavaScript, and from the form without JavaScript.
-API, FORM = "/api/uploads/", "/"
+# The paths that receive images: from programs and JavaScript, from the form without JavaScript, and from the
+# widget of other forms.
+API, FORM, WIDGET = "/api/uploads/", "/", "/pictures/"
 # Bytes that multipart adds around a file: boundaries, headers and short fields.
 _ENVELOPE = 64 * 1024
 # A form may send this many files of the largest size.
@@ -195,7 +196,7 @@ class _Closing:
 
 
 def _brings_images(scope: Scope) -> bool:
-    return scope["method"] == "POST" and _path(scope) in {API, FORM}
+    return scope["method"] == "POST" and _path(scope) in {API, FORM, WIDGET}
 
 
 def _path(scope: Scope) -> str:
@@ -216,7 +217,7 @@ def _limit(scope: Scope) -> int:
     largest = darkroom().max_upload_bytes
     if not _brings_images(scope):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
-    return largest if _path(scope) == API else _FILES_OF_A_FORM * largest
+    return _FILES_OF_A_FORM * largest if _path(scope) == FORM else largest
 
 
 def _length(scope: Scope) -> int | None:
