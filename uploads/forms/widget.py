@@ -31,6 +31,8 @@ WORDS = {
     "refused": _("The server answered with an error ({status}). Try again."),
     "tooLarge": _("{name} is {size}; the limit is {limit}. Choose a smaller version."),
     "notSaved": _("The picture is used once the form is saved."),
+    "readyNew": _("The picture is ready. It is used once the form is saved."),
+    "ready": _("The picture is ready."),
 }
 
 

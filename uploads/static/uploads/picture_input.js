@@ -43,6 +43,7 @@ class PictureInput {
   #request;
   #timer;
   #drawing; // the canvas with the chosen file, until the server has a picture of it
+  #isNew = false; // whether the picture was sent for this form
 
   constructor(root) {
     this.root = root;
@@ -161,6 +162,7 @@ class PictureInput {
   #arrive(html) {
     this.file.value = "";
     this.focus.value = "";
+    this.#isNew = true;
     this.tell("notSaved");
     this.#replace(html);
   }
@@ -175,20 +177,24 @@ class PictureInput {
   }
 
   #refuse(why) {
-    held.delete(this.form);
-    this.file.value = "";
-    this.#drawing = undefined;
+    this.#forget();
     this.#tellText(why, true);
     this.choose.focus();
   }
 
+  // Show the picture that was there before.
+  #forget() {
+    held.delete(this.form);
+    this.file.value = "";
+    this.#drawing?.remove();
+    this.#drawing = undefined;
+  }
+
   #cancel() {
     const request = this.#request;
-    held.delete(this.form);
     this.#stop();
     request.abort();
-    this.file.value = "";
-    this.#drawing = undefined;
+    this.#forget();
     this.tell("cancelled");
   }
 
@@ -202,7 +208,8 @@ class PictureInput {
     this.#drawing = canvas;
     const options = { resizeHeight: PREVIEW, resizeQuality: "medium" };
     const picture = await createImageBitmap(file, options).catch(() => null);
-    if (!picture) return;
+    if (!picture || canvas !== this.#drawing) return;
+    if (!this.preview && this.#request) this.shown.replaceChildren(canvas);
     [canvas.width, canvas.height] = [picture.width, picture.height];
     canvas.getContext("2d").drawImage(picture, 0, 0);
     picture.close();
@@ -248,7 +255,12 @@ class PictureInput {
       return;
     }
     this.#replace(html);
-    if (!this.preview.dataset.refresh) this.#tellText(this.preview.querySelector("figcaption").innerText);
+    if (!this.preview.dataset.refresh) this.#finish(this.preview.querySelector(".picture-input-status"));
+  }
+
+  #finish(status) {
+    if (!status.classList.contains("ready")) this.#tellText(status.textContent, true);
+    else this.tell(this.#isNew ? "readyNew" : "ready");
   }
 }
 
