@@ -166,6 +166,9 @@ class TestOwner:
             class Meta:
                 app_label = "articles"
 
+            def __str__(self) -> str:
+                return "owned"
+
         with pytest.raises(NoOwner, match="author is empty"):
             Owned(photo=make_image()).save()
 
@@ -178,7 +181,7 @@ class TestRefusal:
         assert caught.value.error_dict["photo"][0].code == "unsupported_format"
 
     def test_broken_file_cannot_be_saved(self) -> None:
-        with pytest.raises(Refusal, match=r"sea\.jpg"):
+        with pytest.raises(Refusal, match=r"sea\.jpg"), transaction.atomic():
             Article(title="Sea", photo=ContentFile(b"no image", name="sea.jpg")).save()
         assert not Article.objects.exists()
         assert stored_keys() == set()
@@ -205,7 +208,7 @@ class TestRefusal:
         [
             ({"format": "WEBP"}, "one of these formats: JPEG, PNG"),
             ({"width": 60}, "at least 100 pixels wide"),
-            ({"width": 2000, "height": 2000, "format": "PNG"}, "larger than 97.7"),
+            ({"format": "PNG", "compress_level": 0}, "larger than 97.7"),
         ],
     )
     def test_requirements_hold_for_files(
@@ -234,11 +237,16 @@ class TestRefusal:
         assert Portrait.objects.get().picture == Upload.objects.get()
 
 
+@transaction.atomic
+def save_and_roll_back(owner: User, data: bytes) -> None:
+    Portrait.objects.create(person=owner, picture=data)
+    raise Interrupted
+
+
 class TestTransaction:
     def test_row_that_is_rolled_back_leaves_no_upload(self, owner: User, make_image: MakeImage) -> None:
-        with pytest.raises(Interrupted), transaction.atomic():
-            Portrait.objects.create(person=owner, picture=make_image())
-            raise Interrupted
+        with pytest.raises(Interrupted):
+            save_and_roll_back(owner, make_image())
         assert not any(model.objects.exists() for model in (Portrait, Upload, Original, Event))
 
     @pytest.mark.postgresql
@@ -246,9 +254,8 @@ class TestTransaction:
     def test_collector_knows_the_file_of_a_row_that_is_rolled_back(
         self, owner: User, make_image: MakeImage
     ) -> None:
-        with pytest.raises(Interrupted), transaction.atomic():
-            Portrait.objects.create(person=owner, picture=make_image())
-            raise Interrupted
+        with pytest.raises(Interrupted):
+            save_and_roll_back(owner, make_image())
         assert {record.key for record in PendingFile.objects.all()} >= stored_keys() != set()
         PendingFile.objects.update(due_at="2000-01-01T00:00Z")
         remove_garbage()
@@ -352,7 +359,11 @@ class TestCheck:
             class Meta:
                 app_label = "articles"
 
-        found = [(error.id, error.msg) for error in Wrong.check()]
+            def __str__(self) -> str:
+                return "wrong"
+
+        # The models of other apps are unknown to an isolated one, which Django reports.
+        found = [(error.id, error.msg) for error in Wrong.check() if error.id.startswith("darkroom")]
         assert [number for number, _ in found] == [
             "darkroom.E050", "darkroom.E051", "darkroom.E051", "darkroom.E052", "darkroom.E051",
         ]  # fmt: skip
