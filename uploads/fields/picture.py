@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.core import checks
 from django.core.exceptions import ValidationError
@@ -26,6 +26,7 @@ from uploads.models import Upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django.db.models.expressions import Combinable
 
 # The arguments of a related field in a form, which a picture's form field does not take.
 _OF_CHOICES = ("queryset", "limit_choices_to", "to_field_name", "using", "blank", "empty_label")
@@ -61,7 +62,8 @@ class _Pending:
                 yield File(opened)
 
 
-class PictureDescriptor(ForwardManyToOneDescriptor):
+# Django's class takes no type parameter at run time.
+class PictureDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
     """The attribute of a row: its upload, or until the row is saved the file that was assigned."""
 
     field: PictureField
@@ -73,7 +75,7 @@ class PictureDescriptor(ForwardManyToOneDescriptor):
         value = instance.__dict__.get(self.field.attname)
         if isinstance(value, _Pending):
             return value.shown
-        upload = super().__get__(instance, cls)
+        upload: Any = super().__get__(instance, cls)
         if upload is not None:
             upload.offered = self.field.presets
         return upload
@@ -111,10 +113,11 @@ class PictureField(models.ForeignKey[Any, Any]):
 
     description = "A picture"
     forward_related_accessor_class = PictureDescriptor
-    non_db_attrs: ClassVar = (
-        *models.ForeignKey.non_db_attrs,
-        "presets", "kinds", "max_bytes", "min_width", "min_height", "max_width", "max_height", "owner",
-    )  # fmt: skip
+    if TYPE_CHECKING:
+        # django-stubs takes from it what may be assigned to the attribute of a row.
+        _pyi_private_set_type: (
+            Upload | File[bytes] | File[str] | bytes | PathLike[str] | SentPicture | Combinable
+        )
 
     def __init__(
         self,
@@ -242,7 +245,7 @@ class PictureField(models.ForeignKey[Any, Any]):
         if isinstance(source, Upload):
             self._check_upload(source)
         else:
-            owner = row and known_owner(row, field=self.name, path=self.owner)
+            owner = known_owner(row, field=self.name, path=self.owner) if row is not None else None
             with pending.file() as file:
                 header, byte_size = services.examine(owner=owner, file=file)
             self.requirements.check(

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import DatabaseError, connection, connections, models, transaction
+from django.db import DatabaseError, connection, connections, models, router, transaction
 from django.test.utils import isolate_apps
 from django.utils import timezone
 
@@ -172,18 +173,19 @@ def test_many_uploads_are_removed_in_batches(
 
 
 def test_task_goes_on_until_it_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, published = [False, True], []
+    answers = [False, True]
+    published: list[str] = []
     monkeypatch.setattr(unused, "remove_unused", lambda: answers.pop(0))
-    monkeypatch.setattr(recurring, "publish", published.append)
+    monkeypatch.setattr(recurring, "publish", lambda message: published.append(message.task))
     recurring.remove_unused()
     recurring.remove_unused()
-    assert [task.task for task in published] == ["uploads.recurring.remove_unused"]
+    assert published == ["uploads.recurring.remove_unused"]
 
 
 @pytest.fixture
 def missing_table() -> Iterator[None]:
     """Install a model with a picture whose table does not exist."""
-    with isolate_apps("tests.articles") as other:
+    with isolate_apps("tests.articles"):
 
         class Missing(models.Model):
             photo = PictureField(to=Upload, null=True, db_constraint=False)
@@ -194,10 +196,10 @@ def missing_table() -> Iterator[None]:
             def __str__(self) -> str:
                 return "missing"
 
-        found = other.get_models()
+        found = [Missing]
     with pytest.MonkeyPatch.context() as patch:
-        installed = list(unused.apps.get_models(include_auto_created=True))
-        patch.setattr(unused.apps, "get_models", lambda **_options: [*installed, *found])
+        installed = list(apps.get_models(include_auto_created=True))
+        patch.setattr(apps, "get_models", lambda **_options: [*installed, *found])
         yield
 
 
@@ -215,9 +217,7 @@ def test_model_of_another_database_keeps_everything(
     upload: Upload, nights: Nights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     remove_unused()
-    monkeypatch.setattr(
-        unused.router, "db_for_write", lambda model: "default" if model is Upload else "archive"
-    )
+    monkeypatch.setattr(router, "db_for_write", lambda model: "default" if model is Upload else "archive")
     nights.pass_by()
     assert Upload.objects.live().exists()
     assert "another database" in caplog.text
