@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.core import checks
 from django.core.exceptions import ValidationError
@@ -210,11 +211,12 @@ class PictureField(models.ForeignKey[Any, Any]):
         """
         value = getattr(model_instance, self.attname)
         if isinstance(value, _Pending):
-            setattr(model_instance, self.name, self._store(model_instance, value))
-            self._describe(getattr(model_instance, self.name), value.sent)
-        elif model_instance.__dict__.get(self.assigned):
-            self._keep(getattr(model_instance, self.name))
-        model_instance.__dict__[self.assigned] = False
+            upload = self._store(model_instance, value)
+            self._describe(upload, value.sent)
+            setattr(model_instance, self.name, upload)
+        elif value is not None and model_instance.__dict__.get(self.assigned):
+            # An upload that was stored for this row is gone if its transaction was rolled back.
+            self._keep(value)
         return super().pre_save(model_instance, add)
 
     def _store(self, row: models.Model, pending: _Pending) -> Upload:
@@ -223,15 +225,15 @@ class PictureField(models.ForeignKey[Any, Any]):
         if not pending.checked and self.requirements != Requirements():
             self._examine(row, pending)
         if isinstance(source, Upload):
-            self._keep(source)
+            self._keep(source.pk)
             return source
         owner: User = owner_of(row, field=self.name, path=self.owner)
         with pending.file() as file:
             return services.receive_upload(owner=owner, file=file, by_field=True).upload
 
-    def _keep(self, upload: Upload) -> None:
-        if not services.keep_upload(upload=upload):
-            raise PictureGone(f"The upload {upload.pk} has been deleted. Choose the picture again.")
+    def _keep(self, upload_id: UUID) -> None:
+        if not services.keep_upload(upload_id=upload_id):
+            raise PictureGone(f"The upload {upload_id} has been deleted. Choose the picture again.")
 
     def _describe(self, upload: Upload, sent: SentPicture) -> None:
         if sent.alt is not None:

@@ -21,6 +21,7 @@ from django.utils.datastructures import MultiValueDict
 
 from processing.errors import Refusal
 from processing.models import Original, PendingFile
+from processing.storages.disk_space import StorageFull
 from tests.articles.models import Article, Portrait
 from tests.conftest import MakeFile, MakeImage, Send, assert_storage_matches_rows, remove_garbage, stored_keys
 from uploads import completion, services
@@ -206,6 +207,15 @@ class TestRefusal:
         with pytest.raises(QuotaExceeded):
             portrait.save()
 
+    def test_full_disk_is_an_error_of_validation(self, make_image: MakeImage, settings: Any) -> None:
+        settings.DARKROOM = {**settings.DARKROOM, "DISK_FREE_BYTES": 10**18, "DISK_FREE_SHARE": 1}
+        article = Article(title="Sea", photo=make_image())
+        with pytest.raises(ValidationError) as caught:
+            article.full_clean()
+        assert caught.value.error_dict["photo"][0].code == StorageFull.code
+        with pytest.raises(StorageFull):
+            article.save()
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
@@ -246,6 +256,11 @@ def save_and_roll_back(owner: User, data: bytes) -> None:
     raise Interrupted
 
 
+def save_and_stop(article: Article) -> None:
+    article.save()
+    raise Interrupted
+
+
 class TestTransaction:
     def test_row_that_is_rolled_back_leaves_no_upload(self, owner: User, make_image: MakeImage) -> None:
         with pytest.raises(Interrupted):
@@ -263,6 +278,16 @@ class TestTransaction:
         PendingFile.objects.update(due_at="2000-01-01T00:00Z")
         remove_garbage()
         assert stored_keys() == set()
+
+    def test_row_that_was_rolled_back_needs_its_file_again(self, make_image: MakeImage) -> None:
+        article = Article(title="Sea", photo=make_image())
+        with pytest.raises(Interrupted), transaction.atomic():
+            save_and_stop(article)
+        with pytest.raises(PictureGone), transaction.atomic():
+            article.save()
+        article.photo = make_image()
+        article.save()
+        assert Article.objects.get().photo == Upload.objects.get()
 
     @pytest.mark.django_db(transaction=True)
     def test_processing_starts_after_the_commit(self, make_image: MakeImage, started: list[Upload]) -> None:
