@@ -101,6 +101,8 @@ ROUTES = {
     "uploads:webhook": Route("one", READ, ENDPOINT),
     "uploads:webhook_action": Route("one", WRITE, ENDPOINT, WEBHOOK_ACTIONS),
     "uploads:resend": Route("one", WRITE, ("endpoint", "delivery")),
+    "uploads:form_pictures": Route("own", WRITE),
+    "uploads:form_picture": Route("open", ANY),
     "uploads:home": Route("own", (*READ, "POST")),
     "uploads:cards": Route("own", ("GET",)),
     "uploads:act_on_selected": Route("own", WRITE, (), SELECTED_ACTIONS),
@@ -122,15 +124,18 @@ ROUTES = {
     ),
     **dict.fromkeys(("uploads:probe", "verify_again"), Route("open", ANY)),
 }
-# URLs that depend on a key in the URL: those of allauth, and two of ours.
+# URLs that depend on a key in the URL: those of allauth, and three of ours.
 KEYS = {
     "uploads:probe": {"name": "a-key"},
+    "uploads:form_picture": {"name": "a-key"},
     "verify_again": {"key": "a-key"},
     "account_confirm_email": {"key": "a-key"},
     "account_reset_password_from_key": {"uidb36": "1", "key": "a-key"},
 }
 # URLs that never redirect to sign in: files, and responses for scripts and programs.
 FILES = {f"uploads:{name}" for name in ("picture", "rendition", "original", "metrics", "status_figures")}
+# URLs for scripts, which tell a visitor as the API does.
+SCRIPTS = {"uploads:form_pictures"}
 
 
 def names_of(resolver: URLResolver, namespace: str = "") -> Iterator[str]:
@@ -335,6 +340,8 @@ def test_visitor_must_sign_in(things: dict[str, str]) -> None:
             assert_nothing_shows(answer, name, verb)
             if name.startswith("uploads:api:"):
                 assert answer.status_code == 401, (name, verb)
+            elif name in SCRIPTS:
+                assert answer.status_code == (401 if verb in verbs else 405), (name, verb)
             elif name in FILES:
                 assert answer.status_code == (404 if verb in verbs else 405), (name, verb)
             elif answer.status_code != 405:

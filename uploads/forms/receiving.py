@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from django.http import HttpRequest
 
+from processing.errors import Refusal
 from uploads import services
 from uploads.models import Upload
 from uploads.receiving.admission import NotSignedIn, admit, is_admitted
@@ -15,13 +17,23 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
 
-def receive(request: HttpRequest, file: UploadedFile) -> Upload:
+class NoPicture(Refusal):
+    """The request contains no file."""
+
+    code = "no_picture"
+    title = "No picture in the request"
+    status = HTTPStatus.BAD_REQUEST
+
+
+def receive(request: HttpRequest, file: UploadedFile | None) -> Upload:
     """Store a picture as an upload of the sender.
 
     Raises a `Refusal` if the sender or the file is not admitted, and `TransientError`.
     """
     if not request.user.is_authenticated:
         raise NotSignedIn("Sign in, or send an API token.")
+    if file is None:
+        raise NoPicture("The request contains no picture. Send it as the field `file`.")
     person = cast("User", request.user)
     if not is_admitted(request):
         admit(person=person, address=request.META["REMOTE_ADDR"], byte_size=file.size or 0)

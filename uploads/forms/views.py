@@ -34,10 +34,6 @@ def send(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @never_cache
 def _send(request: HttpRequest, file: UploadedFile | None) -> HttpResponse:
-    if file is None:
-        return problem_response(
-            status=400, code="invalid", title="Bad Request", detail=_("Send the picture as `file`.")
-        )
     try:
         upload = receive(request, file)
     except Refusal as refusal:

@@ -95,7 +95,8 @@ def test_unavailable_storage_is_told(signed_in: Client, monkeypatch: pytest.Monk
 
 
 def test_missing_file_is_told(signed_in: Client) -> None:
-    assert signed_in.post(ADDRESS, {}).status_code == 400
+    answer = signed_in.post(ADDRESS, {})
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_picture")
 
 
 def test_token_of_the_form_is_checked(owner: User) -> None:
