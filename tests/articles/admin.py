@@ -1,7 +1,5 @@
 """The admin pages of articles."""
 
-from typing import ClassVar
-
 from django.contrib import admin
 
 from tests.articles.models import Article
@@ -12,5 +10,5 @@ from uploads.admin import PictureAdmin, thumbnail
 class ArticleAdmin(PictureAdmin):
     """Articles with their thumbnails."""
 
-    list_display: ClassVar = [thumbnail("photo"), "title"]
-    list_display_links: ClassVar = ["title"]
+    list_display = (thumbnail("photo"), "title")
+    list_display_links = ("title",)

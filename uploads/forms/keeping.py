@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import cast
 
 from django.forms import BaseForm, BoundField
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from processing import refusals
 from processing.errors import Refusal, TransientError
@@ -32,10 +33,10 @@ def keep_pictures(form: BaseForm, request: HttpRequest) -> None:
 def _keep(form: BaseForm, field: BoundField, posted: Posted, request: HttpRequest) -> None:
     try:
         with suppress(NotSignedIn, TransientError):
-            upload = receive(request, posted.file)  # type: ignore[arg-type]  # the caller has checked it
-            form.data = form.data.copy()  # type: ignore[attr-defined]
-            form.data[f"{field.html_name}-shown"] = signed_names.sign(upload, is_new=True)
-            form.files = form.files.copy()  # type: ignore[attr-defined]
-            del form.files[field.html_name]
+            upload = receive(request, posted.file)
+            data, files = cast("QueryDict", form.data).copy(), form.files.copy()
+            data[f"{field.html_name}-shown"] = signed_names.sign(upload, is_new=True)
+            del files[field.html_name]
+            form.data, form.files = data, files
     except Refusal as refusal:
         form.add_error(field.name, refusals.sentence(refusal))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
 
@@ -13,7 +13,6 @@ from uploads.models import Upload
 from uploads.receiving.admission import NotSignedIn, admit, is_admitted
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
     from django.core.files.uploadedfile import UploadedFile
 
 
@@ -25,7 +24,7 @@ class NoPicture(Refusal):
     status = HTTPStatus.BAD_REQUEST
 
 
-def receive(request: HttpRequest, file: UploadedFile | None) -> Upload:
+def receive(request: HttpRequest, file: UploadedFile[Any] | None) -> Upload:
     """Store a picture as an upload of the sender.
 
     Raises a `Refusal` if the sender or the file is not admitted, and `TransientError`.
@@ -34,7 +33,7 @@ def receive(request: HttpRequest, file: UploadedFile | None) -> Upload:
         raise NotSignedIn("Sign in, or send an API token.")
     if file is None:
         raise NoPicture("The request contains no picture. Send it as the field `file`.")
-    person = cast("User", request.user)
+    person = request.user
     if not is_admitted(request):
         admit(person=person, address=request.META["REMOTE_ADDR"], byte_size=file.size or 0)
     return services.receive_upload(owner=person, file=file, by_field=True).upload

@@ -35,7 +35,7 @@ class Posted:
     - `alt`: None if the request has no such field.
     """
 
-    file: UploadedFile | None = None
+    file: UploadedFile[Any] | None = None
     shown: str = ""
     remove: bool = False
     alt: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -33,7 +35,7 @@ def send(request: HttpRequest) -> HttpResponse:
 
 @csrf_protect
 @never_cache
-def _send(request: HttpRequest, file: UploadedFile | None) -> HttpResponse:
+def _send(request: HttpRequest, file: UploadedFile[Any] | None) -> HttpResponse:
     try:
         upload = receive(request, file)
     except Refusal as refusal:

@@ -1,5 +1,7 @@
 """The form of an article, as a browser without JavaScript sends it, or the widget's script."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +22,11 @@ def fill() -> Fill:
     """Return a function that posts the form of an article; `shown` and the like are the widget's fields."""
 
     def fill(
-        article: Article | None = None, *, title: str = "Sea", file: UploadedFile | None = None, **parts: str
+        article: Article | None = None,
+        *,
+        title: str = "Sea",
+        file: UploadedFile[Any] | None = None,
+        **parts: str,
     ) -> ArticleForm:
         data = QueryDict(mutable=True)
         data.update({"title": title, **{f"photo-{part}": text for part, text in parts.items()}})

@@ -14,6 +14,7 @@ from tests.pages import image_file
 from tests.uploads.forms.conftest import Fill
 from uploads import services
 from uploads.forms import PictureFormField, PictureInput, SentPicture, signed_names
+from uploads.forms.values import Posted
 from uploads.models import Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
@@ -80,16 +81,13 @@ class TestRefusal:
         assert "not both" in self.error(fill(article, file=image_file(), remove="on"))
 
     def test_required_picture_is_missing(self) -> None:
-        field = PictureFormField()
-        for posted in ({}, {"photo-remove": "on"}):
+        for posted in (Posted(), Posted(remove=True)):
             with pytest.raises(forms.ValidationError) as caught:
-                field.clean(field.widget.value_from_datadict(posted, {}, "photo"))
+                PictureFormField().clean(posted)
             assert caught.value.code == "required"
 
     def test_required_picture_that_is_there_stays(self, upload: Upload) -> None:
-        field = PictureFormField()
-        posted = field.widget.value_from_datadict({"photo-remove": "on"}, {}, "photo")  # type: ignore[arg-type]
-        assert field.clean(posted, upload.pk) is None
+        assert PictureFormField().clean(Posted(remove=True), upload.pk) is None
 
     @pytest.mark.parametrize("focus", ["0.5", "a,b", "0.5,1.1", "nan,0.5", "0.5,0.5,0.5", "-0.1,0"])
     def test_invalid_point_is_refused(self, fill: Fill, focus: str) -> None:
