@@ -1,6 +1,7 @@
 """The admin pages of articles."""
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 
 from tests.articles.models import Article
 from uploads.admin import PictureAdmin, thumbnail
@@ -12,3 +13,21 @@ class ArticleAdmin(PictureAdmin):
 
     list_display = (thumbnail("photo"), "title")
     list_display_links = ("title",)
+
+
+class ArticleInline(admin.StackedInline):
+    """The articles of an author."""
+
+    model = Article
+    extra = 0
+
+
+class AuthorAdmin(PictureAdmin):
+    """Authors with their articles."""
+
+    fields = ("username",)
+    inlines = (ArticleInline,)
+
+
+authors = admin.AdminSite("authors")
+authors.register(User, AuthorAdmin)

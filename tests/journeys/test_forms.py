@@ -169,6 +169,23 @@ def test_picture_is_set_by_keyboard_in_the_admin(
     expect(page.get_by_role("row", name="In the admin").locator("img")).to_have_count(0)
 
 
+def test_rows_that_the_admin_adds_have_working_widgets(page: Page, project: System, sea: Path) -> None:
+    page.goto(f"{project.url}/authors/auth/user/")
+    page.get_by_role("link", name="demo").first.click()
+    for title in ("First", "Second"):
+        page.get_by_text("Add another Article").click()
+        row = page.locator(".inline-related:not(.empty-form)").last
+        row.get_by_label("Title").fill(title)
+        with page.expect_file_chooser() as chooser:
+            row.get_by_role("button", name="Choose a picture").click()
+        chooser.value.set_files(sea)
+        expect(row.locator("figcaption")).to_contain_text("ready", timeout=PATIENCE)
+        row.get_by_label("Text alternative").fill("Both have the same picture")
+    page.get_by_role("button", name="Save and continue editing").click()
+    shown = page.locator(".inline-related:not(.empty-form) .picture-input img")
+    expect(shown).to_have_count(2)
+
+
 @pytest.mark.parametrize("path", [NEW, NEW_IN_ADMIN])
 def test_form_works_without_javascript(
     plain: Page, project: System, make_image: MakeImage, tmp_path: Path, path: str

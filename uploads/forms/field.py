@@ -61,7 +61,7 @@ class PictureFormField(forms.FileField):
             return _changed(data, current, self._point(data)) if current else None
         self.validate(source)
         self.run_validators(source)
-        return SentPicture(source=source, alt=data.alt, focus=self._point(data))
+        return SentPicture(source=source, alt=_new_alt(data, current), focus=self._point(data))
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """Return the value with which an invalid form is shown again."""
@@ -100,6 +100,17 @@ class PictureFormField(forms.FileField):
 
     def _error(self, code: str) -> ValidationError:
         return ValidationError(self.error_messages[code], code=code)
+
+
+def _new_alt(data: Posted, current: Upload | None) -> str | None:
+    """Return the text alternative of a new picture, or None if the form has none for it.
+
+    Without the script, the form still has the text of the old picture, and an empty field says nothing of a
+    file that its sender may have described elsewhere.
+    """
+    if data.file and (not data.alt or (current and data.alt == current.alt)):
+        return None
+    return data.alt
 
 
 def _changed(data: Posted, current: Upload, point: Point | None) -> SentPicture | None:

@@ -36,6 +36,7 @@ def _keep(form: BaseForm, field: BoundField, posted: Posted, request: HttpReques
             upload = receive(request, posted.file)
             data, files = cast("QueryDict", form.data).copy(), form.files.copy()
             data[f"{field.html_name}-shown"] = signed_names.sign(upload, is_new=True)
+            data[f"{field.html_name}-alt"] = posted.alt or upload.alt
             del files[field.html_name]
             form.data, form.files = data, files
     except Refusal as refusal:

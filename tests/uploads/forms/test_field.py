@@ -36,6 +36,14 @@ class TestCleanedValue:
         sent = cleaned(fill(shown=signed_names.sign(upload, is_new=True), alt=""))
         assert sent == SentPicture(source=upload, alt="", focus=None)
 
+    def test_new_file_does_not_get_the_text_of_the_old_picture(
+        self, fill: Fill, article: Article, upload: Upload
+    ) -> None:
+        services.set_alt(upload=upload, alt="The sea")
+        for posted, alt in (("The sea", None), ("", None), ("Waves", "Waves")):
+            article.refresh_from_db()
+            assert cleaned(fill(article, file=image_file(), alt=posted)).alt == alt
+
     def test_form_that_changes_nothing_is_none(self, fill: Fill, article: Article, upload: Upload) -> None:
         services.set_alt(upload=upload, alt="The sea")
         form = fill(article, shown=signed_names.sign(upload, is_new=False), alt="The sea", focus="")

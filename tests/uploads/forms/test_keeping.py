@@ -6,8 +6,10 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.test import RequestFactory
 
+from tests.conftest import Send
 from tests.pages import image_file
 from tests.uploads.forms.conftest import Fill
+from uploads import services
 from uploads.forms import signed_names
 from uploads.forms.keeping import keep_pictures
 from uploads.models import Upload
@@ -32,6 +34,15 @@ def test_picture_of_an_invalid_form_is_kept(owner: User, fill: Fill) -> None:
     name = page.partition('name="photo-shown"')[2].partition('value="')[2].partition('"')[0]
     assert signed_names.read(name) == signed_names.SignedName(upload.pk, True)
     assert fill(shown=name, alt="The sea").save().photo == upload
+
+
+def test_kept_picture_that_the_sender_has_described_shows_its_text(
+    owner: User, send: Send, fill: Fill
+) -> None:
+    services.set_alt(upload=send(image_file().read()), alt="The sea")
+    form = fill(title="", file=image_file(), alt="")
+    keep_pictures(form, request_of(owner))
+    assert 'value="The sea"' in form.as_p()
 
 
 def test_picture_of_a_visitor_is_named_as_lost(fill: Fill) -> None:

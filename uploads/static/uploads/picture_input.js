@@ -44,6 +44,7 @@ class PictureInput {
   #timer;
   #drawing; // the canvas with the chosen file, until the server has a picture of it
   #isNew = false; // whether the picture was sent for this form
+  #oldAlt; // the text alternative of the picture that is shown
 
   constructor(root) {
     this.root = root;
@@ -54,6 +55,7 @@ class PictureInput {
     this.sliders = ["x", "y"].map((name) => root.querySelector(`[data-focal=${name}]`));
     if (this.file.disabled) return;
     this.#listen();
+    this.#oldAlt = this.preview?.dataset.alt ?? "";
     this.file.hidden = true;
     this.choose.hidden = this.hint.hidden = false;
     this.choose.setAttribute("aria-describedby", this.file.getAttribute("aria-describedby") ?? "");
@@ -165,6 +167,9 @@ class PictureInput {
     this.#isNew = true;
     this.tell("notSaved");
     this.#replace(html);
+    // The text of the old picture does not describe the new one.
+    if (this.alt?.value === this.#oldAlt) this.alt.value = this.preview.dataset.alt;
+    this.#oldAlt = this.preview.dataset.alt;
   }
 
   // The form sends the file itself.
