@@ -15,7 +15,7 @@ class ArticleAdmin(PictureAdmin):
     list_display_links = ("title",)
 
 
-class ArticleInline(admin.StackedInline):
+class ArticleInline(admin.StackedInline):  # type: ignore[type-arg]  # Django takes no type at run time
     """The articles of an author."""
 
     model = Article
