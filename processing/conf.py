@@ -103,6 +103,8 @@ class Settings:
     stop_time: int = 10
     # Seconds between a deletion and the removal of the files.
     delete_grace: int = 30
+    # Seconds for which the permanent URLs of a replaced file still work.
+    replace_grace: int = 24 * 3600
     # Seconds for which a private link is valid: by default, and at most.
     private_link_age: int = 7 * 24 * 3600
     private_link_max_age: int = 365 * 24 * 3600

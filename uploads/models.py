@@ -47,6 +47,7 @@ class Upload(models.Model):
     - `deleted_at`: since when it is hidden, until the collector purges it.
     - `focus`: the focal point that its owner chose; None for the automatic one.
     - `taken_down_at`: since when staff withhold it, for the `takedown_reason` that its owner sees.
+    - `version`: how often its file was replaced, the last time at `replaced_at`.
     """
 
     class Status(models.TextChoices):
@@ -85,6 +86,8 @@ class Upload(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
     taken_down_at = models.DateTimeField(null=True, editable=False)
     takedown_reason = models.TextField(blank=True, default="", db_default="", editable=False)
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    replaced_at = models.DateTimeField(null=True, editable=False)
 
     objects = UploadQuerySet.as_manager()
 
@@ -126,6 +129,12 @@ class Upload(models.Model):
                 name="held_back_uploads",
             ),
             models.Index(fields=["focus"], condition=models.Q(focus__isnull=False), name="focused_uploads"),
+            # The API lists uploads by name.
+            models.Index(
+                fields=["owner", "filename", "id"],
+                condition=models.Q(deleted_at=None),
+                name="named_uploads",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -135,6 +144,11 @@ class Upload(models.Model):
     def is_unfinished(self) -> bool:
         """Return whether the upload still waits for work."""
         return self.status in self.UNFINISHED
+
+    @property
+    def began_at(self) -> datetime:
+        """Return when the current file was received."""
+        return self.replaced_at or self.created_at
 
     @property
     def is_truncated(self) -> bool:
@@ -210,6 +224,33 @@ class Step(models.Model):
         return f"{self.name} of {self.upload_id}"
 
 
+class FormerFile(models.Model):
+    """An original that an upload had before its file was replaced.
+
+    Its permanent URLs work until `expires_at`, also those of crops for `focus`, the focal point that its
+    owner had set. The collector then deletes the row.
+    """
+
+    # There is no constraint, so that the previous version of the code can still purge uploads and delete
+    # focal points. A leftover row shows nothing, and is deleted when it expires.
+    upload = models.ForeignKey(
+        Upload, on_delete=models.CASCADE, related_name="former_files", db_constraint=False
+    )
+    original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="former_files")
+    focus = models.ForeignKey(
+        Focus, on_delete=models.PROTECT, null=True, related_name="former_files", db_constraint=False
+    )
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["upload", "original"], name="one_row_a_former_file"),
+        ]
+
+    def __str__(self) -> str:
+        return f"former file {self.original_id} of {self.upload_id}"
+
+
 class PrivateLink(models.Model):
     """A way for visitors to see a private upload. When the link ends, its row is deleted.
 
@@ -246,6 +287,7 @@ class Event(models.Model):
         REPROCESSED = "upload.reprocessed", _("reprocessed")
         TAKEN_DOWN = "upload.taken_down", _("taken down by staff")
         PUT_BACK = "upload.put_back", _("put back by staff")
+        REPLACED = "upload.replaced", _("file replaced")
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
         PASSWORD_CHANGED = "account.password_changed", _("password changed")
@@ -253,13 +295,17 @@ class Event(models.Model):
 
     OF_UPLOADS = (
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
-        Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK,
+        Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK, Name.REPLACED,
     )  # fmt: skip
-    # Events that may happen to an upload repeatedly. All other upload events are recorded once.
-    REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK)
+    # Events that may happen to an upload repeatedly. All others are recorded once for each of its versions.
+    REPEATED = (
+        Name.DELETED, Name.RESTORED, Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK, Name.REPLACED,
+    )  # fmt: skip
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
+    # The version of the upload to which it happened.
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     name = models.CharField(max_length=32, choices=Name.choices)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=clock.now)
@@ -268,7 +314,7 @@ class Event(models.Model):
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["upload", "name"],
+                fields=["upload", "version", "name"],
                 condition=~models.Q(
                     name__in=[
                         "upload.deleted",
@@ -276,9 +322,10 @@ class Event(models.Model):
                         "upload.reprocessed",
                         "upload.taken_down",
                         "upload.put_back",
+                        "upload.replaced",
                     ]
                 ),
-                name="one_event_unless_repeatable",
+                name="one_event_a_version_unless_repeatable",
             ),
         ]
         indexes: ClassVar = [
@@ -294,9 +341,10 @@ class Event(models.Model):
                         "upload.reprocessed",
                         "upload.taken_down",
                         "upload.put_back",
+                        "upload.replaced",
                     ]
                 ),
-                name="aging_events",
+                name="ending_events",
             ),
         ]
 
@@ -378,6 +426,8 @@ class Reservation(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reservations", db_constraint=False
     )
     byte_size = models.PositiveBigIntegerField()
+    # 0 if the file of an image is being replaced.
+    images = models.PositiveSmallIntegerField(default=1, db_default=1)
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

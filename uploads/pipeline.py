@@ -83,7 +83,13 @@ def held_back() -> QuerySet[Upload]:
 
 def _publish(upload: Upload, step: str) -> bool:
     """Publish the upload from this step on, unless another process was quicker."""
-    seen = Upload.objects.filter(pk=upload.pk, next_step=upload.next_step, queued_at=upload.queued_at)
+    # A message for an original that has been replaced meanwhile would do nothing for this upload.
+    seen = Upload.objects.filter(
+        pk=upload.pk,
+        original=upload.original_id,
+        next_step=upload.next_step,
+        queued_at=upload.queued_at,
+    )
     # The sizes of a chain that is published whole must not be published again after its thumbnails.
     if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=clock.now()):
         return True

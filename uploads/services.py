@@ -1,4 +1,4 @@
-"""The services: what people do with images, such as send and delete, and the end of access and accounts."""
+"""The services: what people do with images: send, replace, delete; and the end of access and accounts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from processing import clock, conf, originals
+from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
@@ -26,12 +27,12 @@ from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from processing.renderer.rendering import read_header
 from uploads import completion, pipeline
-from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, FormerFile, Quota, Reservation, Step, Upload
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.receiving import quotas
 from uploads.receiving.form import HashedFile
-from uploads.signals import upload_deleted, upload_received
+from uploads.signals import upload_deleted, upload_received, upload_replaced
 from uploads.tokens import issuing
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 # The number of rows that are deleted with one query.
 _PART = 500
+# The files of an upload that stay for their grace period after they are replaced. They are outside the quota.
+_FORMER_FILES = 3
 
 
 class SentAgain(Refusal):
@@ -55,6 +58,34 @@ class AccountDeleted(Refusal):
     code = "account_deleted"
     title = "The account is deleted"
     status = HTTPStatus.UNAUTHORIZED
+
+
+class AlreadyUploaded(Refusal):
+    """Another upload of the owner already has the bytes that are to replace a file."""
+
+    code = "already_uploaded"
+    title = "The file is already uploaded"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, template: str, *, other: Upload) -> None:
+        super().__init__(template, filename=other.filename)
+        self.members = {"upload": str(other.pk)}
+
+
+class FileChanged(Refusal):
+    """The file was replaced since the sender read it."""
+
+    code = "file_changed"
+    title = "The file has changed"
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class TakenDown(Refusal):
+    """Staff have taken the upload down, so its file cannot be replaced."""
+
+    code = "taken_down"
+    title = "The image is taken down"
+    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +193,125 @@ def adopt_original(
                 created_at=sent_at,
             )
         )
+
+
+def replace_file(
+    *, upload: Upload, file: HashedFile, expected: Collection[str] | None = None
+) -> Received | None:
+    """Replace the file of an upload, which is then processed again; return None if it is deleted.
+
+    Its id, visibility and private links stay, and its permanent URLs change. The focal point is automatic
+    again. The former permanent URLs work for `REPLACE_GRACE` seconds. `duplicate` of the result means that
+    the upload has these bytes already, so that nothing changes.
+
+    With `expected`, the current file must have one of these content hashes. Raises `StorageUnavailable`,
+    `AlreadyUploaded`, `FileChanged`, `TakenDown`, or a `Refusal` if the file is not an accepted image or
+    exceeds the quota.
+    """
+    header = read_header(
+        cast("BinaryIO", file),
+        name=file.name or "The file",
+        limits=conf.limits(),
+        options=conf.renderer_options(),
+    )
+    if upload.original.content_hash == file.content_hash:
+        return _receive_again(upload, file, upload.visibility)
+    growth = max(0, (file.size or 0) - upload.original.byte_size)
+    with quotas.reserved(person=upload.owner, byte_size=growth, images=0) as room:
+        return _replace(upload, file, header, expected, room)
+
+
+def _replace(
+    upload: Upload, file: HashedFile, header: Header, expected: Collection[str] | None, room: Reservation
+) -> Received | None:
+    """Store the file, and make it the upload's."""
+    content_hash, byte_size = file.content_hash, file.size or 0
+    written = False
+    try:
+        while True:
+            written |= originals.ensure_stored(content_hash=content_hash, file=file)
+            # Retry as `_receive_new` does, and if another request replaces the file at the same time.
+            with suppress(IntegrityError, FileRemoved), transaction.atomic():
+                locked = _lock_originals(upload, content_hash)
+                original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
+                row = _live_locked(upload)
+                if row is None:
+                    return None
+                if row.original_id == original.pk:
+                    return Received(row, duplicate=True)
+                if row.original_id in locked:
+                    _require_replaceable(row, expected)
+                    _take_file(row, original, file.name or "", room)
+                    if written:
+                        heal(original)
+                    return Received(row, duplicate=False)
+            same = Upload.objects.live().filter(owner=upload.owner_id, original__content_hash=content_hash)
+            if other := same.exclude(pk=upload.pk).first():
+                raise AlreadyUploaded(
+                    "You have already uploaded this file, as {filename}. Use that image, or delete it first.",
+                    other=other,
+                )
+    except (Refusal, TransientError, *DATABASE_UNAVAILABLE):
+        if written:
+            with suppress(*DATABASE_UNAVAILABLE):
+                originals.abandon(content_hash)
+        raise
+
+
+def _lock_originals(upload: Upload, content_hash: str) -> set[int]:
+    """Lock the original of an upload and the one of this content hash, in the order of their keys."""
+    current = Upload.objects.filter(pk=upload.pk).values("original")
+    both = Original.objects.filter(Q(pk__in=current) | Q(content_hash=content_hash))
+    return set(both.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+def _live_locked(upload: Upload) -> Upload | None:
+    rows = Upload.objects.live().select_for_update(of=("self",))
+    return rows.select_related("original", "owner", "focus").filter(pk=upload.pk).first()
+
+
+def _require_replaceable(upload: Upload, expected: Collection[str] | None) -> None:
+    if upload.taken_down_at:
+        raise TakenDown("Staff have taken this image down. Its file cannot be replaced.")
+    if expected is not None and upload.original.content_hash not in expected:
+        raise FileChanged("The file of this image was replaced meanwhile. Look at it, then try again.")
+
+
+def _take_file(upload: Upload, original: Original, filename: str, room: Reservation) -> None:
+    """Make an original that of a locked upload, and start its processing after the commit.
+
+    The steps of the former original find no unfinished upload, so they cannot make this one ready.
+    """
+    difference = original.byte_size - upload.original.byte_size
+    quotas.charge(person=upload.owner, byte_size=difference, images=0, room=room)
+    _keep_former_file(upload)
+    upload.former_files.filter(original=original).delete()
+    upload.original, upload.focus, upload.filename = original, None, filename
+    upload.version, upload.replaced_at = upload.version + 1, clock.now()
+    upload.status, upload.bulk = Upload.Status.PENDING, False
+    upload.next_step, upload.queued_at = Step.Name.GENERATE_THUMBNAILS, None
+    upload.thumbnails_ready_at = upload.ready_at = None
+    upload.error_code = upload.error_detail = ""
+    _keep_down(upload)
+    upload.save()
+    upload.steps.all().delete()
+    announce(upload, Event.Name.REPLACED)
+    upload_replaced.send(sender=Upload, upload=upload)
+    transaction.on_commit(partial(pipeline.start, upload))
+
+
+def _keep_former_file(upload: Upload) -> None:
+    """Let the permanent URLs of an upload's file work for the grace period; end those of its oldest file."""
+    FormerFile.objects.update_or_create(
+        upload=upload,
+        original=upload.original,
+        defaults={
+            "focus": upload.focus,
+            "expires_at": clock.now() + timedelta(seconds=darkroom().replace_grace),
+        },
+    )
+    surplus = upload.former_files.order_by("-expires_at", "-pk").values_list("pk", flat=True)[_FORMER_FILES:]
+    upload.former_files.filter(pk__in=list(surplus)).delete()
 
 
 def lose(original: Original) -> None:
@@ -488,7 +638,7 @@ def _choose_focus(upload: Upload, point: str) -> None:
         upload.focus, _ = Focus.objects.get_or_create(original_id=upload.original_id, point=point)
     upload.save(update_fields=["focus"])
     # Points of deleted uploads stay until these are purged, because they may be restored.
-    Focus.objects.filter(original=upload.original_id, uploads=None).delete()
+    Focus.objects.filter(original=upload.original_id, uploads=None, former_files=None).delete()
 
 
 def _start_again(upload: Upload) -> None:

@@ -10,12 +10,12 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.listing import NewestFirst
 from uploads.api.private_link_serializers import (
     MadePrivateLinkSerializer,
     NewPrivateLinkSerializer,
     PrivateLinkSerializer,
 )
-from uploads.api.views import NewestFirst
 from uploads.models import PrivateLink, Upload
 from uploads.serving import private_links
 

@@ -132,8 +132,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "taken_at", "truncated",
-            "focus", "visibility", "duplicate", "steps", "renditions", "url", "image_url",
+            "created_at", "replaced_at", "ready_at", "error", "takedown", "placeholder", "metadata",
+            "taken_at", "truncated", "focus", "visibility", "duplicate", "steps", "renditions", "url",
+            "image_url",
         )  # fmt: skip
         read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
 
@@ -204,10 +205,15 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         return str(self.context["request"].build_absolute_uri(path))
 
 
-class NewUploadSerializer(serializers.Serializer[Any]):
-    """The body of a request that uploads an image."""
+class FileSerializer(serializers.Serializer[Any]):
+    """The body of a request that replaces the file of an upload."""
 
     file = serializers.FileField(allow_empty_file=True, max_length=None)
+
+
+class NewUploadSerializer(FileSerializer):
+    """The body of a request that uploads an image."""
+
     visibility = serializers.ChoiceField(Upload.Visibility.choices, default=Upload.Visibility.UNLISTED)
 
 

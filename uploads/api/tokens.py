@@ -9,8 +9,8 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.listing import NewestFirst
 from uploads.api.token_serializers import NewTokenSerializer, TokenSerializer
-from uploads.api.views import NewestFirst
 from uploads.models import Token
 from uploads.tokens import issuing
 

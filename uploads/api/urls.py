@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from uploads.api.files import UploadFileView
 from uploads.api.private_links import PrivateLinkViewSet
 from uploads.api.problems import not_found
 from uploads.api.tokens import TokenViewSet
@@ -21,6 +22,7 @@ router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, ba
 
 urlpatterns = [
     *router.urls,
+    path("uploads/<uuid:pk>/file/", UploadFileView.as_view(), name="upload-file"),
     path(
         "uploads/<uuid:upload>/links/",
         PrivateLinkViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_all"}),

@@ -7,7 +7,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from django.core.exceptions import ValidationError as InvalidValue
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -17,7 +16,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -26,6 +24,7 @@ from rest_framework.views import APIView
 
 from processing.errors import Refusal
 from uploads import services
+from uploads.api.listing import NewestFirst, UploadFiltersSerializer, UploadPages
 from uploads.api.serializers import (
     DeletionSerializer,
     NewUploadSerializer,
@@ -58,32 +57,6 @@ class SeveralFiles(Refusal):
     status = HTTPStatus.BAD_REQUEST
 
 
-class NewestFirst(CursorPagination):
-    """Cursor pages that stay stable while new rows are added."""
-
-    ordering = ("-created_at", "-id")
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        """Return one page.
-
-        Raises `ValidationError` for a query parameter that the list does not have, and `NotFound` for an
-        invalid cursor. A cursor may contain any value, and only the model field detects an invalid one.
-        """
-        known = {self.cursor_query_param, self.page_size_query_param, *getattr(view, "filter_parameters", ())}
-        unknown = [name for name in request.query_params if name not in known]
-        if unknown:
-            raise ValidationError(
-                {name: [_("This list does not support this parameter.")] for name in unknown}
-            )
-        try:
-            return super().paginate_queryset(queryset, request, view)
-        except (InvalidValue, ValueError, OverflowError):
-            raise NotFound(self.invalid_cursor_message) from None
-
-
 class UploadViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -94,28 +67,26 @@ class UploadViewSet(
     """A person's own uploads. Other people's uploads are not found."""
 
     serializer_class = UploadSerializer
-    pagination_class = NewestFirst
+    pagination_class = UploadPages
     parser_classes = (MultiPartParser, JSONParser)
     http_method_names = ("get", "head", "options", "post", "patch", "delete")
     lookup_value_converter = "uuid"
-    filter_parameters = ("status",)
+    filter_parameters = tuple(UploadFiltersSerializer().fields)
     upload_scope_actions = ("create", "list", "retrieve")
 
     def get_queryset(self) -> QuerySet[Upload]:
-        """Return the person's uploads, filtered by status if a list asks for it."""
+        """Return the person's uploads, filtered if a list asks for it."""
         uploads = Upload.objects.shown().filter(owner=cast("User", self.request.user))
         uploads = scopes.readable(uploads, self.request.auth)
-        wanted = self.request.query_params.get("status") if self.action == "list" else None
-        if wanted is None:
+        if self.action != "list":
             return uploads
-        if wanted not in Upload.Status.values:
-            known = {"wanted": wanted, "known": ", ".join(Upload.Status.values)}
-            raise ValidationError({"status": [_("%(wanted)r is not one of %(known)s.") % known]})
-        return uploads.filter(status=wanted)
+        filters = UploadFiltersSerializer(data=self.request.query_params.dict())
+        filters.is_valid(raise_exception=True)
+        return filters.applied(uploads)
 
-    @extend_schema(parameters=[OpenApiParameter("status", enum=Upload.Status.values)])
+    @extend_schema(parameters=[UploadFiltersSerializer])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List uploads, newest first."""
+        """List uploads, newest first unless `ordering` says otherwise."""
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
@@ -127,8 +98,7 @@ class UploadViewSet(
 
         The status is 201, or 200 if the person already has an upload of the same bytes.
         """
-        if len(request.FILES.getlist("file")) > 1:
-            raise SeveralFiles("The request contains several files. Send one file per request.")
+        require_one_file(request)
         sent = NewUploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if not is_admitted(request):
@@ -190,6 +160,12 @@ class UploadViewSet(
         if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
             raise NotFound
         return Response(self.get_serializer(self.get_object()).data)
+
+
+def require_one_file(request: Request) -> None:
+    """Raise `SeveralFiles` if the request contains several files."""
+    if len(request.FILES.getlist("file")) > 1:
+        raise SeveralFiles("The request contains several files. Send one file per request.")
 
 
 def limit_action(request: Request, action: Action) -> None:

@@ -12,7 +12,8 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from uploads.api.views import NewestFirst, limit_action
+from uploads.api.listing import NewestFirst
+from uploads.api.views import limit_action
 from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
 from uploads.models import Delivery, Endpoint
 from uploads.notices import endpoints

@@ -33,17 +33,18 @@ def newest(*, owner_id: int) -> int:
 
 @transaction.atomic(savepoint=False)
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
-    """Record an event; return None if it is already recorded.
+    """Record an event; return None if it is already recorded for this version of the upload.
 
     Events that may repeat are recorded each time.
     """
     keep_order([upload.owner_id])
     data = {"id": str(upload.pk), "filename": upload.filename, **data}
+    key = {"upload": upload, "version": upload.version, "name": name}
     fields = {"owner_id": upload.owner_id, "data": data}
     if name in Event.REPEATED:
-        event, created = Event.objects.create(upload=upload, name=name, **fields), True
+        event, created = Event.objects.create(**key, **fields), True
     else:
-        event, created = Event.objects.get_or_create(upload=upload, name=name, defaults=fields)
+        event, created = Event.objects.get_or_create(**key, defaults=fields)
     if not created:
         return None
     _tell(event)

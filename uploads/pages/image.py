@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from re import sub
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -17,11 +17,12 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST
 
 from processing import conf, refusals
-from processing.errors import Refusal
+from processing.errors import Refusal, TransientError
 from processing.models import Rendition
 from processing.presets import Point, Preset
 from uploads import services
@@ -29,6 +30,9 @@ from uploads.events import history
 from uploads.models import Event, Upload
 from uploads.pages import gallery, listing
 from uploads.pages.people import may_act, person_of
+from uploads.receiving import unparsed
+from uploads.receiving.admission import admit, is_admitted
+from uploads.receiving.form import HashedFile
 from uploads.receiving.rate_limits import Action
 from uploads.serving import links, picture_tag, private_links, responsive
 from uploads.serving.private_links import NewLink
@@ -127,6 +131,52 @@ def _page(
     return render(request, "uploads/image.html", context, status=status)
 
 
+@csrf_exempt
+@login_required
+@require_POST
+def replace(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
+    """Replace the file of an image.
+
+    The file is read before the CSRF check, as in the gallery.
+    """
+    try:
+        file = cast("HashedFile | None", request.FILES.get("file"))
+    except (Refusal, *unparsed.ERRORS) as error:
+        refusal = error if isinstance(error, Refusal) else unparsed.refusal_of(error)
+        messages.error(request, refusals.sentence(refusal))
+        return redirect("uploads:image", upload_id)
+    return _replace(request, upload_id, file)
+
+
+@csrf_protect
+def _replace(request: HttpRequest, upload_id: uuid.UUID, file: HashedFile | None) -> HttpResponse:
+    upload = _own_upload(request, upload_id)
+    if file is None:
+        messages.warning(request, _("Choose a file first."))
+    else:
+        try:
+            _take_file(request, upload, file)
+        except Refusal as refusal:
+            messages.error(request, refusals.sentence(refusal))
+        except TransientError:
+            messages.error(request, _("%(name)s could not be stored. Upload it again.") % {"name": file.name})
+    return redirect("uploads:image", upload_id)
+
+
+def _take_file(request: HttpRequest, upload: Upload, file: HashedFile) -> None:
+    """Replace the file, and show a message. Raises `Refusal` or `TransientError`."""
+    if not is_admitted(request):
+        address, byte_size = request.META["REMOTE_ADDR"], file.size or 0
+        admit(person=upload.owner, address=address, byte_size=byte_size, replaces=True)
+    received = services.replace_file(upload=upload, file=file)
+    if received is None:
+        raise Http404
+    if received.duplicate:
+        messages.success(request, _("The image has this file already."))
+    else:
+        messages.success(request, _("Replaced by %(name)s.") % {"name": file.name})
+
+
 @login_required
 @require_POST
 def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) -> HttpResponse:
@@ -151,10 +201,9 @@ def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse
 
 def timeline(upload: Upload) -> list[Moment]:
     """Return the history of an upload in order: its events, and its steps with their durations."""
-    moments = [
-        Moment(at=event.created_at, text=event.get_name_display())
-        for event in upload.events.exclude(name=Event.Name.READY)
-    ]
+    # The events of this version that tell that it is ready are below, with the time that it took.
+    events = upload.events.exclude(name=Event.Name.READY, version=upload.version)
+    moments = [Moment(at=event.created_at, text=event.get_name_display()) for event in events]
     moments += [
         Moment(
             at=step.started_at,
@@ -164,7 +213,7 @@ def timeline(upload: Upload) -> list[Moment]:
         for step in upload.steps.all()
     ]
     if upload.ready_at:
-        waited = upload.ready_at - upload.created_at
+        waited = upload.ready_at - upload.began_at
         moments.append(Moment(at=upload.ready_at, text=_("ready"), duration=waited))
     return sorted(moments, key=lambda moment: moment.at)
 

@@ -25,8 +25,8 @@ from processing.errors import Refusal
 from processing.storages import disk_space
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
-from uploads.receiving.body_guard import FORM, Scope
-from uploads.tokens.scopes import require_upload
+from uploads.receiving.body_guard import FORM, FORM_FILE, Scope, replaces_file
+from uploads.tokens.scopes import ALL, require, require_upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -40,15 +40,17 @@ class NotSignedIn(Refusal):
     status = HTTPStatus.UNAUTHORIZED
 
 
-def admit(*, person: User, address: str, byte_size: int = 0) -> None:
+def admit(*, person: User, address: str, byte_size: int = 0, replaces: bool = False) -> None:
     """Check the database, the disk and the quota, and count an image against the rate limits.
 
-    Raises `DatabaseUnavailable`, `StorageFull`, `RateLimited` or `QuotaExceeded`.
+    If the image replaces the file of another, the quota is checked when it is stored, because only the growth
+    counts. Raises `DatabaseUnavailable`, `StorageFull`, `RateLimited` or `QuotaExceeded`.
     """
     if refuses_writes():
         raise database_unavailable()
     disk_space.check(byte_size)
-    quotas.check(person=person, byte_size=byte_size)
+    if not replaces:
+        quotas.check(person=person, byte_size=byte_size)
     rate_limits.take(person_id=person.pk, address=address)
 
 
@@ -62,9 +64,13 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
         if sender is None:
             return NotSignedIn("Sign in, or send an API token.")
         person, auth = sender
-        require_upload(auth)
+        replaces = replaces_file(scope)
+        if replaces:
+            require(auth, ALL)
+        else:
+            require_upload(auth)
         address = scope["client"][0] if scope.get("client") else ""
-        admit(person=person, address=address, byte_size=byte_size)
+        admit(person=person, address=address, byte_size=byte_size, replaces=replaces)
     except Refusal as refusal:
         return refusal
     except DATABASE_UNAVAILABLE:
@@ -93,6 +99,9 @@ class RefusalMiddleware:
         if request.path_info == FORM:
             messages.error(request, refusals.sentence(refusal))
             return redirect("uploads:home")
+        if replaced := FORM_FILE.fullmatch(request.path_info):
+            messages.error(request, refusals.sentence(refusal))
+            return redirect("uploads:image", replaced["id"])
         return refused(refusal)
 
 

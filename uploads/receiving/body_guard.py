@@ -10,6 +10,7 @@ request's scope.
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -37,6 +38,9 @@ Admission = Callable[[Scope, int], Refusal | None]
 
 # The paths that receive images: from programs and JavaScript, and from the form without JavaScript.
 API, FORM = "/api/uploads/", "/"
+# The paths that receive the file that replaces an image's: by PUT from programs, and from the page's form.
+API_FILE = re.compile(r"/api/uploads/[0-9a-f-]{36}/file/", re.ASCII)
+FORM_FILE = re.compile(r"/uploads/(?P<id>[0-9a-f-]{36})/replace", re.ASCII)
 # Bytes that multipart adds around a file: boundaries, headers and short fields.
 _ENVELOPE = 64 * 1024
 # A form may send this many files of the largest size.
@@ -194,8 +198,14 @@ class _Closing:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def replaces_file(scope: Scope) -> bool:
+    """Return whether a request replaces the file of an image."""
+    pattern = {"PUT": API_FILE, "POST": FORM_FILE}.get(scope["method"])
+    return pattern is not None and pattern.fullmatch(_path(scope)) is not None
+
+
 def _brings_images(scope: Scope) -> bool:
-    return scope["method"] == "POST" and _path(scope) in {API, FORM}
+    return (scope["method"] == "POST" and _path(scope) in {API, FORM}) or replaces_file(scope)
 
 
 def _path(scope: Scope) -> str:
@@ -216,7 +226,7 @@ def _limit(scope: Scope) -> int:
     largest = darkroom().max_upload_bytes
     if not _brings_images(scope):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
-    return largest if _path(scope) == API else _FILES_OF_A_FORM * largest
+    return _FILES_OF_A_FORM * largest if _path(scope) == FORM else largest
 
 
 def _length(scope: Scope) -> int | None:

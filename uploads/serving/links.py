@@ -1,16 +1,17 @@
 """Build the URLs of pictures and the permanent URLs of renditions."""
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import cast
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from processing import conf
+from processing import clock, conf
 from processing.models import Rendition
 from processing.presets import EXTENSIONS, Format
-from uploads.models import Upload
+from uploads.models import FormerFile, Upload
 
 _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-9a-f]*/[\w.-]+)", re.ASCII)
 
@@ -56,13 +57,22 @@ def staff_path(rendition: Rendition) -> str:
 
 
 def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
-    """Return the rendition at a permanent URL, and the live upload to which the URL belongs."""
+    """Return the rendition at a permanent URL, and the live upload to which the URL belongs.
+
+    The URL of a replaced file belongs to its upload until the grace period ends.
+    """
     parts = _PERMANENT.fullmatch(path)
     row = parts and Rendition.objects.filter(key=f"renditions/{parts['shard']}/{parts['name']}").first()
     if not parts or not row:
         return None, None
-    uploads = Upload.objects.filter(original=row.original_id, deleted_at=None).select_related("owner")
-    return row, next((one for one in uploads if parts["mark"] == _mark(one)), None)
+    uploads = Upload.objects.live().select_related("owner")
+    former = FormerFile.objects.filter(original=row.original_id, expires_at__gt=clock.now())
+    found = _marked(uploads.filter(original=row.original_id), parts["mark"])
+    return row, found or _marked(uploads.filter(pk__in=former.values("upload")), parts["mark"])
+
+
+def _marked(uploads: Iterable[Upload], mark: str) -> Upload | None:
+    return next((upload for upload in uploads if mark == _mark(upload)), None)
 
 
 def _permanent(mark: str, rendition: Rendition) -> str:

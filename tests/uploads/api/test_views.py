@@ -37,7 +37,7 @@ ClientOf = Callable[[User], APIClient]
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
     "ready_at", "error", "placeholder", "metadata", "taken_at", "truncated", "focus", "visibility",
-    "duplicate", "steps", "renditions", "url", "image_url", "takedown",
+    "duplicate", "steps", "renditions", "url", "image_url", "takedown", "replaced_at",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -99,6 +99,7 @@ class TestSend:
             "height": 40,
             "byte_size": len(data),
             "created_at": body["created_at"],
+            "replaced_at": None,
             "ready_at": None,
             "error": None,
             "placeholder": None,
