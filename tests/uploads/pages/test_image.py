@@ -377,9 +377,7 @@ class TestReplace:
         assert self.replace(client, sent, make_image(seed=1)).status_code == 403
         assert Upload.objects.get().version == 0
 
-    def test_image_of_another_owner_is_not_found(
-        self, signed_in: Client, make_image: MakeImage
-    ) -> None:
+    def test_image_of_another_owner_is_not_found(self, signed_in: Client, make_image: MakeImage) -> None:
         upload = make_upload(User.objects.create_user("bob"))
         assert self.replace(signed_in, upload, make_image(seed=1)).status_code == 404
 
