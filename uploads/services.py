@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
+from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
@@ -27,11 +28,21 @@ from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from processing.renderer.rendering import read_header
 from uploads import completion, pipeline
-from uploads.models import Delivery, Endpoint, Event, FormerFile, Quota, Reservation, Step, Upload
+from uploads.models import (
+    Delivery,
+    Endpoint,
+    Event,
+    FormerFile,
+    Quota,
+    Reservation,
+    Step,
+    Upload,
+    UploadQuerySet,
+)
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.receiving import quotas
-from uploads.receiving.form import HashedFile
+from uploads.receiving.form import HashedFile, hashed
 from uploads.signals import upload_deleted, upload_received, upload_replaced
 from uploads.tokens import issuing
 
@@ -97,31 +108,60 @@ class Received:
 
 
 def receive_upload(
-    *, owner: User, file: HashedFile, visibility: str = Upload.Visibility.UNLISTED
+    *,
+    owner: User,
+    file: File[Any],
+    visibility: str = Upload.Visibility.UNLISTED,
+    by_field: bool = False,
 ) -> Received:
     """Store a file as an original, and start its processing after the commit.
 
-    Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
+    `by_field` is whether a model's field receives it, so that it is removed when no row refers to it. Raises
+    `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
-    header = read_header(
+    with hashed(file) as received:
+        header = _header_of(received)
+        known = _known(owner, received, by_field=by_field)
+        if known is not None:
+            return _receive_again(known, received, visibility)
+        try:
+            with quotas.reserved(person=owner, byte_size=received.size or 0) as room:
+                return _receive_new(owner, received, header, visibility, room, by_field=by_field)
+        except IntegrityError:
+            _require_account(owner)
+            raise
+
+
+def examine(*, owner: User | None, file: File[Any]) -> tuple[Header, int]:
+    """Return the header of a file that is not received yet, and its number of bytes.
+
+    Raises a `Refusal` if it is not an accepted image or would exceed the quota of an owner.
+    """
+    with hashed(file) as received:
+        byte_size = received.size or 0
+        header = _header_of(received)
+    if owner is not None:
+        quotas.check(person=owner, byte_size=byte_size)
+    return header, byte_size
+
+
+def _header_of(file: HashedFile) -> Header:
+    return read_header(
         cast("BinaryIO", file),
         name=file.name or "The file",
         limits=conf.limits(),
         options=conf.renderer_options(),
     )
-    known = _known(owner, file)
-    if known is not None:
-        return _receive_again(known, file, visibility)
-    try:
-        with quotas.reserved(person=owner, byte_size=file.size or 0) as room:
-            return _receive_new(owner, file, header, visibility, room)
-    except IntegrityError:
-        _require_account(owner)
-        raise
 
 
 def _receive_new(
-    owner: User, file: HashedFile, header: Header, visibility: str, room: Reservation
+    owner: User,
+    file: HashedFile,
+    header: Header,
+    visibility: str,
+    room: Reservation,
+    *,
+    by_field: bool,
 ) -> Received:
     """Store a file that its owner does not have, and make its upload."""
     content_hash, byte_size = file.content_hash, file.size or 0
@@ -134,14 +174,18 @@ def _receive_new(
                 original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
                 quotas.charge(person=owner, byte_size=byte_size, room=room)
                 upload = Upload(
-                    owner=owner, original=original, filename=file.name or "", visibility=visibility
+                    owner=owner,
+                    original=original,
+                    filename=file.name or "",
+                    visibility=visibility,
+                    made_by_field=by_field,
                 )
                 _keep_down(upload)
                 _begin(upload)
                 if written:
                     heal(original)
                 return Received(upload, duplicate=False)
-            if known := _known(owner, file):
+            if known := _known(owner, file, by_field=by_field):
                 return _receive_again(known, file, visibility, written=written)
             # An upload of a deleted account violates a constraint too, and no retry could help.
             _require_account(owner)
@@ -164,8 +208,40 @@ def _receive_again(known: Upload, file: HashedFile, visibility: str, *, written:
     return Received(known, duplicate=True)
 
 
-def _known(owner: User, file: HashedFile) -> Upload | None:
-    return Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash).first()
+def _known(owner: User, file: HashedFile, *, by_field: bool) -> Upload | None:
+    """Return the upload of these bytes that the owner has, and keep it from being removed as unused.
+
+    An upload that its owner sends in another way than through a field stays, even if no row refers to it.
+    """
+    own = Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash)
+    known = own.first()
+    if known is None or not known.made_by_field:
+        return known
+    known.made_by_field = by_field
+    # It may have been removed since it was read.
+    kept = own.order_by().update(unused_since=None, made_by_field=by_field)
+    return known if kept else None
+
+
+def keep_upload(*, upload: Upload) -> bool:
+    """Keep an upload, to which a row is about to refer, from being removed as unused.
+
+    Returns False if it is deleted.
+    """
+    return bool(Upload.objects.live().filter(pk=upload.pk).update(unused_since=None))
+
+
+def purge_unused(*, upload_id: UUID, unused: UploadQuerySet) -> bool:
+    """Delete an upload for good if it is one of the `unused`; return whether it was.
+
+    Its lock keeps other transactions from referring to it.
+    """
+    with transaction.atomic():
+        row = _locked(Upload.objects.filter(pk=upload_id))
+        # Another query, because one that has waited for the lock does not see new rows of other tables.
+        if row is None or not unused.filter(pk=upload_id).exists():
+            return False
+        return purge_upload(owner=row.owner, upload_id=upload_id)
 
 
 def _require_account(owner: User) -> None:
@@ -196,7 +272,7 @@ def adopt_original(
 
 
 def replace_file(
-    *, upload: Upload, file: HashedFile, expected: Collection[str] | None = None
+    *, upload: Upload, file: File[Any], expected: Collection[str] | None = None
 ) -> Received | None:
     """Replace the file of an upload, which is then processed again; return None if it is deleted.
 
@@ -208,17 +284,13 @@ def replace_file(
     `AlreadyUploaded`, `FileChanged`, `TakenDown`, or a `Refusal` if the file is not an accepted image or
     exceeds the quota.
     """
-    header = read_header(
-        cast("BinaryIO", file),
-        name=file.name or "The file",
-        limits=conf.limits(),
-        options=conf.renderer_options(),
-    )
-    if upload.original.content_hash == file.content_hash:
-        return _receive_again(upload, file, upload.visibility)
-    growth = max(0, (file.size or 0) - upload.original.byte_size)
-    with quotas.reserved(person=upload.owner, byte_size=growth, images=0) as room:
-        return _replace(upload, file, header, expected, room)
+    with hashed(file) as received:
+        header = _header_of(received)
+        if upload.original.content_hash == received.content_hash:
+            return _receive_again(upload, received, upload.visibility)
+        growth = max(0, (received.size or 0) - upload.original.byte_size)
+        with quotas.reserved(person=upload.owner, byte_size=growth, images=0) as room:
+            return _replace(upload, received, header, expected, room)
 
 
 def _replace(
@@ -406,6 +478,12 @@ def update_upload(*, upload: Upload, visibility: str) -> None:
             row.save(update_fields=["visibility"])
             row.links.all().delete()
     upload.visibility = visibility
+
+
+def set_alt(*, upload: Upload, alt: str) -> None:
+    """Set the text alternative of an upload, in one line."""
+    upload.alt = " ".join(alt.split())
+    Upload.objects.live().filter(pk=upload.pk).update(alt=upload.alt)
 
 
 def set_focus(*, upload: Upload, point: Point | None) -> None:

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
     )
     dependencies = [
         ("processing", "0008_clock"),
-        ("uploads", "0021_refused_address"),
+        ("uploads", "0023_fields"),
     ]
 
     operations = [
