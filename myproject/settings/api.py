@@ -1,5 +1,7 @@
 """The API: Django REST framework and its schema."""
 
+from uploads.api import schema
+
 REST_FRAMEWORK = {
     # Token authentication comes first, so that unauthenticated requests get a 401 with a challenge.
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -17,15 +19,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "uploads.api.problems.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Darkroom",
-    "DESCRIPTION": "Upload images and fetch their renditions.",
-    "VERSION": "1.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "uploads.api.schema.add_problems",
-        "uploads.api.schema.add_server",
-    ],
+    **schema.SETTINGS,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+@extend_schema_view(
+    list=extend_schema(description="List the valid private links to an upload, newest first."),
+    destroy=extend_schema(description="Revoke a private link."),
+)
 class PrivateLinkViewSet(
     mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[PrivateLink]
 ):

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+@extend_schema_view(
+    list=extend_schema(description="List the tokens that are not revoked, newest first."),
+    destroy=extend_schema(description="Revoke a token. Its event streams end within 15 seconds."),
+)
 class TokenViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
     """A person's own tokens that are not revoked. Other people's tokens are not found."""
 

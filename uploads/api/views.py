@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
@@ -57,6 +57,12 @@ class SeveralFiles(Refusal):
     status = HTTPStatus.BAD_REQUEST
 
 
+@extend_schema_view(
+    retrieve=extend_schema(description="Return an upload."),
+    partial_update=extend_schema(
+        description="Change the visibility, the focal point and the text alternative of an upload."
+    ),
+)
 class UploadViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -254,6 +260,7 @@ class NewestNotices(NewestFirst):
         return page
 
 
+@extend_schema_view(list=extend_schema(description="List the notices, newest first."))
 class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     """A person's own notices."""
 
@@ -277,6 +284,10 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
         return Response({"unread": inbox.unread_count(person)})
 
 
+@extend_schema_view(
+    get=extend_schema(description="Return the preferences."),
+    patch=extend_schema(description="Change the preferences."),
+)
 class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
     """A person's preferences."""
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import JSONParser
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+@extend_schema_view(
+    list=extend_schema(description="List the webhooks, newest first."),
+    create=extend_schema(description="Add a webhook."),
+    retrieve=extend_schema(description="Return a webhook."),
+    partial_update=extend_schema(description="Change a webhook."),
+    destroy=extend_schema(description="Delete a webhook. Its deliveries are deleted, too."),
+)
 class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
     """A person's own endpoints. Other people's endpoints are not found."""
 
@@ -65,6 +72,9 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
         return Response(self.get_serializer(endpoint).data)
 
 
+@extend_schema_view(
+    list=extend_schema(description="List the deliveries to a webhook, newest first."),
+)
 class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     """The deliveries to one of a person's own endpoints, sent and waiting."""
 
