@@ -24,7 +24,10 @@ class UploadFiltersSerializer(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(Upload.Status.choices, required=False, help_text="only this status")
     q = serializers.CharField(
-        required=False, allow_blank=True, max_length=255, help_text="a part of the file name, in any case"
+        required=False,
+        allow_blank=True,
+        max_length=255,
+        help_text="a part of the file name or of the text alternative, in any case",
     )
     content_hash = serializers.RegexField(
         r"\A[0-9a-fA-F]{64}\Z", required=False, help_text="the SHA-256 of the file, in hexadecimal digits"
@@ -39,7 +42,8 @@ class UploadFiltersSerializer(serializers.Serializer[Any]):
             uploads = uploads.filter(status=wanted["status"])
         if "q" in wanted:
             # File names are stored in this form.
-            uploads = uploads.filter(filename__icontains=normalize("NFC", wanted["q"]))
+            text = normalize("NFC", wanted["q"])
+            uploads = uploads.filter(Q(filename__icontains=text) | Q(alt__icontains=text))
         if "content_hash" in wanted:
             uploads = uploads.filter(original__content_hash=wanted["content_hash"].lower())
         if "created_after" in wanted:

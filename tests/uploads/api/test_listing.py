@@ -136,6 +136,14 @@ def test_uploads_are_filtered_by_a_part_of_their_name(api: APIClient, several: l
     assert found(api, q="") == {upload.filename for upload in several}
 
 
+def test_uploads_are_filtered_by_a_part_of_their_text_alternative(
+    api: APIClient, several: list[Upload]
+) -> None:
+    services.set_alt(upload=several[1], alt="The harbour at dusk")
+    assert found(api, q="HARBOUR") == {"a.jpg"}
+    assert ids(api.get("/api/uploads/", {"q": "a.jpg"})) == [str(several[1].pk)]
+
+
 def test_uploads_are_filtered_by_their_content_hash(api: APIClient, several: list[Upload]) -> None:
     content_hash = several[1].original.content_hash
     for text in (content_hash, content_hash.upper()):
