@@ -20,7 +20,8 @@ from io import BytesIO
 from pathlib import Path
 from client import AuthenticatedClient
 from client.api.uploads import uploads_create, uploads_file_update, uploads_list, uploads_retrieve
-from client.models import FileRequest, NewUploadRequest, Problem, StatusEnum, Upload, VisibilityEnum
+from client.models import FileRequest, NewUploadRequest, Problem, StatusEnum, Upload
+from client.models import UploadsListOrdering, VisibilityEnum
 from client.types import File
 
 site, token, first, second = sys.argv[1:]
@@ -47,7 +48,8 @@ assert isinstance(sent, Upload), sent
 ready = wait(sent)
 picture = client.get_httpx_client().get(ready.renditions[0].url)
 again = uploads_create.sync(client=client, body=NewUploadRequest(file=file(first)))
-listed = uploads_list.sync(client=client, content_hash=ready.content_hash, ordering="filename")
+order = UploadsListOrdering.FILENAME
+listed = uploads_list.sync(client=client, content_hash=ready.content_hash, ordering=order)
 replaced = wait(uploads_file_update.sync(client=client, id=ready.id, body=FileRequest(file=file(second))))
 refused = uploads_create.sync(
     client=client, body=NewUploadRequest(file=File(payload=BytesIO(b"%PDF-1.7"), file_name="a.pdf"))
