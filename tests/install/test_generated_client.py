@@ -77,19 +77,20 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the interpreter of an environment with the generator, which brings what clients need."""
     folder = tmp_path_factory.mktemp("generator")
     interpreter = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, folder], check=True, timeout=300)
-    install = [*uv, "pip", "install", "--quiet", "--python", interpreter, GENERATOR]
+    uv = (sys.executable, "-m", "uv")
+    make = (*uv, "venv", "--quiet", "--python", sys.executable, str(folder))
+    subprocess.run(make, check=True, timeout=300)
+    install = (*uv, "pip", "install", "--quiet", "--python", str(interpreter), GENERATOR)
     subprocess.run(install, check=True, timeout=600)
     return interpreter
 
 
 def generate(system: System, python: Path, folder: Path) -> None:
     """Make the package `client` in a folder from the schema that the site serves."""
-    command = [python.with_name("openapi-python-client"), "generate", "--meta", "none"]
+    command = (str(python.with_name("openapi-python-client")), "generate", "--meta", "none")
     address = f"{system.url}/api/schema/?format=json"
     done = subprocess.run(
-        [*command, "--url", address, "--output-path", folder / "client", "--fail-on-warning"],
+        (*command, "--url", address, "--output-path", str(folder / "client"), "--fail-on-warning"),
         env={"PATH": str(python.parent)},
         capture_output=True,
         text=True,
@@ -107,7 +108,7 @@ def test_generated_client_uploads_waits_and_fetches(
     first.write_bytes(make_image(seed=1))
     second.write_bytes(make_image(seed=2))
     token = system.manage("drf_create_token", "demo").stdout.split()[2]
-    command = [python, "-c", PROGRAM, system.url, token, first, second]
+    command = (str(python), "-c", PROGRAM, system.url, token, str(first), str(second))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

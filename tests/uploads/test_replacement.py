@@ -63,6 +63,7 @@ def end_grace() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.any_database
 class TestReplace:
     def test_upload_stays_and_its_picture_changes(
         self, ready: Upload, new: bytes, make_file: MakeFile, started: list[Upload]
@@ -249,6 +250,7 @@ class TestAddresses:
 
 
 @pytest.mark.django_db
+@pytest.mark.any_database
 class TestRefuse:
     def test_file_of_another_own_upload_is_refused(
         self, ready: Upload, send: Send, new: bytes, make_file: MakeFile
@@ -318,6 +320,7 @@ class TestRefuse:
 
 
 @pytest.mark.django_db
+@pytest.mark.any_database
 class TestQuota:
     def test_difference_is_charged(
         self, ready: Upload, owner: User, make_file: MakeFile, make_image: MakeImage
@@ -342,6 +345,7 @@ class TestQuota:
 
 
 @pytest.mark.django_db
+@pytest.mark.any_database
 class TestSteps:
     def test_steps_of_the_former_file_do_not_make_the_upload_ready(
         self, send: Send, new: bytes, make_file: MakeFile
@@ -369,7 +373,12 @@ class TestSteps:
         self, send: Send, new: bytes, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         published: list[Any] = []
-        monkeypatch.setattr(pipeline, "publish", lambda chain: bool(published.append(chain)) or True)
+
+        def publish(chain: Any) -> bool:
+            published.append(chain)
+            return True
+
+        monkeypatch.setattr(pipeline, "publish", publish)
         upload = send()
         seen = Upload.objects.select_related("original").get()
         services.replace_file(upload=upload, file=make_file(new))

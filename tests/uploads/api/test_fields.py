@@ -10,7 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 from rest_framework import viewsets
 from rest_framework.test import APIRequestFactory, force_authenticate
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
 from tests.articles.models import Article, Portrait
 from tests.conftest import MakeImage, Send
@@ -43,7 +43,7 @@ class PortraitSerializer(PictureModelSerializer):
         fields: ClassVar = ["person", "picture"]
 
 
-class OtherProject:
+class OtherProject(APIView):
     """Views with the defaults of Django REST framework."""
 
     authentication_classes = ()
@@ -63,14 +63,14 @@ class Portraits(OtherProject, viewsets.ModelViewSet[Portrait]):
     serializer_class = PortraitSerializer
 
 
-LIST = {"get": "list", "post": "create"}
-ONE = {"get": "retrieve", "patch": "partial_update", "put": "update"}
+LIST: dict[str, Any] = {"get": "list", "post": "create"}
+ONE: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "put": "update"}
 
 
 class Site:
     """Another project's API, and a person who uses it."""
 
-    def __init__(self, person: User | None, auth: object = None) -> None:
+    def __init__(self, person: User | None, auth: Any = None) -> None:
         self.person, self.auth = person, auth
 
     def send(self, method: str, data: Any = None, *, pk: int | None = None, view: Any = Articles) -> Any:
@@ -126,7 +126,7 @@ def test_ready_picture_has_permanent_urls(site: Site, make_image: MakeImage, cli
 def test_several_sizes_are_listed_with_absolute_urls(send: Send, make_image: MakeImage) -> None:
     upload = send(make_image(width=1600, height=1000))
     completion.run_here(upload)
-    field = PictureSerializerField()
+    field: Any = PictureSerializerField()
     field._context = {"request": APIRequestFactory().get("/")}
     candidates = field.to_representation(Upload.objects.get())["srcset"].split(", ")
     assert [text.split(" ")[1] for text in candidates] == ["320w", "640w", "1280w", "1600w"]
@@ -226,8 +226,9 @@ def test_update_keeps_replaces_and_removes_the_picture(site: Site, send: Send, m
 
 def test_schema_has_requests_and_responses() -> None:
     patterns = [path("articles/", Articles.as_view(LIST)), path("articles/<int:pk>/", Articles.as_view(ONE))]
+    generator: Any = SchemaGenerator
     with patched_settings({"COMPONENT_SPLIT_REQUEST": True}):
-        schema = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
+        schema = generator(patterns=patterns).get_schema(request=None, public=True)
     components = schema["components"]["schemas"]
     sent = components["ArticleRequest"]["properties"]["photo"]
     assert [kind["format"] for kind in sent["oneOf"]] == ["binary", "uuid"]

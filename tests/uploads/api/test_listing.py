@@ -121,6 +121,7 @@ def test_cursor_of_another_order_is_not_found(api: APIClient, several: list[Uplo
         "cD1bXQ==",  # p=[]
         "cD1bIi1jcmVhdGVkX2F0IiwgIm5vdyIsICIxIl0=",  # p=["-created_at", "now", "1"]
         "cD1bIi1jcmVhdGVkX2F0IiwgMSwgMl0=",  # p=["-created_at", 1, 2]
+        "cD1bIi1jcmVhdGVkX2F0IiwgIjIwMjYtMDEtMDFUMDA6MDA6MDAiLCAiMSJd",  # without an offset, and no id
         "nonsense",
     ],
 )
