@@ -198,3 +198,13 @@ def test_new_original_is_listed_by_its_hash_after_a_replacement(
     services.replace_file(upload=several[0], file=file)
     assert ids(api.get("/api/uploads/", from_uploads)) == [str(several[0].pk)]
     assert ids(api.get("/api/uploads/", {"content_hash": before})) == []
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_order_comes_from_an_index(ordering: str, owner: User) -> None:
+    sign = "-" if ordering.startswith("-") else ""
+    rows = Upload.objects.live().filter(owner=owner).order_by(ordering, f"{sign}pk")
+    plan = rows[:50].explain()
+    assert "INDEX" in plan
+    assert "TEMP B-TREE" not in plan
