@@ -10,10 +10,10 @@ from rest_framework.authtoken.models import Token as PlainToken
 
 from processing.models import Original, Rendition
 from tests.conftest import MakeImage, Send
-from uploads import completion
 from uploads.models import Delivery, Upload
 from uploads.notices import endpoints
 from uploads.serving import links
+from uploads.testing import render
 from uploads.tokens import issuing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
@@ -31,10 +31,7 @@ LISTS = [
 
 @pytest.fixture
 def ready(send: Send) -> Upload:
-    upload = send(name="<b>sea<b>.jpg")
-    completion.run_here(upload)
-    upload.refresh_from_db()
-    return upload
+    return render(send(name="<b>sea<b>.jpg"))
 
 
 def act(client: Client, action: str, *uploads: Upload) -> list[str]:
