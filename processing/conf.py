@@ -63,6 +63,12 @@ class Settings:
     renderer_sandbox: str = "auto"
     # How far the renderers of this process yield the CPU to other processes: 0 to 19, as for `nice`.
     renderer_niceness: int = 0
+    # The checks that each original has to pass before it is rendered: dotted paths, or mappings with "NAME"
+    # and "OPTIONS"; the seconds that each may take; and the outcome for an original that they could not check
+    # in time, "refuse" or "pass".
+    hooks: tuple[Any, ...] = ()
+    hook_timeout: float = 20.0
+    hooks_out_of_time: str = "refuse"
     # Seconds that a step may take before its worker is killed, and the crashes and attempts after which the
     # upload fails.
     step_time_limit: int = 120

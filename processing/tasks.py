@@ -13,7 +13,7 @@ from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
 from processing.renderer.options import RendererUnavailable
-from processing.steps import SetAside, Step
+from processing.steps import Postponed, SetAside, Step
 from processing.storages.media import StorageUnavailable
 
 # The queue of work that no person waits for. Its worker has one process.
@@ -44,6 +44,7 @@ STEP_OPTIONS: dict[str, Any] = {
         FileRemoved,
         LeaseHeld,
         RendererUnavailable,
+        Postponed,
         SetAside,
         HandedBack,
     ),

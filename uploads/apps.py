@@ -8,6 +8,7 @@ from django.apps import AppConfig
 REGISTERING = (
     "uploads.checks",
     "uploads.redis.checks",
+    "uploads.hooks.gate",
     "uploads.completion",
     "uploads.tasks",
     "uploads.upkeep.recurring",

@@ -11,6 +11,7 @@ from limits import parse_many
 from rest_framework.settings import api_settings
 
 from processing.conf import darkroom
+from uploads.hooks import configured
 from uploads.tokens.authentication import TokenAuthentication
 from uploads.tokens.scopes import InScope
 
@@ -132,6 +133,12 @@ def check_tokens(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             id="darkroom.E011",
         )
     ]
+
+
+@checks.register
+def check_hooks(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for each setting of the hooks that cannot work: then no original would be rendered."""
+    return [checks.Error(sentence, id="darkroom.E070") for sentence in configured.problems()]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -210,6 +210,24 @@ class Step(models.Model):
         return f"{self.name} of {self.upload_id}"
 
 
+class Verdict(models.Model):
+    """The decision of the hooks on an original's bytes. It outlasts the original.
+
+    - `hooks`: the digest of the list that decided (`uploads.hooks.configured.digest`).
+    - `hook`, `reason`: the hook that refused the original, by its dotted path, and what its owner reads.
+    """
+
+    content_hash = models.CharField(max_length=64, primary_key=True)
+    hooks = models.CharField(max_length=64)
+    passed = models.BooleanField()
+    hook = models.TextField(blank=True)
+    reason = models.TextField(blank=True)
+    decided_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"{self.content_hash[:12]}: {'passed' if self.passed else 'refused'}"
+
+
 class PrivateLink(models.Model):
     """A way for visitors to see a private upload. When the link ends, its row is deleted.
 

@@ -26,6 +26,7 @@ from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from processing.renderer.rendering import read_header
 from uploads import completion, pipeline
+from uploads.hooks import verdicts
 from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
@@ -70,7 +71,8 @@ def receive_upload(
 ) -> Received:
     """Store a file as an original, and start its processing after the commit.
 
-    Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
+    Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image, exceeds the quota, or
+    was refused by a hook before.
     """
     header = read_header(
         cast("BinaryIO", file),
@@ -81,6 +83,7 @@ def receive_upload(
     known = _known(owner, file)
     if known is not None:
         return _receive_again(known, file, visibility)
+    verdicts.require_not_refused(file.content_hash)
     try:
         with quotas.reserved(person=owner, byte_size=file.size or 0) as room:
             return _receive_new(owner, file, header, visibility, room)
@@ -231,8 +234,9 @@ def prepare_again(
         )
         again = [upload for upload in rows if not upload.is_unfinished]
         if force:
-            # The operator may have updated the decoder.
+            # The operator may have updated the decoder, or a hook.
             Original.objects.filter(pk__in=originals_of).update(deaths=0, fault="")
+            verdicts.forget(originals_of)
             names = [preset.name for preset in presets or conf.presets()]
             Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
         Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()

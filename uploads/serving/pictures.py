@@ -24,6 +24,7 @@ from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
+from uploads.hooks import verdicts
 from uploads.models import Upload, UploadQuerySet
 from uploads.problems import problem_response
 from uploads.serving import links, private_links, probes
@@ -97,6 +98,8 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
     upload = _own(request).filter(pk=upload_id).first()
     if upload is None or _is_hidden(request, upload):
         return _not_found(_("This image does not exist."))
+    if not verdicts.may_go_out(upload):
+        return _not_checked(upload)
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
@@ -114,6 +117,13 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
         file.close()
         return HttpResponse(headers=headers)
     return StreamingHttpResponse(_chunks(file), headers=headers)
+
+
+def _not_checked(upload: Upload) -> HttpResponse:
+    """Answer for an original that the hooks have not passed: the failure of its upload, or that they will."""
+    if upload.status == Upload.Status.FAILED:
+        return _not_found(upload.failure, code=upload.error_code)
+    return _not_found(_("The image is still being checked. Try again in a minute."), code="not_checked")
 
 
 async def _chunks(file: File[Any]) -> AsyncIterator[bytes]:
