@@ -2,10 +2,12 @@
 
 import ast
 import dataclasses
+import io
 import re
 from argparse import Action
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -15,7 +17,10 @@ from django.core.management.base import BaseCommand
 from processing import conf
 from processing.conf import darkroom
 from processing.presets import FORMATS, MODES, Preset
+from uploads import testing
+from uploads.hooks import Candidate, Refused
 from uploads.models import Event, Upload
+from uploads.testing import fixtures
 
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -192,3 +197,21 @@ def test_every_link_has_a_target() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_documents_contain_no_local_path(document: Path) -> None:
     assert str(ROOT) not in document.read_text()
+
+
+def test_every_helper_for_tests_is_documented() -> None:
+    names = [*testing.__all__, *re.findall(r"^def (\w+)", Path(fixtures.__file__).read_text(), re.MULTILINE)]
+    assert "tiny_file" in names
+    text = (ROOT / "docs" / "testing.md").read_text()
+    assert [name for name in names if not re.search(rf"`{name}\b", text)] == []
+
+
+def test_documented_hook_works() -> None:
+    text = (ROOT / "docs" / "hooks.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def " in block)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    fields = {"content_hash": "", "width": 1170, "height": 2532, "byte_size": 1, "file": io.BytesIO(b"x")}
+    names["no_screenshots"](Candidate(format="jpeg", **fields))
+    with pytest.raises(Refused, match="Upload a photo"):
+        names["no_screenshots"](Candidate(format="png", **fields))

@@ -26,6 +26,7 @@ from processing.models import Rendition
 from processing.presets import Point, Preset
 from uploads import services
 from uploads.events import history
+from uploads.hooks import verdicts
 from uploads.models import Event, Upload
 from uploads.pages import gallery, listing
 from uploads.pages.people import may_act, person_of
@@ -122,6 +123,7 @@ def _page(
         "taken": _capture_time(found),
         "visibilities": Upload.Visibility.choices,
         "last_event": last_event,
+        "may_download": upload.taken_down_at is None and verdicts.may_go_out(upload),
     }
     status = refusal.status if refusal else HTTPStatus.OK
     return render(request, "uploads/image.html", context, status=status)

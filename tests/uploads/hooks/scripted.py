@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event
 from typing import NoReturn
 
-from uploads.hooks import Candidate, TryLater
+from uploads.hooks import Candidate, Refused, TryLater
 
 # What the hook `scripted` does, and the SHA-256 of the bytes of each of its calls.
 answer: Callable[[Candidate], object] = bool
@@ -42,6 +42,14 @@ def failing(candidate: Candidate) -> NoReturn:
 
 def deadly(candidate: Candidate) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def by_width(candidate: Candidate) -> None:
+    """Hang for an image that is 100 pixels wide, and refuse one of 200."""
+    if candidate.width == 100:
+        hanging(candidate)
+    if candidate.width == 200:
+        raise Refused("It is 200 pixels wide.")
 
 
 class NotCallable:

@@ -60,6 +60,14 @@ def test_nothing_goes_out_before_the_check(mine: Client, send: Send, hook: list[
     assert original_of(mine, upload).status_code == 200
 
 
+def test_page_offers_the_original_when_it_may_go_out(mine: Client, send: Send, hook: list[str]) -> None:
+    upload = send()
+    link = f'href="/uploads/{upload.pk}/original"'
+    assert link not in mine.get(f"/uploads/{upload.pk}/").content.decode()
+    render(upload)
+    assert link in mine.get(f"/uploads/{upload.pk}/").content.decode()
+
+
 def test_original_goes_out_at_once_without_hooks(mine: Client, send: Send) -> None:
     assert original_of(mine, send()).status_code == 200
 
