@@ -17,7 +17,7 @@ from rest_framework.authtoken.models import TokenProxy
 
 from processing.models import Original, Rendition
 from uploads import services
-from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload
+from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload, Verdict
 from uploads.serving import links
 from uploads.tokens import issuing
 
@@ -253,6 +253,19 @@ class TokenAdmin(ReadOnly, admin.ModelAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Allow revoking to staff who may change tokens."""
         return request.user.has_perm("uploads.change_token")
+
+
+@admin.register(Verdict)
+class VerdictAdmin(ReadOnly, admin.ModelAdmin):
+    """The verdicts of hooks. Without its verdict, an original is checked again by its next step."""
+
+    list_display = ("content_hash", "passed", "hook", "reason", "decided_at")
+    list_filter = ("passed", "hook", "decided_at")
+    search_fields = ("content_hash",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Allow deleting to staff who have the permission."""
+        return bool(admin.ModelAdmin.has_delete_permission(self, request, obj))
 
 
 @admin.register(Quota)

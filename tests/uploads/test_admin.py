@@ -23,6 +23,7 @@ LISTS = [
     "uploads/delivery",
     "uploads/endpoint",
     "uploads/token",
+    "uploads/verdict",
     "processing/original",
     "processing/rendition",
     "auth/user",

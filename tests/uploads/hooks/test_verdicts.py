@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import translation
@@ -16,10 +16,11 @@ from rest_framework.test import APIClient
 from tests.conftest import MakeImage, Send
 from tests.uploads.hooks import scripted
 from tests.uploads.hooks.conftest import Configure, refuse
+from uploads import services
 from uploads.api import export
 from uploads.hooks import verdicts
 from uploads.hooks.verdicts import RefusedByHook
-from uploads.models import Upload
+from uploads.models import Upload, Verdict
 from uploads.serving import links
 from uploads.testing import render
 
@@ -178,3 +179,35 @@ def test_verdict_of_another_list_does_not_count(send: Send, hook: list[str], con
     verdicts.require_not_refused(content_hash)
     configure()
     verdicts.require_not_refused(content_hash)
+
+
+def test_staff_delete_a_verdict_and_have_the_bytes_checked_again(
+    admin_client: Client, send: Send, hook: list[str]
+) -> None:
+    scripted.answer = refuse
+    upload = send()
+    with pytest.raises(RefusedByHook):
+        render(upload)
+    (verdict,) = Verdict.objects.all()
+    path = f"/admin/uploads/verdict/{verdict.pk}"
+    page = admin_client.get(f"{path}/change/")
+    assert REASON in page.content.decode()
+    assert admin_client.get("/admin/uploads/verdict/add/").status_code == 403
+    assert admin_client.post(f"{path}/delete/", {"post": "yes"}).status_code == 302
+    scripted.answer = bool
+    assert render(upload).status == "failed"
+    services.reprocess_here(upload=upload)
+    upload.refresh_from_db()
+    assert upload.status == "ready"
+
+
+def test_staff_need_the_permission_to_delete_a_verdict(client: Client, owner: User, send: Send) -> None:
+    content_hash = send().original.content_hash
+    Verdict.objects.create(content_hash=content_hash, passed=False)
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    owner.user_permissions.add(Permission.objects.get(codename="view_verdict"))
+    client.force_login(owner)
+    path = f"/admin/uploads/verdict/{content_hash}"
+    assert client.get(f"{path}/change/").status_code == 200
+    assert client.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
+    assert Verdict.objects.exists()
