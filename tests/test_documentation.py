@@ -211,7 +211,13 @@ def test_documented_hook_works() -> None:
     code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def " in block)
     names: dict[str, Any] = {}
     exec(code, names)
-    fields = {"content_hash": "", "width": 1170, "height": 2532, "byte_size": 1, "file": io.BytesIO(b"x")}
+    fields: dict[str, Any] = {
+        "content_hash": "",
+        "width": 1170,
+        "height": 2532,
+        "byte_size": 1,
+        "file": io.BytesIO(b"x"),
+    }
     names["no_screenshots"](Candidate(format="jpeg", **fields))
     with pytest.raises(Refused, match="Upload a photo"):
         names["no_screenshots"](Candidate(format="png", **fields))
