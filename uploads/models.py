@@ -43,6 +43,7 @@ class Upload(models.Model):
     - `next_step`: the step of its chain that is published next, or has been published but is not done.
     - `queued_at`: when this step was last published; None while it waits for that.
     - `bulk`: background work, processed on the bulk queue.
+    - `quiet`: an operator imported it, so its owner has no notices of its arrival and processing.
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
     - `deleted_at`: since when it is hidden, until the collector purges it.
     - `focus`: the focal point that its owner chose; None for the automatic one.
@@ -75,6 +76,7 @@ class Upload(models.Model):
     error_code = models.CharField(max_length=32, blank=True)
     error_detail = models.TextField(blank=True)
     bulk = models.BooleanField(default=False)
+    quiet = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     next_step = models.CharField(
         max_length=32, default="generate_thumbnails", db_default="generate_thumbnails", editable=False

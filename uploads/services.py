@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
+from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
@@ -72,12 +73,7 @@ def receive_upload(
 
     Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
-    header = read_header(
-        cast("BinaryIO", file),
-        name=file.name or "The file",
-        limits=conf.limits(),
-        options=conf.renderer_options(),
-    )
+    header = header_of(file)
     known = _known(owner, file)
     if known is not None:
         return _receive_again(known, file, visibility)
@@ -89,10 +85,34 @@ def receive_upload(
         raise
 
 
+def import_upload(*, owner: User, file: HashedFile, header: Header) -> Received:
+    """Receive a file for an operator: even beyond the quota, in the bulk queue, and without notices.
+
+    Raises `StorageUnavailable`.
+    """
+    known = _known(owner, file)
+    if known is not None:
+        return _receive_again(known, file, known.visibility)
+    return _receive_new(owner, file, header, Upload.Visibility.UNLISTED, None)
+
+
+def header_of(file: File[Any]) -> Header:
+    """Return the header of a received file.
+
+    Raises a `Refusal` if the file is not an accepted image.
+    """
+    return read_header(
+        cast("BinaryIO", file),
+        name=file.name or "The file",
+        limits=conf.limits(),
+        options=conf.renderer_options(),
+    )
+
+
 def _receive_new(
-    owner: User, file: HashedFile, header: Header, visibility: str, room: Reservation
+    owner: User, file: HashedFile, header: Header, visibility: str, room: Reservation | None
 ) -> Received:
-    """Store a file that its owner does not have, and make its upload."""
+    """Store a file that its owner does not have, and make its upload; without a reservation, a quiet one."""
     content_hash, byte_size = file.content_hash, file.size or 0
     written = False
     try:
@@ -103,7 +123,12 @@ def _receive_new(
                 original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
                 quotas.charge(person=owner, byte_size=byte_size, room=room)
                 upload = Upload(
-                    owner=owner, original=original, filename=file.name or "", visibility=visibility
+                    owner=owner,
+                    original=original,
+                    filename=file.name or "",
+                    visibility=visibility,
+                    bulk=room is None,
+                    quiet=room is None,
                 )
                 _keep_down(upload)
                 _begin(upload)

@@ -23,6 +23,10 @@ _NOTICED = (
     Event.Name.PASSWORD_CHANGED, Event.Name.EMAIL_REFUSED,
 )  # fmt: skip
 _NOT_EMAILED = (Event.Name.TAKEN_DOWN, Event.Name.EMAIL_REFUSED)
+# The events of a quiet upload that have no notices.
+_OF_PROCESSING = (
+    Event.Name.RECEIVED, Event.Name.THUMBNAILS_READY, Event.Name.READY, Event.Name.FAILED,
+)  # fmt: skip
 
 
 @transaction.atomic(savepoint=False)
@@ -32,7 +36,7 @@ def announce(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     The notices are delivered after the commit.
     """
     event = history.record(upload, name, **data)
-    if event is not None:
+    if event is not None and not (upload.quiet and name in _OF_PROCESSING):
         webhooks.create_deliveries(event)
         _tell_owner(event)
     return event

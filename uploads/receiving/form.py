@@ -1,11 +1,16 @@
 """Receive a file from the browser: hash it while it is written to disk, in constant memory."""
 
+from __future__ import annotations
+
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 from unicodedata import category, normalize
 
+from django.core.files.base import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import multipartparser
@@ -109,3 +114,23 @@ class HashingUploadHandler(FileUploadHandler):
     def __del__(self) -> None:
         # Django calls nothing if the rest of a file is malformed.
         self.upload_interrupted()
+
+
+@contextmanager
+def hashed(file: File[Any]) -> Iterator[HashedFile]:
+    """Lend a file with its content hash: itself, if it came through the upload handler, or else a copy.
+
+    Raises `TooLarge`.
+    """
+    if isinstance(file, HashedFile):
+        yield file
+        return
+    handler = HashingUploadHandler()
+    handler.new_file("file", clean_name(file.name or "") or _UNNAMED, None, None)
+    size = 0
+    file.open()
+    while chunk := file.read(handler.chunk_size):
+        handler.receive_data_chunk(chunk, size)
+        size += len(chunk)
+    with handler.file_complete(size) as copy:
+        yield copy
