@@ -1,5 +1,7 @@
 """Models of another app, whose image field is adopted. Only some tests install this app."""
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 from django.db import models
@@ -11,6 +13,8 @@ STORAGE = FileSystemStorage(location=FOLDER / "adoption")
 
 class Gallery(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True)
+
+    objects: ClassVar[models.Manager["Gallery"]] = models.Manager()
 
     class Meta:
         app_label = "adoption"
@@ -24,6 +28,8 @@ class Photo(models.Model):
     file = models.ImageField(storage=STORAGE, upload_to="photos/%Y", null=True)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, null=True)
     picture = models.ForeignKey("uploads.Upload", on_delete=models.SET_NULL, null=True, related_name="+")
+
+    objects: ClassVar[models.Manager["Photo"]] = models.Manager()
 
     class Meta:
         app_label = "adoption"

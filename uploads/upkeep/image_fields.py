@@ -165,7 +165,7 @@ def find(label: str, *, to: str = "", owner: str = "", owner_field: str = "") ->
     )
 
 
-def owner_model() -> type[Model]:
+def owner_model() -> Any:
     """Return the model of the owners of uploads."""
     return _leads_to(Upload._meta.get_field("owner"))
 

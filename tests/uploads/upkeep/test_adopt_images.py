@@ -73,7 +73,8 @@ def add_photo(make_image: MakeImage) -> Iterator[AddPhoto]:
     def add(data: bytes | None = None, *, name: str = "photo.jpg", **fields: Any) -> Photo:
         seed = Photo.objects.count()
         picture = make_image(width=150, height=120, seed=seed) if data is None else data
-        return Photo.objects.create(file=ContentFile(picture, name=name), **fields)
+        photo: Photo = Photo.objects.create(file=ContentFile(picture, name=name), **fields)
+        return photo
 
     yield add
     shutil.rmtree(STORAGE.location, ignore_errors=True)
@@ -112,14 +113,19 @@ def codes(answer: dict[str, Any]) -> dict[str, str]:
     return {one["file"].rpartition("/")[2]: one["code"] for one in answer["failed"]}
 
 
+def name_of(photo: Photo) -> str:
+    """Return the name of a row's file in its storage."""
+    assert photo.file.name is not None
+    return photo.file.name
+
+
+def last_part(photo: Photo) -> str:
+    return name_of(photo).rpartition("/")[2]
+
+
 def bytes_of(photo: Photo) -> bytes:
-    with STORAGE.open(photo.file.name) as file:
+    with STORAGE.open(name_of(photo)) as file:
         return bytes(file.read())
-
-
-def files() -> dict[str, bytes]:
-    """Return the files of the image field by their names."""
-    return {photo.file.name: bytes_of(photo) for photo in Photo.objects.exclude(picture=None)}
 
 
 def pictures() -> dict[int, Any]:
@@ -129,13 +135,13 @@ def pictures() -> dict[int, Any]:
 def assert_adopted(photos: list[Photo]) -> None:
     """Assert that each row refers to an upload of its file, which is where it was."""
     for photo in photos:
-        name = photo.file.name
+        name = name_of(photo)
         photo.refresh_from_db()
         assert photo.picture is not None
-        assert photo.file.name == name
+        assert name_of(photo) == name
         assert originals.read(photo.picture.original) == bytes_of(photo)
-        assert photo.picture.filename == name.rpartition("/")[2]
-    assert Upload.objects.count() == len({photo.picture_id for photo in photos})
+        assert photo.picture.filename == last_part(photo)
+    assert Upload.objects.count() == len({pictures()[photo.pk] for photo in photos})
     assert_storage_matches_rows()
 
 
@@ -237,9 +243,9 @@ def test_files_that_cannot_be_adopted_are_listed_and_skipped(
         add_photo(make_image(width=201, height=100), name="many.jpg"): "too_many_pixels",
         add_photo(name="lost.jpg"): "missing_file",
     }
-    STORAGE.delete(next(photo for photo in bad if "lost" in photo.file.name).file.name)
+    STORAGE.delete(next(name_of(photo) for photo in bad if "lost" in name_of(photo)))
     answer = adopt_json(fails=True)
-    assert codes(answer) == {photo.file.name.rpartition("/")[2]: code for photo, code in bad.items()}
+    assert codes(answer) == {last_part(photo): code for photo, code in bad.items()}
     assert (answer["rows"], answer["adopted"]) == (9, 4)
     assert_adopted(photos)
     with pytest.raises(CommandError, match="5 of 5 rows could not be adopted"):
@@ -326,8 +332,8 @@ def test_owner_is_found_in_the_row(photos: list[Photo], owner: User, stranger: U
     Photo.objects.filter(pk=photos[2].pk).update(gallery=Gallery.objects.create(author=owner))
     answer = adopt_json(owner="--owner-field=gallery__author", fails=True)
     assert codes(answer) == {"1.jpg": "no_owner", "3.jpg": "no_owner"}
-    owners = [Photo.objects.get(pk=photos[number].pk).picture.owner for number in (0, 2)]  # type: ignore[union-attr]
-    assert owners == [stranger, owner]
+    owners = Photo.objects.exclude(picture=None).order_by("pk").values_list("picture__owner", flat=True)
+    assert list(owners) == [stranger.pk, owner.pk]
 
 
 def test_rows_of_one_owner_with_the_same_bytes_share_an_upload(
@@ -347,7 +353,7 @@ def test_verify_compares_each_file_with_its_original(photos: list[Photo], make_i
     assert adopt_json("--verify") == expected
     photos[0].refresh_from_db()
     photos[0].file.save("new.jpg", ContentFile(make_image(width=140, height=90)))
-    STORAGE.delete(photos[1].file.name)
+    STORAGE.delete(name_of(photos[1]))
     photos[2].refresh_from_db()
     lost = photos[2].picture
     assert lost is not None
