@@ -1,7 +1,7 @@
 """The settings of Darkroom, from `DARKROOM` in Django's settings; other modules read them here."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -103,6 +103,8 @@ class Settings:
     stop_time: int = 10
     # Seconds between a deletion and the removal of the files.
     delete_grace: int = 30
+    # Seconds for which an upload that a model's field made may be unused before it is removed; 0 keeps it.
+    unused_grace: int = 7 * 24 * 3600
     # Seconds for which a private link is valid: by default, and at most.
     private_link_age: int = 7 * 24 * 3600
     private_link_max_age: int = 365 * 24 * 3600
@@ -129,6 +131,10 @@ class Settings:
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_presets)
+
+
+class UnknownPreset(ValueError):
+    """The settings have no preset of this name, or the field of a model does not offer it."""
 
 
 def defaults() -> dict[str, Any]:
@@ -190,6 +196,17 @@ def presets() -> tuple[Preset, ...]:
 def preset_named(name: str) -> Preset | None:
     """Return the configured preset of that name, or None."""
     return next((preset for preset in presets() if preset.name == name), None)
+
+
+def known_preset(name: str, *, among: Sequence[str] = ()) -> Preset:
+    """Return the configured preset of that name; `among` are the only allowed names, unless it is empty.
+
+    Raises `UnknownPreset` with a sentence that lists the allowed names.
+    """
+    known = {preset.name: preset for preset in presets() if not among or preset.name in among}
+    if name not in known:
+        raise UnknownPreset(f"There is no preset {name!r}. Known presets: {', '.join(sorted(known))}.")
+    return known[name]
 
 
 def resampler() -> Resampler:

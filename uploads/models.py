@@ -1,7 +1,7 @@
 """The models of people's uploads: their state, history and notices."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from processing import clock, conf
 from processing.models import Focus, Original, Rendition
-from processing.presets import AUTOMATIC
+from processing.presets import AUTOMATIC, EXTENSIONS, FALLBACKS, Format, Preset
 from processing.refusals import stored_sentence
+from uploads import addresses
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -27,14 +28,13 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def shown(self) -> Self:
         """Return the uploads that are not deleted, newest first, with the related rows that are shown."""
-        return (
-            self.live()
-            .select_related("original", "owner", "focus")
-            .prefetch_related(
-                models.Prefetch("steps", Step.objects.order_by("started_at")),
-                models.Prefetch("original__renditions", Rendition.objects.order_by("width", "format")),
-            )
-        )
+        steps = models.Prefetch("steps", Step.objects.order_by("started_at"))
+        return self.live().with_renditions().prefetch_related(steps)
+
+    def with_renditions(self) -> Self:
+        """Return the uploads with the rows from which a page makes their URLs."""
+        renditions = models.Prefetch("original__renditions", Rendition.objects.order_by("width", "format"))
+        return self.select_related("original", "owner", "focus").prefetch_related(renditions)
 
 
 class Upload(models.Model):
@@ -48,6 +48,9 @@ class Upload(models.Model):
     - `deleted_at`: since when it is hidden, until the collector purges it.
     - `focus`: the focal point that its owner chose; None for the automatic one.
     - `taken_down_at`: since when staff withhold it, for the `takedown_reason` that its owner sees.
+    - `alt`: its text alternative, for the templates that give none.
+    - `made_by_field`: only a `PictureField` has received it, so it is removed when no row refers to it.
+    - `unused_since`: when such an upload was first found unused; None while it is used.
     """
 
     class Status(models.TextChoices):
@@ -87,6 +90,12 @@ class Upload(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
     taken_down_at = models.DateTimeField(null=True, editable=False)
     takedown_reason = models.TextField(blank=True, default="", db_default="", editable=False)
+    alt = models.CharField(_("text alternative"), max_length=1000, blank=True, default="", db_default="")
+    made_by_field = models.BooleanField(default=False, db_default=False, editable=False)
+    unused_since = models.DateTimeField(null=True, editable=False)
+
+    # The names of the presets that the model's field offers through which a row was reached; all if empty.
+    offered: tuple[str, ...] = ()
 
     objects = UploadQuerySet.as_manager()
 
@@ -165,6 +174,56 @@ class Upload(models.Model):
             return gettext("taken down: %(reason)s") % {"reason": self.takedown_reason}
         status = self.get_status_display()
         return f"{status}: {self.failure}" if self.error_detail else status
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether all its sizes can be seen."""
+        return self.ready_at is not None and self.deleted_at is None and not self.is_withheld
+
+    @property
+    def placeholder(self) -> dict[str, str] | None:
+        """Return its `thumbhash` and `color`, or None before its first step, and while it is taken down."""
+        if self.taken_down_at or not self.thumbnails_ready_at:
+            return None
+        return {"thumbhash": self.original.thumbhash, "color": self.original.color}
+
+    def url(self, preset: str, format: Format | None = None) -> str:
+        """Return the URL of the picture in a preset, as JPEG or PNG unless a format is named.
+
+        It is permanent for an unlisted upload whose rendition is stored. Else it is `/i/<id>/<preset>`, which
+        answers with a placeholder until the picture is ready. Raises `UnknownPreset`.
+        """
+        name = conf.known_preset(preset, among=self.offered).name
+        files = self._public_files([name], format)
+        if files:
+            return files[max(files)]
+        return addresses.picture_path(self.pk, f"{name}.{EXTENSIONS[format]}" if format else name)
+
+    def srcset(self, presets: Sequence[str] = (), format: Format | None = None) -> str:
+        """Return the permanent URLs of the picture in several widths, for the attribute `srcset`.
+
+        Without `presets`, these are all that the field offers. Those that crop the picture to another shape
+        than the largest are left out. It is "" for a private upload, and until a rendition is stored. Raises
+        `UnknownPreset`.
+        """
+        wanted = [conf.known_preset(name, among=self.offered) for name in presets] or self.offered_presets()
+        largest = max(wanted, key=lambda preset: preset.width or preset.height or 0)
+        names = [preset.name for preset in wanted if preset.shows_the_same(largest)]
+        return addresses.srcset(self._public_files(names, format))
+
+    def offered_presets(self) -> list[Preset]:
+        """Return the presets that its field offers, largest first; without a field, all."""
+        return [preset for preset in conf.presets() if not self.offered or preset.name in self.offered]
+
+    def _public_files(self, presets: Collection[str], format: Format | None) -> dict[int, str]:
+        """Return the permanent URLs of the renditions that everyone may see, by width, smallest first."""
+        if self.visibility != self.Visibility.UNLISTED:
+            return {}
+        rows = [row for row in self.shown_renditions() if row.preset in presets]
+        formats = {row.format for row in rows}
+        chosen = format or next((known for known in FALLBACKS if known in formats), None)
+        files = {row.width: row.key for row in rows if row.format == chosen}
+        return {width: addresses.rendition_path(self.pk, files[width]) for width in sorted(files)}
 
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that the owner may see so far, smallest first.

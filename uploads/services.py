@@ -27,11 +27,11 @@ from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from processing.renderer.rendering import read_header
 from uploads import completion, pipeline
-from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
+from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload, UploadQuerySet
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.receiving import quotas
-from uploads.receiving.form import HashedFile
+from uploads.receiving.form import HashedFile, hashed
 from uploads.signals import upload_deleted, upload_received
 from uploads.tokens import issuing
 
@@ -67,40 +67,44 @@ class Received:
 
 
 def receive_upload(
-    *, owner: User, file: HashedFile, visibility: str = Upload.Visibility.UNLISTED
+    *,
+    owner: User,
+    file: File[Any],
+    visibility: str = Upload.Visibility.UNLISTED,
+    by_field: bool = False,
 ) -> Received:
     """Store a file as an original, and start its processing after the commit.
 
-    Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
+    `by_field` is whether a model's field receives it, so that it is removed when no row refers to it. Raises
+    `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
-    header = header_of(file)
-    known = _known(owner, file)
-    if known is not None:
-        return _receive_again(known, file, visibility)
-    try:
-        with quotas.reserved(person=owner, byte_size=file.size or 0) as room:
-            return _receive_new(owner, file, header, visibility, room)
-    except IntegrityError:
-        _require_account(owner)
-        raise
+    with hashed(file) as received:
+        header = _header_of(received)
+        known = _known(owner, received, by_field=by_field)
+        if known is not None:
+            return _receive_again(known, received, visibility)
+        try:
+            with quotas.reserved(person=owner, byte_size=received.size or 0) as room:
+                return _receive_new(owner, received, header, visibility, room, by_field=by_field)
+        except IntegrityError:
+            _require_account(owner)
+            raise
 
 
-def import_upload(*, owner: User, file: HashedFile, header: Header) -> Received:
-    """Receive a file for an operator: even beyond the quota, in the bulk queue, and without notices.
+def examine(*, owner: User | None, file: File[Any]) -> tuple[Header, int]:
+    """Return the header of a file that is not received yet, and its number of bytes.
 
-    Raises `StorageUnavailable`.
+    Raises a `Refusal` if it is not an accepted image or would exceed the quota of an owner.
     """
-    known = _known(owner, file)
-    if known is not None:
-        return _receive_again(known, file, known.visibility)
-    return _receive_new(owner, file, header, Upload.Visibility.UNLISTED, None)
+    with hashed(file) as received:
+        byte_size = received.size or 0
+        header = _header_of(received)
+    if owner is not None:
+        quotas.check(person=owner, byte_size=byte_size)
+    return header, byte_size
 
 
-def header_of(file: File[Any]) -> Header:
-    """Return the header of a received file.
-
-    Raises a `Refusal` if the file is not an accepted image.
-    """
+def _header_of(file: HashedFile) -> Header:
     return read_header(
         cast("BinaryIO", file),
         name=file.name or "The file",
@@ -109,8 +113,25 @@ def header_of(file: File[Any]) -> Header:
     )
 
 
+def import_upload(*, owner: User, file: HashedFile, header: Header) -> Received:
+    """Receive a file for a field, on behalf of an operator: even beyond the quota, in bulk, without notices.
+
+    `header` comes from `examine`. Raises `StorageUnavailable`.
+    """
+    known = _known(owner, file, by_field=True)
+    if known is not None:
+        return _receive_again(known, file, known.visibility)
+    return _receive_new(owner, file, header, Upload.Visibility.UNLISTED, None, by_field=True)
+
+
 def _receive_new(
-    owner: User, file: HashedFile, header: Header, visibility: str, room: Reservation | None
+    owner: User,
+    file: HashedFile,
+    header: Header,
+    visibility: str,
+    room: Reservation | None,
+    *,
+    by_field: bool,
 ) -> Received:
     """Store a file that its owner does not have, and make its upload; without a reservation, a quiet one."""
     content_hash, byte_size = file.content_hash, file.size or 0
@@ -129,13 +150,14 @@ def _receive_new(
                     visibility=visibility,
                     bulk=room is None,
                     quiet=room is None,
+                    made_by_field=by_field,
                 )
                 _keep_down(upload)
                 _begin(upload)
                 if written:
                     heal(original)
                 return Received(upload, duplicate=False)
-            if known := _known(owner, file):
+            if known := _known(owner, file, by_field=by_field):
                 return _receive_again(known, file, visibility, written=written)
             # An upload of a deleted account violates a constraint too, and no retry could help.
             _require_account(owner)
@@ -158,8 +180,40 @@ def _receive_again(known: Upload, file: HashedFile, visibility: str, *, written:
     return Received(known, duplicate=True)
 
 
-def _known(owner: User, file: HashedFile) -> Upload | None:
-    return Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash).first()
+def _known(owner: User, file: HashedFile, *, by_field: bool) -> Upload | None:
+    """Return the upload of these bytes that the owner has, and keep it from being removed as unused.
+
+    An upload that its owner sends in another way than through a field stays, even if no row refers to it.
+    """
+    own = Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash)
+    known = own.first()
+    if known is None or not known.made_by_field:
+        return known
+    known.made_by_field = by_field
+    # It may have been removed since it was read.
+    kept = own.order_by().update(unused_since=None, made_by_field=by_field)
+    return known if kept else None
+
+
+def keep_upload(*, upload: Upload) -> bool:
+    """Keep an upload, to which a row is about to refer, from being removed as unused.
+
+    Returns False if it is deleted.
+    """
+    return bool(Upload.objects.live().filter(pk=upload.pk).update(unused_since=None))
+
+
+def purge_unused(*, upload_id: UUID, unused: UploadQuerySet) -> bool:
+    """Delete an upload for good if it is one of the `unused`; return whether it was.
+
+    Its lock keeps other transactions from referring to it.
+    """
+    with transaction.atomic():
+        row = _locked(Upload.objects.filter(pk=upload_id))
+        # Another query, because one that has waited for the lock does not see new rows of other tables.
+        if row is None or not unused.filter(pk=upload_id).exists():
+            return False
+        return purge_upload(owner=row.owner, upload_id=upload_id)
 
 
 def _require_account(owner: User) -> None:
@@ -281,6 +335,12 @@ def update_upload(*, upload: Upload, visibility: str) -> None:
             row.save(update_fields=["visibility"])
             row.links.all().delete()
     upload.visibility = visibility
+
+
+def set_alt(*, upload: Upload, alt: str) -> None:
+    """Set the text alternative of an upload, in one line."""
+    upload.alt = " ".join(alt.split())
+    Upload.objects.live().filter(pk=upload.pk).update(alt=upload.alt)
 
 
 def set_focus(*, upload: Upload, point: Point | None) -> None:

@@ -117,6 +117,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "uploads.recurring.end_records",
         "schedule": crontab(hour="4", minute="50"),
     },
+    "remove-unused": {
+        "task": "uploads.recurring.remove_unused",
+        "schedule": crontab(hour="4", minute="15"),
+    },
     "clear-sessions": {
         "task": "uploads.recurring.clear_sessions",
         "schedule": crontab(hour="4", minute="40"),

@@ -1,4 +1,4 @@
-"""Models of another app, whose image field is adopted. Only some tests install this app."""
+"""Models with an image field, which is adopted."""
 
 from typing import ClassVar
 
@@ -7,8 +7,14 @@ from django.core.files.storage import FileSystemStorage
 from django.db import models
 
 from tests.environment import FOLDER
+from uploads.fields import PictureField
 
 STORAGE = FileSystemStorage(location=FOLDER / "adoption")
+
+
+def storage() -> FileSystemStorage:
+    """Return the storage of the image field. Migrations name this function, because the folder varies."""
+    return STORAGE
 
 
 class Gallery(models.Model):
@@ -16,23 +22,17 @@ class Gallery(models.Model):
 
     objects: ClassVar[models.Manager["Gallery"]] = models.Manager()
 
-    class Meta:
-        app_label = "adoption"
-
     def __str__(self) -> str:
         return f"gallery {self.pk}"
 
 
 class Photo(models.Model):
     title = models.TextField(blank=True)
-    file = models.ImageField(storage=STORAGE, upload_to="photos/%Y", null=True)
+    file = models.ImageField(storage=storage, upload_to="photos/%Y", null=True)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, null=True)
-    picture = models.ForeignKey("uploads.Upload", on_delete=models.SET_NULL, null=True, related_name="+")
+    picture = PictureField(null=True, max_width=400)
 
     objects: ClassVar[models.Manager["Photo"]] = models.Manager()
-
-    class Meta:
-        app_label = "adoption"
 
     def __str__(self) -> str:
         return self.title
@@ -40,12 +40,9 @@ class Photo(models.Model):
 
 class Pair(models.Model):
     file = models.FileField()
-    front = models.ForeignKey("uploads.Upload", on_delete=models.CASCADE, null=True, related_name="+")
-    back = models.ForeignKey("uploads.Upload", on_delete=models.CASCADE, null=True, related_name="+")
-    always = models.ForeignKey("uploads.Upload", on_delete=models.CASCADE, related_name="+")
-
-    class Meta:
-        app_label = "adoption"
+    front = PictureField(null=True)
+    back = PictureField(null=True)
+    always = PictureField()
 
     def __str__(self) -> str:
         return str(self.file)

@@ -146,15 +146,18 @@ class UploadViewSet(
         return Response(body, status=answer, headers={"Location": body["url"]})
 
     def perform_update(self, serializer: Any) -> None:
-        """Change the visibility and the focal point."""
+        """Change the visibility, the focal point and the text alternative."""
         changes, upload = serializer.validated_data, serializer.instance
-        for field, limited in (("visibility", Action.CHANGE), ("focus", Action.FOCUS)):
+        limits = (("visibility", Action.CHANGE), ("focus", Action.FOCUS), ("alt", Action.CHANGE))
+        for field, limited in limits:
             if field in changes:
                 limit_action(self.request, limited)
         if "visibility" in changes:
             services.update_upload(upload=upload, visibility=changes["visibility"])
         if "focus" in changes:
             services.set_focus(upload=upload, point=changes["focus"])
+        if "alt" in changes:
+            services.set_alt(upload=upload, alt=changes["alt"])
         serializer.instance = self.get_object()
 
     @extend_schema(parameters=[DeletionSerializer])

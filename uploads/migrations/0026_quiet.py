@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("uploads", "0021_refused_address")]
+    dependencies = [("uploads", "0023_fields")]
 
     operations = [
         migrations.AddField(

@@ -41,6 +41,12 @@ class FocusForm(forms.Form):
     y = forms.FloatField(label=gettext_lazy("From the top"), min_value=0, max_value=100)
 
 
+class AltForm(forms.Form):
+    """The text alternative of an image."""
+
+    alt = forms.CharField(max_length=Upload._meta.get_field("alt").max_length, required=False)
+
+
 @dataclass(frozen=True, slots=True)
 class RenditionLine:
     """A rendition in the list: its absolute URL, and by how many percent it is smaller than the original."""
@@ -139,7 +145,7 @@ def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) 
 @login_required
 @require_POST
 def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse:
-    """Reprocess or delete an image, revoke its private links, or change its focal point or visibility."""
+    """Reprocess or delete an image, revoke its private links, or change a property of it."""
     if action not in _ACTIONS:
         raise Http404
     upload = _own_upload(request, upload_id)
@@ -203,11 +209,22 @@ def _look_at(request: HttpRequest, upload: Upload) -> None:
     messages.success(request, _("Updating crops…"))
 
 
+def _describe(request: HttpRequest, upload: Upload) -> None:
+    """Set the text alternative."""
+    form = AltForm(request.POST)
+    if form.is_valid():
+        services.set_alt(upload=upload, alt=form.cleaned_data["alt"])
+        messages.success(request, _("Saved."))
+    else:
+        messages.error(request, _("The text alternative is too long. Shorten it."))
+
+
 _ACTIONS: dict[str, Callable[[HttpRequest, Upload], None]] = {
     "reprocess": _reprocess,
     "delete": _delete,
     "visibility": _show_to,
     "focus": _look_at,
+    "alt": _describe,
     "revoke": _revoke_links,
 }
 
@@ -266,7 +283,7 @@ def _snippets(request: HttpRequest, upload: Upload, made: NewLink | None) -> lis
     picture = responsive.picture_of(
         upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row, token=token))
     )
-    alt = upload.filename.rpartition(".")[0] or upload.filename
+    alt = upload.alt or upload.filename.rpartition(".")[0] or upload.filename
     attributes = picture_tag.attributes_of(picture, upload, sizes="100vw", alt=alt)
     context = {"picture": picture, "sizes": "100vw", "attributes": attributes}
     html = render_to_string("uploads/picture.html", context).strip()

@@ -1,15 +1,13 @@
 """Build the URLs of pictures and the permanent URLs of renditions."""
 
 import re
-from hashlib import sha256
 from typing import cast
 from urllib.parse import urlencode
-
-from django.urls import reverse
 
 from processing import conf
 from processing.models import Rendition
 from processing.presets import EXTENSIONS, Format
+from uploads import addresses
 from uploads.models import Upload
 
 _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-9a-f]*/[\w.-]+)", re.ASCII)
@@ -17,7 +15,7 @@ _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-
 
 def picture_path(upload: Upload, preset: str, *, token: str = "") -> str:
     """Return the URL of an upload's picture, with the private link's `token` if the upload is private."""
-    path = reverse("uploads:picture", args=[upload.pk, preset])
+    path = addresses.picture_path(upload.pk, preset)
     if token and upload.visibility == Upload.Visibility.PRIVATE:
         return f"{path}?{urlencode({'link': token})}"
     return path
@@ -47,12 +45,12 @@ def rendition_path(upload: Upload, rendition: Rendition) -> str:
     The upload's mark replaces the shard, two digits of the key. So the URL dies with the upload, and does not
     reveal afterwards that other people share the original.
     """
-    return _permanent(_mark(upload), rendition)
+    return addresses.rendition_path(upload.pk, rendition.key)
 
 
 def staff_path(rendition: Rendition) -> str:
     """Return a rendition's URL that belongs to no upload and opens for staff alone."""
-    return _permanent(rendition.key.split("/")[1], rendition)
+    return addresses.permanent_path(rendition.key.split("/")[1], rendition.key)
 
 
 def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
@@ -62,13 +60,4 @@ def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
     if not parts or not row:
         return None, None
     uploads = Upload.objects.filter(original=row.original_id, deleted_at=None).select_related("owner")
-    return row, next((one for one in uploads if parts["mark"] == _mark(one)), None)
-
-
-def _permanent(mark: str, rendition: Rendition) -> str:
-    return reverse("uploads:rendition", args=["/".join([mark, *rendition.key.split("/")[2:]])])
-
-
-def _mark(upload: Upload) -> str:
-    """Return the upload's mark: 16 hexadecimal digits that do not reveal its id."""
-    return sha256(b"uploads.serving.links.mark:" + upload.pk.bytes).hexdigest()[:16]
+    return row, next((one for one in uploads if parts["mark"] == addresses.mark(one.pk)), None)

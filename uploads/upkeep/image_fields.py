@@ -19,7 +19,9 @@ from django.db.models import FileField, ForeignKey, Model, QuerySet
 from processing import originals
 from processing.database.batches import all_rows
 from processing.errors import Refusal
+from processing.images.reading.header import Header
 from uploads import services
+from uploads.fields import PictureField
 from uploads.models import Upload
 from uploads.receiving.form import HashedFile, hashed
 
@@ -53,7 +55,7 @@ class Adoption:
     """
 
     field: FileField
-    target: ForeignKey[Any, Any]
+    target: PictureField
     owner: Model | None = None
     owner_field: str = ""
 
@@ -80,7 +82,7 @@ class Adoption:
         """Return the size of a row's file in bytes, without storing it. Raises what `adopt` raises."""
         self._owner_of(row)
         with self._opened(row) as file:
-            services.header_of(file)
+            self._examine(file)
             return file.size or 0
 
     def adopt(self, row: Row) -> int:
@@ -91,7 +93,7 @@ class Adoption:
         """
         owner = self._owner_of(row)
         with self._opened(row) as file:
-            header = services.header_of(file)
+            header = self._examine(file)
             try:
                 with transaction.atomic():
                     # A program that changes the row waits. One that has changed it is not overwritten.
@@ -119,14 +121,25 @@ class Adoption:
             originals.read(upload.original)
             return file.size or 0
 
+    def _examine(self, file: HashedFile) -> Header:
+        header, byte_size = services.examine(owner=None, file=file)
+        self.target.requirements.check(
+            name=file.name or "",
+            kind=header.format,
+            size=(header.width, header.height),
+            byte_size=byte_size,
+        )
+        return header
+
     def _with_file(self) -> QuerySet[Any]:
-        rows = self.field.model._base_manager.exclude(**{self.field.name: ""})
+        # The managers of the model may leave rows out.
+        rows = QuerySet(self.field.model).exclude(**{self.field.name: ""})
         return rows.exclude(**{f"{self.field.name}__isnull": True})
 
     def _owner_of(self, row: Row) -> Any:
         if self.owner is not None:
             return self.owner
-        owner = owner_model()._base_manager.filter(pk=row.related).first()
+        owner = owner_model().objects.filter(pk=row.related).first()
         if owner is None:
             raise RowLeft("no_owner", f"{self.owner_field} is empty. Set it, or run again with --owner.")
         return owner
@@ -189,18 +202,13 @@ def _field(model: type[Model], name: str) -> Any:
         raise Unsuitable(f"{model.__name__} has no field {name!r}. Its fields: {names}.") from error
 
 
-def _target(model: type[Model], name: str) -> ForeignKey[Any, Any]:
-    """Return the field of this name, or else the only one that refers to an upload."""
-    found = [
-        field for field in model._meta.fields if isinstance(field, ForeignKey) and _leads_to(field) is Upload
-    ]
+def _target(model: type[Model], name: str) -> PictureField:
+    """Return the picture field of this name, or else the only one."""
+    found = [field for field in model._meta.fields if isinstance(field, PictureField)]
     targets = [field for field in found if field.name == name] if name else found
     if not targets:
-        wanted = name or "PictureField"
-        raise Unsuitable(
-            f"{model.__name__} has no {wanted} that refers to an upload. Add a PictureField with null=True, "
-            "and migrate."
-        )
+        named = f" {name!r}" if name else ""
+        raise Unsuitable(f"{model.__name__} has no PictureField{named}. Add one with null=True, and migrate.")
     if len(targets) > 1:
         names = ", ".join(field.name for field in targets)
         raise Unsuitable(f"{model.__name__} has several fields for pictures: choose one by --to. ({names})")
@@ -210,13 +218,12 @@ def _target(model: type[Model], name: str) -> ForeignKey[Any, Any]:
 
 
 def _owner(name: str) -> Model:
-    """Return the owner of this name: a user name, or the key of another kind of owner."""
+    """Return the owner of this name."""
     model = owner_model()
-    by_name = getattr(model._default_manager, "get_by_natural_key", None)
     try:
-        owner: Model = by_name(name) if by_name else model._default_manager.get(pk=name)
-    except (model.DoesNotExist, ValueError) as error:
-        raise Unsuitable(f"There is no {model._meta.verbose_name} {name!r}.") from error
+        owner: Model = model.objects.get_by_natural_key(name)
+    except model.DoesNotExist as error:
+        raise Unsuitable(f"There is no owner {name!r}.") from error
     return owner
 
 
@@ -226,7 +233,7 @@ def _checked_owner_field(model: type[Model], path: str) -> str:
     for name in path.split("__"):
         step = _leads_to(_field(step, name)) if step else None
     if step is not owner_model():
-        raise Unsuitable(f"{path} does not lead to a {owner_model()._meta.verbose_name}.")
+        raise Unsuitable(f"{path} does not lead to an owner of uploads.")
     return path
 
 

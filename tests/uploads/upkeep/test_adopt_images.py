@@ -12,16 +12,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
-from django.test.utils import modify_settings
-from pytest_django import DjangoDbBlocker, Settings
+from django.db import transaction
+from pytest_django import Settings
 
 from processing import originals
 from processing.errors import Refusal
 from processing.originals import OriginalLost
 from processing.renderer.rendering import ReaderBusy
 from processing.storages.media import StorageUnavailable, media
-from tests.adoption.models import STORAGE, Gallery, Pair, Photo
+from tests.adoption.models import STORAGE, Gallery, Photo
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
 from tests.threads import run_at_once
 from uploads import completion, pipeline, services
@@ -30,21 +29,7 @@ from uploads.notices import preferences
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
-MODELS = (Gallery, Photo, Pair)
 AddPhoto = Callable[..., Photo]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _other_app(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Install the app, with its tables."""
-    with modify_settings(INSTALLED_APPS={"append": "tests.adoption"}):
-        with django_db_blocker.unblock(), connection.schema_editor() as editor:
-            for model in MODELS:
-                editor.create_model(model)
-        yield
-        with django_db_blocker.unblock(), connection.schema_editor() as editor:
-            for model in reversed(MODELS):
-                editor.delete_model(model)
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +163,7 @@ BOUNDARIES = {
     "before_the_file_is_stored": (originals, "ensure_stored", "before"),
     "after_the_file_is_stored": (originals, "ensure_stored", "after"),
     "before_the_row_is_changed": (services, "import_upload", "after"),
-    "between_two_rows": (services, "header_of", "before"),
+    "between_two_rows": (services, "examine", "before"),
 }
 
 
@@ -241,14 +226,15 @@ def test_files_that_cannot_be_adopted_are_listed_and_skipped(
         add_photo(make_image()[:100], name="cut.jpg"): "unreadable_image",
         add_photo(bytes(30_000), name="large.jpg"): "too_large",
         add_photo(make_image(width=201, height=100), name="many.jpg"): "too_many_pixels",
+        add_photo(make_image(width=401, height=40), name="wide.jpg"): "unsuitable_image",
         add_photo(name="lost.jpg"): "missing_file",
     }
     STORAGE.delete(next(name_of(photo) for photo in bad if "lost" in name_of(photo)))
     answer = adopt_json(fails=True)
     assert codes(answer) == {last_part(photo): code for photo, code in bad.items()}
-    assert (answer["rows"], answer["adopted"]) == (9, 4)
+    assert (answer["rows"], answer["adopted"]) == (10, 4)
     assert_adopted(photos)
-    with pytest.raises(CommandError, match="5 of 5 rows could not be adopted"):
+    with pytest.raises(CommandError, match="6 of 6 rows could not be adopted"):
         adopt()
     assert_adopted(photos)
 
@@ -266,9 +252,9 @@ def test_error_of_another_storage_is_reported(photos: list[Photo], monkeypatch: 
 def test_row_that_is_changed_meanwhile_is_not_overwritten(
     photos: list[Photo], make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header_of = services.header_of
+    examine = services.examine
 
-    def replace_meanwhile(file: Any) -> Any:
+    def replace_meanwhile(*, owner: None, file: Any) -> Any:
         if file.name == "1.jpg":
             row = Photo.objects.get(pk=photos[1].pk)
             row.file.save("new.jpg", ContentFile(make_image(width=140, height=90)))
@@ -276,9 +262,9 @@ def test_row_that_is_changed_meanwhile_is_not_overwritten(
             Photo.objects.filter(pk=photos[2].pk).update(file="")
         elif file.name == "3.jpg":
             Photo.objects.filter(pk=photos[3].pk).delete()
-        return header_of(file)
+        return examine(owner=owner, file=file)
 
-    monkeypatch.setattr(services, "header_of", replace_meanwhile)
+    monkeypatch.setattr(services, "examine", replace_meanwhile)
     answer = adopt_json(fails=True)
     assert codes(answer) == {"1.jpg": "changed", "2.jpg": "changed", "3.jpg": "changed"}
     assert Upload.objects.get().filename == "0.jpg"
@@ -290,13 +276,13 @@ def test_row_that_is_changed_meanwhile_is_not_overwritten(
 def test_picture_that_was_chosen_meanwhile_stays(
     photos: list[Photo], owner: User, send: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header_of, chosen = services.header_of, send()
+    examine, chosen = services.examine, send()
 
-    def choose_meanwhile(file: Any) -> Any:
+    def choose_meanwhile(*, owner: None, file: Any) -> Any:
         Photo.objects.filter(pk=photos[0].pk).update(picture=chosen)
-        return header_of(file)
+        return examine(owner=owner, file=file)
 
-    monkeypatch.setattr(services, "header_of", choose_meanwhile)
+    monkeypatch.setattr(services, "examine", choose_meanwhile)
     assert codes(adopt_json(fails=True)) == {"0.jpg": "changed"}
     assert pictures()[photos[0].pk] == chosen.pk
 
@@ -309,7 +295,7 @@ def test_quota_limits_no_operator_and_counts(photos: list[Photo], owner: User, s
 
 def test_owner_has_no_notices(photos: list[Photo], add_photo: AddPhoto, owner: User, make_image: Any) -> None:
     preferences.choose_email(person=owner, choice="each")
-    image = make_image(format="PNG", mode="RGBA")
+    image = make_image(width=300, format="PNG", mode="RGBA")
     broken = add_photo(image[: len(image) // 5], name="broken.png")
     adopt()
     for upload in Upload.objects.all():
@@ -382,14 +368,14 @@ def test_run_ends_if_no_file_could_be_stored(
 def test_ctrl_c_ends_the_run_after_the_current_row(
     photos: list[Photo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header_of = services.header_of
+    examine = services.examine
 
-    def press_ctrl_c(file: Any) -> Any:
+    def press_ctrl_c(*, owner: None, file: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
-        return header_of(file)
+        return examine(owner=owner, file=file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "header_of", press_ctrl_c)
+        patch.setattr(services, "examine", press_ctrl_c)
         with pytest.raises(CommandError, match="Interrupted") as caught:
             adopt()
     assert caught.value.returncode == 130
@@ -405,12 +391,12 @@ def test_ctrl_c_ends_the_run_after_the_current_row(
         ("adoption.Nothing.file", ["--owner=ada"], "Write it like app.Model.field"),
         ("adoption.Photo.nothing", ["--owner=ada"], "Its fields: .*file"),
         ("adoption.Photo.title", ["--owner=ada"], "not an ImageField"),
-        ("adoption.Photo.file", ["--owner=ada", "--to=title"], "no title that refers to an upload"),
+        ("adoption.Photo.file", ["--owner=ada", "--to=title"], "no PictureField 'title'"),
         ("adoption.Gallery.author", ["--owner=ada"], "not an ImageField"),
         ("adoption.Pair.file", ["--owner=ada"], "choose one by --to"),
         ("adoption.Pair.file", ["--owner=ada", "--to=always"], "Add it"),
-        ("adoption.Photo.file", ["--owner=eve"], "There is no user 'eve'"),
-        ("adoption.Photo.file", ["--owner-field=gallery"], "does not lead to a user"),
+        ("adoption.Photo.file", ["--owner=eve"], "There is no owner 'eve'"),
+        ("adoption.Photo.file", ["--owner-field=gallery"], "does not lead to an owner"),
         ("adoption.Photo.file", ["--owner-field=title__author"], "does not lead to|has no field"),
         ("adoption.Photo.file", [], "Name the owner"),
     ],
