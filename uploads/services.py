@@ -26,6 +26,7 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from processing.renderer.rendering import read_header
+from processing.storages import disk_space
 from uploads import completion, pipeline
 from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload, UploadQuerySet
 from uploads.notices import endpoints
@@ -79,6 +80,9 @@ def receive_upload(
     `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
     """
     with hashed(file) as received:
+        if by_field:
+            # The body guard has not admitted it as an upload.
+            disk_space.check(received.size or 0)
         header = _header_of(received)
         known = _known(owner, received, by_field=by_field)
         if known is not None:
@@ -94,10 +98,11 @@ def receive_upload(
 def examine(*, owner: User | None, file: File[Any]) -> tuple[Header, int]:
     """Return the header of a file that is not received yet, and its number of bytes.
 
-    Raises a `Refusal` if it is not an accepted image or would exceed the quota of an owner.
+    Raises a `Refusal` if it is not an accepted image, or if the disk or the quota of an owner has no room.
     """
     with hashed(file) as received:
         byte_size = received.size or 0
+        disk_space.check(byte_size)
         header = _header_of(received)
     if owner is not None:
         quotas.check(person=owner, byte_size=byte_size)
@@ -195,12 +200,12 @@ def _known(owner: User, file: HashedFile, *, by_field: bool) -> Upload | None:
     return known if kept else None
 
 
-def keep_upload(*, upload: Upload) -> bool:
+def keep_upload(*, upload_id: UUID) -> bool:
     """Keep an upload, to which a row is about to refer, from being removed as unused.
 
     Returns False if it is deleted.
     """
-    return bool(Upload.objects.live().filter(pk=upload.pk).update(unused_since=None))
+    return bool(Upload.objects.live().filter(pk=upload_id).update(unused_since=None))
 
 
 def purge_unused(*, upload_id: UUID, unused: UploadQuerySet) -> bool:

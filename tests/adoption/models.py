@@ -39,10 +39,13 @@ class Photo(models.Model):
 
 
 class Pair(models.Model):
-    file = models.FileField()
-    front = PictureField(null=True)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True)
+    file = models.FileField(storage=storage)
+    front = PictureField(owner="person", null=True)
     back = PictureField(null=True)
     always = PictureField()
+
+    objects: ClassVar[models.Manager["Pair"]] = models.Manager()
 
     def __str__(self) -> str:
         return str(self.file)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
 from django.db.models import Model, QuerySet
 
-from uploads.models import Preferences
+from uploads.models import Preferences, Upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# No person can sign up with a name that contains spaces.
+# Forms of Django refuse a name with spaces, so no person has it.
 SITE_NAME = "pictures of the site"
 
 
@@ -48,15 +47,17 @@ def known_owner(row: Model, *, field: str, path: str) -> User | None:
 
 def _site(row: Model, field: str) -> User:
     """Return the user to whom pictures without another owner belong. It cannot sign in, and gets no mail."""
-    people: Any = get_user_model()
-    name = {people.USERNAME_FIELD: SITE_NAME}
+    people: Any = Upload._meta.get_field("owner").related_model
     try:
-        owner, created = QuerySet(people).get_or_create(**name, defaults={"password": make_password(None)})
-    except (IntegrityError, TypeError, ValueError) as error:
+        rows: QuerySet[Any] = QuerySet(people)
+        name = {people.USERNAME_FIELD: SITE_NAME}
+        found = rows.get_or_create(**name, defaults={"password": make_password(None)})
+    except (AttributeError, IntegrityError, TypeError, ValueError) as error:
         raise NoOwner(
-            f"{type(row).__name__}.{field} has no owner, and your user model cannot have one for the site: "
-            f"{error} Pass owner='…' to the field, the name of an attribute that is a user."
+            f"{type(row).__name__}.{field} has no owner, and {people.__name__} cannot have a row for the "
+            f"site: {error} Pass owner='…' to the field, the name of the attribute that owns the picture."
         ) from error
-    if created:
+    owner: User = found[0]
+    if found[1]:
         Preferences.objects.get_or_create(owner=owner, defaults={"email": Preferences.Email.NONE})
     return owner

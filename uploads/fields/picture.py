@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.core import checks
 from django.core.exceptions import ValidationError
@@ -26,6 +27,7 @@ from uploads.models import Upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django.db.models.expressions import Combinable
 
 # The arguments of a related field in a form, which a picture's form field does not take.
 _OF_CHOICES = ("queryset", "limit_choices_to", "to_field_name", "using", "blank", "empty_label")
@@ -61,7 +63,8 @@ class _Pending:
                 yield File(opened)
 
 
-class PictureDescriptor(ForwardManyToOneDescriptor):
+# Django's class takes no type parameter at run time.
+class PictureDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
     """The attribute of a row: its upload, or until the row is saved the file that was assigned."""
 
     field: PictureField
@@ -73,7 +76,7 @@ class PictureDescriptor(ForwardManyToOneDescriptor):
         value = instance.__dict__.get(self.field.attname)
         if isinstance(value, _Pending):
             return value.shown
-        upload = super().__get__(instance, cls)
+        upload: Any = super().__get__(instance, cls)
         if upload is not None:
             upload.offered = self.field.presets
         return upload
@@ -111,10 +114,11 @@ class PictureField(models.ForeignKey[Any, Any]):
 
     description = "A picture"
     forward_related_accessor_class = PictureDescriptor
-    non_db_attrs: ClassVar = (
-        *models.ForeignKey.non_db_attrs,
-        "presets", "kinds", "max_bytes", "min_width", "min_height", "max_width", "max_height", "owner",
-    )  # fmt: skip
+    if TYPE_CHECKING:
+        # django-stubs takes from it what may be assigned to the attribute of a row.
+        _pyi_private_set_type: (
+            Upload | File[bytes] | File[str] | bytes | PathLike[str] | SentPicture | Combinable
+        )
 
     def __init__(
         self,
@@ -207,11 +211,12 @@ class PictureField(models.ForeignKey[Any, Any]):
         """
         value = getattr(model_instance, self.attname)
         if isinstance(value, _Pending):
-            setattr(model_instance, self.name, self._store(model_instance, value))
-            self._describe(getattr(model_instance, self.name), value.sent)
-        elif model_instance.__dict__.get(self.assigned):
-            self._keep(getattr(model_instance, self.name))
-        model_instance.__dict__[self.assigned] = False
+            upload = self._store(model_instance, value)
+            self._describe(upload, value.sent)
+            setattr(model_instance, self.name, upload)
+        elif value is not None and model_instance.__dict__.get(self.assigned):
+            # An upload that was stored for this row is gone if its transaction was rolled back.
+            self._keep(value)
         return super().pre_save(model_instance, add)
 
     def _store(self, row: models.Model, pending: _Pending) -> Upload:
@@ -220,15 +225,15 @@ class PictureField(models.ForeignKey[Any, Any]):
         if not pending.checked and self.requirements != Requirements():
             self._examine(row, pending)
         if isinstance(source, Upload):
-            self._keep(source)
+            self._keep(source.pk)
             return source
         owner: User = owner_of(row, field=self.name, path=self.owner)
         with pending.file() as file:
             return services.receive_upload(owner=owner, file=file, by_field=True).upload
 
-    def _keep(self, upload: Upload) -> None:
-        if not services.keep_upload(upload=upload):
-            raise PictureGone(f"The upload {upload.pk} has been deleted. Choose the picture again.")
+    def _keep(self, upload_id: UUID) -> None:
+        if not services.keep_upload(upload_id=upload_id):
+            raise PictureGone(f"The upload {upload_id} has been deleted. Choose the picture again.")
 
     def _describe(self, upload: Upload, sent: SentPicture) -> None:
         if sent.alt is not None:
@@ -242,7 +247,7 @@ class PictureField(models.ForeignKey[Any, Any]):
         if isinstance(source, Upload):
             self._check_upload(source)
         else:
-            owner = row and known_owner(row, field=self.name, path=self.owner)
+            owner = known_owner(row, field=self.name, path=self.owner) if row is not None else None
             with pending.file() as file:
                 header, byte_size = services.examine(owner=owner, file=file)
             self.requirements.check(

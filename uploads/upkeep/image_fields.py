@@ -22,6 +22,7 @@ from processing.errors import Refusal
 from processing.images.reading.header import Header
 from uploads import services
 from uploads.fields import PictureField
+from uploads.fields.owners import NoOwner, owner_of
 from uploads.models import Upload
 from uploads.receiving.form import HashedFile, hashed
 
@@ -51,7 +52,8 @@ class Row:
 class Adoption:
     """An image field, and the field of the same model that refers to the uploads.
 
-    The owner of the uploads is `owner`, or else the person to whom `owner_field` of each row leads.
+    The owner of the uploads is `owner`, or else the person to whom `owner_field` of each row leads. Without
+    both, it is the owner of new pictures of the target.
     """
 
     field: FileField
@@ -139,10 +141,22 @@ class Adoption:
     def _owner_of(self, row: Row) -> Any:
         if self.owner is not None:
             return self.owner
+        if not self.owner_field:
+            return self._usual_owner_of(row)
         owner = owner_model().objects.filter(pk=row.related).first()
         if owner is None:
             raise RowLeft("no_owner", f"{self.owner_field} is empty. Set it, or run again with --owner.")
         return owner
+
+    def _usual_owner_of(self, row: Row) -> Any:
+        # Django would open a missing file to measure it, if it loaded the image field.
+        current = QuerySet(self.field.model).defer(self.field.name).filter(pk=row.pk).first()
+        if current is None:
+            raise _changed()
+        try:
+            return owner_of(current, field=self.target.name, path=self.target.owner)
+        except NoOwner as error:
+            raise RowLeft("no_owner", str(error)) from error
 
     @contextmanager
     def _opened(self, row: Row) -> Iterator[HashedFile]:

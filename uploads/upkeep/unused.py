@@ -58,12 +58,8 @@ def references() -> list[models.Field[Any, Any]]:
 
 
 def _refers_to_upload(field: models.Field[Any, Any]) -> bool:
-    related = field.related_model
-    return (
-        isinstance(related, type)
-        and issubclass(related, models.Model)
-        and related._meta.concrete_model is Upload
-    )
+    related: Any = field.related_model
+    return related is not None and related._meta.concrete_model is Upload
 
 
 def _unused() -> UploadQuerySet:
@@ -76,7 +72,7 @@ def _unused() -> UploadQuerySet:
         if router.db_for_write(field.model) != router.db_for_write(Upload):
             raise OtherDatabase(f"{field} is in another database.")
         # The managers of the model may leave rows out.
-        rows = models.QuerySet(field.model).filter(**{field.name: OuterRef("pk")})
+        rows: models.QuerySet[Any] = models.QuerySet(field.model).filter(**{field.name: OuterRef("pk")})
         unused = unused.filter(~Exists(rows))
     return unused
 

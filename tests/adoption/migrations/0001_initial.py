@@ -41,10 +41,16 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("file", models.FileField(upload_to="")),
+                ("file", models.FileField(storage=tests.adoption.models.storage, upload_to="")),
                 ("always", uploads.fields.PictureField()),
                 ("back", uploads.fields.PictureField(null=True)),
                 ("front", uploads.fields.PictureField(null=True)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(

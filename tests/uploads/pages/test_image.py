@@ -320,3 +320,18 @@ def test_image_page_uses_a_fixed_number_of_queries(
         make_rendition(upload, preset="small", width=320 + number, format=f"f{number}")
     with django_assert_max_num_queries(9):
         page_of(signed_in, upload)
+
+
+def test_text_alternative_is_set(signed_in: Client, upload: Upload) -> None:
+    act(signed_in, upload, "alt", alt="The  sea")
+    page = page_of(signed_in, upload)
+    assert 'value="The sea"' in page
+    assert 'alt="The sea"' in page
+    assert "![The sea]" in page
+
+
+def test_long_text_alternative_is_refused(signed_in: Client, upload: Upload) -> None:
+    answer = act(signed_in, upload, "alt", alt="a" * 1001)
+    assert told(answer) == ["The text alternative is too long. Shorten it."]
+    upload.refresh_from_db()
+    assert upload.alt == ""

@@ -20,10 +20,11 @@ from processing.errors import Refusal
 from processing.originals import OriginalLost
 from processing.renderer.rendering import ReaderBusy
 from processing.storages.media import StorageUnavailable, media
-from tests.adoption.models import STORAGE, Gallery, Photo
+from tests.adoption.models import STORAGE, Gallery, Pair, Photo
 from tests.conftest import MakeImage, assert_storage_matches_rows, stored_keys
 from tests.threads import run_at_once
 from uploads import completion, pipeline, services
+from uploads.fields.owners import SITE_NAME
 from uploads.models import Delivery, Event, Quota, Upload
 from uploads.notices import preferences
 
@@ -322,6 +323,24 @@ def test_owner_is_found_in_the_row(photos: list[Photo], owner: User, stranger: U
     assert list(owners) == [stranger.pk, owner.pk]
 
 
+def test_owner_is_that_of_new_pictures(photos: list[Photo]) -> None:
+    adopt(owner="")
+    assert set(Upload.objects.values_list("owner__username", flat=True)) == {SITE_NAME}
+    assert_adopted(photos)
+
+
+def test_row_without_the_owner_that_the_field_needs_is_left(
+    make_image: MakeImage, add_photo: AddPhoto, owner: User
+) -> None:
+    upload = services.receive_upload(owner=owner, file=ContentFile(make_image(), name="always.jpg")).upload
+    for name in ("none.jpg", "ada.jpg"):
+        Pair.objects.create(file=ContentFile(make_image(seed=1), name=name), always=upload)
+    Pair.objects.filter(file__endswith="ada.jpg").update(person=owner)
+    with pytest.raises(CommandError, match="1 of 2 rows"):
+        adopt("--to=front", field="adoption.Pair.file", owner="")
+    assert Pair.objects.exclude(front=None).get().front.owner == owner
+
+
 def test_rows_of_one_owner_with_the_same_bytes_share_an_upload(
     add_photo: AddPhoto, owner: User, make_image: MakeImage
 ) -> None:
@@ -398,7 +417,6 @@ def test_ctrl_c_ends_the_run_after_the_current_row(
         ("adoption.Photo.file", ["--owner=eve"], "There is no owner 'eve'"),
         ("adoption.Photo.file", ["--owner-field=gallery"], "does not lead to an owner"),
         ("adoption.Photo.file", ["--owner-field=title__author"], "does not lead to|has no field"),
-        ("adoption.Photo.file", [], "Name the owner"),
     ],
 )
 def test_bad_argument_is_explained(owner: User, field: str, arguments: list[str], sentence: str) -> None:

@@ -93,7 +93,7 @@ def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
     names = {entry["task"] for entry in schedule.values()}
     ours = (
         *("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas"),
-        *("erase_plain_keys", "end_records"),
+        *("erase_plain_keys", "end_records", "remove_unused"),
     )
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:

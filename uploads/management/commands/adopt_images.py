@@ -71,8 +71,6 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Find the fields, work through the rows, and report."""
-        if not (options["verify"] or options["owner"] or options["owner_field"]):
-            raise CommandError("Name the owner of the uploads: --owner NAME, or --owner-field FIELD.")
         try:
             adoption = image_fields.find(
                 options["field"],
