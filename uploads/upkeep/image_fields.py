@@ -135,7 +135,7 @@ class Adoption:
 
     def _with_file(self) -> QuerySet[Any]:
         # The managers of the model may leave rows out.
-        rows = QuerySet(self.field.model).exclude(**{self.field.name: ""})
+        rows: QuerySet[Any] = QuerySet(self.field.model).exclude(**{self.field.name: ""})
         return rows.exclude(**{f"{self.field.name}__isnull": True})
 
     def _owner_of(self, row: Row) -> Any:
