@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.conftest import MakeImage
 from tests.install.peers import PACKAGES, PEERS, PeerProject
@@ -47,7 +47,7 @@ def opens_everywhere(path: Path) -> bool:
         return False
     try:
         with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-            image.load()
+            ImageOps.exif_transpose(image)
             is_still = getattr(image, "n_frames", 1) == 1
             return (
                 is_still and image.mode in {"RGB", "L"} and 64 <= min(image.size) <= max(image.size) <= 1500
