@@ -194,18 +194,23 @@ def _known(owner: User, file: HashedFile, *, by_field: bool) -> Upload | None:
     known = own.first()
     if known is None or not known.made_by_field:
         return known
-    known.made_by_field = by_field
     # It may have been removed since it was read.
-    kept = own.order_by().update(unused_since=None, made_by_field=by_field)
-    return known if kept else None
+    return known if keep_upload(upload_id=known.pk, by_field=by_field) else None
 
 
-def keep_upload(*, upload_id: UUID) -> bool:
+def keep_upload(*, upload_id: UUID, by_field: bool = True) -> bool:
     """Keep an upload, to which a row is about to refer, from being removed as unused.
 
-    Returns False if it is deleted.
+    Without `by_field`, it is kept for good, because its owner has sent it in another way. Returns False if it
+    is deleted.
     """
-    return bool(Upload.objects.live().filter(pk=upload_id).update(unused_since=None))
+    with transaction.atomic():
+        row = _locked(Upload.objects.live().filter(pk=upload_id))
+        if row is None:
+            return False
+        row.unused_since, row.made_by_field = None, row.made_by_field and by_field
+        row.save(update_fields=["unused_since", "made_by_field"])
+    return True
 
 
 def purge_unused(*, upload_id: UUID, unused: UploadQuerySet) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,12 +82,18 @@ class PictureDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
         return upload
 
     def __set__(self, instance: models.Model, value: Any) -> None:
-        """Take an upload, a file, a path, bytes or None."""
+        """Take an upload, a file, a path, bytes, the value of a form or None."""
+        if isinstance(value, SentPicture) and value.source is None:
+            current = getattr(instance, self.field.name, None)
+            if not isinstance(current, Upload):
+                return
+            value = replace(value, source=current)
         pending = self._pending(value)
         if pending is not None:
             setattr(instance, self.field.attname, pending)
             return
-        if value is not None and not isinstance(value, Upload):
+        # The upload of a migration has a class of its own.
+        if value is not None and not isinstance(value, models.Model):
             raise TypeError(
                 f"{type(instance).__name__}.{self.field.name} takes an Upload, a File of Django, a "
                 f"pathlib.Path, bytes or None, not {value!r}."
@@ -187,17 +193,8 @@ class PictureField(models.ForeignKey[Any, Any]):
 
     def save_form_data(self, instance: models.Model, data: SentPicture | bool | None) -> None:
         """Take the value of the form field: None keeps the picture, and False removes it."""
-        if data is None:
-            return
-        if data is False:
-            setattr(instance, self.name, None)
-        elif isinstance(data, SentPicture) and data.source is None:
-            current = getattr(instance, self.name, None)
-            if isinstance(current, Upload):
-                same = SentPicture(source=current, alt=data.alt, focus=data.focus)
-                setattr(instance, self.name, same)
-        else:
-            setattr(instance, self.name, data)
+        if data is not None:
+            setattr(instance, self.name, data or None)
 
     def formfield(self, **kwargs: Any) -> Any:
         """Return the form field of a picture."""

@@ -1,7 +1,7 @@
 """Unused uploads: those that a field of a model has received, and to which no row refers any more.
 
 The rows of all installed models count, whatever kind of relation they have. If one of their tables cannot be
-read, nothing is removed.
+read, or if database and storage do not belong together, nothing is removed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from django.db.models import Exists, OuterRef
 
 from processing import clock
 from processing.conf import darkroom
+from processing.garbage import generations
+from processing.garbage.generations import GenerationDiffers
+from processing.storages.media import StorageUnavailable
 from uploads import services
 from uploads.models import Upload, UploadQuerySet
 
@@ -39,10 +42,11 @@ def remove_unused() -> bool:
     if not darkroom().unused_grace:
         return True
     try:
+        generations.keep_up()
         _note_unused()
         return _remove_due()
-    except (OtherDatabase, DatabaseError) as error:
-        logger.warning("No unused upload is removed, because not every reference can be read: %s", error)
+    except (GenerationDiffers, StorageUnavailable, OtherDatabase, DatabaseError) as error:
+        logger.warning("No unused upload is removed: %s", error)
         return True
 
 

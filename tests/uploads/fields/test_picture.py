@@ -132,6 +132,10 @@ class TestAssignment:
         article.save()
         assert Article.objects.get().photo is None
 
+    def test_another_model_is_refused(self, owner: User) -> None:
+        with pytest.raises(ValueError, match='must be a "Upload" instance'):
+            Article(title="Sea", photo=owner)  # type: ignore[misc]
+
     @pytest.mark.parametrize("value", ["sea.jpg", 5, object()])
     def test_other_values_are_refused(self, value: Any) -> None:
         with pytest.raises(TypeError, match=r"Article\.photo takes an Upload"):

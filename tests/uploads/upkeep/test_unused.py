@@ -14,6 +14,7 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from processing import clock
+from processing.garbage import generations
 from tests.articles.models import Article, Portrait
 from tests.conftest import MakeFile, MakeImage, Send
 from tests.threads import run_at_once
@@ -71,6 +72,26 @@ def test_unused_upload_is_removed_after_the_grace(upload: Upload, owner: User, n
     assert not Upload.objects.exists()
     assert Event.objects.filter(name=Event.Name.DELETED, upload=None).exists()
     assert Quota.objects.get(owner=owner).images == 0
+
+
+def test_upload_whose_row_was_never_saved_is_removed(
+    owner: User, make_image: MakeImage, nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    # It runs after the field has stored the picture.
+    monkeypatch.setattr(PictureField, "_describe", die)
+    with pytest.raises(KeyboardInterrupt):
+        Portrait(person=owner, picture=make_image()).save()
+    assert Upload.objects.live().exists()
+    nights.pass_by()
+    assert not Upload.objects.exists()
+
+
+def test_removed_upload_is_not_removed_again(upload: Upload, nights: Nights) -> None:
+    nights.pass_by()
+    assert services.purge_unused(upload_id=upload.pk, unused=Upload.objects.all()) is False
 
 
 def test_upload_that_was_unused_for_less_time_stays(upload: Upload, nights: Nights) -> None:
@@ -210,17 +231,29 @@ def test_missing_table_keeps_everything(
 ) -> None:
     nights.pass_by()
     assert Upload.objects.live().get().unused_since is None
-    assert "not every reference can be read" in caplog.text
+    assert "No unused upload is removed: " in caplog.text
+    assert "articles_missing" in caplog.text
 
 
 def test_model_of_another_database_keeps_everything(
     upload: Upload, nights: Nights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     remove_unused()
-    monkeypatch.setattr(router, "db_for_write", lambda model: "default" if model is Upload else "archive")
+    monkeypatch.setattr(
+        router, "db_for_write", lambda model, **_hints: "archive" if model is Article else "default"
+    )
     nights.pass_by()
     assert Upload.objects.live().exists()
     assert "another database" in caplog.text
+
+
+def test_database_that_differs_from_its_storage_keeps_everything(
+    upload: Upload, nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove_unused()
+    monkeypatch.setattr(generations, "agrees", lambda: False)
+    nights.pass_by()
+    assert Upload.objects.live().exists()
 
 
 def test_error_in_the_middle_keeps_everything(
