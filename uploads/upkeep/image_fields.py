@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import FileField, ForeignKey, Model, QuerySet
 
@@ -232,11 +232,12 @@ def _target(model: type[Model], name: str) -> PictureField:
 
 
 def _owner(name: str) -> Model:
-    """Return the owner of this name."""
-    model = owner_model()
+    """Return the owner of this name: that of a user, or the key of another kind of owner."""
+    manager = owner_model().objects
+    by_name = getattr(manager, "get_by_natural_key", None)
     try:
-        owner: Model = model.objects.get_by_natural_key(name)
-    except model.DoesNotExist as error:
+        owner: Model = by_name(name) if by_name else manager.get(pk=name)
+    except (ObjectDoesNotExist, ValidationError, ValueError) as error:
         raise Unsuitable(f"There is no owner {name!r}.") from error
     return owner
 
