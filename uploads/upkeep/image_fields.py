@@ -82,7 +82,9 @@ class Adoption:
 
     def check(self, row: Row) -> int:
         """Return the size of a row's file in bytes, without storing it. Raises what `adopt` raises."""
-        self._owner_of(row)
+        # Otherwise the owner may be the site, and only `adopt` makes its user.
+        if self.owner or self.owner_field or self.target.owner:
+            self._owner_of(row)
         with self._opened(row) as file:
             self._examine(file)
             return file.size or 0

@@ -324,6 +324,8 @@ def test_owner_is_found_in_the_row(photos: list[Photo], owner: User, stranger: U
 
 
 def test_owner_is_that_of_new_pictures(photos: list[Photo]) -> None:
+    adopt("--dry-run", owner="")
+    assert not User.objects.filter(username=SITE_NAME).exists()
     adopt(owner="")
     assert set(Upload.objects.values_list("owner__username", flat=True)) == {SITE_NAME}
     assert_adopted(photos)
