@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
@@ -117,6 +118,13 @@ def test_every_option_is_documented(name: str) -> None:
     assert undocumented(options, "commands.md") == []
 
 
+def test_every_task_is_documented() -> None:
+    tasks = current_app.tasks.items()
+    names = [name for name, task in tasks if task.__module__.partition(".")[0] in OUR_APPS]
+    assert {"processing.tasks.resize_image", "uploads.recurring.sweep"} <= set(names)
+    assert undocumented(names, "celery.md") == []
+
+
 def test_every_make_target_is_documented() -> None:
     assert {"run", "test", "test-fast", "check", "help"} <= set(make_targets())
     assert undocumented((f"make {target}" for target in make_targets()), "commands.md") == []
@@ -187,6 +195,14 @@ def test_every_link_has_a_target() -> None:
         if not file.exists() or (anchor and anchor not in anchors(file)):
             broken.append(f"{document.relative_to(ROOT)}: {target}")
     assert broken == []
+
+
+def test_index_links_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for document, target in links() if document == index}
+    # Each of these pages is linked from the page of the group, coming-from.md.
+    group = set((ROOT / "docs").glob("coming-from-*.md"))
+    assert set((ROOT / "docs").glob("*.md")) - group - {index} <= linked
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
