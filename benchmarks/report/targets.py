@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from benchmarks.catalog import CONTENDERS
 from benchmarks.limits import CPU_EACH, Limit
-from benchmarks.report.run import Run
+from benchmarks.report.run import FLOOR, Run
 from benchmarks.report.tables import NONE, number, table
 
 _LIMITS = "A figure above its limit is marked. The limits are in `benchmarks/limits.py`."
 _ROOM = """The floor's CPU, divided by the contender's. No renderer with the same encoders and settings can be
-much below it. If it is above the limit of Darkroom's ratio, the encoders themselves stand in the way."""
-_LABELS = {one.key: one.label for one in CONTENDERS}
+much below it, so Darkroom can hardly reach a limit that is lower than this ratio."""
 
 
 def limit_section(run: Run) -> str:
@@ -30,10 +28,10 @@ def _room(run: Run) -> list[str]:
     """Return the table of the lowest ratio to each contender that the floor allows."""
     rows = []
     for other in CPU_EACH:
-        ratios = run.results.ratios(contender="floor", other=other, figure="cpu")
-        mean = run.results.mean_ratio(contender="floor", other=other, figure="cpu")
+        ratios = run.results.ratios(contender=FLOOR, other=other, figure="cpu")
+        mean = run.results.mean_ratio(contender=FLOOR, other=other, figure="cpu")
         cells = [number(ratios.get(name)) for name in run.results.pictures]
-        rows.append([f"CPU of the floor ÷ {_LABELS[other]}", number(mean), *cells])
+        rows.append([f"CPU of the floor ÷ {run.label(other)}", number(mean), *cells])
     return [_ROOM, table(["figure", "mean", *run.picture_labels], rows)]
 
 
