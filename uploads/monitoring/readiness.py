@@ -116,7 +116,12 @@ def look() -> Readiness:
     disk_asked = _ASKING["disk"].submit(disk_space.problem)
     redis_asked = _ASKING["redis"].submit(_ask_redis)
     asked: list[Future[Any]] = [
-        *(database_asked, depths_asked, storage_asked, workers_asked, disk_asked, redis_asked)
+        database_asked,
+        depths_asked,
+        storage_asked,
+        workers_asked,
+        disk_asked,
+        redis_asked,
     ]
     wait(asked, timeout=_PATIENCE)
     database_problem, broker_problem, storage_problem, workers_problem, disk_unknown, redis_problem = map(
