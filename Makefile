@@ -21,7 +21,7 @@ REDIS := .venv/redis.stamp
 endif
 
 # The npm packages that pages use, each bundled into one file.
-FRONTEND := frontend/dist/vendor
+FRONTEND := uploads/static/uploads/vendor
 
 # The translations, compiled for Django.
 MESSAGES := $(patsubst %.po,%.mo,$(wildcard uploads/locale/*/LC_MESSAGES/*.po))
@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system dist lock advisories clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -89,9 +89,12 @@ bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=
 bench-system: $(TESTED)  ## Measure the whole system under load (ARGS=--quick: a smaller batch; --json)
 	@$(BIN)/python -m benchmarks.system $(ARGS)
 
+dist: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Build the wheel and the sdist of the two apps in dist/
+	$(BIN)/python -m uv build --quiet $(ARGS)
+
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
-	$(COMPILE) pyproject.toml --output-file requirements/run.txt $(ARGS)
-	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
+	$(COMPILE) pyproject.toml --extra site --output-file requirements/run.txt $(ARGS)
+	$(COMPILE) pyproject.toml --extra site --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
 	$(COMPILE) --group resampler --output-file requirements/resampler.txt $(ARGS)
 	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
 	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
@@ -106,7 +109,7 @@ advisories: .venv/dev.stamp  ## Ask OSV and npm whether a locked package has a k
 	@$(if $(filter --dry-run,$(ARGS)),echo "Dry run: neither OSV nor npm was asked.")
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
-	rm -rf .venv frontend/node_modules frontend/dist $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv dist frontend/node_modules $(FRONTEND) $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:

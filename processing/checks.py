@@ -1,9 +1,15 @@
 """System checks: invalid settings stop the start-up with a clear message."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from django.apps import apps
+from django.conf import settings
 from django.core import checks
+from django.core.files.storage import storages
+from django.core.files.storage.handler import InvalidStorageError
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import FileField
 
 from processing import conf
 from processing.conf import darkroom
@@ -13,7 +19,7 @@ from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
 from processing.renderer import confinement
 from processing.renderer.options import SANDBOXES
-from processing.storages.media import media
+from processing.storages.media import ALIAS, Storage, folder, media
 
 
 @checks.register
@@ -25,7 +31,86 @@ def check_settings(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 @checks.register
 def check_storage(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error for each setting of the storage that cannot work. Nothing is asked over the network."""
-    return [checks.Error(sentence, id="darkroom.E020") for sentence in media.misconfigured()]
+    try:
+        return [checks.Error(sentence, id="darkroom.E020") for sentence in media.misconfigured()]
+    except InvalidStorageError as error:
+        return [
+            checks.Error(
+                f"The storage of STORAGES cannot be loaded: {error}",
+                hint="For a bucket, run: pip install 'django-darkroom[s3]'.",
+                id="darkroom.E020",
+            )
+        ]
+    except AttributeError:
+        return [
+            checks.Error(
+                f"STORAGES[{ALIAS!r}] lacks what Darkroom needs of a storage.",
+                hint="Name processing.storages.local.LocalStorage or processing.storages.s3.S3Storage.",
+                id="darkroom.E020",
+            )
+        ]
+
+
+@checks.register
+def check_folder(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if each process would store files below the folder in which it was started."""
+    if set(storages.backends) & {ALIAS} or folder() or hasattr(storages["default"], "is_missing"):
+        return []
+    return [
+        checks.Error(
+            "MEDIA_ROOT is empty, so Darkroom has no folder for its files.",
+            hint="Set MEDIA_ROOT to a folder that the web server and the workers share.",
+            id="darkroom.E032",
+        )
+    ]
+
+
+@checks.register
+def check_other_files(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for each other field in Darkroom's storage, which replaces files of the same name."""
+    if check_storage():
+        return []
+    return [
+        checks.Error(
+            f"{field} would store files in Darkroom's storage, where a file replaces another of its name.",
+            hint=f"Give Darkroom a storage of its own: STORAGES[{ALIAS!r}].",
+            obj=field,
+            id="darkroom.E037",
+        )
+        for model in apps.get_models()
+        for field in model._meta.local_fields
+        if isinstance(field, FileField) and cast("Storage", field.storage) == media
+    ]
+
+
+@checks.register
+def check_time_zones(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if points in time would have no time zone."""
+    if settings.USE_TZ:
+        return []
+    return [
+        checks.Error(
+            "USE_TZ is off, so points in time have no time zone.",
+            hint="Set USE_TZ = True.",
+            id="darkroom.E033",
+        )
+    ]
+
+
+@checks.register
+def check_sqlite(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return a warning if processes would get errors instead of waiting for each other."""
+    database = connections[DEFAULT_DB_ALIAS].settings_dict
+    immediate = database.get("OPTIONS", {}).get("transaction_mode") == "IMMEDIATE"
+    if connections[DEFAULT_DB_ALIAS].vendor != "sqlite" or immediate:
+        return []
+    return [
+        checks.Warning(
+            "SQLite ends a transaction with an error while another process writes.",
+            hint='Add "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20} to DATABASES["default"].',
+            id="darkroom.W005",
+        )
+    ]
 
 
 @checks.register

@@ -1,7 +1,7 @@
 """The settings of Darkroom, from `DARKROOM` in Django's settings; other modules read them here."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -11,7 +11,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from processing.images.geometry.resampling import INSTALLED
-from processing.images.reading.limits import INPUT_FORMATS, Limits
+from processing.images.reading import formats
+from processing.images.reading.limits import Limits
 from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
 from processing.renderer.options import SANDBOXES, Options, Sandbox
 
@@ -63,6 +64,12 @@ class Settings:
     renderer_sandbox: str = "auto"
     # How far the renderers of this process yield the CPU to other processes: 0 to 19, as for `nice`.
     renderer_niceness: int = 0
+    # The checks that each original has to pass before it is rendered: dotted paths, or mappings with "NAME"
+    # and "OPTIONS"; the seconds that each may take; and the outcome for an original that they could not check
+    # in time, "refuse" or "pass".
+    hooks: tuple[Any, ...] = ()
+    hook_timeout: float = 20.0
+    hooks_out_of_time: str = "refuse"
     # Seconds that a step may take before its worker is killed, and the crashes and attempts after which the
     # upload fails.
     step_time_limit: int = 120
@@ -103,6 +110,10 @@ class Settings:
     stop_time: int = 10
     # Seconds between a deletion and the removal of the files.
     delete_grace: int = 30
+    # Seconds for which an upload that a model's field made may be unused before it is removed; 0 keeps it.
+    unused_grace: int = 7 * 24 * 3600
+    # Seconds for which the permanent URLs of a replaced file still work.
+    replace_grace: int = 24 * 3600
     # Seconds for which a private link is valid: by default, and at most.
     private_link_age: int = 7 * 24 * 3600
     private_link_max_age: int = 365 * 24 * 3600
@@ -117,6 +128,15 @@ class Settings:
     notice_address: str = ""
     # Whether webhooks may go to loopback, private and other addresses of the local network.
     webhook_private_addresses: bool = False
+    # Whether the tokens of Django REST framework are those of an older version of this site: their digests
+    # are taken over, and their plain keys are erased.
+    take_over_tokens: bool = False
+    # The queues of thumbnails, of sizes, of notices, and of work that no person waits for; "" is the default
+    # queue of the project. A worker with one process consumes the last.
+    thumbnails_queue: str = ""
+    renditions_queue: str = ""
+    notifications_queue: str = ""
+    bulk_queue: str = ""
     # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"
     # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
@@ -129,6 +149,10 @@ class Settings:
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_presets)
+
+
+class UnknownPreset(ValueError):
+    """The settings have no preset of this name, or the field of a model does not offer it."""
 
 
 def defaults() -> dict[str, Any]:
@@ -192,6 +216,17 @@ def preset_named(name: str) -> Preset | None:
     return next((preset for preset in presets() if preset.name == name), None)
 
 
+def known_preset(name: str, *, among: Sequence[str] = ()) -> Preset:
+    """Return the configured preset of that name; `among` are the only allowed names, unless it is empty.
+
+    Raises `UnknownPreset` with a sentence that lists the allowed names.
+    """
+    known = {preset.name: preset for preset in presets() if not among or preset.name in among}
+    if name not in known:
+        raise UnknownPreset(f"There is no preset {name!r}. Known presets: {', '.join(sorted(known))}.")
+    return known[name]
+
+
 def resampler() -> Resampler:
     """Return the resampler of this process: the site's, or the best that is installed."""
     return next((name for name in RESAMPLERS if name == darkroom().resampler), INSTALLED)
@@ -225,7 +260,7 @@ def limits() -> Limits:
         frames=now.max_frames,
         profile_bytes=now.max_profile_bytes,
         text_bytes=now.max_text_bytes,
-        formats=INPUT_FORMATS + tuple(name.upper() for name in now.extra_formats),
+        formats=formats.INSTALLED + tuple(name.upper() for name in now.extra_formats),
     )
 
 

@@ -1,6 +1,8 @@
 """Errors of processing: refusals that people read, and failures that may pass."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -9,14 +11,16 @@ class Refusal(Exception):
 
     `str(refusal)` is a sentence that states the problem and what to do. `code` is stable and meant for
     programs. `status` is the HTTP status of the response. `retry_after` is the number of seconds to wait
-    before trying again, or None if that does not help. The template and its values are kept so that the
-    sentence can be translated. Raise it with a literal template, because `make messages` looks for literals.
+    before trying again, or None if that does not help. `members` are further members of the response. The
+    template and its values are kept so that the sentence can be translated. Raise it with a literal template,
+    because `make messages` looks for literals.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
     status: ClassVar[HTTPStatus]
     retry_after: int | None = None
+    members: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, template: str, **values: str | int) -> None:
         super().__init__(template)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.core.files.base import File
@@ -17,6 +17,9 @@ from processing.garbage import pending_files
 from processing.images.reading.header import Header
 from processing.models import Original
 from processing.storages.media import FileMissing, call_storage, media, require_storage
+
+# The bytes that are copied at once.
+_CHUNK = 1 << 20
 
 
 def store(*, content_hash: str, file: File[Any]) -> None:
@@ -88,6 +91,11 @@ def flag(original: Original) -> None:
     Original.objects.filter(pk=original.pk).update(suspect=True)
 
 
+def lock(original: Original) -> bool:
+    """Lock the original's row until the transaction ends; return whether it exists."""
+    return Original.objects.select_for_update().filter(pk=original.pk).exists()
+
+
 def create(*, content_hash: str, byte_size: int, header: Header) -> Original:
     """Return the row of an original whose file is stored; another request may have created it."""
     original, _ = Original.objects.get_or_create(
@@ -120,6 +128,26 @@ def read(original: Original) -> bytes:
         flag(original)
         raise lost()
     return data
+
+
+def copy(original: Original, target: BinaryIO) -> None:
+    """Write all bytes of the original to a file, in constant memory.
+
+    Raises `StorageUnavailable`, or `OriginalLost` if the file is missing or has another content hash.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open_file(original) as file:
+            while chunk := call_storage(lambda: file.read(_CHUNK)):
+                digest.update(chunk)
+                target.write(chunk)
+    except FileMissing as error:
+        require_storage()
+        flag(original)
+        raise lost() from error
+    if digest.hexdigest() != original.content_hash:
+        flag(original)
+        raise lost()
 
 
 def open_file(original: Original) -> File[Any]:

@@ -24,6 +24,8 @@ CONTENT_TYPES: dict[Format, str] = {name: f"image/{name}" for name in FORMATS}
 THUMBNAIL_SIDE = 256
 MAX_RENDITION_SIDE = 16383  # WebP's limit: bounds a preset's sides and its output
 CENTRE: Point = (0.5, 0.5)
+# The format of a URL that names none: the first of these that exists. Every program reads JPEG and PNG.
+FALLBACKS: tuple[Format, ...] = ("jpeg", "png", "webp", "avif")
 # Stands for the focal point found in the picture, in place of a point that an owner has set.
 AUTOMATIC = ""
 
@@ -78,6 +80,12 @@ class Preset:
             if bound is not None
         ]
         return max(ratios) if self.mode == "fill" else min(1.0, *ratios, MAX_RENDITION_SIDE / max(size))
+
+    def shows_the_same(self, other: "Preset") -> bool:
+        """Return whether two presets show the same part: the whole, or crops of the same aspect ratio."""
+        if self.mode == other.mode == "fill":
+            return (self.width or 0) * (other.height or 0) == (self.height or 0) * (other.width or 0)
+        return self.mode == other.mode
 
     def output_size(self, size: Size) -> Size:
         """Return the width and height in pixels of the rendition of a picture of `size`."""

@@ -17,6 +17,7 @@ SENTENCES = {
         "The file contains too much metadata. Save a copy without metadata and upload that."
     ),
     "original_lost": _("The original file is lost or damaged. Upload it again to restore it."),
+    "not_checked": _("The image could not be checked in time. Try again later."),
     "processing_failed": _("Processing failed. Try again later."),
 }
 

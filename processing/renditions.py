@@ -184,3 +184,13 @@ def drop_unwanted(original: Original, presets: Iterable[Preset]) -> None:
     rows = [row for row in unwanted_rows(original) if row.preset not in others]
     Rendition.objects.filter(pk__in=[row.pk for row in rows]).delete()
     pending_files.discard([row.key for row in rows])
+
+
+def drop_all(original: Original) -> None:
+    """Delete all rows of an original that may not be shown; their files are removed later.
+
+    Call this in a transaction that has locked the original's row.
+    """
+    keys = list(original.renditions.values_list("key", flat=True))
+    original.renditions.all().delete()
+    pending_files.discard(keys)

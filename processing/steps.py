@@ -25,7 +25,7 @@ from processing.models import Lease, Original, Rendition
 from processing.presets import Preset
 from processing.renderer.options import RendererDied, RendererUnavailable
 from processing.renderer.rendering import RemoteSource, decode
-from processing.signals import step_failed, step_finished, step_set_aside, step_started
+from processing.signals import step_failed, step_finished, step_requested, step_set_aside, step_started
 from processing.storages.media import StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,18 @@ class SetAside(TransientError):
     """The original has ended its renderer once. It is tried again, where it can harm no other."""
 
 
+class Postponed(TransientError):
+    """A receiver of `step_requested` has postponed the step. A lease of the original says until when."""
+
+
+class NotChecked(Refusal):
+    """A receiver of `step_requested` has used up its attempts to decide about the original."""
+
+    code = "not_checked"
+    title = "The image could not be checked"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 def presets_of(step: Step) -> list[Preset]:
     """Return the presets that the step renders, largest first."""
     return [preset for preset in conf.presets() if preset.is_thumbnail == (step == "generate_thumbnails")]
@@ -61,13 +73,16 @@ def run(*, step: Step, content_hash: str, alone: bool = False) -> None:
     `alone` is whether no person waits behind this step. An original that has ended its renderer is decoded
     only then.
 
-    Raises `LeaseHeld`, `StorageUnavailable`, `FileRemoved`, `RendererUnavailable` or a database error if a
-    later attempt may succeed, `SetAside` if that attempt is published, and a `Refusal` if none will succeed.
+    Raises `LeaseHeld`, `StorageUnavailable`, `FileRemoved`, `RendererUnavailable`, `Postponed` or a database
+    error if a later attempt may succeed, `SetAside` if that attempt is published, and a `Refusal` if none
+    will succeed.
     """
     original = Original.objects.filter(content_hash=content_hash).first()
     if original is None:
         logger.info("%s: the original %s no longer exists.", step, content_hash[:12])
-    elif _is_done(original, step):
+        return
+    step_requested.send(sender=Original, original=original, step=step)
+    if _is_done(original, step):
         _report_done(original, step)
     elif 0 < original.deaths < _MOST_DEATHS and not alone:
         raise SetAside(f"{original} has ended its renderer. It waits for its other attempt.")
@@ -83,7 +98,7 @@ def _is_done(original: Original, step: Step) -> bool:
 def _report_done(original: Original, step: Step) -> None:
     with transaction.atomic():
         # The lock keeps focal points from changing, and with them the wanted recipes.
-        if not _locked(original):
+        if not originals.lock(original):
             return
         _send(step_started, original, step)
         renditions.drop_unwanted(original, presets_of(step))
@@ -119,7 +134,7 @@ def _run_leased(original: Original, step: Step) -> None:
 def _begin(original: Original, step: Step) -> Lease | None:
     """Return a lease for the step, or None if the original has been deleted meanwhile."""
     with transaction.atomic():
-        if not _locked(original):
+        if not originals.lock(original):
             return None
         lease = leases.acquire(original, step)
         _send(step_started, original, step)
@@ -237,7 +252,7 @@ def _seen(source: RemoteSource) -> dict[str, Any]:
 def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Rendition]) -> None:
     """Save the rows, end the lease and send the signal in one transaction."""
     with transaction.atomic():
-        if not _locked(original):
+        if not originals.lock(original):
             _clean_up(original, rows)
             return
         renditions.record(original, rows, presets_of(step))
@@ -246,11 +261,6 @@ def _finish(original: Original, step: Step, lease: Lease, rows: Sequence[Renditi
         if original.deaths:
             Original.objects.filter(pk=original.pk).update(deaths=0, fault="")
         _send(step_finished, original, step)
-
-
-def _locked(original: Original) -> bool:
-    """Lock the original's row until the transaction ends; return whether it exists."""
-    return Original.objects.select_for_update().filter(pk=original.pk).exists()
 
 
 def _clean_up(original: Original, rows: Sequence[Rendition]) -> None:

@@ -8,16 +8,14 @@ from celery.signals import worker_ready
 from django.db import DatabaseError, connection
 
 from processing import renditions, steps
+from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
 from processing.renderer.options import RendererUnavailable
-from processing.steps import SetAside, Step
+from processing.steps import Postponed, SetAside, Step
 from processing.storages.media import StorageUnavailable
-
-# The queue of work that no person waits for. Its worker has one process.
-BULK_QUEUE = "bulk"
 
 
 class HandedBack(TransientError):
@@ -44,6 +42,7 @@ STEP_OPTIONS: dict[str, Any] = {
         FileRemoved,
         LeaseHeld,
         RendererUnavailable,
+        Postponed,
         SetAside,
         HandedBack,
     ),
@@ -81,9 +80,14 @@ def _run(*, step: Step, content_hash: str) -> None:
 
 
 def _is_bulk() -> bool:
-    """Return whether the message of the current task came through the bulk queue, perhaps with a delay."""
+    """Return whether the message of the current task came through the bulk queue, perhaps with a delay.
+
+    In a project with one queue for everything, each message did.
+    """
+    if not darkroom().bulk_queue:
+        return True
     # Outside a task this is None, whatever its type says.
     request = getattr(current_task, "request", None)
     key = (getattr(request, "delivery_info", None) or {}).get("routing_key") or ""
     # RabbitMQ's delayed delivery puts the delay before the queue's name: `0.0.….1.bulk`.
-    return str(key).rpartition(".")[2] == BULK_QUEUE
+    return str(key).rpartition(".")[2] == darkroom().bulk_queue

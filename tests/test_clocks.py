@@ -19,6 +19,7 @@ WAITING = {
     "faults/soaking.py::_come_to_rest",
     "runner/machine.py::end_leftovers",
     "system.py::wait_until",
+    "uploads/upkeep/test_unused.py::wait_for_lock",
 }
 
 

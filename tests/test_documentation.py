@@ -2,12 +2,15 @@
 
 import ast
 import dataclasses
+import io
 import re
 from argparse import Action
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
@@ -15,7 +18,10 @@ from django.core.management.base import BaseCommand
 from processing import conf
 from processing.conf import darkroom
 from processing.presets import FORMATS, MODES, Preset
+from uploads import testing
+from uploads.hooks import Candidate, Refused
 from uploads.models import Event, Upload
+from uploads.testing import fixtures
 
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -117,6 +123,13 @@ def test_every_option_is_documented(name: str) -> None:
     assert undocumented(options, "commands.md") == []
 
 
+def test_every_task_is_documented() -> None:
+    tasks = current_app.tasks.items()
+    names = [name for name, task in tasks if task.__module__.partition(".")[0] in OUR_APPS]
+    assert {"processing.tasks.resize_image", "uploads.recurring.sweep"} <= set(names)
+    assert undocumented(names, "celery.md") == []
+
+
 def test_every_make_target_is_documented() -> None:
     assert {"run", "test", "test-fast", "check", "help"} <= set(make_targets())
     assert undocumented((f"make {target}" for target in make_targets()), "commands.md") == []
@@ -189,6 +202,38 @@ def test_every_link_has_a_target() -> None:
     assert broken == []
 
 
+def test_index_links_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for document, target in links() if document == index}
+    # Each of these pages is linked from the page of the group, coming-from.md.
+    group = set((ROOT / "docs").glob("coming-from-*.md"))
+    assert set((ROOT / "docs").glob("*.md")) - group - {index} <= linked
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_documents_contain_no_local_path(document: Path) -> None:
     assert str(ROOT) not in document.read_text()
+
+
+def test_every_helper_for_tests_is_documented() -> None:
+    names = [*testing.__all__, *re.findall(r"^def (\w+)", Path(fixtures.__file__).read_text(), re.MULTILINE)]
+    assert "tiny_file" in names
+    text = (ROOT / "docs" / "testing.md").read_text()
+    assert [name for name in names if not re.search(rf"`{name}\b", text)] == []
+
+
+def test_documented_hook_works() -> None:
+    text = (ROOT / "docs" / "hooks.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def " in block)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    fields: dict[str, Any] = {
+        "content_hash": "",
+        "width": 1170,
+        "height": 2532,
+        "byte_size": 1,
+        "file": io.BytesIO(b"x"),
+    }
+    names["no_screenshots"](Candidate(format="jpeg", **fields))
+    with pytest.raises(Refused, match="Upload a photo"):
+        names["no_screenshots"](Candidate(format="png", **fields))

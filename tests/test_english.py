@@ -31,7 +31,8 @@ for files in (
     "benchmarks/*.in",
     "requirements/*.in",
 ):
-    SCRIPTS += sorted(ROOT.glob(files))
+    # Bundles contain the comments of other authors.
+    SCRIPTS += sorted(path for path in ROOT.glob(files) if path.parent.parts[-2:] != ("uploads", "vendor"))
 
 CODE_SPAN = re.compile(r"`[^`]+`")
 # Lines of comments that follow each other are one comment, so that a sentence may be wrapped.

@@ -17,6 +17,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from uploads.concurrent_index import AddIndexOnline
+
 # The last migrations before the first release. No running code can be harmed by them.
 BEFORE_THE_FIRST_RELEASE = {
     "processing": "0004_focuses",
@@ -30,6 +32,7 @@ HARMLESS = (
     operations.RemoveIndex,
     AddConstraintNotValid,
     AddIndexConcurrently,
+    AddIndexOnline,
     ValidateConstraint,
 )
 

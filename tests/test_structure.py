@@ -9,7 +9,7 @@ from tests import structure
 
 
 def test_number_of_imports_between_packages_is_limited() -> None:
-    assert len(structure.arrows()) <= 69
+    assert len(structure.arrows()) <= 117
 
 
 def test_packages_have_no_import_cycle() -> None:
@@ -22,7 +22,7 @@ def test_import_cycle_is_detected() -> None:
 
 
 def test_folders_have_a_limited_number_of_modules() -> None:
-    assert structure.folders().most_common(1)[0][1] <= 17
+    assert structure.folders().most_common(1)[0][1] <= 18
 
 
 def imported_at_run_time(path: Path) -> set[str]:

@@ -1,29 +1,92 @@
-"""The admin pages for uploads, originals, renditions and notices."""
+"""The admin pages for uploads, originals, renditions and notices, and the pictures of other models."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from django import forms
+from django.apps import apps
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.auth import get_user_model
+from django.db.models import Model, QuerySet
+from django.forms import BaseForm
+from django.forms.utils import pretty_name
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from rest_framework.authtoken.models import TokenProxy
 
 from processing.models import Original, Rendition
 from uploads import services
-from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload
+from uploads.fields import picture_lookups
+from uploads.forms.keeping import keep_pictures
+from uploads.models import Delivery, Endpoint, Event, Quota, Step, Token, Upload, Verdict
+from uploads.owners import owner_model_name
 from uploads.serving import links
-from uploads.tokens import issuing
+from uploads.tokens import issuing, legacy
 
-# Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
-import_module("rest_framework.authtoken.admin")
-admin.site.unregister(TokenProxy)
+if legacy.takes_over():
+    # Django REST framework's page would show plain keys, until these are erased (`uploads/tokens/legacy.py`).
+    import_module("rest_framework.authtoken.admin")
+    admin.site.unregister(apps.get_model("authtoken", "TokenProxy"))
+
+# A search in the admin finds users by name and address. Owners of another model have neither.
+_PERSON = tuple(
+    f"owner__{name}" for name in (get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name())
+)
+_OWNER = _PERSON if owner_model_name() == settings.AUTH_USER_MODEL else ()
+
+
+class Thumbnail:
+    """A column of a list that shows the picture of a field."""
+
+    def __init__(self, field: str) -> None:
+        self.field = self.__name__ = field
+        self.short_description = pretty_name(field)
+
+    def __call__(self, row: Model) -> SafeString | str:
+        """Show the smallest rendition of the picture."""
+        upload: Upload | None = getattr(row, self.field)
+        rows = upload.shown_renditions() if upload and not upload.deleted_at else []
+        if not upload or not rows:
+            return "–"
+        path = links.rendition_path(upload, rows[0])
+        return format_html(
+            '<img src="{}" alt="{}" height="48" loading="lazy">', path, upload.alt or upload.filename
+        )
+
+
+def thumbnail(field: str) -> Thumbnail:
+    """Return a column for `list_display`, such as `thumbnail("photo")`."""
+    return Thumbnail(field)
+
+
+class PictureAdmin(admin.ModelAdmin):
+    """The admin of a model with pictures: its list needs no query a row, and its forms keep sent pictures."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Fetch the pictures of all `thumbnail` columns together."""
+        columns = self.get_list_display(request)
+        names = [column.field for column in columns if isinstance(column, Thumbnail)]
+        return super().get_queryset(request).prefetch_related(*picture_lookups(*names))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Keep the pictures that a form with an error has sent."""
+        for form in _forms_of(context):
+            keep_pictures(form, request)
+        return super().render_change_form(request, context, *args, **options)
+
+
+def _forms_of(context: dict[str, Any]) -> Iterator[BaseForm]:
+    yield context["adminform"].form
+    for inline in context["inline_admin_formsets"]:
+        yield from inline.formset.forms
 
 
 class ReadOnly:
@@ -88,7 +151,7 @@ class UploadAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = (
         "status", "error_code", "visibility", ("taken_down_at", admin.EmptyFieldListFilter), "created_at",
     )  # fmt: skip
-    search_fields = ("id", "filename", "original__content_hash", "owner__username")
+    search_fields = ("id", "filename", "original__content_hash", *_OWNER)
     list_select_related = ("owner", "original", "focus")
     inlines = (StepInline, EventInline)
     actions = ("reprocess", "reprocess_everything", "take_down", "put_back", "delete_uploads")
@@ -226,7 +289,7 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("url", "owner", "created_at", "failing_since", "failures", "resting_until", "disabled_at",
                     "disabled_reason")  # fmt: skip
     list_filter = ("disabled_reason", "created_at")
-    search_fields = ("id", "url", "owner__username")
+    search_fields = ("id", "url", *_OWNER)
     list_select_related = ("owner",)
 
 
@@ -239,7 +302,7 @@ class TokenAdmin(ReadOnly, admin.ModelAdmin):
     )  # fmt: skip
     list_display_links = ("name",)
     list_filter = ("scope", "created_at", ("revoked_at", admin.EmptyFieldListFilter))
-    search_fields = ("name", "prefix", "owner__username")
+    search_fields = ("name", "prefix", *_PERSON)
     list_select_related = ("owner",)
     actions = ("revoke",)
 
@@ -255,14 +318,32 @@ class TokenAdmin(ReadOnly, admin.ModelAdmin):
         return request.user.has_perm("uploads.change_token")
 
 
+@admin.register(Verdict)
+class VerdictAdmin(ReadOnly, admin.ModelAdmin):
+    """The verdicts of hooks. Without its verdict, an original is checked again by its next step."""
+
+    list_display = ("content_hash", "passed", "hook", "reason", "decided_at")
+    list_filter = ("passed", "hook", "decided_at")
+    search_fields = ("content_hash",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Allow deleting to staff who have the permission."""
+        return bool(admin.ModelAdmin.has_delete_permission(self, request, obj))
+
+
 @admin.register(Quota)
 class QuotaAdmin(admin.ModelAdmin):
     """The usage of each person, and their individual limits."""
 
     list_display = ("owner", "images", "size", "max_images", "max_bytes")
-    search_fields = ("owner__username", "owner__email")
-    autocomplete_fields = ("owner",)
+    search_fields = _OWNER
+    raw_id_fields = ("owner",)
     readonly_fields = ("images", "size")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Suggest owners while typing. That needs their admin page, which not every project has."""
+        owners = Quota._meta.get_field("owner").related_model
+        return ("owner",) if self.admin_site.is_registered(owners) else ()
 
     def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
         """Count a new row's usage, because the person may already have uploads."""

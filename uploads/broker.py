@@ -6,6 +6,7 @@ The sweeper publishes lost messages again, because the database is the truth.
 import logging
 import secrets
 import time
+from typing import Any
 
 from amqp import AMQPError
 from celery import current_app
@@ -13,6 +14,8 @@ from celery.canvas import Signature
 from kombu import Producer, Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
+from processing.conf import darkroom
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,34 @@ def publish(message: Signature) -> bool:
     return True
 
 
+def in_queue(message: Signature, name: str) -> Signature:
+    """Return a message for this queue; "" leaves it to the project's routes or default queue."""
+    return message.set(queue=name) if name else message
+
+
+def queues() -> dict[str, str]:
+    """Return the name of the queue for each kind of work: the setting's, or else the project's own."""
+    now = darkroom()
+    return {
+        "thumbnails": now.thumbnails_queue or _route_of("processing.tasks.generate_thumbnails"),
+        "renditions": now.renditions_queue or _route_of("processing.tasks.resize_image"),
+        "notifications": now.notifications_queue or _route_of("uploads.tasks.deliver"),
+        "bulk": now.bulk_queue or _route_of("processing.tasks.resize_image"),
+        "maintenance": _route_of("uploads.recurring.sweep"),
+    }
+
+
+def queue_names() -> list[str]:
+    """Return the names of all queues, each once."""
+    return list(dict.fromkeys(queues().values()))
+
+
+def _route_of(task: str) -> str:
+    """Return the name of the queue to which the project routes a task."""
+    route: dict[str, Any] = current_app.amqp.router.route({}, task)
+    return str(route["queue"].name) if "queue" in route else str(current_app.conf.task_default_queue)
+
+
 def queue_depths() -> dict[str, int]:
     """Return how many messages wait in each queue.
 
@@ -50,8 +81,9 @@ def queue_depths() -> dict[str, int]:
             # The default channel respects the transport options: an unavailable broker is asked once.
             # `connection.channel()` would sleep and retry.
             channel = connection.default_channel
-            for queue in current_app.conf.task_queues:
-                depths[queue.name] = queue(channel).queue_declare(passive=False).message_count
+            for name in queue_names():
+                queue: Any = current_app.amqp.queues[name]
+                depths[name] = queue(channel).queue_declare(passive=False).message_count
     except _ERRORS as error:
         raise BrokerAway(str(error)) from error
     return depths

@@ -1,18 +1,20 @@
 """System checks: a missing front end, invalid settings, ignored scopes and unsafe production settings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
 from django.core import checks
+from django.core.exceptions import FieldDoesNotExist
 from django.utils.module_loading import import_string
 from limits import parse_many
-from rest_framework.settings import api_settings
 
 from processing.conf import darkroom
-from uploads.tokens.authentication import TokenAuthentication
-from uploads.tokens.scopes import InScope
+from uploads import owners
+from uploads.hooks import configured
+from uploads.owners import Owners
 
 # The highest PRIVATE_LINK_MAX_AGE, in seconds.
 LONGEST_LINK_AGE = 3650 * 24 * 3600
@@ -21,7 +23,7 @@ LONGEST_LINK_AGE = 3650 * 24 * 3600
 @checks.register(checks.Tags.staticfiles)
 def check_front_end(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return a warning if the third-party scripts of the front end are not built."""
-    if finders.find("vendor/htmx.js"):
+    if finders.find("uploads/vendor/htmx.js"):
         return []
     return [
         checks.Warning(
@@ -96,6 +98,60 @@ def check_notice_address(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 
 @checks.register
+def check_owners(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if the model or the class of owners is missing, or the two do not fit together."""
+    try:
+        owners.owner_model()
+    except (LookupError, ValueError):
+        return [
+            checks.Error(
+                f"UPLOADS_OWNER_MODEL names no model: {owners.owner_model_name()!r}.",
+                hint="Write it as app.Model, such as tenants.Tenant, and add its app to INSTALLED_APPS.",
+                id="darkroom.E040",
+            )
+        ]
+    try:
+        rules = owners.owners()
+    except (ImportError, TypeError):
+        rules = None
+    if not isinstance(rules, Owners):
+        return [
+            checks.Error(
+                f"UPLOADS_OWNERS names no subclass of Owners: {owners.rules_path()!r}.",
+                hint="Write the dotted path of a class that inherits from uploads.owners.Owners.",
+                id="darkroom.E041",
+            )
+        ]
+    return list(_misfits(rules))
+
+
+def _misfits(rules: Owners) -> Iterator[checks.CheckMessage]:
+    """Yield an error for each rule about owners that cannot work with their model."""
+    model, path = owners.owner_model(), f"{type(rules).__module__}.{type(rules).__qualname__}"
+    try:
+        if rules.active_field:
+            model._meta.get_field(rules.active_field)
+    except FieldDoesNotExist:
+        yield checks.Error(
+            f"{path}.active_field names no field of {model._meta.label}: {rules.active_field!r}.",
+            hint='Name the Boolean field that is false for a suspended owner, or set active_field = "".',
+            id="darkroom.E042",
+        )
+    if rules.admits_visitors and type(rules).begin is Owners.begin:
+        yield checks.Error(
+            f"{path} admits visitors, but does not define begin.",
+            hint="Define begin: it makes the owner of a visitor who sends a first image.",
+            id="darkroom.E043",
+        )
+    if model is not get_user_model() and type(rules).of is Owners.of:
+        yield checks.Error(
+            f"Owners are {model._meta.label}, but {path} takes the user of a request for its owner.",
+            hint=f"Define of: it returns the {model._meta.object_name} for whom a request acts, or None.",
+            id="darkroom.E044",
+        )
+
+
+@checks.register
 def check_link_ages(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error if private links could not be made, or could last for ever."""
     now = darkroom()
@@ -116,22 +172,9 @@ def check_link_ages(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 
 @checks.register
-def check_tokens(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error if the API would ignore the scopes of tokens."""
-    classes: list[object] = [
-        *api_settings.DEFAULT_AUTHENTICATION_CLASSES,
-        *api_settings.DEFAULT_PERMISSION_CLASSES,
-    ]
-    if TokenAuthentication in classes and InScope in classes:
-        return []
-    return [
-        checks.Error(
-            "REST_FRAMEWORK does not sign in with Darkroom's tokens, or ignores their scopes.",
-            hint="Add uploads.tokens.authentication.TokenAuthentication to DEFAULT_AUTHENTICATION_CLASSES, "
-            "and uploads.tokens.scopes.InScope to DEFAULT_PERMISSION_CLASSES.",
-            id="darkroom.E011",
-        )
-    ]
+def check_hooks(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for each setting of the hooks that cannot work: then no original would be rendered."""
+    return [checks.Error(sentence, id="darkroom.E070") for sentence in configured.problems()]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -16,12 +16,15 @@ from processing.originals import OriginalLost
 from processing.signals import step_failed, step_finished, step_set_aside, step_started
 from uploads import pipeline
 from uploads.events import history
+from uploads.hooks.verdicts import RefusedByHook
 from uploads.models import Event, Step, Upload
 from uploads.notices.announcements import announce
 from uploads.signals import upload_failed, upload_ready
 
 logger = logging.getLogger(__name__)
 
+# The refusals that also concern uploads that are ready.
+_FOR_ALL = (OriginalLost.code, RefusedByHook.code)
 _STEPS = (Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE)
 
 
@@ -60,7 +63,10 @@ def fail(upload: Upload, refusal: Refusal) -> None:
     """Mark an upload as failed with a readable reason; notify its owner once."""
     upload.status = Upload.Status.FAILED
     upload.error_code, upload.error_detail = refusal.code, str(refusal)
-    upload.save(update_fields=["status", "error_code", "error_detail"])
+    if refusal.code == RefusedByHook.code:
+        # Nothing of the picture is shown any more, even if it was ready before the hook was configured.
+        upload.thumbnails_ready_at = upload.ready_at = None
+    upload.save(update_fields=["status", "error_code", "error_detail", "thumbnails_ready_at", "ready_at"])
     announce(upload, Event.Name.FAILED, code=refusal.code, detail=str(refusal))
     upload_failed.send(sender=Upload, upload=upload, refusal=refusal)
     _make_room(upload)
@@ -68,8 +74,11 @@ def fail(upload: Upload, refusal: Refusal) -> None:
 
 @transaction.atomic(savepoint=False)
 def fail_all(content_hash: str, refusal: Refusal) -> None:
-    """Mark the original's unfinished uploads as failed, and ready ones too if its file is lost."""
-    ready = [Upload.Status.READY] if refusal.code == OriginalLost.code else []
+    """Mark the original's unfinished uploads as failed.
+
+    If its file is lost, or a hook has refused it, ready uploads fail, too.
+    """
+    ready = [Upload.Status.READY] if refusal.code in _FOR_ALL else []
     uploads = list(_locked(content_hash, [*Upload.UNFINISHED, *ready]))
     history.keep_order(upload.owner_id for upload in uploads)
     for upload in uploads:

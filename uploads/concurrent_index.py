@@ -1,13 +1,19 @@
 """Schema changes that do not block a running site."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently
+from typing import Any
+
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import AddConstraint, AddIndex
 from django.db.migrations.state import ProjectState
 
 
-class AddIndexOnline(AddIndexConcurrently):
-    """Build an index without blocking writes on PostgreSQL; on SQLite, build it normally."""
+class AddIndexOnline(AddIndex):
+    """Build an index without blocking writes on PostgreSQL; on SQLite, build it normally.
+
+    It is Django's `AddIndexConcurrently`, whose module needs a driver of PostgreSQL.
+    """
+
+    atomic = False
 
     def database_forwards(
         self,
@@ -17,8 +23,9 @@ class AddIndexOnline(AddIndexConcurrently):
         to_state: ProjectState,
     ) -> None:
         """Add the index."""
-        forwards = AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
-        forwards.database_forwards(self, app_label, schema_editor, from_state, to_state)
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            schema_editor.add_index(model, self.index, **_online(schema_editor))
 
     def database_backwards(
         self,
@@ -28,8 +35,13 @@ class AddIndexOnline(AddIndexConcurrently):
         to_state: ProjectState,
     ) -> None:
         """Remove the index."""
-        backwards = AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
-        backwards.database_backwards(self, app_label, schema_editor, from_state, to_state)
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            schema_editor.remove_index(model, self.index, **_online(schema_editor))
+
+
+def _online(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
+    return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}
 
 
 class AddUniqueOnline(AddConstraint):

@@ -1,7 +1,7 @@
 """The models of people's uploads: their state, history and notices."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -14,8 +14,10 @@ from django.utils.translation import gettext_lazy as _
 
 from processing import clock, conf
 from processing.models import Focus, Original, Rendition
-from processing.presets import AUTOMATIC
+from processing.presets import AUTOMATIC, EXTENSIONS, FALLBACKS, Format, Preset
 from processing.refusals import stored_sentence
+from uploads import addresses
+from uploads.owners import owner_model_name, owners
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -27,14 +29,13 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def shown(self) -> Self:
         """Return the uploads that are not deleted, newest first, with the related rows that are shown."""
-        return (
-            self.live()
-            .select_related("original", "owner", "focus")
-            .prefetch_related(
-                models.Prefetch("steps", Step.objects.order_by("started_at")),
-                models.Prefetch("original__renditions", Rendition.objects.order_by("width", "format")),
-            )
-        )
+        steps = models.Prefetch("steps", Step.objects.order_by("started_at"))
+        return self.live().with_renditions().prefetch_related(steps)
+
+    def with_renditions(self) -> Self:
+        """Return the uploads with the rows from which a page makes their URLs."""
+        renditions = models.Prefetch("original__renditions", Rendition.objects.order_by("width", "format"))
+        return self.select_related("original", "owner", "focus").prefetch_related(renditions)
 
 
 class Upload(models.Model):
@@ -43,10 +44,15 @@ class Upload(models.Model):
     - `next_step`: the step of its chain that is published next, or has been published but is not done.
     - `queued_at`: when this step was last published; None while it waits for that.
     - `bulk`: background work, processed on the bulk queue.
+    - `quiet`: an operator imported it, so its owner has no notices of its arrival and processing.
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
     - `deleted_at`: since when it is hidden, until the collector purges it.
     - `focus`: the focal point that its owner chose; None for the automatic one.
     - `taken_down_at`: since when staff withhold it, for the `takedown_reason` that its owner sees.
+    - `alt`: its text alternative, for the templates that give none.
+    - `made_by_field`: only a `PictureField` has received it, so it is removed when no row refers to it.
+    - `unused_since`: when such an upload was first found unused; None while it is used.
+    - `version`: how often its file was replaced, the last time at `replaced_at`.
     """
 
     class Status(models.TextChoices):
@@ -62,7 +68,7 @@ class Upload(models.Model):
     UNFINISHED = (Status.PENDING, Status.PROCESSING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    owner = models.ForeignKey(owner_model_name(), on_delete=models.CASCADE, related_name="uploads")
     original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="uploads")
     # A focal point is deleted under a lock, after checking that no upload uses it. A partial index serves
     # that check.
@@ -75,6 +81,7 @@ class Upload(models.Model):
     error_code = models.CharField(max_length=32, blank=True)
     error_detail = models.TextField(blank=True)
     bulk = models.BooleanField(default=False)
+    quiet = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     next_step = models.CharField(
         max_length=32, default="generate_thumbnails", db_default="generate_thumbnails", editable=False
@@ -85,6 +92,14 @@ class Upload(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
     taken_down_at = models.DateTimeField(null=True, editable=False)
     takedown_reason = models.TextField(blank=True, default="", db_default="", editable=False)
+    alt = models.CharField(_("text alternative"), max_length=1000, blank=True, default="", db_default="")
+    made_by_field = models.BooleanField(default=False, db_default=False, editable=False)
+    unused_since = models.DateTimeField(null=True, editable=False)
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    replaced_at = models.DateTimeField(null=True, editable=False)
+
+    # The names of the presets that the model's field offers through which a row was reached; all if empty.
+    offered: tuple[str, ...] = ()
 
     objects = UploadQuerySet.as_manager()
 
@@ -126,6 +141,12 @@ class Upload(models.Model):
                 name="held_back_uploads",
             ),
             models.Index(fields=["focus"], condition=models.Q(focus__isnull=False), name="focused_uploads"),
+            # The API lists uploads by name.
+            models.Index(
+                fields=["owner", "filename", "id"],
+                condition=models.Q(deleted_at=None),
+                name="named_uploads",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -137,6 +158,11 @@ class Upload(models.Model):
         return self.status in self.UNFINISHED
 
     @property
+    def began_at(self) -> datetime:
+        """Return when the current file was received."""
+        return self.replaced_at or self.created_at
+
+    @property
     def is_truncated(self) -> bool:
         """Return whether the file ends too early; false until this upload's first step has finished."""
         return bool(self.thumbnails_ready_at) and self.original.truncated
@@ -144,7 +170,7 @@ class Upload(models.Model):
     @property
     def is_withheld(self) -> bool:
         """Return whether only staff may see the picture: it is taken down, or its owner is suspended."""
-        return self.taken_down_at is not None or not self.owner.is_active
+        return self.taken_down_at is not None or not owners().is_active(self.owner)
 
     @property
     def point(self) -> str:
@@ -163,6 +189,56 @@ class Upload(models.Model):
             return gettext("taken down: %(reason)s") % {"reason": self.takedown_reason}
         status = self.get_status_display()
         return f"{status}: {self.failure}" if self.error_detail else status
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether all its sizes can be seen."""
+        return self.ready_at is not None and self.deleted_at is None and not self.is_withheld
+
+    @property
+    def placeholder(self) -> dict[str, str] | None:
+        """Return its `thumbhash` and `color`, or None before its first step, and while it is taken down."""
+        if self.taken_down_at or not self.thumbnails_ready_at:
+            return None
+        return {"thumbhash": self.original.thumbhash, "color": self.original.color}
+
+    def url(self, preset: str, format: Format | None = None) -> str:
+        """Return the URL of the picture in a preset, as JPEG or PNG unless a format is named.
+
+        It is permanent for an unlisted upload whose rendition is stored. Else it is `/i/<id>/<preset>`, which
+        answers with a placeholder until the picture is ready. Raises `UnknownPreset`.
+        """
+        name = conf.known_preset(preset, among=self.offered).name
+        files = self._public_files([name], format)
+        if files:
+            return files[max(files)]
+        return addresses.picture_path(self.pk, f"{name}.{EXTENSIONS[format]}" if format else name)
+
+    def srcset(self, presets: Sequence[str] = (), format: Format | None = None) -> str:
+        """Return the permanent URLs of the picture in several widths, for the attribute `srcset`.
+
+        Without `presets`, these are all that the field offers. Those that crop the picture to another shape
+        than the largest are left out. It is "" for a private upload, and until a rendition is stored. Raises
+        `UnknownPreset`.
+        """
+        wanted = [conf.known_preset(name, among=self.offered) for name in presets] or self.offered_presets()
+        largest = max(wanted, key=lambda preset: preset.width or preset.height or 0)
+        names = [preset.name for preset in wanted if preset.shows_the_same(largest)]
+        return addresses.srcset(self._public_files(names, format))
+
+    def offered_presets(self) -> list[Preset]:
+        """Return the presets that its field offers, largest first; without a field, all."""
+        return [preset for preset in conf.presets() if not self.offered or preset.name in self.offered]
+
+    def _public_files(self, presets: Collection[str], format: Format | None) -> dict[int, str]:
+        """Return the permanent URLs of the renditions that everyone may see, by width, smallest first."""
+        if self.visibility != self.Visibility.UNLISTED:
+            return {}
+        rows = [row for row in self.shown_renditions() if row.preset in presets]
+        formats = {row.format for row in rows}
+        chosen = format or next((known for known in FALLBACKS if known in formats), None)
+        files = {row.width: row.key for row in rows if row.format == chosen}
+        return {width: addresses.rendition_path(self.pk, files[width]) for width in sorted(files)}
 
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that the owner may see so far, smallest first.
@@ -210,6 +286,51 @@ class Step(models.Model):
         return f"{self.name} of {self.upload_id}"
 
 
+class FormerFile(models.Model):
+    """An original that an upload had before its file was replaced.
+
+    Its permanent URLs work until `expires_at`, also those of crops for `focus`, the focal point that its
+    owner had set. The collector then deletes the row.
+    """
+
+    # There is no constraint, so that the previous version of the code can still purge uploads and delete
+    # focal points. A leftover row shows nothing, and is deleted when it expires.
+    upload = models.ForeignKey(
+        Upload, on_delete=models.CASCADE, related_name="former_files", db_constraint=False
+    )
+    original = models.ForeignKey(Original, on_delete=models.PROTECT, related_name="former_files")
+    focus = models.ForeignKey(
+        Focus, on_delete=models.PROTECT, null=True, related_name="former_files", db_constraint=False
+    )
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["upload", "original"], name="one_row_a_former_file"),
+        ]
+
+    def __str__(self) -> str:
+        return f"former file {self.original_id} of {self.upload_id}"
+
+
+class Verdict(models.Model):
+    """The decision of the hooks on an original's bytes. It outlasts the original.
+
+    - `hooks`: the digest of the list that decided (`uploads.hooks.configured.digest`).
+    - `hook`, `reason`: the hook that refused the original, by its dotted path, and what its owner reads.
+    """
+
+    content_hash = models.CharField(max_length=64, primary_key=True)
+    hooks = models.CharField(max_length=64)
+    passed = models.BooleanField()
+    hook = models.TextField(blank=True)
+    reason = models.TextField(blank=True)
+    decided_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"{self.content_hash[:12]}: {'passed' if self.passed else 'refused'}"
+
+
 class PrivateLink(models.Model):
     """A way for visitors to see a private upload. When the link ends, its row is deleted.
 
@@ -246,6 +367,7 @@ class Event(models.Model):
         REPROCESSED = "upload.reprocessed", _("reprocessed")
         TAKEN_DOWN = "upload.taken_down", _("taken down by staff")
         PUT_BACK = "upload.put_back", _("put back by staff")
+        REPLACED = "upload.replaced", _("file replaced")
         WEBHOOK_TEST = "webhook.test", _("webhook tested")
         WEBHOOK_DISABLED = "webhook.disabled", _("webhook disabled")
         PASSWORD_CHANGED = "account.password_changed", _("password changed")
@@ -253,13 +375,17 @@ class Event(models.Model):
 
     OF_UPLOADS = (
         Name.RECEIVED, Name.THUMBNAILS_READY, Name.READY, Name.FAILED, Name.DELETED, Name.RESTORED,
-        Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK,
+        Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK, Name.REPLACED,
     )  # fmt: skip
-    # Events that may happen to an upload repeatedly. All other upload events are recorded once.
-    REPEATED = (Name.DELETED, Name.RESTORED, Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK)
+    # Events that may happen to an upload repeatedly. All others are recorded once for each of its versions.
+    REPEATED = (
+        Name.DELETED, Name.RESTORED, Name.REPROCESSED, Name.TAKEN_DOWN, Name.PUT_BACK, Name.REPLACED,
+    )  # fmt: skip
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="events")
+    owner = models.ForeignKey(owner_model_name(), on_delete=models.CASCADE, related_name="events")
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="events")
+    # The version of the upload to which it happened.
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     name = models.CharField(max_length=32, choices=Name.choices)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=clock.now)
@@ -268,7 +394,7 @@ class Event(models.Model):
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["upload", "name"],
+                fields=["upload", "version", "name"],
                 condition=~models.Q(
                     name__in=[
                         "upload.deleted",
@@ -276,9 +402,10 @@ class Event(models.Model):
                         "upload.reprocessed",
                         "upload.taken_down",
                         "upload.put_back",
+                        "upload.replaced",
                     ]
                 ),
-                name="one_event_unless_repeatable",
+                name="one_event_a_version_unless_repeatable",
             ),
         ]
         indexes: ClassVar = [
@@ -294,9 +421,10 @@ class Event(models.Model):
                         "upload.reprocessed",
                         "upload.taken_down",
                         "upload.put_back",
+                        "upload.replaced",
                     ]
                 ),
-                name="aging_events",
+                name="ending_events",
             ),
         ]
 
@@ -352,7 +480,7 @@ class Quota(models.Model):
     """
 
     owner = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="quota"
+        owner_model_name(), on_delete=models.CASCADE, primary_key=True, related_name="quota"
     )
     images = models.PositiveIntegerField(default=0, editable=False)
     bytes = models.PositiveBigIntegerField(default=0, editable=False)
@@ -375,9 +503,11 @@ class Reservation(models.Model):
 
     # Without a constraint, old code can delete a person during a rolling restart. A leftover row expires.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reservations", db_constraint=False
+        owner_model_name(), on_delete=models.CASCADE, related_name="reservations", db_constraint=False
     )
     byte_size = models.PositiveBigIntegerField()
+    # 0 if the file of an image is being replaced.
+    images = models.PositiveSmallIntegerField(default=1, db_default=1)
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
@@ -399,7 +529,7 @@ class Endpoint(models.Model):
         PASSWORD = "password", _("the password was changed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="endpoints")
+    owner = models.ForeignKey(owner_model_name(), on_delete=models.CASCADE, related_name="endpoints")
     url = models.TextField()
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(default=list, blank=True)

@@ -18,8 +18,8 @@ from django.db.models import QuerySet
 
 from processing import clock
 from processing.conf import darkroom
-from processing.tasks import BULK_QUEUE, generate_thumbnails, resize_image
-from uploads.broker import publish
+from processing.tasks import generate_thumbnails, resize_image
+from uploads.broker import in_queue, publish
 from uploads.models import Step, Upload
 
 # Referenced by name, because `uploads.tasks` imports this module indirectly.
@@ -67,13 +67,15 @@ def build(upload: Upload, *, step: str = THUMBNAILS) -> Signature:
 
     The latter is for bulk work, and for an original that has ended its renderer.
     """
-    content_hash = upload.original.content_hash
+    content_hash, queues = upload.original.content_hash, darkroom()
     thumbnails = generate_thumbnails.si(content_hash=content_hash)
     sizes = resize_image.si(content_hash=content_hash)
     notice = current_app.signature(NOTIFY_OWNER, kwargs={"upload_id": str(upload.pk)}, immutable=True)
     if upload.bulk or upload.original.deaths:
-        return chain(*[task.set(queue=BULK_QUEUE) for task in (thumbnails, sizes, notice)])
-    return thumbnails if step == THUMBNAILS else chain(sizes, notice)
+        return chain(*[in_queue(task, queues.bulk_queue) for task in (thumbnails, sizes, notice)])
+    if step == THUMBNAILS:
+        return in_queue(thumbnails, queues.thumbnails_queue)
+    return chain(in_queue(sizes, queues.renditions_queue), in_queue(notice, queues.notifications_queue))
 
 
 def held_back() -> QuerySet[Upload]:
@@ -83,7 +85,13 @@ def held_back() -> QuerySet[Upload]:
 
 def _publish(upload: Upload, step: str) -> bool:
     """Publish the upload from this step on, unless another process was quicker."""
-    seen = Upload.objects.filter(pk=upload.pk, next_step=upload.next_step, queued_at=upload.queued_at)
+    # A message for an original that has been replaced meanwhile would do nothing for this upload.
+    seen = Upload.objects.filter(
+        pk=upload.pk,
+        original=upload.original_id,
+        next_step=upload.next_step,
+        queued_at=upload.queued_at,
+    )
     # The sizes of a chain that is published whole must not be published again after its thumbnails.
     if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=clock.now()):
         return True

@@ -17,6 +17,7 @@ from django.views.defaults import server_error as html_server_error
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.refusals import sentence
+from uploads.place import below
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> 
 def members_of(refusal: Refusal) -> dict[str, Any]:
     """Return a refusal as the members of a problem, with `detail` in the active language."""
     detail = sentence(refusal)
-    return {"status": refusal.status, "code": refusal.code, "title": refusal.title, "detail": detail}
+    known = {"status": refusal.status, "code": refusal.code, "title": refusal.title, "detail": detail}
+    return {**known, **refusal.members}
 
 
 def headers_of(refusal: Refusal) -> dict[str, str]:
@@ -100,10 +102,16 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
 
 
 def problem_response(
-    *, status: int, code: str, title: str, detail: str, headers: dict[str, str] | None = None
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **more: Any,
 ) -> JsonResponse:
     """Return a problem as a response of a plain Django view."""
-    body = problem(status=status, code=code, title=title, detail=detail)
+    body = problem(status=status, code=code, title=title, detail=detail, **more)
     headers = {"Cache-Control": "no-store", **(headers or {})}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
@@ -152,4 +160,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    return not request.path_info.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+    return not below(request.path_info).startswith("/api/") and "text/html" in request.headers.get(
+        "Accept", ""
+    )

@@ -1,4 +1,4 @@
-"""The services: what people do with images, such as send and delete, and the end of access and accounts."""
+"""The services: what people do with images: send, replace, delete; and the end of access and accounts."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
+from django.core.files.base import File
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from processing import clock, conf, originals
+from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
@@ -25,13 +26,26 @@ from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
 from processing.renderer.rendering import read_header
+from processing.storages import disk_space
 from uploads import completion, pipeline
-from uploads.models import Delivery, Endpoint, Event, Quota, Reservation, Step, Upload
+from uploads.hooks import verdicts
+from uploads.models import (
+    Delivery,
+    Endpoint,
+    Event,
+    FormerFile,
+    Quota,
+    Reservation,
+    Step,
+    Upload,
+    UploadQuerySet,
+)
 from uploads.notices import endpoints
 from uploads.notices.announcements import announce, announce_password, end_streams
+from uploads.owners import owner_model
 from uploads.receiving import quotas
-from uploads.receiving.form import HashedFile
-from uploads.signals import upload_deleted, upload_received
+from uploads.receiving.form import HashedFile, hashed
+from uploads.signals import upload_deleted, upload_received, upload_replaced
 from uploads.tokens import issuing
 
 if TYPE_CHECKING:
@@ -39,6 +53,8 @@ if TYPE_CHECKING:
 
 # The number of rows that are deleted with one query.
 _PART = 500
+# The files of an upload that stay for their grace period after they are replaced. They are outside the quota.
+_FORMER_FILES = 3
 
 
 class SentAgain(Refusal):
@@ -57,6 +73,34 @@ class AccountDeleted(Refusal):
     status = HTTPStatus.UNAUTHORIZED
 
 
+class AlreadyUploaded(Refusal):
+    """Another upload of the owner already has the bytes that are to replace a file."""
+
+    code = "already_uploaded"
+    title = "The file is already uploaded"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, template: str, *, other: Upload) -> None:
+        super().__init__(template, filename=other.filename)
+        self.members = {"upload": str(other.pk)}
+
+
+class FileChanged(Refusal):
+    """The file was replaced since the sender read it."""
+
+    code = "file_changed"
+    title = "The file has changed"
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class TakenDown(Refusal):
+    """Staff have taken the upload down, so its file cannot be replaced."""
+
+    code = "taken_down"
+    title = "The image is taken down"
+    status = HTTPStatus.CONFLICT
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """The upload of a received file; `duplicate` if this person already had these bytes."""
@@ -66,33 +110,81 @@ class Received:
 
 
 def receive_upload(
-    *, owner: User, file: HashedFile, visibility: str = Upload.Visibility.UNLISTED
+    *,
+    owner: User,
+    file: File[Any],
+    visibility: str = Upload.Visibility.UNLISTED,
+    by_field: bool = False,
 ) -> Received:
     """Store a file as an original, and start its processing after the commit.
 
-    Raises `StorageUnavailable`, or a `Refusal` if the file is not an accepted image or exceeds the quota.
+    `by_field` is whether a model's field receives it, so that it is removed when no row refers to it. Raises
+    `StorageUnavailable`, or a `Refusal` if the file is not an accepted image, exceeds the quota, or was
+    refused by a hook before.
     """
-    header = read_header(
+    with hashed(file) as received:
+        if by_field:
+            # The body guard has not admitted it as an upload.
+            disk_space.check(received.size or 0)
+        header = _header_of(received)
+        known = _known(owner, received, by_field=by_field)
+        if known is not None:
+            return _receive_again(known, received, visibility)
+        verdicts.require_not_refused(received.content_hash)
+        try:
+            with quotas.reserved(person=owner, byte_size=received.size or 0) as room:
+                return _receive_new(owner, received, header, visibility, room, by_field=by_field)
+        except IntegrityError:
+            _require_account(owner)
+            raise
+
+
+def examine(*, owner: User | None, file: File[Any]) -> tuple[Header, int]:
+    """Return the header of a file that is not received yet, and its number of bytes.
+
+    Raises a `Refusal` if it is not an accepted image, or if the disk or the quota of an owner has no room.
+    """
+    with hashed(file) as received:
+        byte_size = received.size or 0
+        disk_space.check(byte_size)
+        header = _header_of(received)
+    if owner is not None:
+        quotas.check(person=owner, byte_size=byte_size)
+    return header, byte_size
+
+
+def _header_of(file: HashedFile) -> Header:
+    return read_header(
         cast("BinaryIO", file),
         name=file.name or "The file",
         limits=conf.limits(),
         options=conf.renderer_options(),
     )
-    known = _known(owner, file)
+
+
+def import_upload(*, owner: User, file: HashedFile, header: Header) -> Received:
+    """Receive a file for a field, on behalf of an operator: even beyond the quota, in bulk, without notices.
+
+    `header` comes from `examine`. Raises `StorageUnavailable`, or a `Refusal` if a hook
+    has refused the file before.
+    """
+    known = _known(owner, file, by_field=True)
     if known is not None:
-        return _receive_again(known, file, visibility)
-    try:
-        with quotas.reserved(person=owner, byte_size=file.size or 0) as room:
-            return _receive_new(owner, file, header, visibility, room)
-    except IntegrityError:
-        _require_account(owner)
-        raise
+        return _receive_again(known, file, known.visibility)
+    verdicts.require_not_refused(file.content_hash)
+    return _receive_new(owner, file, header, Upload.Visibility.UNLISTED, None, by_field=True)
 
 
 def _receive_new(
-    owner: User, file: HashedFile, header: Header, visibility: str, room: Reservation
+    owner: User,
+    file: HashedFile,
+    header: Header,
+    visibility: str,
+    room: Reservation | None,
+    *,
+    by_field: bool,
 ) -> Received:
-    """Store a file that its owner does not have, and make its upload."""
+    """Store a file that its owner does not have, and make its upload; without a reservation, a quiet one."""
     content_hash, byte_size = file.content_hash, file.size or 0
     written = False
     try:
@@ -103,14 +195,20 @@ def _receive_new(
                 original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
                 quotas.charge(person=owner, byte_size=byte_size, room=room)
                 upload = Upload(
-                    owner=owner, original=original, filename=file.name or "", visibility=visibility
+                    owner=owner,
+                    original=original,
+                    filename=file.name or "",
+                    visibility=visibility,
+                    made_by_field=by_field,
+                    bulk=room is None,
+                    quiet=room is None,
                 )
                 _keep_down(upload)
                 _begin(upload)
                 if written:
                     heal(original)
                 return Received(upload, duplicate=False)
-            if known := _known(owner, file):
+            if known := _known(owner, file, by_field=by_field):
                 return _receive_again(known, file, visibility, written=written)
             # An upload of a deleted account violates a constraint too, and no retry could help.
             _require_account(owner)
@@ -133,12 +231,49 @@ def _receive_again(known: Upload, file: HashedFile, visibility: str, *, written:
     return Received(known, duplicate=True)
 
 
-def _known(owner: User, file: HashedFile) -> Upload | None:
-    return Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash).first()
+def _known(owner: User, file: HashedFile, *, by_field: bool) -> Upload | None:
+    """Return the upload of these bytes that the owner has, and keep it from being removed as unused.
+
+    An upload that its owner sends in another way than through a field stays, even if no row refers to it.
+    """
+    own = Upload.objects.shown().filter(owner=owner, original__content_hash=file.content_hash)
+    known = own.first()
+    if known is None or not known.made_by_field:
+        return known
+    # It may have been removed since it was read.
+    return known if keep_upload(upload_id=known.pk, by_field=by_field) else None
+
+
+def keep_upload(*, upload_id: UUID, by_field: bool = True) -> bool:
+    """Keep an upload, to which a row is about to refer, from being removed as unused.
+
+    Without `by_field`, it is kept for good, because its owner has sent it in another way. Returns False if it
+    is deleted.
+    """
+    with transaction.atomic():
+        row = _locked(Upload.objects.live().filter(pk=upload_id))
+        if row is None:
+            return False
+        row.unused_since, row.made_by_field = None, row.made_by_field and by_field
+        row.save(update_fields=["unused_since", "made_by_field"])
+    return True
+
+
+def purge_unused(*, upload_id: UUID, unused: UploadQuerySet) -> bool:
+    """Delete an upload for good if it is one of the `unused`; return whether it was.
+
+    Its lock keeps other transactions from referring to it.
+    """
+    with transaction.atomic():
+        row = _locked(Upload.objects.filter(pk=upload_id))
+        # Another query, because one that has waited for the lock does not see new rows of other tables.
+        if row is None or not unused.filter(pk=upload_id).exists():
+            return False
+        return purge_upload(owner=row.owner, upload_id=upload_id)
 
 
 def _require_account(owner: User) -> None:
-    if not get_user_model().objects.filter(pk=owner.pk).exists():
+    if not owner_model().objects.filter(pk=owner.pk).exists():
         raise AccountDeleted("This account has been deleted.")
 
 
@@ -162,6 +297,122 @@ def adopt_original(
                 created_at=sent_at,
             )
         )
+
+
+def replace_file(
+    *, upload: Upload, file: File[Any], expected: Collection[str] | None = None
+) -> Received | None:
+    """Replace the file of an upload, which is then processed again; return None if it is deleted.
+
+    Its id, visibility and private links stay, and its permanent URLs change. The focal point is automatic
+    again. The former permanent URLs work for `REPLACE_GRACE` seconds. `duplicate` of the result means that
+    the upload has these bytes already, so that nothing changes.
+
+    With `expected`, the current file must have one of these content hashes. Raises `StorageUnavailable`,
+    `AlreadyUploaded`, `FileChanged`, `TakenDown`, or a `Refusal` if the file is not an accepted image or
+    exceeds the quota.
+    """
+    with hashed(file) as received:
+        header = _header_of(received)
+        if upload.original.content_hash == received.content_hash:
+            return _receive_again(upload, received, upload.visibility)
+        verdicts.require_not_refused(received.content_hash)
+        growth = max(0, (received.size or 0) - upload.original.byte_size)
+        with quotas.reserved(person=upload.owner, byte_size=growth, images=0) as room:
+            return _replace(upload, received, header, expected, room)
+
+
+def _replace(
+    upload: Upload, file: HashedFile, header: Header, expected: Collection[str] | None, room: Reservation
+) -> Received | None:
+    """Store the file, and make it the upload's."""
+    content_hash, byte_size = file.content_hash, file.size or 0
+    written = False
+    try:
+        while True:
+            written |= originals.ensure_stored(content_hash=content_hash, file=file)
+            # Retry as `_receive_new` does, and if another request replaces the file at the same time.
+            with suppress(IntegrityError, FileRemoved), transaction.atomic():
+                locked = _lock_originals(upload, content_hash)
+                original = originals.claim(content_hash=content_hash, byte_size=byte_size, header=header)
+                row = _live_locked(upload)
+                if row is None:
+                    return None
+                if row.original_id == original.pk:
+                    return Received(row, duplicate=True)
+                if row.original_id in locked:
+                    _require_replaceable(row, expected)
+                    _take_file(row, original, file.name or "", room)
+                    if written:
+                        heal(original)
+                    return Received(row, duplicate=False)
+            same = Upload.objects.live().filter(owner=upload.owner_id, original__content_hash=content_hash)
+            if other := same.exclude(pk=upload.pk).first():
+                raise AlreadyUploaded(
+                    "You have already uploaded this file, as {filename}. Use that image, or delete it first.",
+                    other=other,
+                )
+    except (Refusal, TransientError, *DATABASE_UNAVAILABLE):
+        if written:
+            with suppress(*DATABASE_UNAVAILABLE):
+                originals.abandon(content_hash)
+        raise
+
+
+def _lock_originals(upload: Upload, content_hash: str) -> set[int]:
+    """Lock the original of an upload and the one of this content hash, in the order of their keys."""
+    current = Upload.objects.filter(pk=upload.pk).values("original")
+    both = Original.objects.filter(Q(pk__in=current) | Q(content_hash=content_hash))
+    return set(both.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+def _live_locked(upload: Upload) -> Upload | None:
+    rows = Upload.objects.live().select_for_update(of=("self",))
+    return rows.select_related("original", "owner", "focus").filter(pk=upload.pk).first()
+
+
+def _require_replaceable(upload: Upload, expected: Collection[str] | None) -> None:
+    if upload.taken_down_at:
+        raise TakenDown("Staff have taken this image down. Its file cannot be replaced.")
+    if expected is not None and upload.original.content_hash not in expected:
+        raise FileChanged("The file of this image was replaced meanwhile. Look at it, then try again.")
+
+
+def _take_file(upload: Upload, original: Original, filename: str, room: Reservation) -> None:
+    """Make an original that of a locked upload, and start its processing after the commit.
+
+    The steps of the former original find no unfinished upload, so they cannot make this one ready.
+    """
+    difference = original.byte_size - upload.original.byte_size
+    quotas.charge(person=upload.owner, byte_size=difference, images=0, room=room)
+    _keep_former_file(upload)
+    upload.former_files.filter(original=original).delete()
+    upload.original, upload.focus, upload.filename = original, None, filename
+    upload.version, upload.replaced_at = upload.version + 1, clock.now()
+    upload.status, upload.bulk = Upload.Status.PENDING, False
+    upload.next_step, upload.queued_at = Step.Name.GENERATE_THUMBNAILS, None
+    upload.thumbnails_ready_at = upload.ready_at = None
+    upload.error_code = upload.error_detail = ""
+    _keep_down(upload)
+    upload.save()
+    upload.steps.all().delete()
+    announce(upload, Event.Name.REPLACED)
+    upload_replaced.send(sender=Upload, upload=upload)
+    transaction.on_commit(partial(pipeline.start, upload))
+
+
+def _keep_former_file(upload: Upload) -> None:
+    """Let the permanent URLs of an upload's file work for the grace period; end those of its oldest file."""
+    FormerFile.objects.update_or_create(
+        upload=upload,
+        original=upload.original,
+        defaults={
+            "focus": upload.focus,
+            "expires_at": clock.now() + timedelta(seconds=darkroom().replace_grace),
+        },
+    )
+    surplus = upload.former_files.order_by("-expires_at", "-pk").values_list("pk", flat=True)[_FORMER_FILES:]
+    upload.former_files.filter(pk__in=list(surplus)).delete()
 
 
 def lose(original: Original) -> None:
@@ -231,8 +482,9 @@ def prepare_again(
         )
         again = [upload for upload in rows if not upload.is_unfinished]
         if force:
-            # The operator may have updated the decoder.
+            # The operator may have updated the decoder, or a hook.
             Original.objects.filter(pk__in=originals_of).update(deaths=0, fault="")
+            verdicts.forget(originals_of)
             names = [preset.name for preset in presets or conf.presets()]
             Rendition.objects.filter(original__in=originals_of, preset__in=names).update(redo=True)
         Lease.objects.filter(original__in=[upload.original_id for upload in again], expires_at=None).delete()
@@ -256,6 +508,12 @@ def update_upload(*, upload: Upload, visibility: str) -> None:
             row.save(update_fields=["visibility"])
             row.links.all().delete()
     upload.visibility = visibility
+
+
+def set_alt(*, upload: Upload, alt: str) -> None:
+    """Set the text alternative of an upload, in one line."""
+    upload.alt = " ".join(alt.split())
+    Upload.objects.live().filter(pk=upload.pk).update(alt=upload.alt)
 
 
 def set_focus(*, upload: Upload, point: Point | None) -> None:
@@ -423,9 +681,13 @@ def end_access(*, person: User) -> None:
     """End all access granted before a password change, because an intruder may have set it up.
 
     This revokes the API tokens, disables the webhooks, ends the event streams and notifies the person. Django
-    ends the other sessions. A new account has none of these, so nothing is announced.
+    ends the other sessions. A new account has none of these, so nothing is announced. The webhooks of an
+    owner of another model are not the person's.
     """
-    disabled, revoked = endpoints.disable_all(owner=person), issuing.revoke_tokens(person)
+    revoked = issuing.revoke_tokens(person)
+    if not isinstance(person, owner_model()):
+        return
+    disabled = endpoints.disable_all(owner=person)
     if revoked or disabled or person.last_login:
         announce_password(owner=person)
 
@@ -457,7 +719,7 @@ def _lock_all(uploads: QuerySet[Upload], person_id: int) -> None:
         uploads.select_for_update(),
         Quota.objects.select_for_update().filter(owner=person_id),
         Endpoint.objects.select_for_update(no_key=True).filter(owner=person_id),
-        get_user_model().objects.select_for_update().filter(pk=person_id),
+        owner_model().objects.select_for_update().filter(pk=person_id),
     ):
         list(rows.order_by("pk").values_list("pk"))
 
@@ -488,7 +750,7 @@ def _choose_focus(upload: Upload, point: str) -> None:
         upload.focus, _ = Focus.objects.get_or_create(original_id=upload.original_id, point=point)
     upload.save(update_fields=["focus"])
     # Points of deleted uploads stay until these are purged, because they may be restored.
-    Focus.objects.filter(original=upload.original_id, uploads=None).delete()
+    Focus.objects.filter(original=upload.original_id, uploads=None, former_files=None).delete()
 
 
 def _start_again(upload: Upload) -> None:

@@ -8,7 +8,9 @@ from django.dispatch import Signal
 
 # An image was received: `upload`.
 upload_received = Signal()
-# All renditions are ready: `upload`, and `again`, which is true if the upload was ready before.
+# The file of an image was replaced, and is processed: `upload`.
+upload_replaced = Signal()
+# All renditions are ready: `upload`, and `again`, which is true if this file was ready before.
 upload_ready = Signal()
 # An upload cannot be processed: `upload`, and the `refusal` with the reason.
 upload_failed = Signal()

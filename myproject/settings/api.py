@@ -1,31 +1,9 @@
-"""The API: Django REST framework and its schema."""
+"""The API: its schema, as `manage.py spectacular` writes it.
 
-REST_FRAMEWORK = {
-    # Token authentication comes first, so that unauthenticated requests get a 401 with a challenge.
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "uploads.tokens.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": [
-        "rest_framework.permissions.IsAuthenticated",
-        "uploads.tokens.scopes.InScope",
-    ],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # The schema describes the API. A response to OPTIONS could reveal too much.
-    "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "uploads.api.problems.exception_handler",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Darkroom",
-    "DESCRIPTION": "Upload images and fetch their renditions.",
-    "VERSION": "1.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "uploads.api.schema.add_problems",
-        "uploads.api.schema.add_server",
-    ],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
+The views of `uploads.api` have their other settings of Django REST framework themselves.
+"""
+
+from uploads.api.openapi import schema
+
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+SPECTACULAR_SETTINGS = schema.SETTINGS

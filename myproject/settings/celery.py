@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 from myproject.settings.base import REDIS_CA_FILE, REDIS_KEY_PREFIX, REDIS_URL, TIME_ZONE
@@ -47,14 +46,18 @@ def _queue(name: str) -> Queue:
 # A quorum queue without a majority confirms nothing, so publishers wait at most a second.
 _PUBLISHING: dict[str, Any] = {} if BROKER_IS_REDIS else {"confirm_timeout": 1}
 
-# One queue for each purpose, so that work that people wait for goes first.
-CELERY_TASK_DEFAULT_QUEUE = "notifications"
+# One queue for each purpose, so that work that people wait for goes first. `DARKROOM` names all but the last.
+CELERY_TASK_DEFAULT_QUEUE = DARKROOM["NOTIFICATIONS_QUEUE"]
 CELERY_TASK_QUEUES = [
-    _queue(name) for name in ("thumbnails", "renditions", "notifications", "bulk", "maintenance")
+    _queue(name)
+    for name in (
+        *(DARKROOM[f"{kind}_QUEUE"] for kind in ("THUMBNAILS", "RENDITIONS", "NOTIFICATIONS", "BULK")),
+        "maintenance",
+    )
 ]
 CELERY_TASK_ROUTES = {
-    "processing.tasks.generate_thumbnails": {"queue": "thumbnails", **_PUBLISHING},
-    "processing.tasks.resize_image": {"queue": "renditions", **_PUBLISHING},
+    "processing.tasks.generate_thumbnails": {"queue": DARKROOM["THUMBNAILS_QUEUE"], **_PUBLISHING},
+    "processing.tasks.resize_image": {"queue": DARKROOM["RENDITIONS_QUEUE"], **_PUBLISHING},
     "uploads.recurring.*": {"queue": "maintenance", **_PUBLISHING},
     "*": {"queue": CELERY_TASK_DEFAULT_QUEUE, **_PUBLISHING},
 }
@@ -97,28 +100,3 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB; a child that exceeds it is replaced after its task
 CELERY_BEAT_SCHEDULER = "uploads.upkeep.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
-# A worker compares this time with its own clock, which may be minutes ahead of beat's. Of the messages that
-# wait for a worker, the tasks heed only some.
-_EXPIRES = {"expires": 3600}
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "uploads.recurring.sweep", "schedule": 5.0, "options": _EXPIRES},
-    "collect": {"task": "uploads.recurring.collect", "schedule": 10.0, "options": _EXPIRES},
-    # At a fixed hour: a beat that loses its schedule file every day would never reach an interval of a day.
-    "count-unknown-files": {
-        "task": "uploads.recurring.count_unknown_files",
-        "schedule": crontab(hour="4", minute="10"),
-    },
-    "recount-quotas": {
-        "task": "uploads.recurring.recount_quotas",
-        "schedule": crontab(hour="4", minute="20"),
-    },
-    "erase-plain-keys": {"task": "uploads.recurring.erase_plain_keys", "schedule": crontab(minute="30")},
-    "end-records": {
-        "task": "uploads.recurring.end_records",
-        "schedule": crontab(hour="4", minute="50"),
-    },
-    "clear-sessions": {
-        "task": "uploads.recurring.clear_sessions",
-        "schedule": crontab(hour="4", minute="40"),
-    },
-}

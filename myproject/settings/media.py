@@ -47,13 +47,11 @@ if not S3_BUCKET:
         access.share(MEDIA_ROOT / "renditions", group=_proxy_group)
 STATIC_URL = "static/"
 SERVESTATIC_STATIC_PREFIX = "/static/"  # the same below every sub-path
-STATICFILES_DIRS = [BASE_DIR / "frontend" / "dist"]
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 if not STATIC_ROOT.is_dir():
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     STATIC_ROOT.chmod(0o755)
 
-FILE_UPLOAD_HANDLERS = ["uploads.receiving.form.HashingUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "incoming"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o600
@@ -78,6 +76,11 @@ DARKROOM: dict[str, Any] = {
     "REDIS_URL": REDIS_URL,
     "REDIS_CA_FILE": REDIS_CA_FILE,
     "REDIS_KEY_PREFIX": REDIS_KEY_PREFIX,
+    "THUMBNAILS_QUEUE": "thumbnails",
+    "RENDITIONS_QUEUE": "renditions",
+    "NOTIFICATIONS_QUEUE": "notifications",
+    "BULK_QUEUE": "bulk",
+    "TAKE_OVER_TOKENS": True,
     "NOTICE_ADDRESS": "myproject.accounts.addresses.notice_address",
     "DISK_FOLDERS": env.list("DISK_FOLDERS", default=[str(VAR_DIR)]),
     "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),

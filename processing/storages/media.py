@@ -1,18 +1,26 @@
-"""The interface that Darkroom needs from a storage, and the two errors that its calls raise.
+"""The interface that Darkroom needs from a storage, the project's storage, and the two errors of its calls.
 
-`S3_BUCKET` chooses between the two storages, `local` and `s3`; `tests/storage` holds their common contract.
-Only a site with a bucket imports boto.
+`STORAGES` names one of the two storages, `local` and `s3`, as `darkroom` or as `default`. `tests/storage`
+holds their common contract. Only a project with a bucket imports boto. Without either name, files are in a
+folder: `MEDIA_ROOT`, or else `media` beside the project's code.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
+from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import default_storage
+from django.core.files.storage import storages
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.functional import LazyObject, empty
 
 from processing.errors import TransientError
+from processing.storages.local import LocalStorage
 
 Result = TypeVar("Result")
 
@@ -69,7 +77,44 @@ class Storage(Protocol):
         """Return a sentence for one of its errors: why a call failed, and what an operator can do."""
 
 
-media = cast("Storage", default_storage)
+# The name in `STORAGES` for a project whose default storage is for other files.
+ALIAS = "darkroom"
+
+
+class _Media(LazyObject):  # type: ignore[type-arg]  # only its stub has a parameter
+    """The storage of the project, which is made when it is first used."""
+
+    def _setup(self) -> None:
+        self._wrapped = _configured()
+
+
+media = cast("Storage", _Media())
+
+
+def folder() -> Path | None:
+    """Return the folder for a project that names no storage, or None if its settings name no folder."""
+    if root := os.fspath(settings.MEDIA_ROOT):
+        return Path(root)
+    base: Path | str | None = getattr(settings, "BASE_DIR", None)
+    return None if base is None else Path(base) / "media"
+
+
+def _configured() -> Any:
+    if ALIAS in storages.backends:
+        return storages[ALIAS]
+    default = storages["default"]
+    # Django's own storages lack what Darkroom needs.
+    return default if hasattr(default, "is_missing") else LocalStorage(location=folder() or "media")
+
+
+@receiver(setting_changed)
+def forget(*, setting: str, **_options: Any) -> None:
+    """Make the storage again after a test has overridden a setting.
+
+    Django makes all its storages again for each of the first three.
+    """
+    if setting in {"STORAGES", "STATIC_ROOT", "STATIC_URL", "MEDIA_ROOT", "BASE_DIR"}:
+        cast("_Media", media)._wrapped = empty  # noqa: SLF001  # as Django's own tests do
 
 
 def require_storage() -> None:

@@ -28,6 +28,8 @@ CLIENT = Config(
 )
 
 
+# Bytes of an open object that are kept in memory; the rest is in a temporary file.
+_IN_MEMORY = 4 * 1024**2
 # A key that no file begins with, so that listing it is cheap.
 _NO_KEY = "permission-to-list"
 
@@ -48,8 +50,9 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
         return ""
 
     def get_default_settings(self) -> dict[str, Any]:
-        """Return the default options, with timeouts for each call."""
-        return {**super().get_default_settings(), "client_config": CLIENT}
+        """Return the default options, with timeouts for each call, and large objects on the disk."""
+        defaults = super().get_default_settings()
+        return {**defaults, "client_config": CLIENT, "max_memory_size": _IN_MEMORY}
 
     @property
     def connection(self) -> Any:

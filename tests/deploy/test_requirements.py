@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,8 @@ def test_npm_packages_are_locked_by_hash_without_url() -> None:
         name for name, package in found.items() if not package.get("integrity", "").startswith("sha512-")
     ] == []
     assert [name for name, package in found.items() if "resolved" in package] == []
+
+
+def test_lock_of_the_resampler_is_for_its_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["dependency-groups"]["resampler"] == project["project"]["optional-dependencies"]["simd"]

@@ -40,6 +40,13 @@ class Person:
             self.sent[upload["id"]] = upload["content_hash"]
         return answer
 
+    def replace(self, upload_id: str, data: bytes) -> Answer:
+        """Replace the file of an upload, and remember it if it was accepted."""
+        answer = self.request("PUT", f"/api/uploads/{upload_id}/file/", *multipart(data, name="new.jpg"))
+        if answer.status == 200:
+            self.sent[upload_id] = answer.json()["content_hash"]
+        return answer
+
     def delete(self, upload_id: str) -> Answer:
         answer = self.request("DELETE", f"/api/uploads/{upload_id}/")
         if answer.status == 204:

@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 
 from django.core.files.storage import default_storage
 from django.db import connections
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from processing import conf, renditions
@@ -118,27 +119,42 @@ def _broken_renditions() -> Iterator[str]:
 
 
 def _broken_histories() -> Iterator[str]:
-    """Each upload has each event once, in order, and matching its status. It was not deleted last."""
+    """Each version has each event once, in order, and matching its status. It was not deleted last."""
     for upload in Upload.objects.filter(deleted_at=None).prefetch_related("events"):
-        names = [event.name for event in sorted(upload.events.all(), key=lambda event: event.pk)]
-        if not _is_history(names, upload):
+        events = sorted(upload.events.all(), key=lambda event: event.pk)
+        if not _is_history(events, upload):
+            names = [event.name for event in events]
             yield f"upload {upload.pk} is {upload.status} with the events {names}"
 
 
-def _is_history(names: list[str], upload: Upload) -> bool:
+def _is_history(events: list[Event], upload: Upload) -> bool:
     """Return whether the order of events is possible. A failed upload may have become ready later."""
-    moves = [name for name in names if name in (Event.Name.DELETED, Event.Name.RESTORED)]
+    moves = [event.name for event in events if event.name in (Event.Name.DELETED, Event.Name.RESTORED)]
     if moves != [Event.Name.DELETED, Event.Name.RESTORED] * (len(moves) // 2):
         return False
-    told, names = names, [name for name in names if name not in Event.REPEATED]
-    if len(set(names)) < len(names) or names[:1] != [Event.Name.RECEIVED]:
+    versions = [
+        [event.name for event in events if event.version == version] for version in range(upload.version + 1)
+    ]
+    if sum(map(len, versions)) < len(events) or not all(map(_has_each_once, versions)):
         return False
+    if [names[:1] for names in versions] != [
+        [Event.Name.RECEIVED],
+        *[[Event.Name.REPLACED]] * upload.version,
+    ]:
+        return False
+    told = versions[-1]
+    names = [name for name in told if name not in Event.REPEATED]
     ready, failed = Event.Name.READY in names, Event.Name.FAILED in names
     if ready and Event.Name.THUMBNAILS_READY not in names[: names.index(Event.Name.READY)]:
         return False
     if Event.Name.REPROCESSED in told and not ready:
         return False
     return ready if upload.status == Upload.Status.READY else failed
+
+
+def _has_each_once(names: list[str]) -> bool:
+    once = [name for name in names if name not in Event.REPEATED]
+    return len(set(once)) == len(once) and names.count(Event.Name.REPLACED) <= 1
 
 
 def _broken_notices() -> Iterator[str]:
@@ -156,9 +172,13 @@ def _broken_notices() -> Iterator[str]:
 def _leftover_rows() -> Iterator[str]:
     """Deleted uploads leave nothing behind, and no lease is held."""
     yield from (f"upload {upload.pk} was not purged" for upload in Upload.objects.exclude(deleted_at=None))
-    yield from (f"original {original} is nobody's" for original in Original.objects.filter(uploads=None))
-    yield from (f"the focus {focus} is nobody's" for focus in Focus.objects.filter(uploads=None))
+    yield from (f"original {original} is nobody's" for original in _unused(Original.objects.all()))
+    yield from (f"the focus {focus} is nobody's" for focus in _unused(Focus.objects.all()))
     yield from (f"the lease {lease} is left" for lease in Lease.objects.select_related("original"))
+
+
+def _unused(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(uploads=None, former_files=None)
 
 
 def _repeated(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

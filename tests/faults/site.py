@@ -42,8 +42,10 @@ UNFINISHED = """
     UNION ALL SELECT 'leased', count(*) FROM processing_lease
     UNION ALL SELECT 'unused', count(*) FROM processing_original
         WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE original_id = processing_original.id)
+        AND NOT EXISTS (SELECT 1 FROM uploads_formerfile WHERE original_id = processing_original.id)
     UNION ALL SELECT 'unnamed', count(*) FROM processing_focus
         WHERE NOT EXISTS (SELECT 1 FROM uploads_upload WHERE focus_id = processing_focus.id)
+        AND NOT EXISTS (SELECT 1 FROM uploads_formerfile WHERE focus_id = processing_focus.id)
     UNION ALL SELECT 'orphaned', count(*) FROM processing_pendingfile WHERE due_at <= CURRENT_TIMESTAMP
     UNION ALL SELECT 'undelivered', count(*) FROM uploads_delivery
         WHERE delivered_at IS NULL AND next_attempt_at <= CURRENT_TIMESTAMP

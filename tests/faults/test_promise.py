@@ -182,7 +182,7 @@ def test_deleted_upload_may_be_missing(upload: Upload) -> None:
 @pytest.mark.parametrize(
     ("model", "constraint"),
     [
-        (Event, "one_event_unless_repeatable"),
+        (Event, "one_event_a_version_unless_repeatable"),
         (Delivery, "one_delivery_a_channel"),
         (Rendition, "one_row_a_rendition"),
     ],

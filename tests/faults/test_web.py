@@ -52,6 +52,48 @@ def test_web_process_is_killed_between_file_and_rows(site: Site) -> None:
     site.assert_promise()
 
 
+def replace_and_lose_the_answer(site: Site, person: Person, upload_id: str, data: bytes) -> None:
+    """Replace a file in a web process that is killed meanwhile."""
+    with pytest.raises((http.client.HTTPException, OSError)):
+        person.replace(upload_id, data)
+    wait_until(lambda: not site.runs("web"))
+
+
+def test_web_process_is_killed_between_the_rows_of_a_replaced_file_and_the_message(site: Site) -> None:
+    person = site.person()
+    person.send(site.pictures.next())
+    site.wait_until_at_rest()
+    [upload_id] = person.sent
+    data = site.pictures.next()
+    site.order(f"receive.before_the_message.{hashlib.sha256(data).hexdigest()}", "kill")
+    replace_and_lose_the_answer(site, person, upload_id, data)
+    site.wait_until_at_rest()
+    site.start("web")
+    again = person.replace(upload_id, data)
+    assert (again.status, again.json()["duplicate"], again.json()["status"]) == (200, True, "ready")
+    site.assert_promise()
+
+
+def test_web_process_is_killed_between_a_replacing_file_and_its_rows(site: Site) -> None:
+    person = site.person()
+    person.send(site.pictures.next())
+    site.wait_until_at_rest()
+    [(upload_id, former)] = person.sent.items()
+    data, given_up = site.pictures.next(), site.pictures.next()
+    for one in (data, given_up):
+        site.order(f"receive.before_the_rows.{hashlib.sha256(one).hexdigest()}", "kill")
+        replace_and_lose_the_answer(site, person, upload_id, one)
+        site.start("web")
+        upload = person.upload(upload_id)
+        assert (upload["status"], upload["content_hash"]) == ("ready", former)
+    assert person.replace(upload_id, data).json()["duplicate"] is False
+    site.wait_until_at_rest()
+    lost = hashlib.sha256(given_up).hexdigest()
+    assert site.violations() == [f"file originals/{lost[:2]}/{lost} belongs to nothing"]
+    site.remove_leftovers()
+    site.assert_promise()
+
+
 def test_web_process_is_killed_while_it_receives_a_body(site: Site) -> None:
     person = site.person()
     body, headers = multipart(os.urandom(4_000_000), name="photo.jpg")

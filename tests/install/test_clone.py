@@ -126,6 +126,14 @@ def test_messages_changes_no_catalogue(clone: Clone) -> None:
     assert clone.changes() == ""
 
 
+@starts("dist")
+def test_dist_builds_a_wheel_and_an_sdist(clone: Clone) -> None:
+    clone.make("dist")
+    names = {path.name for path in (clone.path / "dist").iterdir()}
+    assert {name.partition("-")[2] for name in names} >= {"0.1.0.tar.gz", "0.1.0-py3-none-any.whl"}
+    assert clone.changes() == ""
+
+
 @starts("fuzz")
 def test_fuzz_reports_the_outcome_of_each_file(clone: Clone) -> None:
     output = clone.make("fuzz", "--count 20")

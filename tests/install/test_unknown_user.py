@@ -27,7 +27,7 @@ USER = 54321
 # In its own user namespace, a process has this user id, and still owns its files (user_namespaces(7)).
 AS_USER = ("unshare", "--user", f"--map-user={USER}", f"--map-group={USER}")
 # What a clone does not contain, and `make` builds.
-BUILT = (".venv", "frontend/dist")
+BUILT = (".venv", "uploads/static/uploads/vendor")
 
 
 @pytest.fixture(autouse=True)

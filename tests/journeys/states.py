@@ -284,6 +284,15 @@ def image_truncated(stage: Stage) -> Iterator[Page]:
 
 
 @state
+def image_replaceable(stage: Stage) -> Iterator[Page]:
+    with stage.visit("/?q=-000", person=PERSON) as page:
+        open_image(page, "ready")
+        page.get_by_text("Replace the picture…").click()
+        expect(page.get_by_label("New file")).to_be_visible()
+        yield page
+
+
+@state
 def image_focus_moved(stage: Stage) -> Iterator[Page]:
     with stage.visit("/?q=-000", person=PERSON) as page:
         open_image(page, "ready")

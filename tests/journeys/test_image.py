@@ -163,3 +163,42 @@ def test_image_page_works_without_javascript(
     plain.get_by_role("button", name="Undo").click()
     expect(plain.locator("li.card")).to_have_count(1)
     context.close()
+
+
+def replace(page: Page, path: Path) -> None:
+    page.get_by_text("Replace the picture…").click()
+    page.get_by_label("New file").set_input_files(path)
+    page.get_by_role("button", name="Replace", exact=True).click()
+
+
+def test_file_is_replaced(page: Page, make_image: MakeImage, tmp_path: Path) -> None:
+    first, second = make_pictures(tmp_path, make_image, ["old.jpg", "new.jpg"], seed=200)
+    open_image(page, first)
+    address, before = page.url, thumbnail(page)
+    replace(page, second)
+    expect(page.get_by_text("Replaced by new.jpg.")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("new.jpg")
+    expect(page.locator(".timeline li").last).to_contain_text("ready")
+    expect(page.get_by_text("301 × 200", exact=False).first).to_be_visible()
+    assert page.url == address
+    assert thumbnail(page) not in {"", before}
+    # The former address works for its grace period.
+    assert page.request.get(before).status == 200
+    replace(page, second)
+    expect(page.get_by_text("The image has this file already.")).to_be_visible()
+
+
+def test_file_is_replaced_without_javascript(
+    browser: Browser, system: System, page: Page, make_image: MakeImage, tmp_path: Path
+) -> None:
+    first, second = make_pictures(tmp_path, make_image, ["plain-old.jpg", "plain-new.jpg"], seed=210)
+    open_image(page, first)
+    state = page.context.storage_state()
+    with browser.new_context(storage_state=state, java_script_enabled=False) as context:
+        plain = context.new_page()
+        plain.goto(page.url)
+        replace(plain, second)
+        expect(plain.get_by_role("heading", level=1)).to_have_text("plain-new.jpg")
+    # The other page receives the events.
+    expect(page.get_by_role("heading", level=1)).to_have_text("plain-new.jpg")
+    expect(page.locator(".timeline li").last).to_contain_text("ready")

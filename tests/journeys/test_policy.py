@@ -1,8 +1,11 @@
 """Third-party pages work under the content security policy, and the policy blocks injected scripts."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import MakeImage
 from tests.journeys.browsing import obeying
 from tests.system import System
 
@@ -15,6 +18,19 @@ def test_api_page_works_with_the_policy(browser: Browser, system: System) -> Non
         page.goto(f"{system.url}/api/docs/")
         expect(page.get_by_role("heading", name="Darkroom")).to_be_visible()
         expect(page.get_by_text("/api/uploads/").first).to_be_visible()
+
+
+def test_api_page_uploads_a_file(page: Page, system: System, make_image: MakeImage, tmp_path: Path) -> None:
+    path = tmp_path / "from swagger.png"
+    path.write_bytes(make_image(format="PNG", seed=77))
+    page.goto(f"{system.url}/api/docs/")
+    operation = page.locator("#operations-uploads-uploads_create")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.locator("input[type=file]").set_input_files(path)
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table td.response-col_status").nth(1)).to_contain_text("201")
+    expect(operation.locator(".live-responses-table")).to_contain_text("from swagger.png")
 
 
 def test_admin_works_with_the_policy(page: Page, system: System) -> None:

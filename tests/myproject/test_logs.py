@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from myproject.settings import celery
+from uploads.upkeep.timetable import TIMETABLE
 
-TASKS = sorted(str(entry["task"]) for entry in celery.CELERY_BEAT_SCHEDULE.values())
+TASKS = sorted(f"uploads.recurring.{name}" for name in TIMETABLE)
 
 
 def is_logged(logger: str, level: int, message: str) -> bool:

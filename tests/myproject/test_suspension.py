@@ -15,13 +15,14 @@ from rest_framework.authtoken.models import Token
 
 from processing.models import Rendition
 from tests.conftest import Send
-from uploads import completion, services
+from uploads import services
 from uploads.events import wakeups
 from uploads.events.stream import follow
 from uploads.models import Delivery, Event, Upload
 from uploads.notices import email, endpoints, preferences, schedule
 from uploads.notices.announcements import announce
 from uploads.serving import links, private_links
+from uploads.testing import render
 
 PASSWORD = "correct horse"
 
@@ -34,10 +35,7 @@ pytestmark = [
 
 @pytest.fixture
 def ready(send: Send) -> Upload:
-    upload = send()
-    completion.run_here(upload)
-    upload.refresh_from_db()
-    return upload
+    return render(send())
 
 
 def act(client: Client, action: str, *people: User) -> list[str]:
@@ -158,7 +156,7 @@ def test_private_links_rest(owner: User, ready: Upload) -> None:
 def test_other_owners_of_the_same_bytes_keep_theirs(owner: User, stranger: User, send: Send) -> None:
     send()
     upload = send(by=stranger)
-    completion.run_here(upload)
+    render(upload)
     switch(owner, active=False)
     assert Client().get(links.picture_path(upload, "thumb")).status_code == 200
 

@@ -78,6 +78,18 @@ def test_message_contains_only_the_content_hash(queue: str, broker: Any) -> None
     assert (arguments, keywords) == ([], {"content_hash": "ab" * 32})
 
 
+@both_tasks
+@pytest.mark.parametrize(("name", "alone"), [("bulk", False), ("", True)])
+def test_every_step_is_alone_in_a_project_without_a_bulk_queue(
+    queue: str, name: str, alone: bool, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "BULK_QUEUE": name}
+    seen: list[bool] = []
+    monkeypatch.setattr(steps, "run", lambda **options: seen.append(options["alone"]))
+    TASKS[queue](content_hash="ab" * 32)
+    assert seen == [alone]
+
+
 def attempts(task: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
     """Return how often the task is tried if it raises `error`, and its last result."""
     tries: list[dict[str, Any]] = []

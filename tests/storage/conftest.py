@@ -1,4 +1,4 @@
-"""The storages under test: a local folder, moto, rclone's S3 server, and a folder of a bucket there."""
+"""The storages under test: a folder, memory, moto, rclone's S3 server, and a folder of a bucket there."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from processing.storages.local import LocalStorage
+from processing.storages.memory import MemoryStorage
 from processing.storages.s3 import S3Storage
 from tests.storage.servers import moto_server, rclone_server, s3_storage
 
-AnyStorage = LocalStorage | S3Storage
+AnyStorage = LocalStorage | MemoryStorage | S3Storage
 S3_SERVERS = ["moto", "rclone"]
 
 
@@ -49,11 +50,13 @@ def s3(request: pytest.FixtureRequest) -> S3Storage:
     return with_empty_bucket(storage)
 
 
-@pytest.fixture(params=["local", *S3_SERVERS, "prefixed"])
+@pytest.fixture(params=["local", "memory", *S3_SERVERS, "prefixed"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AnyStorage:
     """Return each storage, empty."""
     if request.param == "local":
         return LocalStorage(location=tmp_path / "media")
+    if request.param == "memory":
+        return MemoryStorage()
     return with_empty_bucket(request.getfixturevalue(request.param))
 
 
@@ -74,6 +77,8 @@ def keys_in(storage: AnyStorage) -> set[str]:
         found = {item.key for item in storage.bucket.objects.all()}
         assert all(key.startswith(prefix) for key in found)
         return {key.removeprefix(prefix) for key in found}
+    if isinstance(storage, MemoryStorage):
+        return {key for folder in ("originals", "renditions") for key, _at in storage.walk(folder)}
     root = Path(storage.location)
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 

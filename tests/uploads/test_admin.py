@@ -3,17 +3,25 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin import AdminSite
+from django.contrib.admin.widgets import AutocompleteSelect, ForeignKeyRawIdWidget
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
-from django.test import Client
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token as PlainToken
 
 from processing.models import Original, Rendition
+from tests.articles.models import Article
 from tests.conftest import MakeImage, Send
-from uploads import completion
-from uploads.models import Delivery, Upload
+from tests.pages import image_file
+from uploads.admin import QuotaAdmin
+from uploads.models import Delivery, Quota, Upload
 from uploads.notices import endpoints
 from uploads.serving import links
+from uploads.testing import render
 from uploads.tokens import issuing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.mark.any_database]
@@ -23,6 +31,7 @@ LISTS = [
     "uploads/delivery",
     "uploads/endpoint",
     "uploads/token",
+    "uploads/verdict",
     "processing/original",
     "processing/rendition",
     "auth/user",
@@ -31,10 +40,7 @@ LISTS = [
 
 @pytest.fixture
 def ready(send: Send) -> Upload:
-    upload = send(name="<b>sea<b>.jpg")
-    completion.run_here(upload)
-    upload.refresh_from_db()
-    return upload
+    return render(send(name="<b>sea<b>.jpg"))
 
 
 def act(client: Client, action: str, *uploads: Upload) -> list[str]:
@@ -196,3 +202,62 @@ def test_staff_without_the_permission_revoke_nothing(client: Client, owner: User
     client.force_login(stranger)
     client.post("/admin/uploads/token/", {"action": "revoke", "_selected_action": [str(issued.token.pk)]})
     assert issuing.is_live(issued.token.pk)
+
+
+class TestPictures:
+    """Models of other apps that have pictures."""
+
+    ADDRESS = "/admin/articles/article/"
+
+    def test_list_shows_thumbnails_with_a_fixed_number_of_queries(
+        self, admin_client: Client, send: Send, make_image: MakeImage
+    ) -> None:
+        counts = []
+        for number in range(3):
+            upload = send(make_image(seed=50 * number), name="<sea>.jpg")
+            render(upload)
+            Article.objects.create(title="Sea", photo=upload)
+            with CaptureQueriesContext(connection) as queries:
+                page = admin_client.get(self.ADDRESS).content.decode()
+            counts.append(len(queries))
+            assert page.count('alt="&lt;sea&gt;.jpg"') == number + 1
+        assert counts[1] == counts[2]
+
+    def test_list_without_pictures_is_rendered(self, admin_client: Client, send: Send) -> None:
+        Article.objects.create(title="Empty")
+        Article.objects.create(title="Pending", photo=send())
+        assert "field-photo" in admin_client.get(self.ADDRESS).content.decode()
+
+    def test_form_offers_no_list_of_all_uploads(self, admin_client: Client, send: Send) -> None:
+        send(name="another.jpg")
+        article = Article.objects.create(title="Sea", photo=send(image_file().read(), name="sea.jpg"))
+        page = admin_client.get(f"{self.ADDRESS}{article.pk}/change/").content.decode()
+        assert 'type="file" name="photo"' in page
+        assert "sea.jpg" in page
+        assert "another.jpg" not in page
+
+    def test_form_stores_a_picture(self, admin_client: Client) -> None:
+        admin_client.post(f"{self.ADDRESS}add/", {"title": "Sea", "photo": image_file(), "photo-alt": "Sea"})
+        upload = Article.objects.get().photo
+        assert (upload.filename, upload.alt) == ("sea.png", "Sea")
+
+    def test_form_with_an_error_keeps_the_picture(self, admin_client: Client) -> None:
+        page = admin_client.post(f"{self.ADDRESS}add/", {"title": "", "photo": image_file()})
+        assert Upload.objects.get().filename == "sea.png"
+        assert "was not saved" not in page.content.decode()
+
+
+def widget_of_the_owner(page: QuotaAdmin, rf: RequestFactory) -> object:
+    field = page.formfield_for_foreignkey(Quota._meta.get_field("owner"), rf.get("/"))
+    assert field is not None
+    return field.widget
+
+
+def test_quotas_need_no_admin_page_of_owners(rf: RequestFactory) -> None:
+    site = AdminSite()
+    page = QuotaAdmin(Quota, site)
+    assert page.check() == []
+    assert isinstance(widget_of_the_owner(page, rf), ForeignKeyRawIdWidget)
+    site.register(User, UserAdmin)
+    assert page.check() == []
+    assert isinstance(widget_of_the_owner(page, rf), AutocompleteSelect)

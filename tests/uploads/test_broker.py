@@ -41,3 +41,11 @@ def test_no_workers_are_reported_if_none_runs() -> None:
 def test_unavailable_broker_is_detected_quickly(question: Any) -> None:
     with pytest.raises(broker.BrokerAway):
         question()
+
+
+def test_kinds_of_work_without_a_queue_follow_the_routes_of_the_project(settings: Any) -> None:
+    assert set(broker.queues().values()) == QUEUES
+    names = {f"{kind}_QUEUE": "" for kind in ("THUMBNAILS", "RENDITIONS", "NOTIFICATIONS", "BULK")}
+    settings.DARKROOM = {**settings.DARKROOM, **names}
+    assert broker.queues()["bulk"] == "renditions"
+    assert set(broker.queue_names()) == broker.queue_depths().keys() == QUEUES - {"bulk"}

@@ -25,20 +25,6 @@ def test_deployment_without_private_addresses_passes() -> None:
     assert "darkroom.E005" not in found(at_deployment=True)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("DEFAULT_PERMISSION_CLASSES", ["rest_framework.permissions.IsAuthenticated"]),
-        ("DEFAULT_AUTHENTICATION_CLASSES", ["rest_framework.authentication.TokenAuthentication"]),
-    ],
-)
-def test_api_that_ignores_scopes_does_not_start(settings: Any, setting: str, value: list[str]) -> None:
-    assert "darkroom.E011" not in found(at_deployment=False)
-    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, setting: value}
-    with pytest.raises(SystemCheckError, match=r"(?s)ignores their scopes.*InScope"):
-        call_command("check", stderr=StringIO())
-
-
 def test_missing_front_end_build_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "darkroom.W002" not in found(at_deployment=False)
     monkeypatch.setattr(finders, "find", lambda _path: None)

@@ -1,5 +1,7 @@
 """The constraints on uploads, which the database enforces independently of the code."""
 
+import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +11,8 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from processing.models import Focus, Rendition
-from tests.conftest import Send
-from uploads import services
+from tests.conftest import MakeImage, Send
+from uploads import completion, services
 from uploads.models import Delivery, Event, Heartbeat, Step, Upload
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,53 @@ def add_rendition(
         byte_size=1,
         digest="0" * 64,
     )
+
+
+class TestAddress:
+    """The URLs of an upload."""
+
+    def test_url_is_permanent_once_the_rendition_is_stored(self, send: Send) -> None:
+        upload = send()
+        assert upload.url("large") == f"/i/{upload.pk}/large"
+        assert upload.url("large", "webp") == f"/i/{upload.pk}/large.webp"
+        assert (upload.is_ready, upload.placeholder, upload.srcset()) == (False, None, "")
+        completion.run_here(upload)
+        upload = Upload.objects.shown().get()
+        assert re.fullmatch(r"/renditions/[0-9a-f]{16}/\w{40}/large-\w{16}\.jpg", upload.url("large"))
+        assert upload.url("large", "webp").endswith(".webp")
+        assert upload.is_ready
+        assert set(upload.placeholder or {}) == {"thumbhash", "color"}
+
+    def test_url_in_a_format_that_is_not_rendered_leads_to_the_view(self, send: Send) -> None:
+        completion.run_here(send())
+        upload = Upload.objects.shown().get()
+        assert upload.url("thumb", "avif") == f"/i/{upload.pk}/thumb.avif"
+
+    def test_unknown_preset_is_an_error(self, send: Send) -> None:
+        upload = send()
+        for call in (partial(upload.url, "huge"), partial(upload.srcset, ["huge"])):
+            with pytest.raises(ValueError, match=r"There is no preset 'huge'\. Known presets: large, medium"):
+                call()
+
+    def test_srcset_has_each_width_of_one_shape(self, send: Send, make_image: MakeImage) -> None:
+        completion.run_here(send(make_image(width=2000, height=1000)))
+        upload = Upload.objects.shown().get()
+        assert re.findall(r" (\d+)w", upload.srcset()) == ["320", "640", "1280", "1920"]
+        assert re.findall(r" (\d+)w", upload.srcset(["large", "thumb", "small"], "webp")) == ["320", "1280"]
+        assert upload.srcset(["thumb"]) == upload.url("thumb")
+
+    def test_private_upload_has_no_permanent_url(self, send: Send) -> None:
+        completion.run_here(send())
+        Upload.objects.update(visibility=Upload.Visibility.PRIVATE)
+        upload = Upload.objects.shown().get()
+        assert (upload.url("large"), upload.srcset()) == (f"/i/{upload.pk}/large", "")
+
+    def test_upload_that_is_taken_down_is_not_ready(self, send: Send) -> None:
+        upload = send()
+        completion.run_here(upload)
+        services.take_down(upload=upload, reason="It is not theirs.")
+        upload.refresh_from_db()
+        assert (upload.is_ready, upload.placeholder) == (False, None)
 
 
 def test_owner_has_one_live_upload_of_an_original(send: Send, owner: User, stranger: User) -> None:

@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from allauth.account.models import EmailAddress
 from celery import current_app
+from celery.canvas import Signature
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -57,6 +58,11 @@ def messages_in(client: Redis, queue: str) -> list[dict[str, Any]]:
     return messages
 
 
+def queues_of(message: Signature) -> list[str | None]:
+    """Return the queue of each task of a message, or None if the project's routes decide."""
+    return [task.options.get("queue") for task in getattr(message, "tasks", [message])]
+
+
 class TestMessages:
     pytestmark: ClassVar = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
 
@@ -79,15 +85,21 @@ class TestMessages:
             {"upload_id": str(upload.pk)},
         )
 
-    def test_each_step_has_its_own_queue(self) -> None:
-        queues = {
-            "processing.tasks.generate_thumbnails": "thumbnails",
-            "processing.tasks.resize_image": "renditions",
-            "uploads.tasks.notify_owner": "notifications",
-            "uploads.tasks.deliver": "notifications",
-        }
-        for name, queue in queues.items():
-            assert current_app.amqp.router.route({}, name)["queue"].name == queue
+    def test_each_step_has_its_own_queue(self, send: Send) -> None:
+        upload = send()
+        assert queues_of(pipeline.build(upload)) == ["thumbnails"]
+        assert queues_of(pipeline.build(upload, step=pipeline.SIZES)) == ["renditions", "notifications"]
+
+    def test_project_without_queues_sends_everything_to_its_default_queue(
+        self, send: Send, settings: Any
+    ) -> None:
+        upload = send()
+        names = {f"{kind}_QUEUE": "" for kind in ("THUMBNAILS", "RENDITIONS", "NOTIFICATIONS", "BULK")}
+        settings.DARKROOM = {**settings.DARKROOM, **names}
+        steps = [pipeline.build(upload, step=step) for step in (pipeline.THUMBNAILS, pipeline.SIZES)]
+        upload.bulk = True
+        for message in (*steps, pipeline.build(upload)):
+            assert set(queues_of(message)) == {None}
 
     def test_bulk_work_stays_in_the_bulk_queue(self, send: Send, redis_client: Redis) -> None:
         send()

@@ -14,10 +14,11 @@ from rest_framework.test import APIClient
 
 from processing.models import Rendition
 from tests.conftest import MakeImage, Send
-from uploads import completion, services
+from uploads import services
 from uploads.models import Delivery, Event, Upload
 from uploads.notices import endpoints
 from uploads.serving import links, private_links
+from uploads.testing import render
 
 REASON = "It shows <b>a face</b>."
 
@@ -26,10 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("started"), pytest.
 
 @pytest.fixture
 def ready(send: Send) -> Upload:
-    upload = send()
-    completion.run_here(upload)
-    upload.refresh_from_db()
-    return upload
+    return render(send())
 
 
 @pytest.fixture
@@ -122,7 +120,7 @@ class TestServing:
         self, taken: Upload, stranger: User, send: Send
     ) -> None:
         other = send(by=stranger)
-        completion.run_here(other)
+        render(other)
         assert [Client().get(path).status_code for path in paths_of(other)] == [200] * 3
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.template import Context, Template, TemplateSyntaxError
 from django.test import Client
 from django.utils import timezone
@@ -321,7 +322,14 @@ class TestArguments:
         shown = image(with_rows(owner), 'loading="eager" fetchpriority="high" css_class="hero"')
         assert (shown["loading"], shown["fetchpriority"], shown["class"]) == ("eager", "high", "hero")
 
-    def test_alt_is_empty_by_default(self, owner: User) -> None:
+    @pytest.mark.parametrize(
+        ("arguments", "alt"),
+        [("", "The sea"), ('alt=""', ""), ('alt="A boat"', "A boat"), ("alt=missing", "")],
+    )
+    def test_alt_is_that_of_the_upload_by_default(self, owner: User, arguments: str, alt: str) -> None:
+        assert image(with_rows(owner, alt="The sea"), arguments)["alt"] == alt
+
+    def test_empty_arguments_are_left_out(self, owner: User) -> None:
         shown = image(with_rows(owner))
         assert shown["alt"] == ""
         assert "class" not in shown
@@ -332,7 +340,7 @@ class TestArguments:
         [
             (
                 'preset="hugh"',
-                "there is no preset 'hugh'. Known presets: large, medium, small, thumb, xlarge",
+                "There is no preset 'hugh'. Known presets: large, medium, small, thumb, xlarge",
             ),
             ('placeholder="colour"', "placeholder is 'colour'; it must be one of color, thumbhash, none"),
         ],
@@ -344,6 +352,41 @@ class TestArguments:
     def test_numbers_are_not_localised(self, owner: User, settings: Any) -> None:
         settings.USE_THOUSAND_SEPARATOR = True
         assert image(with_rows(owner))["width"] == "1280"
+
+
+class TestDefault:
+    def test_missing_upload_shows_the_default(self) -> None:
+        found = draw(None, 'default="/static/none.svg" alt="No picture" css_class="photo"')
+        assert found.strip() == (
+            '<picture><img src="/static/none.svg" alt="No picture" class="photo" loading="lazy" '
+            'decoding="async"></picture>'
+        )
+
+    def test_deleted_upload_shows_the_default(self, owner: User) -> None:
+        upload = with_rows(owner)
+        upload.deleted_at = timezone.now()
+        assert image(upload, 'default="/static/none.svg"')["src"] == "/static/none.svg"
+
+    def test_upload_comes_before_the_default(self, owner: User) -> None:
+        assert image(with_rows(owner), 'default="/static/none.svg"')["src"].startswith("/renditions/")
+
+    @pytest.mark.parametrize("value", ["", b"sent", ContentFile(b"sent")])
+    def test_file_that_is_not_stored_yet_shows_nothing(self, value: Any) -> None:
+        assert draw(value).strip() == ""
+
+
+class TestOffer:
+    def test_largest_offered_preset_is_shown_by_default(self, owner: User) -> None:
+        upload = with_rows(owner)
+        upload.offered = ("thumb", "small", "xlarge")
+        assert image(upload)["width"] == "1920"
+        assert widths(image(upload)["srcset"]) == [320, 1920]
+
+    def test_another_preset_is_an_error(self, owner: User) -> None:
+        upload = with_rows(owner)
+        upload.offered = ("thumb", "small")
+        with pytest.raises(TemplateSyntaxError, match=r"no preset 'large'\. Known presets: small, thumb"):
+            draw(upload, 'preset="large"')
 
 
 @pytest.mark.parametrize("visibility", Upload.Visibility.values)

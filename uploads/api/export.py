@@ -19,6 +19,7 @@ from processing import clock, originals
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads.api.serializers import NoticeSerializer, QuotaSerializer, UploadSerializer
 from uploads.api.webhook_serializers import EndpointSerializer
+from uploads.hooks import verdicts
 from uploads.models import Endpoint, Event, Upload
 from uploads.notices import mailbox, preferences
 from uploads.notices.inbox import inbox
@@ -65,7 +66,7 @@ class _Export:
         self._request = request
         self._language = get_language() or ""
         self._names: dict[UUID, str] = {}
-        self._states: dict[UUID, Literal["damaged", "lost"]] = {}
+        self._states: dict[UUID, Literal["damaged", "lost", "withheld"]] = {}
 
     def entries(self) -> Iterator[Entry]:
         """Yield the originals first, because the records say which of them are lost."""
@@ -94,7 +95,10 @@ class _Export:
         yield Entry("account.json", _ROW, clock.now(), [_json(self._account())])
 
     def _open(self, upload: Upload) -> File[Any] | None:
-        """Return an original's file, or None if it is lost."""
+        """Return an original's file, or None if it is lost, or the hooks have not passed it."""
+        if not verdicts.may_go_out(upload):
+            self._states[upload.pk] = "withheld"
+            return None
         try:
             return originals.open_file(upload.original)
         except FileMissing as error:

@@ -1,30 +1,33 @@
 """Translate between the REST API and the private links of an upload."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.base import DarkroomView
+from uploads.api.listing import NewestFirst
 from uploads.api.private_link_serializers import (
     MadePrivateLinkSerializer,
     NewPrivateLinkSerializer,
     PrivateLinkSerializer,
 )
-from uploads.api.views import NewestFirst
+from uploads.api.senders import acting_owner
 from uploads.models import PrivateLink, Upload
 from uploads.serving import private_links
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
+@extend_schema_view(
+    list=extend_schema(description="List the valid private links to an upload, newest first."),
+    destroy=extend_schema(description="Revoke a private link."),
+)
 class PrivateLinkViewSet(
-    mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[PrivateLink]
+    DarkroomView, mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[PrivateLink]
 ):
     """The private links to one of a person's own uploads."""
 
@@ -57,5 +60,5 @@ class PrivateLinkViewSet(
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _own_upload(self) -> Upload:
-        own = Upload.objects.live().filter(owner=cast("User", self.request.user))
+        own = Upload.objects.live().filter(owner=acting_owner(self.request))
         return get_object_or_404(own, pk=self.kwargs["upload"])

@@ -15,6 +15,7 @@ from rest_framework.views import exception_handler as default_handler
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from processing.storages.media import FileMissing, StorageUnavailable
+from uploads.place import below
 from uploads.problems import (
     CONTENT_TYPE,
     database_unavailable,
@@ -81,7 +82,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a request without a valid CSRF token: a page for browsers, a problem for the API."""
-    if request.path_info.startswith("/api/"):
+    if below(request.path_info).startswith("/api/"):
         return problem_response(
             status=HTTPStatus.FORBIDDEN,
             code="csrf_failed",

@@ -132,10 +132,11 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         model = Upload
         fields = (
             "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size",
-            "created_at", "ready_at", "error", "takedown", "placeholder", "metadata", "taken_at", "truncated",
-            "focus", "visibility", "duplicate", "steps", "renditions", "url", "image_url",
+            "created_at", "replaced_at", "ready_at", "error", "takedown", "placeholder", "metadata",
+            "taken_at", "truncated", "focus", "alt", "visibility", "duplicate", "steps", "renditions", "url",
+            "image_url",
         )  # fmt: skip
-        read_only_fields = tuple(name for name in fields if name not in {"visibility", "focus"})
+        read_only_fields = tuple(name for name in fields if name not in {"alt", "visibility", "focus"})
 
     @extend_schema_field(ErrorSerializer(allow_null=True))
     def get_error(self, upload: Upload) -> dict[str, str] | None:
@@ -155,9 +156,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     @extend_schema_field(PlaceholderSerializer(allow_null=True))
     def get_placeholder(self, upload: Upload) -> dict[str, str] | None:
         """Return the placeholder if this upload's first step has finished, and it is not taken down."""
-        if upload.taken_down_at or not upload.thumbnails_ready_at:
-            return None
-        return {"thumbhash": upload.original.thumbhash, "color": upload.original.color}
+        return upload.placeholder
 
     @extend_schema_field(MetadataSerializer(allow_null=True))
     def get_metadata(self, upload: Upload) -> dict[str, Any] | None:
@@ -204,10 +203,15 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         return str(self.context["request"].build_absolute_uri(path))
 
 
-class NewUploadSerializer(serializers.Serializer[Any]):
-    """The body of a request that uploads an image."""
+class FileSerializer(serializers.Serializer[Any]):
+    """The body of a request that replaces the file of an upload."""
 
     file = serializers.FileField(allow_empty_file=True, max_length=None)
+
+
+class NewUploadSerializer(FileSerializer):
+    """The body of a request that uploads an image."""
+
     visibility = serializers.ChoiceField(Upload.Visibility.choices, default=Upload.Visibility.UNLISTED)
 
 

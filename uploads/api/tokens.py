@@ -1,24 +1,29 @@
 """Translate between the REST API and the tokens of a person."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from uploads.api.base import DarkroomView
+from uploads.api.listing import NewestFirst
+from uploads.api.senders import signed_in
 from uploads.api.token_serializers import NewTokenSerializer, TokenSerializer
-from uploads.api.views import NewestFirst
 from uploads.models import Token
 from uploads.tokens import issuing
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
-class TokenViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
+@extend_schema_view(
+    list=extend_schema(description="List the tokens that are not revoked, newest first."),
+    destroy=extend_schema(description="Revoke a token. Its event streams end within 15 seconds."),
+)
+class TokenViewSet(
+    DarkroomView, mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]
+):
     """A person's own tokens that are not revoked. Other people's tokens are not found."""
 
     serializer_class = TokenSerializer
@@ -29,14 +34,14 @@ class TokenViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gen
 
     def get_queryset(self) -> QuerySet[Token]:
         """Return the person's tokens."""
-        return issuing.tokens_of(cast("User", self.request.user))
+        return issuing.tokens_of(signed_in(self.request))
 
     @extend_schema(request=TokenSerializer, responses={201: NewTokenSerializer})
     def create(self, request: Request) -> Response:
         """Create a token. Only this response contains its key."""
         wanted = self.get_serializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        issued = issuing.add(owner=cast("User", request.user), **wanted.validated_data)
+        issued = issuing.add(owner=signed_in(request), **wanted.validated_data)
         context = {**self.get_serializer_context(), "key": issued.key}
         body = NewTokenSerializer(issued.token, context=context).data
         return Response(body, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})

@@ -1,9 +1,10 @@
 """The URLs of the API."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from uploads.api.files import UploadFileView
+from uploads.api.openapi.docs import DocsView, SchemaView
 from uploads.api.private_links import PrivateLinkViewSet
 from uploads.api.problems import not_found
 from uploads.api.tokens import TokenViewSet
@@ -21,6 +22,7 @@ router.register("webhooks/<uuid:webhook>/deliveries", WebhookDeliveryViewSet, ba
 
 urlpatterns = [
     *router.urls,
+    path("uploads/<uuid:pk>/file/", UploadFileView.as_view(), name="upload-file"),
     path(
         "uploads/<uuid:upload>/links/",
         PrivateLinkViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_all"}),
@@ -34,7 +36,7 @@ urlpatterns = [
     path("events/", EventStreamView.as_view(), name="events"),
     path("settings/", SettingsView.as_view(), name="settings"),
     path("quota/", QuotaView.as_view(), name="quota"),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="uploads:api:schema"), name="docs"),
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", DocsView.as_view(), name="docs"),
     re_path("", not_found),
 ]

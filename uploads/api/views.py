@@ -5,27 +5,28 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from django.core.exceptions import ValidationError as InvalidValue
+from django.contrib.auth import get_user_model
 from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from processing.errors import Refusal
 from uploads import services
+from uploads.api.base import DarkroomView
+from uploads.api.listing import NewestFirst, UploadFiltersSerializer, UploadPages
+from uploads.api.senders import acting_owner, sending_owner, signed_in
 from uploads.api.serializers import (
     DeletionSerializer,
     NewUploadSerializer,
@@ -41,13 +42,11 @@ from uploads.events.places import in_place, places
 from uploads.events.stream import follow
 from uploads.models import Delivery, Preferences, Token, Upload
 from uploads.notices import inbox, preferences
+from uploads.owners import Owner, owner_of
 from uploads.receiving import quotas
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.rate_limits import Action, take_action
 from uploads.tokens import issuing, scopes
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class SeveralFiles(Refusal):
@@ -58,33 +57,22 @@ class SeveralFiles(Refusal):
     status = HTTPStatus.BAD_REQUEST
 
 
-class NewestFirst(CursorPagination):
-    """Cursor pages that stay stable while new rows are added."""
+class NoStreams(Refusal):
+    """The server cannot keep a response open without a thread for it."""
 
-    ordering = ("-created_at", "-id")
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
-        """Return one page.
-
-        Raises `ValidationError` for a query parameter that the list does not have, and `NotFound` for an
-        invalid cursor. A cursor may contain any value, and only the model field detects an invalid one.
-        """
-        known = {self.cursor_query_param, self.page_size_query_param, *getattr(view, "filter_parameters", ())}
-        unknown = [name for name in request.query_params if name not in known]
-        if unknown:
-            raise ValidationError(
-                {name: [_("This list does not support this parameter.")] for name in unknown}
-            )
-        try:
-            return super().paginate_queryset(queryset, request, view)
-        except (InvalidValue, ValueError, OverflowError):
-            raise NotFound(self.invalid_cursor_message) from None
+    code = "no_streams"
+    title = "The server has no event streams"
+    status = HTTPStatus.NOT_IMPLEMENTED
 
 
+@extend_schema_view(
+    retrieve=extend_schema(description="Return an upload."),
+    partial_update=extend_schema(
+        description="Change the visibility, the focal point and the text alternative of an upload."
+    ),
+)
 class UploadViewSet(
+    DarkroomView,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.UpdateModelMixin,
@@ -94,28 +82,27 @@ class UploadViewSet(
     """A person's own uploads. Other people's uploads are not found."""
 
     serializer_class = UploadSerializer
-    pagination_class = NewestFirst
+    pagination_class = UploadPages
     parser_classes = (MultiPartParser, JSONParser)
     http_method_names = ("get", "head", "options", "post", "patch", "delete")
     lookup_value_converter = "uuid"
-    filter_parameters = ("status",)
+    filter_parameters = tuple(UploadFiltersSerializer().fields)
     upload_scope_actions = ("create", "list", "retrieve")
+    visitor_actions = ("create",)
 
     def get_queryset(self) -> QuerySet[Upload]:
-        """Return the person's uploads, filtered by status if a list asks for it."""
-        uploads = Upload.objects.shown().filter(owner=cast("User", self.request.user))
+        """Return the person's uploads, filtered if a list asks for it."""
+        uploads = Upload.objects.shown().filter(owner=acting_owner(self.request))
         uploads = scopes.readable(uploads, self.request.auth)
-        wanted = self.request.query_params.get("status") if self.action == "list" else None
-        if wanted is None:
+        if self.action != "list":
             return uploads
-        if wanted not in Upload.Status.values:
-            known = {"wanted": wanted, "known": ", ".join(Upload.Status.values)}
-            raise ValidationError({"status": [_("%(wanted)r is not one of %(known)s.") % known]})
-        return uploads.filter(status=wanted)
+        filters = UploadFiltersSerializer(data=self.request.query_params.dict())
+        filters.is_valid(raise_exception=True)
+        return filters.applied(uploads)
 
-    @extend_schema(parameters=[OpenApiParameter("status", enum=Upload.Status.values)])
+    @extend_schema(parameters=[UploadFiltersSerializer])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List uploads, newest first."""
+        """List uploads, newest first unless `ordering` says otherwise."""
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
@@ -127,17 +114,16 @@ class UploadViewSet(
 
         The status is 201, or 200 if the person already has an upload of the same bytes.
         """
-        if len(request.FILES.getlist("file")) > 1:
-            raise SeveralFiles("The request contains several files. Send one file per request.")
+        require_one_file(request)
         sent = NewUploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         if not is_admitted(request):
             admit(
-                person=cast("User", request.user),
+                person=owner_of(request),
                 address=request.META["REMOTE_ADDR"],
                 byte_size=sent.validated_data["file"].size,
             )
-        received = services.receive_upload(owner=cast("User", request.user), **sent.validated_data)
+        received = services.receive_upload(owner=sending_owner(request), **sent.validated_data)
         if isinstance(request.auth, Token):
             issuing.note_sent(request.auth, received.upload)
         context = {**self.get_serializer_context(), "duplicate": received.duplicate}
@@ -146,15 +132,18 @@ class UploadViewSet(
         return Response(body, status=answer, headers={"Location": body["url"]})
 
     def perform_update(self, serializer: Any) -> None:
-        """Change the visibility and the focal point."""
+        """Change the visibility, the focal point and the text alternative."""
         changes, upload = serializer.validated_data, serializer.instance
-        for field, limited in (("visibility", Action.CHANGE), ("focus", Action.FOCUS)):
+        limits = (("visibility", Action.CHANGE), ("focus", Action.FOCUS), ("alt", Action.CHANGE))
+        for field, limited in limits:
             if field in changes:
                 limit_action(self.request, limited)
         if "visibility" in changes:
             services.update_upload(upload=upload, visibility=changes["visibility"])
         if "focus" in changes:
             services.set_focus(upload=upload, point=changes["focus"])
+        if "alt" in changes:
+            services.set_alt(upload=upload, alt=changes["alt"])
         serializer.instance = self.get_object()
 
     @extend_schema(parameters=[DeletionSerializer])
@@ -163,7 +152,7 @@ class UploadViewSet(
         deletion = DeletionSerializer(data=request.query_params)
         deletion.is_valid(raise_exception=True)
         permanent = deletion.validated_data["permanent"]
-        uploads = Upload.objects.filter(owner=cast("User", request.user))
+        uploads = Upload.objects.filter(owner=acting_owner(request))
         upload = get_object_or_404(uploads if permanent else uploads.live(), pk=pk)
         limit_action(request, Action.CHANGE)
         if permanent:
@@ -185,16 +174,23 @@ class UploadViewSet(
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: uuid.UUID) -> Response:
         """Restore a deleted upload, if it has not been purged yet."""
-        get_object_or_404(Upload, owner=cast("User", request.user), pk=pk)
+        owner = acting_owner(request)
+        get_object_or_404(Upload, owner=owner, pk=pk)
         limit_action(request, Action.CHANGE)
-        if services.restore_upload(owner=cast("User", request.user), upload_id=pk) is None:
+        if services.restore_upload(owner=owner, upload_id=pk) is None:
             raise NotFound
         return Response(self.get_serializer(self.get_object()).data)
 
 
+def require_one_file(request: Request) -> None:
+    """Raise `SeveralFiles` if the request contains several files."""
+    if len(request.FILES.getlist("file")) > 1:
+        raise SeveralFiles("The request contains several files. Send one file per request.")
+
+
 def limit_action(request: Request, action: Action) -> None:
     """Count an action of the person on one image; raise `RateLimited`."""
-    take_action(person_id=cast("User", request.user).pk, action=action)
+    take_action(person=acting_owner(request), action=action)
 
 
 class EventStreamRenderer(JSONRenderer):
@@ -203,7 +199,7 @@ class EventStreamRenderer(JSONRenderer):
     media_type = "text/event-stream"
 
 
-class EventStreamView(APIView):
+class EventStreamView(DarkroomView):
     """A person's events, as they happen."""
 
     renderer_classes = (EventStreamRenderer, JSONRenderer)
@@ -222,16 +218,20 @@ class EventStreamView(APIView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """Stream the events after the given event id. Without an id, stream only new events.
 
-        A person may have a limited number of streams.
+        A person may have a limited number of streams. Under WSGI there are none: a stream would hold a thread
+        for ever.
         """
-        owner = cast("User", request.user).pk
-        newest = history.newest(owner_id=owner)
+        owner = acting_owner(request)
+        newest = history.newest(owner_id=owner.pk)
         last = _last_event_id(request)
-        place = places.take(owner)
+        if not hasattr(request, "scope"):
+            raise NoStreams("This server has no event streams. Ask for the images every few seconds.")
+        # The users of a tenant each have their own places.
+        place = places.take(request.user if request.user.is_authenticated else owner)
         stream = follow(
-            owner_id=owner,
+            owner_id=owner.pk,
             after=newest if last is None else min(last, newest),
-            is_allowed=_still_allowed(request.auth),
+            is_allowed=_still_allowed(request, owner),
         )
         # The stream uses another connection. This thread's would stay open as long as the stream.
         close_old_connections()
@@ -241,9 +241,21 @@ class EventStreamView(APIView):
         )
 
 
-def _still_allowed(auth: object) -> Callable[[], bool] | None:
-    """Return a function that tells whether the request's token still works; None for a session."""
-    return partial(issuing.is_live, auth.pk) if isinstance(auth, Token) else None
+def _still_allowed(request: Request, owner: Owner) -> Callable[[], bool] | None:
+    """Return a function that tells whether the sender may still act for the owner.
+
+    Return None if that depends on the owner alone, whom the stream checks itself.
+    """
+    if isinstance(request.auth, Token):
+        return partial(issuing.is_live, request.auth.pk)
+    if request.user.is_authenticated and request.user != owner:
+        return partial(_is_active_user, request.user.pk)
+    return None
+
+
+def _is_active_user(user_id: Any) -> bool:
+    user = get_user_model().objects.filter(pk=user_id).first()
+    return user is not None and user.is_active
 
 
 def _last_event_id(request: Request) -> int | None:
@@ -260,7 +272,7 @@ class NewestNotices(NewestFirst):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         """Return one page, and count the unread notices."""
-        self.unread = inbox.unread_count(cast("User", request.user))
+        self.unread = inbox.unread_count(acting_owner(request))
         return super().paginate_queryset(queryset, request, view)
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -275,7 +287,8 @@ class NewestNotices(NewestFirst):
         return page
 
 
-class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+@extend_schema_view(list=extend_schema(description="List the notices, newest first."))
+class NoticeViewSet(DarkroomView, mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     """A person's own notices."""
 
     serializer_class = NoticeSerializer
@@ -285,7 +298,7 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
 
     def get_queryset(self) -> QuerySet[Delivery]:
         """Return the person's notices."""
-        return inbox.inbox(cast("User", self.request.user))
+        return inbox.inbox(acting_owner(self.request))
 
     @extend_schema(request=ReadSerializer, responses=UnreadSerializer)
     @action(detail=False, methods=["post"])
@@ -293,12 +306,16 @@ class NoticeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
         """Mark notices as read: those in `ids`, or all if it is missing."""
         wanted = ReadSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        person = cast("User", request.user)
-        inbox.mark_read(person=person, ids=wanted.validated_data.get("ids"))
-        return Response({"unread": inbox.unread_count(person)})
+        owner = acting_owner(request)
+        inbox.mark_read(person=owner, ids=wanted.validated_data.get("ids"))
+        return Response({"unread": inbox.unread_count(owner)})
 
 
-class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
+@extend_schema_view(
+    get=extend_schema(description="Return the preferences."),
+    patch=extend_schema(description="Change the preferences."),
+)
+class SettingsView(DarkroomView, generics.RetrieveUpdateAPIView[Preferences]):
     """A person's preferences."""
 
     serializer_class = PreferencesSerializer
@@ -307,7 +324,7 @@ class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
 
     def get_object(self) -> Preferences:
         """Return the person's preferences, or the defaults."""
-        person = cast("User", self.request.user)
+        person = signed_in(self.request)
         return Preferences(owner=person, email=preferences.email_choice(person))
 
     def perform_update(self, serializer: Any) -> None:
@@ -316,10 +333,10 @@ class SettingsView(generics.RetrieveUpdateAPIView[Preferences]):
         preferences.choose_email(person=serializer.instance.owner, choice=serializer.instance.email)
 
 
-class QuotaView(APIView):
+class QuotaView(DarkroomView):
     """A person's quota."""
 
     @extend_schema(responses=QuotaSerializer)
     def get(self, request: Request) -> Response:
         """Return the images and bytes in use, and their limits."""
-        return Response(QuotaSerializer(quotas.usage_of(cast("User", request.user))).data)
+        return Response(QuotaSerializer(quotas.usage_of(acting_owner(request))).data)

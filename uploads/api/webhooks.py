@@ -1,28 +1,35 @@
 """Translate between the REST API and the endpoints of webhooks."""
 
 import uuid
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from uploads.api.views import NewestFirst, limit_action
+from uploads.api.base import DarkroomView
+from uploads.api.listing import NewestFirst
+from uploads.api.senders import acting_owner
+from uploads.api.views import limit_action
 from uploads.api.webhook_serializers import EndpointSerializer, WebhookDeliverySerializer
 from uploads.models import Delivery, Endpoint
 from uploads.notices import endpoints
 from uploads.receiving.rate_limits import Action
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
-class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
+@extend_schema_view(
+    list=extend_schema(description="List the webhooks, newest first."),
+    create=extend_schema(description="Add a webhook."),
+    retrieve=extend_schema(description="Return a webhook."),
+    partial_update=extend_schema(description="Change a webhook."),
+    destroy=extend_schema(description="Delete a webhook. Its deliveries are deleted, too."),
+)
+class EndpointViewSet(DarkroomView, viewsets.ModelViewSet[Endpoint]):
     """A person's own endpoints. Other people's endpoints are not found."""
 
     serializer_class = EndpointSerializer
@@ -33,13 +40,13 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
 
     def get_queryset(self) -> QuerySet[Endpoint]:
         """Return the person's endpoints."""
-        return endpoints.endpoints_of(cast("User", self.request.user))
+        return endpoints.endpoints_of(acting_owner(self.request))
 
     def perform_create(self, serializer: Any) -> None:
         """Create the endpoint with its first secret."""
         fields = dict(serializer.validated_data)
         enabled = fields.pop("enabled", True)
-        endpoint = endpoints.add(owner=cast("User", self.request.user), **fields)
+        endpoint = endpoints.add(owner=acting_owner(self.request), **fields)
         serializer.instance = endpoint if enabled else endpoints.change(endpoint=endpoint, enabled=False)
 
     def perform_update(self, serializer: Any) -> None:
@@ -64,7 +71,10 @@ class EndpointViewSet(viewsets.ModelViewSet[Endpoint]):
         return Response(self.get_serializer(endpoint).data)
 
 
-class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
+@extend_schema_view(
+    list=extend_schema(description="List the deliveries to a webhook, newest first."),
+)
+class WebhookDeliveryViewSet(DarkroomView, mixins.ListModelMixin, viewsets.GenericViewSet[Delivery]):
     """The deliveries to one of a person's own endpoints, sent and waiting."""
 
     serializer_class = WebhookDeliverySerializer
@@ -77,7 +87,7 @@ class WebhookDeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Deli
         """Return the deliveries to the endpoint, if the person owns it."""
         if getattr(self, "swagger_fake_view", False):
             return Delivery.objects.none()
-        own = endpoints.endpoints_of(cast("User", self.request.user))
+        own = endpoints.endpoints_of(acting_owner(self.request))
         endpoint = get_object_or_404(own, pk=self.kwargs["webhook"])
         return endpoint.deliveries.select_related("event", "endpoint")
 

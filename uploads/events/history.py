@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
 from processing import clock
 from uploads.events import wakeups
 from uploads.models import Event, Step, Upload
+from uploads.owners import owner_model
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -33,17 +33,18 @@ def newest(*, owner_id: int) -> int:
 
 @transaction.atomic(savepoint=False)
 def record(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
-    """Record an event; return None if it is already recorded.
+    """Record an event; return None if it is already recorded for this version of the upload.
 
     Events that may repeat are recorded each time.
     """
     keep_order([upload.owner_id])
     data = {"id": str(upload.pk), "filename": upload.filename, **data}
+    key = {"upload": upload, "version": upload.version, "name": name}
     fields = {"owner_id": upload.owner_id, "data": data}
     if name in Event.REPEATED:
-        event, created = Event.objects.create(upload=upload, name=name, **fields), True
+        event, created = Event.objects.create(**key, **fields), True
     else:
-        event, created = Event.objects.get_or_create(upload=upload, name=name, defaults=fields)
+        event, created = Event.objects.get_or_create(**key, defaults=fields)
     if not created:
         return None
     _tell(event)
@@ -75,13 +76,13 @@ def end_step(uploads: list[Upload], name: str) -> None:
 
 
 def keep_order(owner_ids: Iterable[int]) -> None:
-    """Lock these people, so that no other transaction records events for them until this one ends.
+    """Lock these owners, so that no other transaction records events for them until this one ends.
 
     The database assigns ids before the commit. Without the lock, an event could be committed after one with a
     higher id, and a stream would miss it. The order of the locks avoids deadlocks.
     """
-    owners = get_user_model().objects.filter(pk__in=set(owner_ids))
-    list(owners.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    rows = owner_model().objects.filter(pk__in=set(owner_ids))
+    list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
 def _tell(event: Event) -> None:

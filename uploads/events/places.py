@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -34,16 +34,16 @@ class NoMoreStreams(Refusal):
 class Place:
     """A place of one stream. It is free again when it is given back, or when no stream holds it."""
 
-    def __init__(self, places: "Places", owner_id: int) -> None:
+    def __init__(self, places: "Places", person: Hashable) -> None:
         self._places = places
-        self._owner_id = owner_id
+        self._person = person
         self._is_taken = True
 
     def give_back(self) -> None:
         """Free the place; a second call does nothing."""
         if self._is_taken:
             self._is_taken = False
-            self._places.free(self._owner_id)
+            self._places.free(self._person)
 
     def __del__(self) -> None:
         # A stream whose client has gone before it began is never closed.
@@ -56,30 +56,30 @@ class Places:
     def __init__(self) -> None:
         # A thread that holds the lock may collect a place, whose `__del__` takes it again.
         self._lock = threading.RLock()
-        self._taken: Counter[int] = Counter()
+        self._taken: Counter[Hashable] = Counter()
 
-    def take(self, owner_id: int) -> Place:
-        """Take a place for a stream of this person.
+    def take(self, person: Hashable) -> Place:
+        """Take a place for a stream of this person, whom any hashable value names.
 
         Raises `TooManyStreams` or `NoMoreStreams`.
         """
         with self._lock:
-            if self._taken[owner_id] >= darkroom().streams_per_person:
+            if self._taken[person] >= darkroom().streams_per_person:
                 raise TooManyStreams(
                     "You have {limit} open event streams. Close one, or share one stream.",
                     limit=darkroom().streams_per_person,
                 )
             if self._taken.total() >= darkroom().streams_at_once:
                 raise NoMoreStreams("The server has no room for another event stream. Try again in a minute.")
-            self._taken[owner_id] += 1
-        return Place(self, owner_id)
+            self._taken[person] += 1
+        return Place(self, person)
 
-    def free(self, owner_id: int) -> None:
+    def free(self, person: Hashable) -> None:
         """Free one place of this person."""
         with self._lock:
-            self._taken[owner_id] -= 1
-            if not self._taken[owner_id]:
-                del self._taken[owner_id]
+            self._taken[person] -= 1
+            if not self._taken[person]:
+                del self._taken[person]
 
 
 # The places of this process.

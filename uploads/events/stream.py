@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from django.contrib.auth import get_user_model
 from django.db import connection, connections
 from redis import Redis
 from redis.exceptions import RedisError
@@ -22,6 +21,7 @@ from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.events import history, wakeups
 from uploads.models import Event
+from uploads.owners import owner_model, owners
 from uploads.redis.connections import pool
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Bells:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bells: dict[asyncio.Event, tuple[int, asyncio.AbstractEventLoop]] = {}
+        self._bells: dict[asyncio.Event, tuple[str, asyncio.AbstractEventLoop]] = {}
         self._listening = False
 
     @contextmanager
@@ -61,7 +61,7 @@ class Bells:
         """
         bell = asyncio.Event()
         with self._lock:
-            self._bells[bell] = (owner_id, asyncio.get_running_loop())
+            self._bells[bell] = (str(owner_id), asyncio.get_running_loop())
             if not self._listening:
                 self._listening = True
                 threading.Thread(target=self._listen, name="bells", daemon=True).start()
@@ -106,11 +106,11 @@ class Bells:
                 if message is None:
                     channel.ping()
                 elif message["type"] == "message":
-                    self._ring(int(message["data"]))
+                    self._ring(message["data"].decode())
                 elif message["type"] == "subscribe":
                     self._ring()  # for events before the subscription
 
-    def _ring(self, owner_id: int | None = None) -> None:
+    def _ring(self, owner_id: str | None = None) -> None:
         with self._lock:
             for bell, (owner, loop) in self._bells.items():
                 if owner_id in {None, owner}:
@@ -126,7 +126,7 @@ async def follow(
     """Yield a person's events after the one with the id `after`, as text of the stream.
 
     The first block gives the browser the id to resume from, even before any event. The stream ends when the
-    person is suspended, or `is_allowed` returns False. The querying thread calls `is_allowed` before each
+    owner is suspended, or `is_allowed` returns False. The querying thread calls `is_allowed` before each
     query.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
@@ -176,7 +176,7 @@ def _query(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> 
 
 
 def _allowed(owner_id: int, after: int, is_allowed: Callable[[], bool] | None) -> list[Event] | None:
-    active = get_user_model().objects.filter(pk=owner_id, is_active=True).exists()
+    active = owner_model().objects.filter(owners().active(), pk=owner_id).exists()
     if not active or (is_allowed is not None and not is_allowed()):
         return None
     return list(history.after(owner_id=owner_id, event_id=after)[:_BATCH])

@@ -32,7 +32,7 @@ class _Wakeups:
         """Write a key, too: a replica would take the message, and pass it to no client of the primary."""
         with self._redis.pipeline() as commands:
             commands.set(f"{self._channel}:written", "", ex=_LASTS)
-            commands.publish(self._channel, owner_id)
+            commands.publish(self._channel, str(owner_id))
             commands.execute()
 
 

@@ -4,8 +4,9 @@ import uuid
 
 import django.db.models.deletion
 import django.utils.timezone
-from django.conf import settings
 from django.db import migrations, models
+
+from uploads.owners import owner_model_name
 
 
 class Migration(migrations.Migration):
@@ -13,7 +14,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("processing", "0001_initial"),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        migrations.swappable_dependency(owner_model_name()),
     ]
 
     operations = [
@@ -74,7 +75,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="uploads",
-                        to=settings.AUTH_USER_MODEL,
+                        to=owner_model_name(),
                     ),
                 ),
             ],
@@ -141,7 +142,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="events",
-                        to=settings.AUTH_USER_MODEL,
+                        to=owner_model_name(),
                     ),
                 ),
                 (

@@ -4,14 +4,15 @@ import uuid
 
 import django.db.models.deletion
 import django.utils.timezone
-from django.conf import settings
 from django.db import migrations, models
+
+from uploads.owners import owner_model_name
 
 
 class Migration(migrations.Migration):
     dependencies = [
         ("uploads", "0002_email_choice"),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        migrations.swappable_dependency(owner_model_name()),
     ]
 
     operations = [
@@ -112,7 +113,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="endpoints",
-                to=settings.AUTH_USER_MODEL,
+                to=owner_model_name(),
             ),
         ),
         migrations.AddField(

@@ -3,16 +3,23 @@
 import hashlib
 from typing import Any
 
+from django.apps import apps as installed
 from django.db import migrations
 from django.utils import timezone
+
+from uploads.tokens import legacy
 
 # Like `NAME` in `uploads/tokens/legacy.py`.
 _NAME = "API token"
 
 
 def take_over(apps: Any, schema_editor: Any) -> None:
-    now = timezone.now()
-    plain, token = apps.get_model("authtoken", "Token"), apps.get_model("uploads", "Token")
+    now, connection = timezone.now(), schema_editor.connection
+    if not (legacy.takes_over() and "authtoken_token" in connection.introspection.table_names()):
+        return
+    # The table is there only in projects with the app. A dependency on the app's migration would prevent others from
+    # adding the app later.
+    plain, token = installed.get_model("authtoken", "Token"), apps.get_model("uploads", "Token")
     token.objects.bulk_create(
         (
             token(
@@ -24,7 +31,7 @@ def take_over(apps: Any, schema_editor: Any) -> None:
                 created_at=row.created,
                 taken_over_at=now,
             )
-            for row in plain.objects.iterator()
+            for row in plain.objects.using(connection.alias).iterator()
         ),
         batch_size=500,
         ignore_conflicts=True,
@@ -38,7 +45,6 @@ class Migration(migrations.Migration):
     )
 
     dependencies = [
-        ("authtoken", "0001_initial"),
         ("uploads", "0013_tokens"),
     ]
 

@@ -1,9 +1,10 @@
 from typing import Any
 
 import django.db.models.deletion
-from django.conf import settings
 from django.db import migrations, models
 from django.db.models import Count, F, Sum
+
+from uploads.owners import owner_model_name
 
 
 def count_deleted_uploads(apps: Any, schema_editor: Any) -> None:
@@ -22,7 +23,7 @@ class Migration(migrations.Migration):
         "recount corrects."
     )
     dependencies = [
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        migrations.swappable_dependency(owner_model_name()),
         ("uploads", "0016_repeatable_events"),
     ]
 
@@ -44,7 +45,7 @@ class Migration(migrations.Migration):
                         db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="reservations",
-                        to=settings.AUTH_USER_MODEL,
+                        to=owner_model_name(),
                     ),
                 ),
             ],

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, connections
 from redis import Redis
@@ -147,7 +146,7 @@ def look() -> Readiness:
 
 def queues() -> list[str]:
     """Return the names of all queues."""
-    return [queue.name for queue in settings.CELERY_TASK_QUEUES]
+    return broker.queue_names()
 
 
 def broker_answers() -> bool:

@@ -73,8 +73,11 @@ def throughput() -> Throughput:
         hour=Count("ready_at", filter=Q(ready_at__gt=hour)),
         day=Count("ready_at"),
     )
-    latest = ready.filter(ready_at__gt=hour).order_by("-ready_at").values_list("created_at", "ready_at")
-    seconds = sorted((end - start).total_seconds() for start, end in latest[:_SAMPLE] if end)
+    latest = ready.filter(ready_at__gt=hour).order_by("-ready_at")[:_SAMPLE]
+    times = latest.values_list("created_at", "replaced_at", "ready_at")
+    seconds = sorted(
+        (end - (replaced_at or created_at)).total_seconds() for created_at, replaced_at, end in times if end
+    )
     return Throughput(
         **counts,
         median=median(seconds) if seconds else None,

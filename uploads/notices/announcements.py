@@ -12,7 +12,8 @@ from processing import clock
 from uploads.events import history, wakeups
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices import mailbox, outbox, webhooks
-from uploads.notices.preferences import email_choice, language_of
+from uploads.notices.preferences import email_choice, language_for
+from uploads.owners import owners
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -23,6 +24,10 @@ _NOTICED = (
     Event.Name.PASSWORD_CHANGED, Event.Name.EMAIL_REFUSED,
 )  # fmt: skip
 _NOT_EMAILED = (Event.Name.TAKEN_DOWN, Event.Name.EMAIL_REFUSED)
+# The events of a quiet upload that have no notices.
+_OF_PROCESSING = (
+    Event.Name.RECEIVED, Event.Name.THUMBNAILS_READY, Event.Name.READY, Event.Name.FAILED,
+)  # fmt: skip
 
 
 @transaction.atomic(savepoint=False)
@@ -32,7 +37,7 @@ def announce(upload: Upload, name: Event.Name, **data: Any) -> Event | None:
     The notices are delivered after the commit.
     """
     event = history.record(upload, name, **data)
-    if event is not None:
+    if event is not None and not (upload.quiet and name in _OF_PROCESSING):
         webhooks.create_deliveries(event)
         _tell_owner(event)
     return event
@@ -56,10 +61,11 @@ def announce_password(*, owner: User) -> Event:
 
 @transaction.atomic
 def announce_refused_address(*, owner: User, address: str, reply: str) -> None:
-    """Note an address that its mail server refused for good, and tell its owner on the page."""
-    # Other transactions lock the person first, too.
+    """Note an address that its mail server refused for good, and tell the owner on the page."""
+    # Other transactions lock the owner first, too.
     history.keep_order([owner.pk])
-    if mailbox.note_refusal(person=owner, address=address, reply=reply):
+    person = owners().recipient(owner)
+    if person and mailbox.note_refusal(person=person, address=address, reply=reply):
         data = {"email": address, "detail": reply}
         _tell_owner(history.record_of_account(owner=owner, name=Event.Name.EMAIL_REFUSED, data=data))
 
@@ -72,29 +78,32 @@ def end_streams(owner_id: int) -> None:
 def _tell_owner(event: Event) -> None:
     if event.name not in _NOTICED:
         return
-    with override(language_of(event.owner)):
+    with override(language_for(event.owner)):
         subject = _subject(event)
     Delivery.objects.create(
         event=event, channel=Delivery.Channel.IN_APP, subject=subject, delivered_at=clock.now()
     )
-    if event.name == Event.Name.PASSWORD_CHANGED and event.owner.email:
+    person = owners().recipient(event.owner)
+    if person is None:
+        return
+    if event.name == Event.Name.PASSWORD_CHANGED and person.email:
         # Ignore the choice: an intruder may have chosen `none`. Until the address is verified, retry.
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=clock.now())
     # A digest counts only ready and failed images, so a takedown is not emailed.
-    elif event.name not in _NOT_EMAILED and mailbox.address_of(event.owner):
-        _email_owner(event, subject)
+    elif event.name not in _NOT_EMAILED and mailbox.address_of(person):
+        _email(person, event, subject)
 
 
-def _email_owner(event: Event, subject: str) -> None:
+def _email(person: User, event: Event, subject: str) -> None:
     """Create an email: at once, or without a time if it is held for the next digest.
 
     Above the daily limit, an email about an upload is held, and one about a webhook is not created.
     """
-    choice, of_upload = email_choice(event.owner), event.name in Event.OF_UPLOADS
+    choice, of_upload = email_choice(person), event.name in Event.OF_UPLOADS
     if choice == Preferences.Email.NONE:
         return
     held = of_upload and choice == Preferences.Email.DIGEST
-    at = clock.now() if not held and mailbox.take_one(event.owner) else None
+    at = clock.now() if not held and mailbox.take_one(person) else None
     if at or of_upload:
         outbox.put(event=event, channel=Delivery.Channel.EMAIL, subject=subject, at=at)
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
@@ -24,6 +23,7 @@ from processing.conf import darkroom
 from uploads.models import Delivery, Event, Preferences, Upload
 from uploads.notices import mailbox, smtp_replies
 from uploads.notices.preferences import email_choice
+from uploads.owners import owner_model, owners
 
 # Errors of a mail server that is unavailable, busy or slow.
 MAIL_ERRORS = (smtplib.SMTPException, OSError)
@@ -37,7 +37,7 @@ _LISTED = 100
 
 def gather() -> int:
     """Close every batch that is over, so that its digest is due; return the number of emails in them."""
-    return sum(_gather(person_id) for person_id in _whose_batch_is_over())
+    return sum(_gather(owner_id) for owner_id in _whose_batch_is_over())
 
 
 def send(delivery: Delivery) -> None:
@@ -46,7 +46,7 @@ def send(delivery: Delivery) -> None:
     Raises `NoAddress`, `AddressRefused` and the mail server's other errors.
     """
     members = list(delivery.members.select_related("event").order_by("created_at", "pk"))
-    address = mailbox.address_of(delivery.event.owner)
+    address = mailbox.address_for(delivery.event.owner)
     if not address:
         raise mailbox.NoAddress("The person has no verified email address, or its mail server refuses it.")
     subject, body = _digest(members) if len(members) > 1 else _single(delivery)
@@ -73,7 +73,7 @@ def _whose_batch_is_over() -> list[int]:
     )
     batches = (
         held()
-        .filter(event__owner__is_active=True)
+        .filter(owners().active("event__owner"))
         .order_by()
         .values("event__owner")
         .annotate(first=Min("created_at"), last=Max("created_at"))
@@ -83,15 +83,17 @@ def _whose_batch_is_over() -> list[int]:
 
 
 @transaction.atomic
-def _gather(person_id: int) -> int:
-    """Give all held emails of a person one head, and make it due; a second sweep finds none.
+def _gather(owner_id: int) -> int:
+    """Give all held emails of an owner one head, and make it due; a second sweep finds none.
 
-    Emails stay held while the person's daily limit is reached. Return the number that are no longer held.
+    Emails stay held while the recipient's daily limit is reached, or without a recipient. Return the number
+    that are no longer held.
     """
-    person = get_user_model().objects.select_for_update(no_key=True).filter(pk=person_id).first()
+    owner = owner_model().objects.select_for_update(no_key=True).filter(pk=owner_id).first()
+    person = owners().recipient(owner) if owner else None
     if person is None:
         return 0
-    batch = list(held().filter(event__owner=person).order_by("created_at", "pk"))
+    batch = list(held().filter(event__owner=owner_id).order_by("created_at", "pk"))
     members = Delivery.objects.filter(pk__in=[delivery.pk for delivery in batch])
     if email_choice(person) == Preferences.Email.NONE:
         members.delete()

@@ -7,7 +7,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext
@@ -19,6 +18,7 @@ from uploads.models import Delivery, Endpoint, Event, Secret
 from uploads.notices import outbox, url_safety, webhooks
 from uploads.notices.announcements import announce_webhook
 from uploads.notices.webhooks import NotTaken
+from uploads.owners import owner_model
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -69,7 +69,7 @@ def check_url(url: str) -> None:
 @transaction.atomic
 def add(*, owner: User, url: str, description: str = "", events: Sequence[str] = ()) -> Endpoint:
     """Create an endpoint with its first secret; raise `TooManyEndpoints`."""
-    get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
+    owner_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
     if endpoints_of(owner).count() >= LIMIT:
         raise TooManyEndpoints(
             "You have reached the limit of {limit} webhooks. Delete one first.", limit=LIMIT

@@ -17,6 +17,7 @@ from processing import clock
 from processing.conf import darkroom
 from processing.errors import TransientError
 from uploads.models import Preferences
+from uploads.owners import owners
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -46,6 +47,12 @@ def address_of(person: User) -> str:
     """Return the address for a person's notices, or "" if it is not verified or is refused."""
     address = _address_of(person)
     return "" if address and refused_address(person) else address
+
+
+def address_for(owner: User) -> str:
+    """Return the address for an owner's notices, or "" if no user gets them, or the user has none."""
+    person = owners().recipient(owner)
+    return address_of(person) if person else ""
 
 
 def refused_address(person: User) -> RefusedAddress | None:

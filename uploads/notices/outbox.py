@@ -7,6 +7,7 @@ from celery import current_app
 from django.db import transaction
 
 from processing import clock
+from processing.conf import darkroom
 from uploads import broker
 from uploads.models import Delivery, Endpoint, Event
 
@@ -39,5 +40,5 @@ def publish_on_commit(delivery: Delivery) -> None:
 def publish(delivery: Delivery) -> None:
     """Queue a delivery; the sweeper retries if the broker is unavailable."""
     message = current_app.signature(DELIVER, kwargs={"delivery_id": str(delivery.pk)})
-    if broker.publish(message):
+    if broker.publish(broker.in_queue(message, darkroom().notifications_queue)):
         Delivery.objects.filter(pk=delivery.pk).update(queued_at=clock.now())

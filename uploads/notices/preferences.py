@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from uploads.models import Preferences
+from uploads.owners import owners
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -27,6 +28,14 @@ def language_of(person: User) -> str:
     """Return the person's language, or the default if none is chosen or it is no longer offered."""
     chosen = Preferences.objects.filter(owner=person).values_list("language", flat=True).first()
     return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+
+def language_for(owner: User) -> str:
+    """Return the language of an owner's notices: the project's rule, or else the recipient's choice."""
+    ruled, person = owners().language(owner), owners().recipient(owner)
+    if ruled in dict(settings.LANGUAGES):
+        return ruled
+    return language_of(person) if person else settings.LANGUAGE_CODE
 
 
 def choose_language(*, person: User, language: str) -> None:

@@ -18,8 +18,9 @@ from uploads.notices.announcements import announce_refused_address
 from uploads.notices.email import MAIL_ERRORS
 from uploads.notices.endpoints import ATTEMPT_TIME
 from uploads.notices.mailbox import AddressRefused, NoAddress
-from uploads.notices.preferences import language_of
+from uploads.notices.preferences import language_for
 from uploads.notices.webhooks import NotTaken
+from uploads.owners import owners
 
 # Seconds after which a queued delivery that no worker started counts as lost. The second number applies
 # while the queue is empty.
@@ -66,7 +67,7 @@ def due(*, drained: bool = False) -> QuerySet[Delivery]:
     awake = Q(resting_until=None) | Q(resting_until__lte=clock.now())
     # One subquery for each endpoint, instead of one for each of its deliveries.
     one_each = (
-        Endpoint.objects.filter(awake, disabled_at=None, owner__is_active=True)
+        Endpoint.objects.filter(awake, owners().active("owner"), disabled_at=None)
         .order_by()
         .values_list(Subquery(first))
     )
@@ -78,7 +79,7 @@ def _ready(*, drained: bool) -> QuerySet[Delivery]:
     lost = now - timedelta(seconds=_DRAINED_TIME if drained else _QUEUE_TIME)
     not_queued = Q(queued_at=None) | Q(queued_at__lt=F("next_attempt_at")) | Q(queued_at__lt=lost)
     ready = Delivery.objects.filter(
-        not_queued, delivered_at=None, next_attempt_at__lte=now, event__owner__is_active=True
+        not_queued, owners().active("event__owner"), delivered_at=None, next_attempt_at__lte=now
     )
     return ready.order_by("next_attempt_at", "pk")
 
@@ -92,7 +93,7 @@ def deliver(delivery_id: str) -> Delivery | None:
     if delivery is None:
         return None
     # The message and the recorded error are in the owner's language.
-    with override(language_of(delivery.event.owner)):
+    with override(language_for(delivery.event.owner)):
         _send(delivery)
     _finish(delivery)
     waiting = _ready(drained=False).filter(endpoint=delivery.endpoint_id)
@@ -121,7 +122,7 @@ def _claim(delivery_id: str) -> Delivery | None:
     )
     if delivery is None:
         return None
-    suspended = not delivery.event.owner.is_active
+    suspended = not owners().is_active(delivery.event.owner)
     if suspended or (delivery.endpoint_id and not endpoints.take_turn(delivery.endpoint_id)):
         # It has left the queue, and is published again when it is the endpoint's turn, or the person is
         # reinstated.

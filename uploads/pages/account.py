@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from uploads.models import Preferences
 from uploads.notices import mailbox, preferences
+from uploads.owners import owner_of
 from uploads.pages import tokens
 from uploads.pages.people import person_of
 from uploads.receiving import quotas
@@ -24,10 +25,10 @@ from uploads.receiving import quotas
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
     """Show a person's account. A POST request creates a token."""
-    person = person_of(request)
+    person, owner = person_of(request), owner_of(request)
     context = {
         **tokens.panel(request),
-        "usage": quotas.usage_of(person),
+        "usage": quotas.usage_of(owner) if owner else None,
         "email_choices": Preferences.Email.choices,
         "email_choice": preferences.email_choice(person),
         "refused": mailbox.refused_address(person),

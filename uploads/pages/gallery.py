@@ -10,7 +10,6 @@ from unicodedata import normalize
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -27,12 +26,14 @@ from processing.errors import Refusal, TransientError
 from uploads import services
 from uploads.events import history
 from uploads.models import Upload
+from uploads.owners import owner_of, sender_of
 from uploads.pages import listing
-from uploads.pages.people import may_act, person_of
-from uploads.receiving import quotas, unparsed
+from uploads.pages.people import acting_owner, may_act, owner_required, sender_required
+from uploads.receiving import form, quotas, unparsed
 from uploads.receiving.admission import admit, is_admitted
 from uploads.receiving.form import HashedFile
 from uploads.receiving.rate_limits import Action
+from uploads.serving import responsive
 
 # The limits of images per action, and of cards per request.
 SELECTED = 500
@@ -144,14 +145,15 @@ class DeletedForm(forms.Form):
 
 
 @csrf_exempt
-@login_required
+@sender_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def home(request: HttpRequest) -> HttpResponse:
-    """Show a person's images, and receive the files of the form.
+    """Show an owner's images, and receive the files of the form.
 
     The files are read before the CSRF check reads them, so that the refusal of a file that is too large, or
     of too many files, can be shown as a message.
     """
+    form.prepare(request)
     try:
         files = cast("list[HashedFile]", request.FILES.getlist("file"))
     except (Refusal, *unparsed.ERRORS) as error:
@@ -174,10 +176,13 @@ def _home(request: HttpRequest, files: list[HashedFile]) -> HttpResponse:
 
 @gzip_page
 def _gallery(request: HttpRequest) -> HttpResponse:
+    # A visitor has no owner before the first image.
+    owner = owner_of(request)
     # This is read before the cards, so that the event stream reports any later change.
-    last_event = history.newest(owner_id=person_of(request).pk)
+    last_event = history.newest(owner_id=owner.pk) if owner else 0
     filters = _filters(request)
-    page = listing.page_of(Upload.objects.shown().filter(owner=person_of(request)), filters)
+    own = Upload.objects.shown().filter(owner=owner) if owner else Upload.objects.none()
+    page = listing.page_of(own, filters)
     cards = make_cards(page.uploads, first=SEEN_FIRST)
     context = {
         "page": page,
@@ -185,7 +190,7 @@ def _gallery(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "last_event": last_event,
         "upload_limit": darkroom().max_upload_bytes,
-        "usage": quotas.usage_of(person_of(request)),
+        "usage": quotas.usage_of(owner) if owner else None,
         "nobody": uuid.UUID(int=0),  # the scripts replace it with an upload's id
         "unfinished": any(card.upload.is_unfinished for card in cards),
         "statuses": Upload.Status.choices,
@@ -209,7 +214,7 @@ def _filters(request: HttpRequest) -> listing.Filters:
     )
 
 
-@login_required
+@owner_required
 @require_GET
 @never_cache
 @gzip_page
@@ -219,7 +224,7 @@ def cards(request: HttpRequest) -> HttpResponse:
     return render(request, "uploads/cards.html", {"cards": make_cards(uploads)})
 
 
-@login_required
+@owner_required
 @require_POST
 def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
     """Reprocess or delete several uploads, or change their visibility."""
@@ -234,14 +239,16 @@ def act_on_selected(request: HttpRequest, action: str) -> HttpResponse:
     return answer_to_action(request, uploads)
 
 
-@login_required
+@owner_required
 @require_POST
 def restore(request: HttpRequest) -> HttpResponse:
     """Restore all uploads that the person deleted in one action, which `deleted_at` identifies."""
     deleted_at = _deleted_at(request)
     if not may_act(request, Action.CHANGE):
         return answer_to_action(request, [])
-    restored = services.restore_uploads(owner=person_of(request), deleted_at=deleted_at) if deleted_at else []
+    restored = (
+        services.restore_uploads(owner=acting_owner(request), deleted_at=deleted_at) if deleted_at else []
+    )
     if restored:
         words = ngettext("%d image restored.", "%d images restored.", len(restored))
         messages.success(request, words % len(restored))
@@ -252,14 +259,14 @@ def restore(request: HttpRequest) -> HttpResponse:
     return answer_to_action(request, restored)
 
 
-@login_required
+@owner_required
 @require_POST
 def purge(request: HttpRequest) -> HttpResponse:
     """Delete for good all uploads that the person deleted in one action, which `deleted_at` identifies."""
     deleted_at = _deleted_at(request)
     if not may_act(request, Action.CHANGE):
         return answer_to_action(request, [])
-    number = services.purge_uploads(owner=person_of(request), deleted_at=deleted_at) if deleted_at else 0
+    number = services.purge_uploads(owner=acting_owner(request), deleted_at=deleted_at) if deleted_at else 0
     if number:
         words = ngettext("%d image deleted for good.", "%d images deleted for good.", number)
         messages.success(request, words % number)
@@ -281,7 +288,7 @@ def answer_to_action(request: HttpRequest, uploads: Sequence[Upload]) -> HttpRes
 def make_cards(uploads: Iterable[Upload], *, first: int = 0) -> list[Card]:
     """Return the cards of uploads. The first `first` cards are visible without scrolling."""
     return [
-        Card(upload=upload, preset=listing.card_preset(upload), is_first=number < first)
+        Card(upload=upload, preset=responsive.preview_preset(upload), is_first=number < first)
         for number, upload in enumerate(uploads)
     ]
 
@@ -342,7 +349,7 @@ def _receive(request: HttpRequest, files: list[HashedFile]) -> None:
 def _admit(request: HttpRequest, file: HashedFile) -> bool:
     """Return whether this file is admitted. If it is not, show the refusal."""
     try:
-        admit(person=person_of(request), address=request.META["REMOTE_ADDR"], byte_size=file.size or 0)
+        admit(person=owner_of(request), address=request.META["REMOTE_ADDR"], byte_size=file.size or 0)
     except Refusal as refusal:
         messages.error(request, refusals.sentence(refusal))
         return False
@@ -351,8 +358,9 @@ def _admit(request: HttpRequest, file: HashedFile) -> bool:
 
 def _receive_one(request: HttpRequest, file: HashedFile, visibility: str) -> None:
     name = {"name": file.name}
+    owner: Any = sender_of(request)  # `sender_required` lets no other request pass
     try:
-        received = services.receive_upload(owner=person_of(request), file=file, visibility=visibility)
+        received = services.receive_upload(owner=owner, file=file, visibility=visibility)
     except Refusal as refusal:
         messages.error(request, refusals.sentence(refusal))
     except TransientError:
@@ -373,7 +381,7 @@ def _named(request: HttpRequest, texts: Iterable[str]) -> QuerySet[Upload]:
 
 
 def _own(request: HttpRequest, ids: list[uuid.UUID]) -> QuerySet[Upload]:
-    return Upload.objects.shown().filter(owner=person_of(request)).filter(pk__in=ids)
+    return Upload.objects.shown().filter(owner=acting_owner(request)).filter(pk__in=ids)
 
 
 def _uuid(text: Any) -> uuid.UUID | None:

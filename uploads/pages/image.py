@@ -6,29 +6,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from re import sub
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST
 
 from processing import conf, refusals
-from processing.errors import Refusal
+from processing.errors import Refusal, TransientError
 from processing.models import Rendition
 from processing.presets import Point, Preset
 from uploads import services
 from uploads.events import history
+from uploads.hooks import verdicts
 from uploads.models import Event, Upload
-from uploads.pages import gallery, listing
-from uploads.pages.people import may_act, person_of
+from uploads.pages import gallery
+from uploads.pages.people import acting_owner, may_act, owner_required
+from uploads.receiving import unparsed
+from uploads.receiving.admission import admit, is_admitted
+from uploads.receiving.form import HashedFile, prepare
 from uploads.receiving.rate_limits import Action
 from uploads.serving import links, picture_tag, private_links, responsive
 from uploads.serving.private_links import NewLink
@@ -39,6 +43,12 @@ class FocusForm(forms.Form):
 
     x = forms.FloatField(label=gettext_lazy("From the left"), min_value=0, max_value=100)
     y = forms.FloatField(label=gettext_lazy("From the top"), min_value=0, max_value=100)
+
+
+class AltForm(forms.Form):
+    """The text alternative of an image."""
+
+    alt = forms.CharField(max_length=Upload._meta.get_field("alt").max_length, required=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Moment:
     duration: timedelta | None = None
 
 
-@login_required
+@owner_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @gzip_page
@@ -98,10 +108,10 @@ def image(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
 def _page(
     request: HttpRequest, upload: Upload, *, made: NewLink | None = None, refusal: Refusal | None = None
 ) -> HttpResponse:
-    last_event = history.newest(owner_id=person_of(request).pk)
+    last_event = history.newest(owner_id=acting_owner(request).pk)
     is_private = upload.visibility == Upload.Visibility.PRIVATE
     is_shown = not upload.taken_down_at
-    largest = links.main_preset() if upload.ready_at else listing.card_preset(upload)
+    largest = links.main_preset() if upload.ready_at else responsive.preview_preset(upload)
     found = upload.original.metadata if upload.thumbnails_ready_at else None
     context = {
         "upload": upload,
@@ -122,12 +132,60 @@ def _page(
         "taken": _capture_time(found),
         "visibilities": Upload.Visibility.choices,
         "last_event": last_event,
+        "may_download": upload.taken_down_at is None and verdicts.may_go_out(upload),
     }
     status = refusal.status if refusal else HTTPStatus.OK
     return render(request, "uploads/image.html", context, status=status)
 
 
-@login_required
+@csrf_exempt
+@owner_required
+@require_POST
+def replace(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse:
+    """Replace the file of an image.
+
+    The file is read before the CSRF check, as in the gallery.
+    """
+    prepare(request)
+    try:
+        file = cast("HashedFile | None", request.FILES.get("file"))
+    except (Refusal, *unparsed.ERRORS) as error:
+        refusal = error if isinstance(error, Refusal) else unparsed.refusal_of(error)
+        messages.error(request, refusals.sentence(refusal))
+        return redirect("uploads:image", upload_id)
+    return _replace(request, upload_id, file)
+
+
+@csrf_protect
+def _replace(request: HttpRequest, upload_id: uuid.UUID, file: HashedFile | None) -> HttpResponse:
+    upload = _own_upload(request, upload_id)
+    if file is None:
+        messages.warning(request, _("Choose a file first."))
+    else:
+        try:
+            _take_file(request, upload, file)
+        except Refusal as refusal:
+            messages.error(request, refusals.sentence(refusal))
+        except TransientError:
+            messages.error(request, _("%(name)s could not be stored. Upload it again.") % {"name": file.name})
+    return redirect("uploads:image", upload_id)
+
+
+def _take_file(request: HttpRequest, upload: Upload, file: HashedFile) -> None:
+    """Replace the file, and show a message. Raises `Refusal` or `TransientError`."""
+    if not is_admitted(request):
+        address, byte_size = request.META["REMOTE_ADDR"], file.size or 0
+        admit(person=upload.owner, address=address, byte_size=byte_size, replaces=True)
+    received = services.replace_file(upload=upload, file=file)
+    if received is None:
+        raise Http404
+    if received.duplicate:
+        messages.success(request, _("The image has this file already."))
+    else:
+        messages.success(request, _("Replaced by %(name)s.") % {"name": file.name})
+
+
+@owner_required
 @require_POST
 def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) -> HttpResponse:
     """Revoke one private link."""
@@ -136,10 +194,10 @@ def revoke_link(request: HttpRequest, upload_id: uuid.UUID, link_id: uuid.UUID) 
     return redirect("uploads:image", upload_id)
 
 
-@login_required
+@owner_required
 @require_POST
 def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse:
-    """Reprocess or delete an image, revoke its private links, or change its focal point or visibility."""
+    """Reprocess or delete an image, revoke its private links, or change a property of it."""
     if action not in _ACTIONS:
         raise Http404
     upload = _own_upload(request, upload_id)
@@ -151,10 +209,9 @@ def act(request: HttpRequest, upload_id: uuid.UUID, action: str) -> HttpResponse
 
 def timeline(upload: Upload) -> list[Moment]:
     """Return the history of an upload in order: its events, and its steps with their durations."""
-    moments = [
-        Moment(at=event.created_at, text=event.get_name_display())
-        for event in upload.events.exclude(name=Event.Name.READY)
-    ]
+    # The events of this version that tell that it is ready are below, with the time that it took.
+    events = upload.events.exclude(name=Event.Name.READY, version=upload.version)
+    moments = [Moment(at=event.created_at, text=event.get_name_display()) for event in events]
     moments += [
         Moment(
             at=step.started_at,
@@ -164,7 +221,7 @@ def timeline(upload: Upload) -> list[Moment]:
         for step in upload.steps.all()
     ]
     if upload.ready_at:
-        waited = upload.ready_at - upload.created_at
+        waited = upload.ready_at - upload.began_at
         moments.append(Moment(at=upload.ready_at, text=_("ready"), duration=waited))
     return sorted(moments, key=lambda moment: moment.at)
 
@@ -203,11 +260,22 @@ def _look_at(request: HttpRequest, upload: Upload) -> None:
     messages.success(request, _("Updating crops…"))
 
 
+def _describe(request: HttpRequest, upload: Upload) -> None:
+    """Set the text alternative."""
+    form = AltForm(request.POST)
+    if form.is_valid():
+        services.set_alt(upload=upload, alt=form.cleaned_data["alt"])
+        messages.success(request, _("Saved."))
+    else:
+        messages.error(request, _("The text alternative is too long. Shorten it."))
+
+
 _ACTIONS: dict[str, Callable[[HttpRequest, Upload], None]] = {
     "reprocess": _reprocess,
     "delete": _delete,
     "visibility": _show_to,
     "focus": _look_at,
+    "alt": _describe,
     "revoke": _revoke_links,
 }
 
@@ -216,7 +284,7 @@ _LIMITED = {"reprocess": Action.REPROCESS, "focus": Action.FOCUS}
 
 
 def _own_upload(request: HttpRequest, upload_id: uuid.UUID) -> Upload:
-    return get_object_or_404(Upload.objects.shown().filter(owner=person_of(request)), pk=upload_id)
+    return get_object_or_404(Upload.objects.shown().filter(owner=acting_owner(request)), pk=upload_id)
 
 
 def _line(request: HttpRequest, upload: Upload, row: Rendition) -> RenditionLine:
@@ -266,7 +334,7 @@ def _snippets(request: HttpRequest, upload: Upload, made: NewLink | None) -> lis
     picture = responsive.picture_of(
         upload, preset, lambda row: request.build_absolute_uri(links.file_path(upload, row, token=token))
     )
-    alt = upload.filename.rpartition(".")[0] or upload.filename
+    alt = upload.alt or upload.filename.rpartition(".")[0] or upload.filename
     attributes = picture_tag.attributes_of(picture, upload, sizes="100vw", alt=alt)
     context = {"picture": picture, "sizes": "100vw", "attributes": attributes}
     html = render_to_string("uploads/picture.html", context).strip()

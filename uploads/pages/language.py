@@ -23,7 +23,9 @@ class LanguageMiddleware(LocaleMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Add `Content-Language` and `Vary`, except to images and monitoring responses."""
-        if request.resolver_match and request.resolver_match.view_name in WITHOUT_WORDS:
+        # The project may have included the URLs under another instance namespace.
+        match = request.resolver_match
+        if match and ":".join([*match.app_names, match.url_name or ""]) in WITHOUT_WORDS:
             return response
         return super().process_response(request, response)
 

@@ -10,15 +10,12 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils.http import urlencode
 
-from processing import conf
 from processing.models import Original
 from uploads.models import Upload
 
 PAGE_SIZE = 60
 # The height of a gallery row on a wide screen, in pixels. A browser chooses a rendition by it.
 ROW_HEIGHT = 200
-# A rendition of this width, in pixels, is sharp enough for a row on a high-density screen.
-_GALLERY_WIDTH = 480
 _SHAPES = 33
 
 
@@ -111,14 +108,3 @@ def shape_of(original: Original) -> int:
     inline styles.
     """
     return min(max(0, round(log(original.width / original.height / 0.5, 1.06))), _SHAPES - 1)
-
-
-def card_preset(upload: Upload) -> str:
-    """Return the preset that an upload's card shows, or "" if no rendition is ready or it is taken down."""
-    if upload.taken_down_at:
-        return ""
-    ready = {row.preset for row in upload.shown_renditions()}
-    shown = [preset for preset in reversed(conf.presets()) if preset.name in ready]
-    whole = [preset for preset in shown if preset.mode == "fit" and not preset.is_thumbnail]
-    wide = [preset for preset in whole if (preset.width or 0) >= _GALLERY_WIDTH]
-    return next((preset.name for preset in [*wide[:1], *whole[::-1], *shown]), "")

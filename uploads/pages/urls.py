@@ -12,6 +12,7 @@ urlpatterns = [
     path("uploads/purge", gallery.purge, name="purge"),
     path("uploads/<uuid:upload_id>/", image.image, name="image"),
     path("uploads/<uuid:upload_id>/links/<uuid:link_id>/revoke", image.revoke_link, name="revoke_link"),
+    path("uploads/<uuid:upload_id>/replace", image.replace, name="replace"),
     path("uploads/<uuid:upload_id>/<slug:action>", image.act, name="act_on_image"),
     path("notices/", notices.notices, name="notices"),
     path("notices/latest", notices.latest, name="latest_notices"),

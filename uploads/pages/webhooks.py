@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +19,7 @@ from processing.errors import Refusal
 from uploads.models import Endpoint, Event
 from uploads.notices import endpoints, webhooks
 from uploads.notices.url_safety import MAX_LENGTH, InvalidURL
-from uploads.pages.people import may_act, person_of
+from uploads.pages.people import acting_owner, may_act, owner_required
 from uploads.receiving.rate_limits import Action
 
 # The number of deliveries that the page of an endpoint lists. The API lists all of them.
@@ -49,22 +48,22 @@ class EndpointForm(forms.Form):
         return url
 
 
-@login_required
+@owner_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhook_list(request: HttpRequest) -> HttpResponse:
     """List a person's webhooks. A POST request adds one."""
     form = EndpointForm(request.POST or None, label_suffix="")
     if form.is_valid():
-        add = partial(endpoints.add, owner=person_of(request), **form.cleaned_data)
+        add = partial(endpoints.add, owner=acting_owner(request), **form.cleaned_data)
         _tell(request, add, _("Webhook added. Send a test."))
         return redirect("uploads:webhooks")
-    context = {"endpoints": endpoints.endpoints_of(person_of(request)), "form": form}
+    context = {"endpoints": endpoints.endpoints_of(acting_owner(request)), "form": form}
     status = HTTPStatus.BAD_REQUEST if form.errors else HTTPStatus.OK
     return render(request, "uploads/webhooks.html", context, status=status)
 
 
-@login_required
+@owner_required
 @never_cache
 @require_safe
 def webhook(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
@@ -78,7 +77,7 @@ def webhook(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     return render(request, "uploads/webhook.html", context)
 
 
-@login_required
+@owner_required
 @require_POST
 def act(request: HttpRequest, endpoint_id: uuid.UUID, action: str) -> HttpResponse:
     """Test, rotate, enable, disable or delete a webhook."""
@@ -92,7 +91,7 @@ def act(request: HttpRequest, endpoint_id: uuid.UUID, action: str) -> HttpRespon
     return redirect("uploads:webhooks") if action == "delete" else redirect("uploads:webhook", endpoint_id)
 
 
-@login_required
+@owner_required
 @require_POST
 def resend(request: HttpRequest, endpoint_id: uuid.UUID, delivery_id: uuid.UUID) -> HttpResponse:
     """Queue a delivery again."""
@@ -132,4 +131,4 @@ def _tell(request: HttpRequest, call: Callable[[], Any], words: Any) -> None:
 
 
 def _own_endpoint(request: HttpRequest, endpoint_id: uuid.UUID) -> Endpoint:
-    return get_object_or_404(endpoints.endpoints_of(person_of(request)), pk=endpoint_id)
+    return get_object_or_404(endpoints.endpoints_of(acting_owner(request)), pk=endpoint_id)

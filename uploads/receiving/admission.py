@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -14,19 +14,18 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
-from rest_framework.settings import api_settings
 
 from processing import refusals
 from processing.database.availability import DATABASE_UNAVAILABLE, refuses_writes
 from processing.errors import Refusal
 from processing.storages import disk_space
+from uploads.owners import admits, owner_of
+from uploads.place import below
 from uploads.problems import database_unavailable, refused
 from uploads.receiving import quotas, rate_limits
-from uploads.receiving.body_guard import FORM, Scope
-from uploads.tokens.scopes import require_upload
+from uploads.receiving.body_guard import FORM, FORM_FILE, Scope, replaces_file
+from uploads.tokens import authentication
+from uploads.tokens.scopes import ALL, require, require_upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -40,16 +39,20 @@ class NotSignedIn(Refusal):
     status = HTTPStatus.UNAUTHORIZED
 
 
-def admit(*, person: User, address: str, byte_size: int = 0) -> None:
+def admit(*, person: User | None, address: str, byte_size: int = 0, replaces: bool = False) -> None:
     """Check the database, the disk and the quota, and count an image against the rate limits.
+
+    `person` is None for a visitor whose owner is made when the image is stored. If the image replaces the
+    file of another, the quota is checked when it is stored, because only the growth counts.
 
     Raises `DatabaseUnavailable`, `StorageFull`, `RateLimited` or `QuotaExceeded`.
     """
     if refuses_writes():
         raise database_unavailable()
     disk_space.check(byte_size)
-    quotas.check(person=person, byte_size=byte_size)
-    rate_limits.take(person_id=person.pk, address=address)
+    if person is not None and not replaces:
+        quotas.check(person=person, byte_size=byte_size)
+    rate_limits.take(person=person, address=address)
 
 
 def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
@@ -58,13 +61,19 @@ def refusal_of(scope: Scope, byte_size: int) -> Refusal | None:
     Call it in a thread without a database connection: it opens one and closes it.
     """
     try:
-        sender = _sender(scope)
-        if sender is None:
+        request = _request_of(scope)
+        token = authentication.sign_in(request)
+        if not admits(request):
             return NotSignedIn("Sign in, or send an API token.")
-        person, auth = sender
-        require_upload(auth)
+        replaces = replaces_file(scope)
+        if replaces:
+            require(token, ALL)
+        else:
+            require_upload(token)
         address = scope["client"][0] if scope.get("client") else ""
-        admit(person=person, address=address, byte_size=byte_size)
+        admit(person=owner_of(request), address=address, byte_size=byte_size, replaces=replaces)
+    except authentication.INVALID:
+        return NotSignedIn("Sign in, or send an API token.")
     except Refusal as refusal:
         return refusal
     except DATABASE_UNAVAILABLE:
@@ -90,24 +99,22 @@ class RefusalMiddleware:
         refusal: Refusal | None = getattr(request, "scope", {}).get("refusal")
         if refusal is None or isinstance(refusal, NotSignedIn):
             return self._get_response(request)
-        if request.path_info == FORM:
+        if below(request.path_info) == FORM:
             messages.error(request, refusals.sentence(refusal))
             return redirect("uploads:home")
+        if replaced := FORM_FILE.fullmatch(below(request.path_info)):
+            messages.error(request, refusals.sentence(refusal))
+            return redirect("uploads:image", replaced["id"])
         return refused(refusal)
 
 
-def _sender(scope: Scope) -> tuple[User, object] | None:
-    """Return the sender of a request with their token, or with None if a session identifies them."""
-    # With GET, Django REST framework skips the CSRF check. The view does that check, because it has the body.
+def _request_of(scope: Scope) -> HttpRequest:
+    """Return a request without its body, with its session's user."""
+    # The view checks the CSRF token, because it has the body.
     request = ASGIRequest({**scope, "method": "GET"}, BytesIO())
     SessionMiddleware(_no_view).process_request(request)
     AuthenticationMiddleware(_no_view).process_request(request)
-    ways = cast("list[type[BaseAuthentication]]", api_settings.DEFAULT_AUTHENTICATION_CLASSES)
-    sent = Request(request, authenticators=[way() for way in ways])
-    try:
-        return (sent.user, sent.auth) if sent.user.is_authenticated else None
-    except APIException:
-        return None
+    return request
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ request's scope.
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -22,6 +23,7 @@ from django.conf import settings
 from processing.conf import darkroom
 from processing.errors import Refusal
 from processing.storages import disk_space
+from uploads.place import below
 from uploads.problems import Busy
 from uploads.receiving.form import TooLarge
 from uploads.receiving.turns import Turns
@@ -35,8 +37,12 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Takes the request's scope and size; returns the reason for a refusal, or None.
 Admission = Callable[[Scope, int], Refusal | None]
 
-# The paths that receive images: from programs and JavaScript, and from the form without JavaScript.
-API, FORM = "/api/uploads/", "/"
+# The paths that receive images, below that of `uploads.urls`: from programs and JavaScript, from the form
+# without JavaScript, and from the widget of other forms.
+API, FORM, WIDGET = "/api/uploads/", "/", "/pictures/"
+# The paths that receive the file that replaces an image's: by PUT from programs, and from the page's form.
+API_FILE = re.compile(r"/api/uploads/[0-9a-f-]{36}/file/", re.ASCII)
+FORM_FILE = re.compile(r"/uploads/(?P<id>[0-9a-f-]{36})/replace", re.ASCII)
 # Bytes that multipart adds around a file: boundaries, headers and short fields.
 _ENVELOPE = 64 * 1024
 # A form may send this many files of the largest size.
@@ -194,14 +200,20 @@ class _Closing:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def replaces_file(scope: Scope) -> bool:
+    """Return whether a request replaces the file of an image."""
+    pattern = {"PUT": API_FILE, "POST": FORM_FILE}.get(scope["method"])
+    return pattern is not None and pattern.fullmatch(_path(scope)) is not None
+
+
 def _brings_images(scope: Scope) -> bool:
-    return scope["method"] == "POST" and _path(scope) in {API, FORM}
+    return (scope["method"] == "POST" and _path(scope) in {API, FORM, WIDGET}) or replaces_file(scope)
 
 
 def _path(scope: Scope) -> str:
-    """Return the path of a request below the site's sub-path (`root_path`)."""
+    """Return the path of a request below the site's sub-path (`root_path`) and the project's include."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    return below(path.removeprefix(scope.get("root_path", "")))
 
 
 def _expected_bytes(scope: Scope, body: Body) -> int:
@@ -216,7 +228,7 @@ def _limit(scope: Scope) -> int:
     largest = darkroom().max_upload_bytes
     if not _brings_images(scope):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or largest
-    return largest if _path(scope) == API else _FILES_OF_A_FORM * largest
+    return _FILES_OF_A_FORM * largest if _path(scope) == FORM else largest
 
 
 def _length(scope: Scope) -> int | None:

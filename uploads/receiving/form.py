@@ -1,14 +1,19 @@
 """Receive a file from the browser: hash it while it is written to disk, in constant memory."""
 
+from __future__ import annotations
+
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 from unicodedata import category, normalize
 
+from django.core.files.base import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import multipartparser
+from django.http import HttpRequest, multipartparser
 
 from processing.conf import darkroom
 from processing.errors import Refusal
@@ -62,10 +67,20 @@ class HashedFile(TemporaryUploadedFile):
         self.name = name.strip() or _UNNAMED
 
 
+def prepare(request: HttpRequest) -> None:
+    """Let a request receive its files through our handler, whatever `FILE_UPLOAD_HANDLERS` says.
+
+    Call it before anything reads the body. If a middleware has read it, services hash the files again.
+    """
+    if not hasattr(request, "_files"):
+        request.upload_handlers = [HashingUploadHandler(request)]
+
+
 class HashingUploadHandler(FileUploadHandler):
     """Write each file of a request to disk once, and hash its bytes.
 
-    Raises `TooLarge` as soon as a file exceeds the limit.
+    Raises `TooLarge` for a file that exceeds the limit. Up to as many bytes again are read and discarded
+    first, because a client that still sends reads no response.
     """
 
     chunk_size = 1 << 20
@@ -77,29 +92,38 @@ class HashingUploadHandler(FileUploadHandler):
             self.file_name or "", self.content_type, 0, self.charset, self.content_type_extra
         )
         self.digest = hashlib.sha256()
+        self.refusal: TooLarge | None = None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         """Write and hash a chunk; pass nothing on to another handler."""
         limit = darkroom().max_upload_bytes
         if start + len(raw_data) > limit:
-            self.file.close()
-            raise TooLarge(
+            self.refusal = TooLarge(
                 "{name} is larger than {limit} MB. Upload a smaller file.",
                 name=self.file_name or "",
                 limit=f"{limit / 1024**2:.0f}",
             )
+            if start + len(raw_data) > 2 * limit:
+                self._refuse()
+            return None
         self.digest.update(raw_data)
         self.file.write(raw_data)
         return None
 
     def file_complete(self, file_size: int) -> HashedFile:
         """Return the file, rewound. The request closes it."""
+        self._refuse()
         file = self.file
         del self.file
         file.seek(0)
         file.size = file_size
         file.content_hash = self.digest.hexdigest()
         return file
+
+    def _refuse(self) -> None:
+        if self.refusal is not None:
+            self.file.close()
+            raise self.refusal
 
     def upload_interrupted(self) -> None:
         """Delete the partial file after the client has disconnected."""
@@ -109,3 +133,23 @@ class HashingUploadHandler(FileUploadHandler):
     def __del__(self) -> None:
         # Django calls nothing if the rest of a file is malformed.
         self.upload_interrupted()
+
+
+@contextmanager
+def hashed(file: File[Any]) -> Iterator[HashedFile]:
+    """Lend a file with its content hash: itself, if it came through the upload handler, or else a copy.
+
+    Raises `TooLarge`.
+    """
+    if isinstance(file, HashedFile):
+        yield file
+        return
+    handler = HashingUploadHandler()
+    handler.new_file("file", clean_name(file.name or "") or _UNNAMED, None, None)
+    size = 0
+    file.open()
+    while chunk := file.read(handler.chunk_size):
+        handler.receive_data_chunk(chunk, size)
+        size += len(chunk)
+    with handler.file_complete(size) as copy:
+        yield copy

@@ -1,8 +1,9 @@
 """Quotas: how many images and bytes a person may keep.
 
-A row for each person holds the usage, updated by the transactions that add and purge uploads. Summing all
-uploads would take longer the more a person has. A deleted upload counts until it is purged, because it can
-be restored. While an image is stored, a reservation counts it, so that no refused file reaches the storage.
+A row for each person holds the usage, updated by the transactions that add, replace and purge uploads.
+Summing all uploads would take longer the more a person has. A deleted upload counts until it is purged,
+because it can be restored. A replaced file does not count. While an image is stored, a reservation counts
+it, so that no refused file reaches the storage.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.template.defaultfilters import filesizeformat
 
 from processing import clock
-from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal
 from uploads.models import Quota, Reservation
+from uploads.owners import owners
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -51,21 +52,21 @@ class Usage:
 
 def usage_of(person: User) -> Usage:
     """Return a person's usage and limits."""
-    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person).count())
+    return _usage(Quota.objects.filter(owner=person).first() or Quota(owner=person).count(), person)
 
 
 def check(*, person: User, byte_size: int) -> None:
     """Raise `QuotaExceeded` if an image of this size would exceed the quota."""
-    _verify(usage_of(person), byte_size)
+    _verify(usage_of(person), byte_size=byte_size, images=1)
 
 
 @contextmanager
-def reserved(*, person: User, byte_size: int) -> Iterator[Reservation]:
+def reserved(*, person: User, byte_size: int, images: int = 1) -> Iterator[Reservation]:
     """Reserve room for an image while its bytes are stored, and give back what `charge` has not used.
 
-    Raises `QuotaExceeded`.
+    With `images=0`, reserve the bytes by which the file of an image grows. Raises `QuotaExceeded`.
     """
-    room = _reserve(person, byte_size)
+    room = _reserve(person, byte_size=byte_size, images=images)
     try:
         yield room
     finally:
@@ -74,17 +75,18 @@ def reserved(*, person: User, byte_size: int) -> Iterator[Reservation]:
             Reservation.objects.filter(pk=room.pk).delete()
 
 
-def charge(*, person: User, byte_size: int, room: Reservation | None = None) -> None:
+def charge(*, person: User, byte_size: int, images: int = 1, room: Reservation | None = None) -> None:
     """Count an image in the transaction that adds it, before the row of the upload is created.
 
-    Uses the reservation `room`. Without one, the image counts even beyond the quota. Raises `QuotaExceeded`
-    if the reservation has expired and the quota is full.
+    With `images=0`, count the difference of a replaced file, which may be negative. Uses the reservation
+    `room`. Without one, the image counts even beyond the quota. Raises `QuotaExceeded` if the reservation has
+    expired or is too small, and the quota is full.
     """
     row = _locked(person)
-    if room is not None and not _use(room):
-        _verify(_usage(row), byte_size)
-    row.images += 1
-    row.bytes += byte_size
+    if room is not None and not (_use(room) and byte_size <= room.byte_size):
+        _verify(_usage(row, person), byte_size=byte_size, images=images)
+    row.images += images
+    row.bytes = max(0, row.bytes + byte_size)
     row.save(update_fields=["images", "bytes"])
 
 
@@ -102,11 +104,11 @@ def refund(*, person_id: int, images: int, byte_size: int) -> None:
 
 
 @transaction.atomic
-def _reserve(person: User, byte_size: int) -> Reservation:
+def _reserve(person: User, *, byte_size: int, images: int) -> Reservation:
     """Create a reservation under the lock of the person's row, so that concurrent requests see it."""
-    _verify(_usage(_locked(person)), byte_size)
+    _verify(_usage(_locked(person), person), byte_size=byte_size, images=images)
     return Reservation.objects.create(
-        owner=person, byte_size=byte_size, expires_at=clock.now() + _RESERVED_FOR
+        owner=person, byte_size=byte_size, images=images, expires_at=clock.now() + _RESERVED_FOR
     )
 
 
@@ -126,19 +128,23 @@ def _locked(person: User) -> Quota:
     return Quota.objects.select_for_update().get(owner=person)
 
 
-def _usage(row: Quota) -> Usage:
+def _usage(row: Quota, person: User) -> Usage:
+    limits = owners().limits(person)
     reservations = Reservation.objects.filter(owner=row.owner_id, expires_at__gt=clock.now())
-    reserved = reservations.aggregate(images=Count("pk"), bytes=Sum("byte_size"))
+    reserved = reservations.aggregate(images=Sum("images"), bytes=Sum("byte_size"))
     return Usage(
-        images=row.images + reserved["images"],
+        images=row.images + (reserved["images"] or 0),
         bytes=row.bytes + (reserved["bytes"] or 0),
-        max_images=_limit(row.max_images, darkroom().quota_images),
-        max_bytes=_limit(row.max_bytes, darkroom().quota_bytes),
+        max_images=_limit(row.max_images, limits.quota_images),
+        max_bytes=_limit(row.max_bytes, limits.quota_bytes),
     )
 
 
-def _verify(usage: Usage, byte_size: int) -> None:
-    if usage.max_images is not None and usage.images >= usage.max_images:
+def _verify(usage: Usage, *, byte_size: int, images: int) -> None:
+    if not images and byte_size <= 0:
+        # The file of an image is replaced by one that is not larger.
+        return
+    if images and usage.max_images is not None and usage.images >= usage.max_images:
         raise QuotaExceeded(
             "You have {images} of {limit} images. Delete some for good before you upload more.",
             images=usage.images,

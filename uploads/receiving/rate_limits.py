@@ -1,11 +1,14 @@
 """Rate limits: images and changes per person and period, counted in Redis for all web processes together."""
 
+from __future__ import annotations
+
 import ipaddress
 import time
 from enum import StrEnum
 from functools import cache, partial
 from http import HTTPStatus
 from math import ceil
+from typing import TYPE_CHECKING
 
 from limits import RateLimitItem, parse_many
 from limits.storage import RedisStorage
@@ -13,8 +16,12 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from processing.conf import darkroom
 from processing.errors import Refusal
+from uploads.owners import Limits, owners
 from uploads.redis.circuit_breaker import CircuitBreaker
 from uploads.redis.connections import pool, prefixed
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 # Redis time-out in seconds; it is short because a sender waits for the result.
 _TIME = 0.5
@@ -73,15 +80,15 @@ def _counts() -> _Counts:
     return _Counts(darkroom().redis_url)
 
 
-def take(*, person_id: int, address: str, count: int = 1) -> None:
-    """Count images that a person is about to send from this address.
+def take(*, person: User | None, address: str, count: int = 1) -> None:
+    """Count images that a person is about to send from this address; None is a visitor without an owner.
 
     Raises `RateLimited`.
     """
-    for text, who in (
-        (darkroom().uploads_per_person, f"person:{person_id}"),
-        (darkroom().uploads_per_address, f"address:{household(address)}"),
-    ):
+    limits = [(darkroom().uploads_per_address, f"address:{household(address)}")]
+    if person is not None:
+        limits.insert(0, (owners().limits(person).uploads_per_person, f"person:{person.pk}"))
+    for text, who in limits:
         for rate in rates(text):
             seconds = _counts().wait(rate, who, count)
             if seconds:
@@ -90,28 +97,27 @@ def take(*, person_id: int, address: str, count: int = 1) -> None:
                 )
 
 
-def take_action(*, person_id: int, action: Action, images: int = 1) -> None:
+def take_action(*, person: User, action: Action, images: int = 1) -> None:
     """Count an action of a person on one or several images (or on a webhook).
 
     A rate per second or minute counts it once, and a rate per hour or day once for each image. Raises
     `RateLimited`.
     """
-    for rate in rates(_rates_of(action)):
+    for rate in rates(_rates_of(action, owners().limits(person))):
         count = images if rate.get_expiry() >= _LONG else 1
-        seconds = _counts().wait(rate, f"{action}:{person_id}", count)
+        seconds = _counts().wait(rate, f"{action}:{person.pk}", count)
         if seconds:
             raise RateLimited(
                 "Too many changes in a short time. Try again in {seconds} seconds.", retry_after=seconds
             )
 
 
-def _rates_of(action: Action) -> str:
-    now = darkroom()
+def _rates_of(action: Action, limits: Limits) -> str:
     return {
-        Action.REPROCESS: now.reprocessings_per_person,
-        Action.FOCUS: now.focuses_per_person,
-        Action.CHANGE: now.changes_per_person,
-        Action.WEBHOOK: now.webhook_tests_per_person,
+        Action.REPROCESS: limits.reprocessings_per_person,
+        Action.FOCUS: limits.focuses_per_person,
+        Action.CHANGE: limits.changes_per_person,
+        Action.WEBHOOK: limits.webhook_tests_per_person,
     }[action]
 
 

@@ -1,23 +1,22 @@
 """Build the URLs of pictures and the permanent URLs of renditions."""
 
 import re
-from hashlib import sha256
+from collections.abc import Iterable
 from typing import cast
 from urllib.parse import urlencode
 
-from django.urls import reverse
-
-from processing import conf
+from processing import clock, conf
 from processing.models import Rendition
 from processing.presets import EXTENSIONS, Format
-from uploads.models import Upload
+from uploads import addresses
+from uploads.models import FormerFile, Upload
 
 _PERMANENT = re.compile(r"(?P<mark>[0-9a-f]+)/(?P<name>(?P<shard>[0-9a-f]{2})[0-9a-f]*/[\w.-]+)", re.ASCII)
 
 
 def picture_path(upload: Upload, preset: str, *, token: str = "") -> str:
     """Return the URL of an upload's picture, with the private link's `token` if the upload is private."""
-    path = reverse("uploads:picture", args=[upload.pk, preset])
+    path = addresses.picture_path(upload.pk, preset)
     if token and upload.visibility == Upload.Visibility.PRIVATE:
         return f"{path}?{urlencode({'link': token})}"
     return path
@@ -47,28 +46,28 @@ def rendition_path(upload: Upload, rendition: Rendition) -> str:
     The upload's mark replaces the shard, two digits of the key. So the URL dies with the upload, and does not
     reveal afterwards that other people share the original.
     """
-    return _permanent(_mark(upload), rendition)
+    return addresses.rendition_path(upload.pk, rendition.key)
 
 
 def staff_path(rendition: Rendition) -> str:
     """Return a rendition's URL that belongs to no upload and opens for staff alone."""
-    return _permanent(rendition.key.split("/")[1], rendition)
+    return addresses.permanent_path(rendition.key.split("/")[1], rendition.key)
 
 
 def find_rendition(path: str) -> tuple[Rendition | None, Upload | None]:
-    """Return the rendition at a permanent URL, and the live upload to which the URL belongs."""
+    """Return the rendition at a permanent URL, and the live upload to which the URL belongs.
+
+    The URL of a replaced file belongs to its upload until the grace period ends.
+    """
     parts = _PERMANENT.fullmatch(path)
     row = parts and Rendition.objects.filter(key=f"renditions/{parts['shard']}/{parts['name']}").first()
     if not parts or not row:
         return None, None
-    uploads = Upload.objects.filter(original=row.original_id, deleted_at=None).select_related("owner")
-    return row, next((one for one in uploads if parts["mark"] == _mark(one)), None)
+    uploads = Upload.objects.live().select_related("owner")
+    former = FormerFile.objects.filter(original=row.original_id, expires_at__gt=clock.now())
+    found = _marked(uploads.filter(original=row.original_id), parts["mark"])
+    return row, found or _marked(uploads.filter(pk__in=former.values("upload")), parts["mark"])
 
 
-def _permanent(mark: str, rendition: Rendition) -> str:
-    return reverse("uploads:rendition", args=["/".join([mark, *rendition.key.split("/")[2:]])])
-
-
-def _mark(upload: Upload) -> str:
-    """Return the upload's mark: 16 hexadecimal digits that do not reveal its id."""
-    return sha256(b"uploads.serving.links.mark:" + upload.pk.bytes).hexdigest()[:16]
+def _marked(uploads: Iterable[Upload], mark: str) -> Upload | None:
+    return next((upload for upload in uploads if mark == addresses.mark(upload.pk)), None)

@@ -1,11 +1,13 @@
 """The contexts of the template tags `picture` and `own_picture`."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from django.template import TemplateSyntaxError
 
 from processing import conf
+from processing.conf import UnknownPreset
 from processing.presets import Preset
 from uploads.models import Upload
 from uploads.serving import links
@@ -19,30 +21,34 @@ def picture(
     *,
     preset: str = "",
     sizes: str = "100vw",
-    alt: str = "",
+    alt: str | None = None,
     placeholder: str = "color",
     link: str = "",
     loading: str = "lazy",
     fetchpriority: str = "",
     css_class: str = "",
+    default: str = "",
 ) -> dict[str, Any]:
     """Show an upload as wide as the browser needs, up to the width of the preset.
 
-    A missing or deleted upload shows nothing. `docs/templates.md` describes the arguments.
+    A missing or deleted upload shows the picture at the URL `default`, or nothing. `docs/templates.md`
+    describes the arguments.
     """
-    recipe = _preset(preset or links.main_preset())
     if placeholder not in PLACEHOLDERS:
         raise TemplateSyntaxError(
             f"picture: placeholder is {placeholder!r}; it must be one of {', '.join(PLACEHOLDERS)}."
         )
-    if not upload or upload.deleted_at:
-        return {}
+    # The preset is checked without an upload too, so that a wrong name is found early.
+    recipe = _preset(preset, upload.offered if isinstance(upload, Upload) else ())
+    # Until its row is saved, the value of a model's field is the file that was sent.
+    if not isinstance(upload, Upload) or upload.deleted_at:
+        return _default(default, alt=alt or "", css_class=css_class, loading=loading)
     found = picture_of(upload, recipe, partial(links.file_path, upload, token=link), token=link)
     attributes = attributes_of(
         found,
         upload,
         sizes=sizes,
-        alt=alt,
+        alt=upload.alt if alt is None else alt,
         css_class=css_class,
         loading=loading,
         fetchpriority=fetchpriority,
@@ -104,12 +110,25 @@ def attributes_of(
     return {name: value for name, value in attributes.items() if value or name == "alt"}
 
 
-def _preset(name: str) -> Preset:
-    found = conf.preset_named(name)
-    if found is None:
-        known = ", ".join(sorted(preset.name for preset in conf.presets()))
-        raise TemplateSyntaxError(f"picture: there is no preset {name!r}. Known presets: {known}.")
-    return found
+def _preset(name: str, offered: Sequence[str]) -> Preset:
+    """Return the preset of that name, by default the main one, or the largest that the field offers."""
+    if not name:
+        name = next((one.name for one in conf.presets() if one.name in offered), "") or links.main_preset()
+    try:
+        return conf.known_preset(name, among=offered)
+    except UnknownPreset as error:
+        raise TemplateSyntaxError(f"picture: {error}") from error
+
+
+def _default(address: str, *, alt: str, css_class: str, loading: str) -> dict[str, Any]:
+    """Return the context that shows the picture at this URL, or nothing without one."""
+    if not address:
+        return {}
+    attributes = {"src": address, "alt": alt, "class": css_class, "loading": loading, "decoding": "async"}
+    return {
+        "picture": {"sources": []},
+        "attributes": {name: value for name, value in attributes.items() if value or name == "alt"},
+    }
 
 
 def _style(upload: Upload, placeholder: str) -> str:

@@ -15,8 +15,6 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.request import Request
 
 from processing import conf, originals, renditions
 from processing.database.availability import DATABASE_UNAVAILABLE
@@ -24,11 +22,12 @@ from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
-from uploads.models import Upload, UploadQuerySet
+from uploads.hooks import verdicts
+from uploads.models import Upload
+from uploads.owners import owners
 from uploads.problems import problem_response
 from uploads.serving import links, private_links, probes
-from uploads.tokens import scopes
-from uploads.tokens.authentication import TokenAuthentication
+from uploads.tokens import authentication, scopes
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
 _FORMATS_BY_EXTENSION["jpeg"] = "jpeg"
@@ -94,9 +93,11 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | StreamingHttpResponse:
     """Send the original to its owner as an attachment, so that no browser opens it as a page."""
-    upload = _own(request).filter(pk=upload_id).first()
-    if upload is None or _is_hidden(request, upload):
-        return _not_found(_("This image does not exist."))
+    upload = Upload.objects.shown().filter(pk=upload_id).first()
+    if upload is None or _is_hidden(request, upload) or not _is_own(request, upload):
+        return _nothing_to_see(_("This image does not exist."))
+    if not verdicts.may_go_out(upload):
+        return _not_checked(upload)
     try:
         file = originals.open_file(upload.original)
     except FileMissing:
@@ -114,6 +115,13 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
         file.close()
         return HttpResponse(headers=headers)
     return StreamingHttpResponse(_chunks(file), headers=headers)
+
+
+def _not_checked(upload: Upload) -> HttpResponse:
+    """Answer for an original that the hooks have not passed: the failure of its upload, or that they will."""
+    if upload.status == Upload.Status.FAILED:
+        return _not_found(upload.failure, code=upload.error_code)
+    return _not_found(_("The image is still being checked. Try again in a minute."), code="not_checked")
 
 
 async def _chunks(file: File[Any]) -> AsyncIterator[bytes]:
@@ -135,20 +143,13 @@ def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
     }
 
 
-def _own(request: HttpRequest) -> UploadQuerySet:
-    """Return the uploads of the person who is signed in, as far as the scope of their token covers them."""
-    try:
-        by_token = TokenAuthentication().authenticate(Request(request))
-    except AuthenticationFailed:
-        return Upload.objects.none()
-    person, token = by_token or (request.user, None)
-    if not person.is_authenticated:
-        return Upload.objects.none()
-    return scopes.readable(Upload.objects.shown().filter(owner=person.pk), token)
-
-
 def _is_own(request: HttpRequest, upload: Upload) -> bool:
-    return _own(request).filter(pk=upload.pk).exists()
+    """Return whether the owner's rules and the scope of a token let the request see a private upload."""
+    try:
+        token = authentication.sign_in(request)
+    except authentication.INVALID:
+        return False
+    return owners().may_see(request, upload) and scopes.covers(upload, token)
 
 
 def _is_private(upload: Upload) -> bool:

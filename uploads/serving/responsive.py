@@ -11,14 +11,15 @@ from processing import conf
 from processing.images.encoding import thumbhash
 from processing.images.encoding.placeholder import drawn_picture
 from processing.models import Rendition
-from processing.presets import CONTENT_TYPES, Format, Preset, Size
+from processing.presets import CONTENT_TYPES, FALLBACKS, Format, Preset, Size
+from uploads import addresses
 from uploads.models import Upload
 from uploads.serving import links
 
 # Browsers take the first format that they know.
 _OFFERED: tuple[Format, ...] = ("avif", "webp")
-# The format of `src`: the first of these that exists. Every program reads JPEG and PNG.
-_FALLBACKS: tuple[Format, ...] = ("jpeg", "png", "webp", "avif")
+# A rendition of this width, in pixels, is sharp enough for a preview on a high-density screen.
+_PREVIEW_WIDTH = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def picture_of(
     """
     rows = _candidates(upload, preset)
     formats = {row.format for row in rows}
-    fallback = next((format for format in _FALLBACKS if format in formats), None)
+    fallback = next((format for format in FALLBACKS if format in formats), None)
     size = next(((row.width, row.height) for row in rows if row.preset == preset.name), None)
     size = size or preset.output_size((upload.original.width, upload.original.height))
     if fallback is None:
@@ -59,15 +60,26 @@ def picture_of(
     files = {format: _by_width(preset, rows, format, address_of) for format in formats}
     return Picture(
         sources=[
-            PictureSource(CONTENT_TYPES[format], _srcset(files[format]))
+            PictureSource(CONTENT_TYPES[format], addresses.srcset(files[format]))
             for format in _OFFERED
             # A browser would choose a format even without its largest file, and show a blurred picture.
             if format != fallback and largest in files.get(format, {})
         ],
-        srcset=_srcset(files[fallback]),
+        srcset=addresses.srcset(files[fallback]),
         address=files[fallback][max(files[fallback])],
         size=size,
     )
+
+
+def preview_preset(upload: Upload) -> str:
+    """Return the preset for an upload's preview, or "" if no rendition is ready or it is taken down."""
+    if upload.taken_down_at:
+        return ""
+    ready = {row.preset for row in upload.shown_renditions()}
+    shown = [preset for preset in reversed(conf.presets()) if preset.name in ready]
+    whole = [preset for preset in shown if preset.mode == "fit" and not preset.is_thumbnail]
+    wide = [preset for preset in whole if (preset.width or 0) >= _PREVIEW_WIDTH]
+    return next((preset.name for preset in [*wide[:1], *whole[::-1], *shown]), "")
 
 
 @lru_cache(maxsize=1000)
@@ -85,20 +97,13 @@ def _candidates(upload: Upload, preset: Preset) -> list[Rendition]:
     `data-status` by which a page knows to reload.
     """
     widest = preset.output_size((upload.original.width, upload.original.height))[0]
-    alike = {other.name for other in conf.presets() if _shows_the_same(other, preset)}
+    alike = {other.name for other in upload.offered_presets() if other.shows_the_same(preset)}
     rows = [
         row
         for row in upload.shown_renditions()
         if row.preset == preset.name or (row.preset in alike and row.width <= widest)
     ]
     return rows if upload.ready_at or any(row.preset == preset.name for row in rows) else []
-
-
-def _shows_the_same(other: Preset, preset: Preset) -> bool:
-    """Return whether two presets show the same part: the whole, or crops of the same aspect ratio."""
-    if other.mode == preset.mode == "fill":
-        return (other.width or 0) * (preset.height or 0) == (other.height or 0) * (preset.width or 0)
-    return other.mode == preset.mode
 
 
 def _by_width(
@@ -112,13 +117,6 @@ def _by_width(
     mine = [row for row in rows if row.format == format]
     mine.sort(key=lambda row: (row.width, row.preset == preset.name))
     return {row.width: address_of(row) for row in mine}
-
-
-def _srcset(files: dict[int, str]) -> str:
-    """Return a `srcset`; a single file needs no width."""
-    if len(files) == 1:
-        return next(iter(files.values()))
-    return ", ".join(f"{address} {width}w" for width, address in files.items())
 
 
 def _stand_in(upload: Upload, preset: Preset, token: str) -> str:

@@ -1,20 +1,23 @@
 """The keys that Django REST framework stored in plain text.
 
 The migration copies their digests. Old code still reads the plain keys during a rolling restart, so they are
-erased an hour later. Remove this module, `Token.taken_over_at` and the app `rest_framework.authtoken` in the
-next release.
+erased an hour later. Only a site that sets `TAKE_OVER_TOKENS` has such keys: those of another project belong
+to its own API. Remove this module, that setting, `Token.taken_over_at` and the site's app
+`rest_framework.authtoken` in the next release.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.apps import apps
 from django.db import transaction
-from rest_framework.authtoken.models import Token as PlainToken
+from django.db.models import QuerySet
 
 from processing import clock
+from processing.conf import darkroom
 from uploads.models import Token
 from uploads.tokens.keys import digest_of, prefix_of
 
@@ -27,16 +30,23 @@ NAME = "API token"
 _OLD_CODE_TIME = timedelta(hours=1)
 
 
+def takes_over() -> bool:
+    """Return whether the tokens of Django REST framework are those of an older version of this site."""
+    return darkroom().take_over_tokens and apps.is_installed("rest_framework.authtoken")
+
+
 def take_over(key: str) -> Token | None:
     """Return the token of a key that old code created after the migration, or None without such a key."""
     # PostgreSQL refuses a NUL in a query.
-    plain = PlainToken.objects.filter(key=key).first() if key.isprintable() else None
+    plain = _plain_tokens().filter(key=key).first() if takes_over() and key.isprintable() else None
     return _take_over(plain) if plain else None
 
 
 def forget(person: User, *, digest: str = "") -> None:
     """Delete a person's plain key, so that old code refuses it too; with `digest`, only that key."""
-    for plain in PlainToken.objects.filter(user=person):
+    if not takes_over():
+        return
+    for plain in _plain_tokens().filter(user=person):
         if not digest or digest_of(plain.key) == digest:
             plain.delete()
 
@@ -46,7 +56,9 @@ def erase_plain_keys() -> None:
 
     Revoke the token of a key that old code has deleted or replaced meanwhile.
     """
-    for plain in PlainToken.objects.iterator():
+    if not takes_over():
+        return
+    for plain in _plain_tokens().iterator():
         _take_over(plain)
     old = Token.objects.filter(taken_over_at__lt=clock.now() - _OLD_CODE_TIME)
     for pk in list(old.values_list("pk", flat=True)):
@@ -56,7 +68,7 @@ def erase_plain_keys() -> None:
 @transaction.atomic
 def _erase(pk: UUID) -> None:
     token = Token.objects.select_for_update().get(pk=pk)
-    plain = PlainToken.objects.filter(user=token.owner_id).first()
+    plain = _plain_tokens().filter(user=token.owner_id).first()
     if plain and digest_of(plain.key) == token.digest:
         plain.delete()
     elif token.revoked_at is None:
@@ -65,7 +77,11 @@ def _erase(pk: UUID) -> None:
     token.save(update_fields=["taken_over_at", "revoked_at"])
 
 
-def _take_over(plain: PlainToken) -> Token:
+def _plain_tokens() -> QuerySet[Any]:
+    return QuerySet(apps.get_model("authtoken", "Token"))
+
+
+def _take_over(plain: Any) -> Token:
     token, _created = Token.objects.select_related("owner").get_or_create(
         digest=digest_of(plain.key),
         defaults={

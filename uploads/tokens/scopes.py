@@ -6,23 +6,14 @@
 | `upload` | send images, and read the uploads that it has sent |
 | `all` | do everything that its owner may do over the API |
 
-`InScope` enforces this for all views of the API. Sessions have no scope: they may do everything.
+`uploads.api.authentication` enforces this for all views of the API. Sessions have no scope: they may do
+everything.
 """
 
-from __future__ import annotations
-
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-
-from rest_framework.permissions import SAFE_METHODS, BasePermission
-from rest_framework.request import Request
 
 from processing.errors import Refusal
-from uploads.models import Token, UploadQuerySet
-
-if TYPE_CHECKING:
-    # A circular import at run time: REST framework's settings, which this loads, name `InScope`.
-    from rest_framework.views import APIView
+from uploads.models import Token, Upload, UploadQuerySet
 
 READ, UPLOAD, ALL = Token.Scope.READ, Token.Scope.UPLOAD, Token.Scope.ALL
 
@@ -33,22 +24,6 @@ class ScopeMissing(Refusal):
     code = "scope_missing"
     title = "The token lacks a scope"
     status = HTTPStatus.FORBIDDEN
-
-
-class InScope(BasePermission):
-    """Refuse a request that the scope of its token does not cover.
-
-    `read` covers all safe methods, and `all` covers everything. A view lists the actions that `upload` covers
-    in `upload_scope_actions`.
-    """
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        """Raise `ScopeMissing`, or return True."""
-        covered = getattr(view, "action", None) in getattr(view, "upload_scope_actions", ())
-        reads = request.method in SAFE_METHODS
-        scopes = [scope for scope, enough in ((READ, reads), (UPLOAD, covered)) if enough]
-        require(request.auth, *scopes, ALL)
-        return True
 
 
 def require(auth: object, *scopes: Token.Scope) -> None:
@@ -74,6 +49,11 @@ def readable(uploads: UploadQuerySet, auth: object) -> UploadQuerySet:
     if isinstance(auth, Token) and auth.scope == UPLOAD:
         return uploads.filter(sending_tokens=auth)
     return uploads
+
+
+def covers(upload: Upload, auth: object) -> bool:
+    """Return whether a request may read an upload of its owner; see `readable`."""
+    return not isinstance(auth, Token) or readable(Upload.objects.filter(pk=upload.pk), auth).exists()
 
 
 def shows_secrets(auth: object) -> bool:

@@ -21,7 +21,7 @@ from processing.presets import AUTOMATIC
 from processing.storages.media import StorageUnavailable
 from processing.storages.stale_files import remove_older
 from uploads import services
-from uploads.models import PrivateLink, Reservation, Upload
+from uploads.models import FormerFile, PrivateLink, Reservation, Upload
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ def collect() -> int:
 def _purge_all() -> int:
     grace = clock.now() - timedelta(seconds=darkroom().delete_grace)
     _purge(grace)
+    FormerFile.objects.filter(expires_at__lte=clock.now()).delete()
     _drop_focuses()
     return _remove_originals(grace)
 
@@ -83,7 +84,7 @@ def _purge(grace: datetime) -> None:
 def _remove_originals(grace: datetime) -> int:
     """Remove unused originals, and return how many. One that another app's row needs stays."""
     removed = 0
-    for ids in _batches(Original.objects.filter(uploads=None, created_at__lt=grace)):
+    for ids in _batches(Original.objects.filter(uploads=None, former_files=None, created_at__lt=grace)):
         for one in ids:
             with suppress(IntegrityError):
                 removed += originals.remove(original_id=one)
@@ -129,8 +130,9 @@ def _drop_focuses() -> None:
 
 
 def _unnamed_focuses() -> QuerySet[Focus]:
-    # Points of deleted uploads stay until these are purged, because they may be restored.
-    return Focus.objects.filter(uploads=None)
+    # Points of deleted uploads stay until these are purged, because they may be restored. Those of replaced
+    # files stay until their permanent URLs end.
+    return Focus.objects.filter(uploads=None, former_files=None)
 
 
 def _with_unwanted_focuses() -> QuerySet[Original]:

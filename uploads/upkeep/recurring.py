@@ -11,7 +11,7 @@ from processing.storages.media import StorageUnavailable
 from uploads.broker import publish
 from uploads.models import Heartbeat
 from uploads.tokens import legacy
-from uploads.upkeep import collector, recount, retention, set_back, sweeper, unknown_files
+from uploads.upkeep import collector, recount, retention, set_back, sweeper, unknown_files, unused
 
 # Several messages of a job may have waited for a worker. Those of this time count as one.
 _APART = timedelta(seconds=2)
@@ -55,6 +55,13 @@ def end_records() -> None:
     """End old notices, deliveries and events; go on later if there are many."""
     if not retention.end_records():
         publish(end_records.s())
+
+
+@shared_task(name="uploads.recurring.remove_unused", ignore_result=True)
+def remove_unused() -> None:
+    """Remove the unused uploads of models' fields; go on later if there are many."""
+    if not unused.remove_unused():
+        publish(remove_unused.s())
 
 
 @shared_task(name="uploads.recurring.recount_quotas", ignore_result=True)

@@ -6,6 +6,8 @@
 - Events of purged uploads, of webhooks and of accounts end after `EVENT_AGE`, when no notice or delivery of
   theirs is left.
 - Repeatable events of an upload, such as `upload.reprocessed`, end likewise, except the last of each name.
+- Verdicts of hooks that passed an original end with the original. Those that refused it stay, so that the
+  same bytes are refused at once.
 - All other events of an upload stay as long as the upload, because its page shows them.
 - Sessions end when they expire, or when their person is deleted.
 
@@ -23,9 +25,12 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 
 from processing import clock
 from processing.conf import darkroom
-from uploads.models import Delivery, Event
+from processing.models import Original
+from uploads.models import Delivery, Event, Verdict
 
 _BATCH = 500
+# Seconds after which the verdict on an original that does not exist counts as unused.
+_UNUSED = 24 * 3600
 _SENT = (Delivery.Channel.EMAIL, Delivery.Channel.WEBHOOK)
 
 
@@ -35,7 +40,7 @@ def end_records() -> bool:
     Deliveries end first, because an event ends after its deliveries. Each kind has a share of a task's time
     limit.
     """
-    kinds = (_end_notices, _end_digests, _end_sent, _end_lost, _end_repeated)
+    kinds = (_end_notices, _end_digests, _end_sent, _end_lost, _end_repeated, _end_verdicts)
     finished = [end(_ends_at(share=8)) for end in kinds]
     return all(finished)
 
@@ -79,6 +84,12 @@ def _end_repeated(ends_at: float) -> bool:
     )
     later = Event.objects.filter(upload=OuterRef("upload"), name=OuterRef("name"), pk__gt=OuterRef("pk"))
     return _remove(_without_deliveries(old.filter(Exists(later))), by="created_at", ends_at=ends_at)
+
+
+def _end_verdicts(ends_at: float) -> bool:
+    original = Original.objects.filter(content_hash=OuterRef("content_hash"))
+    unused = Verdict.objects.filter(~Exists(original), passed=True, decided_at__lt=_ago(_UNUSED))
+    return _remove(unused, by="content_hash", ends_at=ends_at)
 
 
 def _without_deliveries(events: QuerySet[Event]) -> QuerySet[Event]:

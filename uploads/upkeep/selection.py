@@ -12,13 +12,13 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from django.contrib.auth import get_user_model
 from django.db.models import Avg, Count, F, Q, QuerySet
 
 from processing import conf, renditions
 from processing.models import Original, Rendition
 from processing.presets import Preset, Recipe
 from uploads.models import Step, Upload
+from uploads.owners import owners
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -31,7 +31,7 @@ _BATCH = 500
 
 
 class NothingMatches(Exception):
-    """A name on the command line matches no upload, content hash or person."""
+    """A name on the command line matches no upload, content hash or owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Selection:
         """
         uploads = Upload.objects.filter(deleted_at=None)
         if self.owner is not None:
-            uploads = uploads.filter(owner=_person(self.owner))
+            uploads = uploads.filter(owner=_owner(self.owner))
         if self.since is not None:
             uploads = uploads.filter(created_at__gte=self.since)
         named = uploads.filter(self._named())
@@ -146,11 +146,11 @@ def _condition_of(name: str) -> Q:
     return condition
 
 
-def _person(name: str) -> User:
-    try:
-        return get_user_model().objects.get_by_natural_key(name)
-    except get_user_model().DoesNotExist as error:
-        raise NothingMatches(f"There is no person {name!r}.") from error
+def _owner(name: str) -> User:
+    owner: User | None = owners().find(name)
+    if owner is None:
+        raise NothingMatches(f"There is no owner {name!r}.")
+    return owner
 
 
 def _in_order(uploads: QuerySet[Upload]) -> Iterator[Upload]:

@@ -14,9 +14,8 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 
 from processing import clock
 from processing.models import Lease
-from processing.tasks import BULK_QUEUE
 from uploads import pipeline
-from uploads.broker import BrokerAway, queue_depths
+from uploads.broker import BrokerAway, queue_depths, queues
 from uploads.models import Step, Upload
 from uploads.notices import email, outbox, schedule
 
@@ -24,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Lane(NamedTuple):
-    """The queues that one published part of a chain passes through, and the uploads that it belongs to."""
+    """The kinds of queue through which a published part of a chain passes, and the uploads it belongs to."""
 
     queues: tuple[str, ...]
     uploads: Q
@@ -32,7 +31,7 @@ class Lane(NamedTuple):
 
 THUMBNAILS = Lane(("thumbnails",), Q(bulk=False, next_step=pipeline.THUMBNAILS))
 SIZES = Lane(("renditions", "notifications"), Q(bulk=False, next_step=pipeline.SIZES))
-BULK = Lane((BULK_QUEUE,), Q(bulk=True))
+BULK = Lane(("bulk",), Q(bulk=True))
 LANES = (THUMBNAILS, SIZES, BULK)
 
 # An upload that moved within this time may be between two queues.
@@ -50,13 +49,14 @@ def sweep() -> int:
     except BrokerAway as error:
         logger.warning("The broker is unavailable: %s", error)
         return 0
-    drained = [lane for lane in LANES if not any(depths[name] for name in lane.queues)]
+    waiting = {kind: depths[name] for kind, name in queues().items()}
+    drained = [lane for lane in LANES if not any(waiting[kind] for kind in lane.queues)]
     uploads = list(standing_still(drained=drained).select_related("original")[:_BATCH])
     for upload in uploads:
         pipeline.restart(upload)
     begun = _start_held_back()
     email.gather()
-    due = list(schedule.due(drained=not depths["notifications"])[:_BATCH])
+    due = list(schedule.due(drained=not waiting["notifications"])[:_BATCH])
     for delivery in due:
         outbox.publish(delivery)
     if uploads or begun or due:

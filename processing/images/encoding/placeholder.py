@@ -5,7 +5,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from processing.presets import Size
+from processing.presets import Format, Size
 
 # Pixels of the longer side.
 PLACEHOLDER_SIDE = 32
@@ -27,12 +27,15 @@ def placeholder_of(miniature: Image.Image) -> Placeholder:
     return Placeholder(*rgba.size, rgba.tobytes(), _dominant_color(rgba))
 
 
-def plain_picture(*, size: Size, color: str) -> bytes:
-    """Return a PNG of one colour in `size`, to fill the place of a future rendition."""
-    image = Image.new("P", size)
-    image.putpalette(bytes.fromhex(color.removeprefix("#")))
+def plain_picture(*, size: Size, color: str, format: Format = "png") -> bytes:
+    """Return a picture of one colour in `size`, to fill the place of a future rendition."""
     output = BytesIO()
-    image.save(output, "PNG", bits=1)
+    if format == "png":
+        image = Image.new("P", size)
+        image.putpalette(bytes.fromhex(color.removeprefix("#")))
+        image.save(output, "PNG", bits=1)
+    else:
+        Image.new("RGB", size, color).save(output, format.upper())
     return output.getvalue()
 
 

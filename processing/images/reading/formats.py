@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import BinaryIO
 
-import pillow_heif
 from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError, features
 
 from processing.errors import Phrase
@@ -14,12 +13,19 @@ from processing.images.reading.base_media.codings import DECODERS, RARE_KIND, co
 from processing.images.reading.base_media.mending import mended, without_exif
 from processing.images.reading.bounds import check_bounds, check_tiles, check_told
 from processing.images.reading.jpeg import unsupported_coding
-from processing.images.reading.limits import Limits, check_size
+from processing.images.reading.limits import INPUT_FORMATS, Limits, check_size
 from processing.images.reading.refusals import UnsupportedFormat, decoder_errors
 from processing.images.reading.signatures import BEGINNING, formats_of, kind_of
 from processing.presets import Format
 
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+try:
+    import pillow_heif
+except ImportError:
+    # The extra `heif` is not installed, so HEIC is refused like any other unknown format.
+    INSTALLED = tuple(format for format in INPUT_FORMATS if format != "HEIF")
+else:
+    INSTALLED = INPUT_FORMATS
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 # Pillow refuses more than twice this many. It backs up our own limits, because Pillow allocates memory before
 # we can check: a GIF's frame can claim more than its canvas.
 Image.MAX_IMAGE_PIXELS = 210_000_000

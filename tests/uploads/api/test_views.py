@@ -36,8 +36,8 @@ ClientOf = Callable[[User], APIClient]
 
 FIELDS = {
     "id", "status", "filename", "content_hash", "format", "width", "height", "byte_size", "created_at",
-    "ready_at", "error", "placeholder", "metadata", "taken_at", "truncated", "focus", "visibility",
-    "duplicate", "steps", "renditions", "url", "image_url", "takedown",
+    "ready_at", "error", "placeholder", "metadata", "taken_at", "truncated", "focus", "alt", "visibility",
+    "duplicate", "steps", "renditions", "url", "image_url", "takedown", "replaced_at",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -99,6 +99,7 @@ class TestSend:
             "height": 40,
             "byte_size": len(data),
             "created_at": body["created_at"],
+            "replaced_at": None,
             "ready_at": None,
             "error": None,
             "placeholder": None,
@@ -106,6 +107,7 @@ class TestSend:
             "taken_at": None,
             "truncated": False,
             "focus": None,
+            "alt": "",
             "visibility": "unlisted",
             "takedown": None,
             "duplicate": False,
@@ -477,6 +479,18 @@ class TestOne:
         assert all("-310.400." in url and api.get(url).status_code == 200 for url in thumbnails)
         assert len(body["renditions"]) == 10
         assert api.patch(address, {"focus": None}, format="json").json()["focus"] is None
+
+    def test_text_alternative_is_set_and_removed(self, api: APIClient, send: Send) -> None:
+        address = f"/api/uploads/{send().pk}/"
+        for sent, kept in (("The\tsea\nat  dawn ", "The sea at dawn"), ("", "")):
+            answer = api.patch(address, {"alt": sent}, format="json")
+            assert (answer.status_code, answer.json()["alt"]) == (200, kept)
+            assert api.get(address).json()["alt"] == kept
+
+    @pytest.mark.parametrize("value", [None, "a" * 1001, "a\0b", ["The sea"]])
+    def test_invalid_text_alternative_is_refused(self, api: APIClient, send: Send, value: object) -> None:
+        response = api.patch(f"/api/uploads/{send().pk}/", {"alt": value}, format="json")
+        assert_problem(response, 400, "invalid")
 
     @pytest.mark.parametrize(
         "value",

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from processing import originals
 from processing.models import Original
+from processing.storages.media import StorageUnavailable
+from tests.conftest import MakeFile, MakeImage
 from tests.pages import make_rendition, make_upload, told
-from uploads import pipeline, services
+from uploads import completion, pipeline, services
 from uploads.models import Event, PrivateLink, Step, Upload
 from uploads.notices.announcements import announce
 from uploads.pages import image
@@ -320,3 +324,95 @@ def test_image_page_uses_a_fixed_number_of_queries(
         make_rendition(upload, preset="small", width=320 + number, format=f"f{number}")
     with django_assert_max_num_queries(9):
         page_of(signed_in, upload)
+
+
+def test_text_alternative_is_set(signed_in: Client, upload: Upload) -> None:
+    act(signed_in, upload, "alt", alt="The  sea")
+    page = page_of(signed_in, upload)
+    assert 'value="The sea"' in page
+    assert 'alt="The sea"' in page
+    assert "![The sea]" in page
+
+
+def test_long_text_alternative_is_refused(signed_in: Client, upload: Upload) -> None:
+    answer = act(signed_in, upload, "alt", alt="a" * 1001)
+    assert told(answer) == ["The text alternative is too long. Shorten it."]
+    upload.refresh_from_db()
+    assert upload.alt == ""
+
+
+class TestReplace:
+    @pytest.fixture
+    def sent(self, person: User, make_image: MakeImage, make_file: MakeFile) -> Upload:
+        """Return the person's upload of a real picture."""
+        return services.receive_upload(owner=person, file=make_file(make_image())).upload
+
+    def replace(self, client: Client, upload: Upload, data: bytes | None = None) -> Any:
+        fields = {} if data is None else {"file": SimpleUploadedFile("new sea.jpg", data)}
+        return client.post(f"/uploads/{upload.pk}/replace", fields, follow=True)
+
+    def test_form_replaces_the_file(self, signed_in: Client, sent: Upload, make_image: MakeImage) -> None:
+        page = page_of(signed_in, sent)
+        assert f'action="/uploads/{sent.pk}/replace"' in page
+        answer = self.replace(signed_in, sent, make_image(seed=1))
+        assert answer.redirect_chain == [(f"/uploads/{sent.pk}/", 302)]
+        assert told(answer) == ["Replaced by new sea.jpg."]
+        assert "file replaced" in answer.content.decode()
+        row = Upload.objects.select_related("original").get()
+        assert (row.version, row.filename) == (1, "new sea.jpg")
+
+    def test_same_file_changes_nothing(self, signed_in: Client, sent: Upload, make_image: MakeImage) -> None:
+        assert told(self.replace(signed_in, sent, make_image())) == ["The image has this file already."]
+        assert Upload.objects.get().version == 0
+
+    def test_refusal_is_shown(self, signed_in: Client, sent: Upload, settings: Any) -> None:
+        [message] = told(self.replace(signed_in, sent, b"%PDF-1.7"))
+        assert message.startswith("new sea.jpg is a PDF")
+        assert told(self.replace(signed_in, sent)) == ["Choose a file first."]
+        settings.DARKROOM = {**settings.DARKROOM, "MAX_UPLOAD_BYTES": 1024}
+        [message] = told(self.replace(signed_in, sent, bytes(2048)))
+        assert "Upload a smaller file." in message
+        assert Upload.objects.get().version == 0
+
+    def test_unavailable_storage_is_shown(
+        self, signed_in: Client, sent: Upload, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unavailable(**kwargs: Any) -> None:
+            raise StorageUnavailable("no")
+
+        monkeypatch.setattr(originals, "ensure_stored", unavailable)
+        answer = self.replace(signed_in, sent, make_image(seed=1))
+        assert told(answer) == ["new sea.jpg could not be stored. Upload it again."]
+
+    def test_request_without_a_csrf_token_is_refused(
+        self, person: User, sent: Upload, make_image: MakeImage
+    ) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(person)
+        assert self.replace(client, sent, make_image(seed=1)).status_code == 403
+        assert Upload.objects.get().version == 0
+
+    def test_image_of_another_owner_is_not_found(self, signed_in: Client, make_image: MakeImage) -> None:
+        upload = make_upload(User.objects.create_user("bob"))
+        assert self.replace(signed_in, upload, make_image(seed=1)).status_code == 404
+
+    def test_takedown_has_no_form(self, signed_in: Client, sent: Upload) -> None:
+        services.take_down(upload=sent, reason="No")
+        assert "/replace" not in page_of(signed_in, sent)
+
+    def test_timeline_has_the_events_of_both_files(
+        self, signed_in: Client, person: User, sent: Upload, make_image: MakeImage
+    ) -> None:
+        completion.run_here(sent)
+        self.replace(signed_in, sent, make_image(seed=1))
+        row = Upload.objects.shown().get()
+        assert [moment.text for moment in image.timeline(row)] == [
+            "received", "thumbnails ready", "ready", "file replaced",
+        ]  # fmt: skip
+        completion.run_here(row)
+        row = Upload.objects.shown().get()
+        last = image.timeline(row)[-1]
+        assert last.text == "ready"
+        assert row.ready_at
+        assert row.replaced_at
+        assert last.duration == row.ready_at - row.replaced_at

@@ -53,6 +53,7 @@ ACTIONS = {
         "restore",
         "purge",
         "act_on_image",
+        "replace",
         "read_notices",
         "choose_email",
         "webhook_action",

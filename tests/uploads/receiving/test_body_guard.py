@@ -235,6 +235,14 @@ class TestAdmission:
         assert client.send() == 302
         assert client.headers["set-cookie"].startswith("messages=")
 
+    def test_admission_applies_to_the_widget_of_forms(self, owner: User) -> None:
+        Quota.objects.create(owner=owner, images=3, max_images=3)
+        cookie = session_cookie(owner)
+        client = Client("/pictures/", content_length="1000", content_type=FORM, cookie=cookie)
+        assert client.send() == 507
+        assert client.taken == 0
+        assert client.problem["code"] == "quota_exceeded"
+
     @pytest.mark.parametrize("error", DATABASE_UNAVAILABLE)
     def test_body_is_refused_while_the_database_is_unavailable(
         self, error: type[Exception], token: str, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +261,12 @@ class TestAdmission:
         client = Client("/", content_length="1000", content_type=FORM)
         assert client.send() == 302
         assert client.headers["location"] == "/accounts/login/?next=/"
+
+    def test_picture_of_a_visitor_is_not_read(self) -> None:
+        client = Client("/pictures/", content_length="1000", content_type=FORM)
+        # The token of the form is in the body.
+        assert client.send() == 403
+        assert client.taken == 0
 
 
 def session_cookie(person: User) -> str:

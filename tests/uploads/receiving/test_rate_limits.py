@@ -32,7 +32,7 @@ def _few(settings: Any) -> None:
 
 def may_act(action: Action) -> bool:
     try:
-        rate_limits.take_action(person_id=1, action=action)
+        rate_limits.take_action(person=User(pk=1), action=action)
     except RateLimited:
         return False
     return True
@@ -40,7 +40,7 @@ def may_act(action: Action) -> bool:
 
 def may_send(person_id: int, address: str = "192.0.2.1", count: int = 1) -> bool:
     try:
-        rate_limits.take(person_id=person_id, address=address, count=count)
+        rate_limits.take(person=User(pk=person_id), address=address, count=count)
     except RateLimited:
         return False
     return True
@@ -80,9 +80,9 @@ def test_invalid_address_is_counted() -> None:
 
 def test_refusal_contains_the_time_to_wait(settings: Any) -> None:
     settings.DARKROOM = {**settings.DARKROOM, "UPLOADS_PER_PERSON": "1/minute"}
-    rate_limits.take(person_id=1, address="")
+    rate_limits.take(person=User(pk=1), address="")
     with pytest.raises(RateLimited, match=r"Try again in \d+ seconds") as refused:
-        rate_limits.take(person_id=1, address="")
+        rate_limits.take(person=User(pk=1), address="")
     assert 0 < (refused.value.retry_after or 0) <= 120
 
 
@@ -149,20 +149,20 @@ class TestActions:
     def test_each_kind_has_its_own_rate(self, action: Action, limit: Callable[..., None]) -> None:
         limit(action, "2/minute")
         for _ in range(2):
-            rate_limits.take_action(person_id=1, action=action)
+            rate_limits.take_action(person=User(pk=1), action=action)
         with pytest.raises(RateLimited, match=r"Too many changes .* Try again in \d+ seconds"):
-            rate_limits.take_action(person_id=1, action=action)
+            rate_limits.take_action(person=User(pk=1), action=action)
         for other in Action:
-            rate_limits.take_action(person_id=1 if other != action else 2, action=other)
+            rate_limits.take_action(person=User(pk=1 if other != action else 2), action=other)
 
     def test_short_rate_counts_requests_and_long_rate_counts_images(
         self, action: Action, limit: Callable[..., None]
     ) -> None:
         limit(action, "3/minute;500/hour")
-        rate_limits.take_action(person_id=1, action=action, images=499)
-        rate_limits.take_action(person_id=1, action=action)
+        rate_limits.take_action(person=User(pk=1), action=action, images=499)
+        rate_limits.take_action(person=User(pk=1), action=action)
         with pytest.raises(RateLimited):
-            rate_limits.take_action(person_id=1, action=action)
+            rate_limits.take_action(person=User(pk=1), action=action)
 
     def test_defaults_end_repeats_within_a_minute(self, action: Action, limit: Callable[..., None]) -> None:
         limit(action, conf.defaults()[ACTION_SETTINGS[action]])

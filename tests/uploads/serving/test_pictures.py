@@ -22,9 +22,10 @@ from processing.fingerprint import original_key
 from processing.models import Rendition
 from processing.presets import THUMBNAIL_SIDE
 from tests.conftest import MakeImage, Send, key_of
-from uploads import completion, services
+from uploads import services
 from uploads.models import PrivateLink, Upload
 from uploads.serving import links, private_links
+from uploads.testing import render
 from uploads.tokens import issuing
 
 ClientOf = Callable[[User], APIClient]
@@ -47,10 +48,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 @pytest.fixture
 def ready(send: Send) -> Upload:
     """Return an upload with all its renditions."""
-    upload = send()
-    completion.run_here(upload)
-    upload.refresh_from_db()
-    return upload
+    return render(send())
 
 
 @pytest.fixture
@@ -115,7 +113,7 @@ class TestFormat:
         presets = {"small": {"width": 64, "formats": ["avif", "webp", "jpeg"]}}
         settings.DARKROOM = {**settings.DARKROOM, "PRESETS": presets}
         upload = send()
-        completion.run_here(upload)
+        render(upload)
         for accept, format in [(CHROME, "avif"), ("image/webp", "webp"), ("*/*", "jpeg")]:
             response = client.get(f"/i/{upload.pk}/small", headers={"accept": accept})
             assert response.headers["Content-Type"] == f"image/{format}"
@@ -124,7 +122,7 @@ class TestFormat:
         self, client: Client, send: Send, make_image: MakeImage
     ) -> None:
         upload = send(make_image(format="PNG", mode="RGBA"))
-        completion.run_here(upload)
+        render(upload)
         assert client.get(f"/i/{upload.pk}/small").headers["Content-Type"] == "image/png"
         assert_problem(client.get(f"/i/{upload.pk}/small.jpg"), "no_such_format")
 
@@ -563,7 +561,7 @@ def test_upload_is_cropped_around_its_own_focal_point(
     uploads = [send(data), send(data, by=stranger)]
     for upload, x in zip(uploads, (0.0, 1.0), strict=True):
         services.set_focus(upload=upload, point=(x, 0.5))
-        completion.run_here(upload)
+        render(upload)
     # The picture becomes brighter from left to right.
     levels = [level_of(client.get(f"/i/{upload.pk}/thumb")) for upload in uploads]
     assert levels[0] < 70

@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 from rest_framework.authtoken.models import Token as PlainToken
 from rest_framework.test import APIClient
@@ -20,7 +22,7 @@ migration: Any = import_module("uploads.migrations.0014_hash_tokens")
 
 
 def migrate() -> None:
-    migration.take_over(apps, None)
+    migration.take_over(apps, SimpleNamespace(connection=connection))
 
 
 def status_with(key: str) -> int:
@@ -120,3 +122,13 @@ def test_revoking_another_token_keeps_the_plain_key(plain: PlainToken) -> None:
     migrate()
     issuing.revoke(issuing.issue(owner=plain.user, name="CI", scope="all").token)
     assert status_with(plain.key) == 200
+
+
+def test_tokens_of_another_project_stay_untouched(plain: PlainToken, settings: Any) -> None:
+    settings.DARKROOM = {**settings.DARKROOM, "TAKE_OVER_TOKENS": False}
+    migrate()
+    assert status_with(plain.key) == 401
+    legacy.erase_plain_keys()
+    issuing.revoke_tokens(plain.user)
+    assert PlainToken.objects.get() == plain
+    assert not Token.objects.exists()

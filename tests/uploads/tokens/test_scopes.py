@@ -13,10 +13,10 @@ from rest_framework.test import APIClient
 from tests.conftest import MakeImage, Send, key_of
 from uploads import services
 from uploads.api import urls
+from uploads.api.authentication import InScope
 from uploads.models import Token, Upload
 from uploads.notices import endpoints
 from uploads.serving import private_links
-from uploads.tokens.scopes import InScope
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.usefixtures("started")]
 

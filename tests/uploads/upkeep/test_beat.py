@@ -63,11 +63,11 @@ def test_it_is_the_scheduler_of_this_site() -> None:
 @pytest.mark.parametrize("step", [timedelta(seconds=20), HOUR, 365 * 24 * HOUR])
 def test_clock_that_is_set_back_does_not_silence_beat(beat: Beat, step: timedelta) -> None:
     with beat.running() as send_due:
-        assert beat.sent_within(12, send_due) == {"sweep", "collect"}
+        assert beat.sent_within(12, send_due) == {"uploads.recurring.sweep", "uploads.recurring.collect"}
         beat.now -= step
         # beat sleeps until the next task is due, and looks at its clock only then.
         assert send_due() <= 5
-        assert beat.sent_within(12, send_due) == {"sweep", "collect"}
+        assert beat.sent_within(12, send_due) == {"uploads.recurring.sweep", "uploads.recurring.collect"}
 
 
 def test_schedule_file_from_the_future_does_not_silence_beat(beat: Beat) -> None:
@@ -76,7 +76,7 @@ def test_schedule_file_from_the_future_does_not_silence_beat(beat: Beat) -> None
     beat.now -= HOUR
     with beat.running() as send_due:
         assert send_due() <= 5
-        assert beat.sent_within(12, send_due) == {"sweep", "collect"}
+        assert beat.sent_within(12, send_due) == {"uploads.recurring.sweep", "uploads.recurring.collect"}
 
 
 def test_nightly_task_runs_at_its_hour_after_the_clock_was_a_year_ahead(beat: Beat) -> None:
@@ -84,4 +84,4 @@ def test_nightly_task_runs_at_its_hour_after_the_clock_was_a_year_ahead(beat: Be
     with beat.running() as send_due:
         beat.sent_within(12, send_due)
         beat.now = NOON.replace(hour=4, minute=9, second=55)
-        assert "count-unknown-files" in beat.sent_within(70, send_due)
+        assert "uploads.recurring.count_unknown_files" in beat.sent_within(70, send_due)

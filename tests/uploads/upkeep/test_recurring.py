@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.utils import timezone
@@ -42,7 +41,7 @@ def test_messages_that_waited_together_count_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_message_expires_before_a_worker_whose_clock_is_minutes_ahead_has_it() -> None:
-    schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
+    schedule: dict[str, dict[str, Any]] = current_app.conf.beat_schedule
     seconds = [entry["options"]["expires"] for entry in schedule.values() if "options" in entry]
     assert seconds == [3600, 3600]
 
@@ -89,11 +88,11 @@ def test_tasks_of_the_retention_go_on_until_they_have_finished(monkeypatch: pyte
 
 
 def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
-    schedule: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
+    schedule: dict[str, dict[str, Any]] = current_app.conf.beat_schedule
     names = {entry["task"] for entry in schedule.values()}
     ours = (
         *("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas"),
-        *("erase_plain_keys", "end_records"),
+        *("erase_plain_keys", "end_records", "remove_unused"),
     )
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:

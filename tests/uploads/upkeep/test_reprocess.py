@@ -201,7 +201,7 @@ def test_empty_selection_is_refused(owner: User, arguments: tuple[object, ...]) 
         (["0" * 64], "is neither an upload id nor a content hash"),
         (["00000000-0000-4000-8000-000000000000"], "is neither an upload id"),
         (["--all", "--preset", "huge"], "There is no preset 'huge'. Known presets: small, thumb"),
-        (["--all", "--owner", "nobody"], "There is no person 'nobody'"),
+        (["--all", "--owner", "nobody"], "There is no owner 'nobody'"),
         (["--all", "--since", "yesterday"], "'yesterday' is not a date such as 2026-01-31"),
         (["--all", "--since", "2026-02-31"], "'2026-02-31' is not a date"),
         (["--all", "--since", "2026-01-31 noonish"], "'2026-01-31 noonish' is not a date"),

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.conftest import Send
 from uploads import services
-from uploads.models import Delivery, Endpoint, Event, Upload
+from uploads.models import Delivery, Endpoint, Event, Upload, Verdict
 from uploads.notices import endpoints
 from uploads.pages.image import timeline
 from uploads.upkeep import retention
@@ -158,3 +158,22 @@ def test_sessions_end_in_batches(owner: User) -> None:
         kept = [session.get_decoded() for session in Session.objects.all()]
         assert {data.get("_auth_user_id") for data in kept} == {str(owner.pk), None}
         assert len(kept) == 2
+
+
+@pytest.mark.parametrize(
+    ("passed", "days", "left"), [(True, 2, 0), (True, 0.5, 1), (False, 999, 1)], ids=["old", "new", "refused"]
+)
+def test_verdict_ends_with_its_original_if_it_was_passed(passed: bool, days: float, left: int) -> None:
+    Verdict.objects.bulk_create(
+        Verdict(content_hash=f"{number:064x}", passed=passed, decided_at=timezone.now() - days * DAY)
+        for number in range(5)
+    )
+    end_twice()
+    assert Verdict.objects.count() == 5 * left
+
+
+def test_verdict_on_an_original_stays(send: Send) -> None:
+    content_hash = send().original.content_hash
+    Verdict.objects.create(content_hash=content_hash, passed=True, decided_at=timezone.now() - 99 * DAY)
+    end_twice()
+    assert Verdict.objects.count() == 1

@@ -116,7 +116,7 @@ def test_owner_limits_the_selection(
 
 
 def test_unknown_owner_is_reported(images: list[Upload]) -> None:
-    with pytest.raises(NothingMatches, match="There is no person 'nobody'"):
+    with pytest.raises(NothingMatches, match="There is no owner 'nobody'"):
         chosen(everything=True, owner="nobody")
 
 

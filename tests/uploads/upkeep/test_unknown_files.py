@@ -342,7 +342,7 @@ def test_unknown_files_stay_while_the_sides_differ(lost: dict[str, bytes]) -> No
 
 
 def test_adoption_for_an_unknown_user_is_refused(lost: dict[str, bytes]) -> None:
-    with pytest.raises(CommandError, match="There is no user 'eve'"):
+    with pytest.raises(CommandError, match="There is no owner 'eve'"):
         call_command("audit", "--adopt", "eve")
 
 

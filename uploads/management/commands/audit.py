@@ -6,13 +6,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages.media import StorageUnavailable
 from uploads.management.database import DatabaseCommand
+from uploads.owners import owners
 from uploads.upkeep import audit, unknown_files
 from uploads.upkeep.audit import Findings
 from uploads.upkeep.unknown_files import Found
@@ -39,7 +39,7 @@ class Command(DatabaseCommand):
             help="declare that the database is right, so that files are removed again",
         )
         parser.add_argument(
-            "--adopt", metavar="NAME", help="make private uploads of unknown originals, for this user"
+            "--adopt", metavar="NAME", help="make private uploads of unknown originals, for this owner"
         )
         parser.add_argument(
             "--delete-unknown",
@@ -91,11 +91,10 @@ class Command(DatabaseCommand):
             findings.unknown = sorted({*findings.unknown, *doubtful})
 
     def _owner(self, name: str) -> Any:
-        users = get_user_model()
-        try:
-            return users.objects.get_by_natural_key(name)
-        except users.DoesNotExist as error:
-            raise CommandError(f"There is no user {name!r}.") from error
+        owner = owners().find(name)
+        if owner is None:
+            raise CommandError(f"There is no owner {name!r}.")
+        return owner
 
     def _agrees(self, keys: list[str], found: Found) -> bool:
         times = [datetime.fromtimestamp(found.unknown[key], tz=UTC) for key in keys]

@@ -1,27 +1,41 @@
 """`manage.py drf_create_token`: create a token for a person, and print its key."""
 
+from argparse import ArgumentParser
+from typing import Any
+
 from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
 from django.db import transaction
-from rest_framework.authtoken.management.commands import drf_create_token
 
 from uploads.management.database import DatabaseCommand
 from uploads.models import Token
 from uploads.tokens import issuing
-from uploads.tokens.issuing import Issued
 
 
-class Command(DatabaseCommand, drf_create_token.Command):
-    """Django REST framework's command, with our tokens.
+class Command(DatabaseCommand):
+    """The command of Django REST framework, with our tokens.
 
     It prints another key each time, because only digests are stored.
     """
 
     help = "Create a token with the scope `all` for a user, and print its key"
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options, which are those of Django REST framework."""
+        parser.add_argument("username", help="the name of the user")
+        parser.add_argument(
+            "-r", "--reset", action="store_true", dest="reset_token", help="revoke the user's other tokens"
+        )
+
     @transaction.atomic
-    def create_user_token(self, username: str, reset_token: bool) -> Issued:  # type: ignore[override]  # our token
-        """Issue a token; with `reset_token`, revoke all others of the user first."""
-        user = get_user_model().objects.get_by_natural_key(username)
-        if reset_token:
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Issue a token; with `--reset`, revoke all others of the user first."""
+        name, model = options["username"], get_user_model()
+        try:
+            user = model.objects.get_by_natural_key(name)
+        except model.DoesNotExist:
+            raise CommandError(f"The user {name} does not exist.") from None
+        if options["reset_token"]:
             issuing.revoke_tokens(user)
-        return issuing.issue(owner=user, name="drf_create_token", scope=Token.Scope.ALL)
+        issued = issuing.issue(owner=user, name="drf_create_token", scope=Token.Scope.ALL)
+        self.stdout.write(f"Generated token {issued.key} for user {name}")

@@ -1,27 +1,23 @@
 """`manage.py reprocess`: process selected uploads again, such as those with stale renditions."""
 
 import json
-import signal
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from threading import current_thread, main_thread
-from typing import Any, Self
+from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 from django.utils.dateparse import parse_date, parse_datetime
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from processing import conf, renditions
 from processing.errors import Refusal, TransientError
 from processing.presets import Preset
 from uploads import services
 from uploads.management.database import DatabaseCommand
+from uploads.management.progress import Interruption, progress_bar
 from uploads.models import Upload
 from uploads.upkeep import selection
 from uploads.upkeep.selection import NothingMatches, Selection
@@ -46,37 +42,6 @@ class Summary:
         return not self.failed and not self.waiting
 
 
-class Interruption:
-    """Let the first Ctrl-C end a run between two uploads, and the second one end it at once.
-
-    An interrupted step hands back its lease, so that a worker can start it again.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._requested = False
-
-    def __enter__(self) -> Self:
-        # Python allows only the main thread to set signal handlers.
-        self._former = signal.signal(signal.SIGINT, self._note) if current_thread() is main_thread() else None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._former is not None:
-            signal.signal(signal.SIGINT, self._former)
-
-    def raise_if_requested(self) -> None:
-        """Raise KeyboardInterrupt after a Ctrl-C."""
-        if self._requested:
-            raise KeyboardInterrupt
-
-    def _note(self, *_: object) -> None:
-        self.raise_if_requested()
-        self._requested = True
-        for bar in self._progress.task_ids:
-            self._progress.update(bar, description="Stopping")
-
-
 class Command(DatabaseCommand):
     """Select uploads, then estimate, queue or process them."""
 
@@ -95,7 +60,7 @@ class Command(DatabaseCommand):
         parser.add_argument("--missing", action="store_true", help="uploads with a missing rendition")
         parser.add_argument("--stale", action="store_true", help="uploads with a stale rendition")
         parser.add_argument("--preset", metavar="NAME", help="check and render only this preset")
-        parser.add_argument("--owner", metavar="NAME", help="only uploads of this person")
+        parser.add_argument("--owner", metavar="NAME", help="only uploads of this owner")
         parser.add_argument(
             "--since",
             metavar="DATE",
@@ -153,7 +118,7 @@ class Command(DatabaseCommand):
         # List the uploads before anything changes, because processed ones no longer match the selection.
         keys = [upload.pk for upload in uploads]
         summary.selected = len(keys)
-        with _progress(quiet=options["json"]) as progress, Interruption(progress) as interruption:
+        with progress_bar(quiet=options["json"]) as progress, Interruption(progress) as interruption:
             bar = progress.add_task("Processing" if options["sync"] else "Queueing", total=len(keys))
             for batch in _batches(keys):
                 busy = [upload for upload in batch if _has_work(upload, chosen, options)]
@@ -241,13 +206,6 @@ def _parts(uploads: list[Upload], *, one_by_one: bool) -> Iterator[list[Upload]]
         yield from ([upload] for upload in uploads)
     elif uploads:
         yield uploads
-
-
-def _progress(*, quiet: bool) -> Progress:
-    """Return a progress bar on standard error, shown only on a terminal."""
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
 
 
 def _positive(text: str) -> int:

@@ -1,7 +1,7 @@
 // The gallery updates its cards while workers process the uploads. It also handles selection and the keyboard.
 // The server renders every card. This module fetches the cards that have changed and replaces them.
 
-import { thumbHashToRGBA } from "../vendor/thumbhash.js";
+import { thumbHashToRGBA } from "./vendor/thumbhash.js";
 import { announce, say } from "./speech.js";
 import { isStreaming, subscribe } from "./stream.js";
 

@@ -1,6 +1,6 @@
 // The queue sends a few files at a time, shows the state of each, and waits while the connection is lost.
 
-import { Uppy, XHRUpload } from "../vendor/uppy.js";
+import { Uppy, XHRUpload } from "./vendor/uppy.js";
 import { watch } from "./gallery.js";
 import { Row } from "./row.js";
 import { announce, say, sayBytes, saySeconds } from "./speech.js";

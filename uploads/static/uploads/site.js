@@ -1,6 +1,6 @@
 // This module runs on every page: it updates the bell, dismisses messages and announces content that htmx loads.
 
-import htmx from "../vendor/htmx.js";
+import htmx from "./vendor/htmx.js";
 import { announce } from "./speech.js";
 import { isStreaming, subscribe } from "./stream.js";
 

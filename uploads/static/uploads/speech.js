@@ -3,7 +3,7 @@
 const region = document.getElementById("announcements");
 const source = document.getElementById("words");
 const words = source ? JSON.parse(source.textContent) : {};
-const language = document.documentElement.lang;
+const language = document.documentElement.lang || undefined; // Pages of other projects may have none.
 
 const GATHERED = 700; // milliseconds
 const AT_MOST = 3;

@@ -1,0 +1,1 @@
+"""An app of another project, whose image field is adopted."""

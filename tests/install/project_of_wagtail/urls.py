@@ -1,0 +1,5 @@
+"""Darkroom's URLs."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("uploads.urls"))]

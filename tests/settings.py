@@ -1,0 +1,6 @@
+"""The settings of this site with an app whose models have pictures, as another project has."""
+
+from myproject.settings import *
+from myproject.settings import INSTALLED_APPS as APPS_OF_THE_SITE
+
+INSTALLED_APPS = [*APPS_OF_THE_SITE, "tests.articles", "tests.adoption"]

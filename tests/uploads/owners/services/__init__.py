@@ -1,0 +1,1 @@
+"""Owners that are services, which send a key with each request."""

@@ -1,0 +1,1 @@
+"""Owners that are tenants, whose users share a gallery."""

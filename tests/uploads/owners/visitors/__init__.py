@@ -1,0 +1,1 @@
+"""Owners that are visitors, who need not sign in."""
