@@ -14,7 +14,7 @@ from processing.storages.s3 import S3Storage
 from tests.faults.proxy import Proxy, proxy_to
 from tests.storage import refusals
 from tests.storage.conftest import keys_in, read, with_empty_bucket
-from tests.storage.servers import ACCESS_KEY, PATIENT, QUICK, SECRET_KEY, close, storage_options
+from tests.storage.servers import ACCESS_KEY, PATIENT, SECRET_KEY, close, storage_options
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
@@ -41,7 +41,7 @@ def bucket(rclone: S3Storage, buckets: Path, proxy: Proxy) -> Iterator[Path]:
 @pytest.fixture
 def storage(bucket: Path, proxy: Proxy) -> Iterator[S3Storage]:
     """Return a storage behind the proxy, in a folder of the bucket."""
-    storage = S3Storage(**storage_options(proxy.url, config=QUICK), location="photos")
+    storage = S3Storage(**storage_options(proxy.url, config=PATIENT), location="photos")
     storage.save(KEY, ContentFile(b"pixels"))
     assert (bucket / "photos" / KEY).read_bytes() == b"pixels"
     yield storage
@@ -72,7 +72,7 @@ class TestPrefix:
         assert "CacheControl" not in storage.get_object_parameters(f"photos/{KEY}")
 
     def test_two_prefixes_of_a_bucket_are_two_storages(self, storage: S3Storage, proxy: Proxy) -> None:
-        other = S3Storage(**storage_options(proxy.url, config=QUICK), location="photos/of-others")
+        other = S3Storage(**storage_options(proxy.url, config=PATIENT), location="photos/of-others")
         assert list(other.walk("originals")) == []
         other.save(KEY, ContentFile(b"others"))
         assert (read(storage, KEY), read(other, KEY)) == (b"pixels", b"others")
@@ -171,7 +171,7 @@ class TestCredentials:
         self, bucket: Path, proxy: Proxy, file: Path
     ) -> None:
         self.write(file, "first")
-        options = storage_options(proxy.url, config=QUICK)
+        options = storage_options(proxy.url, config=PATIENT)
         del options["access_key"], options["secret_key"]
         storage = S3Storage(**options)
         storage.save(KEY, ContentFile(b"pixels"))
