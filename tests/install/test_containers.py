@@ -87,7 +87,7 @@ def test_example_of_the_environment_has_each_variable_that_compose_reads() -> No
     given = dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
     assert read <= set(given)
     required = set(re.findall(r"\$\{([A-Z0-9_]+):\?\}", COMPOSE.read_text()))
-    # Nobody starts a site with the secrets of an example.
+    # A site never starts with the secrets of an example.
     assert {name for name in required if given[name]} == {"SITE_HOST"}
 
 
