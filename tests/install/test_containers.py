@@ -1,6 +1,7 @@
 """The files for containers are valid, agree with each other, and name what exists."""
 
 import re
+import shlex
 import subprocess
 import sys
 import venv
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.install import dockerfile
+from tests.install.clone import copy_tracked
 from tests.processing.processes import ROOT
 
 pytestmark = pytest.mark.install
@@ -30,6 +33,17 @@ def checkers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", *CHECKERS], check=True, timeout=300)
     return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> dockerfile.Stage:
+    """Return the last stage of the Dockerfile, whose steps have run in a Debian of debootstrap."""
+    folder = tmp_path_factory.mktemp("image")
+    copy_tracked(folder / "context")
+    dockerfile.debian(folder / "debian")
+    return dockerfile.build(
+        DEPLOY / "Dockerfile", context=folder / "context", folder=folder, base=folder / "debian"
+    )
 
 
 def run(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -117,3 +131,37 @@ def test_each_pod_is_confined() -> None:
         assert security["readOnlyRootFilesystem"], name
         assert not security["allowPrivilegeEscalation"], name
         assert container["resources"]["limits"]["memory"], name
+
+
+SETTINGS = {
+    "SECRET_KEY": "the-key-of-a-test-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG",
+    "ALLOWED_HOSTS": "photos.example",
+    "SITE_URL": "https://photos.example",
+    "DATABASE_URL": "postgresql://darkroom:password@127.0.0.1:1/darkroom",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "S3_BUCKET": "darkroom",
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+}
+# Start the command "$@", and wait until the health check of the image succeeds.
+HEALTHY = """
+"$@" &
+until python -m deploy.healthcheck; do kill -0 $! || exit 1; done
+"""
+
+
+def test_image_runs_as_its_user_and_reads_all_of_its_files(image: dockerfile.Stage) -> None:
+    assert image.run("id", "--user", confined=True).strip() == "10001"
+    assert image.run("find", "/srv/darkroom", "!", "-readable", confined=True) == ""
+    assert not (image.root / "srv/darkroom/media").exists()
+    assert "Read-only" in image.run("sh", "-c", "! touch /srv/darkroom/file", confined=True)
+
+
+def test_web_of_the_image_is_healthy_with_a_read_only_root(image: dockerfile.Stage) -> None:
+    image.run("sh", "-c", HEALTHY, "sh", *image.command, confined=True, **SETTINGS)
+
+
+def test_image_knows_each_command_of_compose(image: dockerfile.Stage) -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    commands = [one["command"] for one in services.values() if one.get("command", [""])[0] == "python"]
+    script = " && ".join(shlex.join([*command, "--help"]) for command in commands)
+    image.run("sh", "-c", script, confined=True, **SETTINGS)
