@@ -28,10 +28,9 @@ def make_bucket(*, name: str, endpoint_url: str) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(
-            make_bucket(name=os.environ["S3_BUCKET"], endpoint_url=os.environ["AWS_S3_ENDPOINT_URL"]) + "\n"
-        )
+        sentence = make_bucket(name=os.environ["S3_BUCKET"], endpoint_url=os.environ["AWS_S3_ENDPOINT_URL"])
     except KeyError as missing:
         sys.exit(f"Set {missing.args[0]}.")
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"The bucket could not be made: {error}")
+    sys.stdout.write(f"{sentence}\n")
