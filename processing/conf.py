@@ -16,6 +16,9 @@ from processing.images.reading.limits import Limits
 from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
 from processing.renderer.options import SANDBOXES, Options, Sandbox
 
+# Every origin, in PICTURE_ORIGINS.
+ANY_ORIGIN = "*"
+
 
 def _default_presets() -> Mapping[str, Mapping[str, Any]]:
     return {
@@ -139,6 +142,15 @@ class Settings:
     bulk_queue: str = ""
     # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"
+    # How renditions go out: "django" sends them itself, "accel" has nginx send them (`X-Accel-Redirect`).
+    delivery: str = "django"
+    # The origins whose pages may use pictures in a canvas, in scripts, and with an embedder policy, such as
+    # "https://shop.example"; "*" is all.
+    picture_origins: tuple[str, ...] = ()
+    # The origin of permanent URLs, such as "https://media.photos.example"; "" is the site's own.
+    media_host: str = ""
+    # The addresses at which each nginx removes a path from its cache, such as "http://127.0.0.1:8082".
+    nginx_purge_url: tuple[str, ...] = ()
     # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
     redis_url: str = "redis://127.0.0.1:6379/0"
     # A file with the certificates of private authorities, of which one signed that of `rediss://`.

@@ -16,6 +16,7 @@ REGISTERING = (
     "uploads.redis.checks",
     "uploads.hooks.gate",
     "uploads.completion",
+    "uploads.notices.purging",
     "uploads.tasks",
     "uploads.upkeep.recurring",
 )

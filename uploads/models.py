@@ -238,7 +238,19 @@ class Upload(models.Model):
         formats = {row.format for row in rows}
         chosen = format or next((known for known in FALLBACKS if known in formats), None)
         files = {row.width: row.key for row in rows if row.format == chosen}
-        return {width: addresses.rendition_path(self.pk, files[width]) for width in sorted(files)}
+        return {width: addresses.public_rendition_url(self.pk, files[width]) for width in sorted(files)}
+
+    def cached_paths(self) -> list[str]:
+        """Return the keys under which the shipped nginx may keep pictures of this upload."""
+        endings = (*EXTENSIONS.values(), "jpeg")
+        pictures = [addresses.picture_path(self.pk, preset.name) for preset in conf.presets()]
+        originals = [self.original_id, *self.former_files.values_list("original", flat=True)]
+        keys = Rendition.objects.filter(original__in=originals).values_list("key", flat=True)
+        return [
+            *(f"{path}/{formats}" for path in pictures for formats in addresses.NEGOTIATED),
+            *(f"{path}.{ending}" for path in pictures for ending in endings),
+            *(addresses.rendition_path(self.pk, key) for key in keys),
+        ]
 
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that the owner may see so far, smallest first.

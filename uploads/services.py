@@ -40,7 +40,7 @@ from uploads.models import (
     Upload,
     UploadQuerySet,
 )
-from uploads.notices import endpoints
+from uploads.notices import endpoints, purging
 from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.owners import owner_model
 from uploads.receiving import quotas
@@ -507,6 +507,7 @@ def update_upload(*, upload: Upload, visibility: str) -> None:
             row.visibility = visibility
             row.save(update_fields=["visibility"])
             row.links.all().delete()
+            purging.purge_on_commit(row)
     upload.visibility = visibility
 
 
@@ -545,6 +546,7 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
         row.links.all().delete()
         announce(row, Event.Name.DELETED)
         upload_deleted.send(sender=Upload, upload=row)
+        purging.purge_on_commit(row)
         transaction.on_commit(partial(pipeline.start_next, row.owner_id))
 
 
@@ -636,6 +638,7 @@ def _withhold(
         return False
     row.taken_down_at, row.takedown_reason = taken_down_at, takedown_reason
     row.save(update_fields=["taken_down_at", "takedown_reason"])
+    purging.purge_on_commit(row)
     announce(row, name, **({"reason": takedown_reason} if taken_down_at else {}))
     return True
 
@@ -703,6 +706,7 @@ def remove_person(*, person: User) -> None:
     _lock_all(uploads, person_id)
     for upload in uploads.live().select_related("original", "owner").order_by().iterator():
         upload_deleted.send(sender=Upload, upload=upload)
+        purging.purge_on_commit(upload)
     for rows in (Delivery.objects.filter(event__owner=person), Event.objects.filter(owner=person), uploads):
         _delete_in_parts(rows)
     person.delete()

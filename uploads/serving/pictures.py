@@ -11,7 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.cache import patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -21,12 +21,13 @@ from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.images.encoding.placeholder import plain_picture
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
-from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
+from processing.storages.media import FileMissing, StorageUnavailable
 from uploads.hooks import verdicts
 from uploads.models import Upload
 from uploads.owners import owners
 from uploads.problems import problem_response
-from uploads.serving import links, private_links, probes
+from uploads.serving import delivery, links, private_links, probes
+from uploads.serving.cross_origin import for_origins
 from uploads.tokens import authentication, scopes
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
@@ -40,6 +41,7 @@ _RETRY_AFTER = 2
 
 
 @require_safe
+@for_origins
 def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpResponse:
     """Answer `/i/<id>/<preset>` with the best accepted format, and `/i/<id>/<preset>.<ext>` with that one."""
     preset_name, _dot, extension = name.partition(".")
@@ -63,6 +65,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 
 @require_safe
+@for_origins
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
     """Answer a rendition's permanent URL, whose bytes never change.
 
@@ -71,15 +74,16 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
     row, upload = links.find_rendition(path)
     withheld = upload is not None and upload.is_withheld
     if row and upload and not withheld and not _is_private(upload):
-        return _send(request, row, f"public, {_FOREVER}")
+        return _send(request, row, f"public, {_FOREVER}", fixed=True)
     if row and (request.user.is_staff or (upload and not withheld and _is_own(request, upload))):
-        return _send(request, row, f"private, {_FOREVER}")
+        return _send(request, row, f"private, {_FOREVER}", fixed=True)
     return _nothing_to_see(
         _("This rendition does not exist. The image may have been deleted or reprocessed.")
     )
 
 
 @require_safe
+@for_origins
 def probe(request: HttpRequest, name: str) -> HttpResponse:
     """Answer the URL of a doctor's file in the same way as a permanent URL."""
     row = probes.find(name)
@@ -87,7 +91,7 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
         return _nothing_to_see(
             _("This rendition does not exist. The image may have been deleted or reprocessed.")
         )
-    return _send(request, row, f"public, {_FOREVER}")
+    return _send(request, row, f"public, {_FOREVER}", fixed=True)
 
 
 @require_safe
@@ -185,22 +189,14 @@ def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:
     return rows[best] if likings[best] > 0 else rows.get("jpeg") or rows.get("png") or rows[best]
 
 
-def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
-    """Send a rendition's file, or 304 if the client already has it."""
-    headers = {"ETag": f'"{row.digest[:32]}"', "Cache-Control": freshness}
-    unchanged = get_conditional_response(request, etag=headers["ETag"])
-    if unchanged is not None:
-        for name, value in headers.items():
-            unchanged.headers[name] = value
-        return unchanged
+def _send(request: HttpRequest, row: Rendition, freshness: str, *, fixed: bool = False) -> HttpResponse:
+    """Deliver a rendition's file, or a problem if it cannot be read."""
     try:
-        with call_storage(lambda: media.open(row.key)) as file:
-            body = call_storage(file.read)
+        return delivery.deliver(request, row, freshness, fixed=fixed)
     except FileMissing:
         return _lost(row)
     except StorageUnavailable:
         return _storage_away()
-    return HttpResponse(body, content_type=f"image/{row.format}", headers=headers)
 
 
 def _lost(row: Rendition) -> HttpResponse:
