@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system dist lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system bench-delivery dist lock advisories clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -88,6 +88,9 @@ bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=
 
 bench-system: $(TESTED)  ## Measure the whole system under load (ARGS=--quick: a smaller batch; --json)
 	@$(BIN)/python -m benchmarks.system $(ARGS)
+
+bench-delivery: $(TESTED)  ## Measure how fast images go out, by nginx and without (ARGS=--smallest: one second each)
+	@$(BIN)/python -m benchmarks.delivery $(ARGS)
 
 dist: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Build the wheel and the sdist of the two apps in dist/
 	$(BIN)/python -m uv build --quiet $(ARGS)

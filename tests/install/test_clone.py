@@ -200,6 +200,13 @@ def test_bench_system_measures_every_stage(clone: Clone) -> None:
     assert clone.changes() == ""
 
 
+@starts("bench-delivery")
+def test_bench_delivery_measures_every_way(clone: Clone) -> None:
+    output = clone.make("bench-delivery", "--smallest", seconds=600)
+    assert len(re.findall(r"^\| .* \| +\d+ \| +\d+\.\d\d \|$", output, re.MULTILINE)) == 5
+    assert clone.changes() == ""
+
+
 @starts("advisories")
 def test_advisories_lists_the_packages_to_check(clone: Clone) -> None:
     output = clone.make("advisories", "--dry-run")
