@@ -60,6 +60,27 @@ def test_flower_does_not_start_with_a_blank_password() -> None:
     assert "Flower needs a password" in process.stderr
 
 
+def test_flower_takes_its_password_from_the_environment_file(tmp_path: Path) -> None:
+    environment_file = tmp_path / "environment"
+    environment_file.write_text(
+        "FLOWER_BASIC_AUTH=ada:secret of Ada\nFLOWER_PORT=5678\nFLOWER_URL=https://f.example\n"
+    )
+    # Flower itself replaces the options of its command line last.
+    code = """
+from unittest.mock import patch
+from tornado.options import options
+from myproject.celery import app
+from flower.app import Flower
+with patch.object(Flower, "start_http_server", side_effect=SystemExit(0)):
+    try:
+        app.start(["flower"])
+    finally:
+        print(options.basic_auth, options.port)
+"""
+    process = run(code, ROOT, ENV_FILE=str(environment_file))
+    assert "['ada:secret of Ada'] 5678" in process.stdout, process.stderr
+
+
 def test_flower_does_not_start_with_an_invalid_address() -> None:
     code = "from myproject.celery import app; app.start(['flower'])"
     variables = {"FLOWER_BASIC_AUTH": "a:b", "FLOWER_PORT": "0", "REDIS_URL": "redis+cluster://host"}
