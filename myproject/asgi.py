@@ -16,8 +16,9 @@ from django.http.response import HttpResponseBase
 
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
+from myproject.head_guard import HeadGuard
 from myproject.postgresql.time_limits import limit_statements
-from myproject.startup import refuse_errors
+from myproject.startup import refuse_errors, report_ready
 from myproject.sub_path.requests import SubPath
 from processing import conf
 from processing.renderer.pool import POOL
@@ -98,9 +99,12 @@ django.setup(set_prefix=False)
 limit_statements()
 share_connections()
 refuse_errors()
-# Imported after `django.setup()`, because it needs the models.
+# Imported after `django.setup()`, because they need the models.
 admission = import_module("uploads.receiving.admission")
+HeadGuard.end_streams = staticmethod(import_module("uploads.events.stream").end_all)
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
 application = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))
+# The socket already listens if systemd starts this process.
+report_ready()

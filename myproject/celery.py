@@ -13,7 +13,7 @@ from django.conf import settings
 
 from myproject import malformed_messages, stopping
 from myproject.postgresql.time_limits import limit_statements
-from myproject.startup import refuse_errors
+from myproject.startup import refuse_errors, report_ready
 from myproject.transports import rabbitmq, redis
 from processing import conf, memory
 from processing.conf import darkroom
@@ -84,6 +84,13 @@ def declare_queues(**_options: Any) -> None:
     if not settings.BROKER_IS_REDIS:
         with suppress(BrokerAway):
             queue_depths()
+
+
+@beat_init.connect
+@worker_init.connect
+def report_start(**_options: Any) -> None:
+    """Report to systemd, before the first connection: the broker may be unavailable."""
+    report_ready()
 
 
 @worker_process_init.connect

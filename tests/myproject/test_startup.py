@@ -1,12 +1,14 @@
 """A server does not start with invalid settings."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from myproject.startup import report_ready
 from tests.processing.processes import ROOT
 
 pytestmark = pytest.mark.slow
@@ -87,3 +89,18 @@ def test_flower_does_not_start_with_an_invalid_address() -> None:
     process = run(code, ROOT, **variables)
     assert process.returncode == 1
     assert "REDIS_URL is an address of Redis Cluster." in process.stderr
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_start_is_reported_to_systemd_once(
+    is_abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(10)
+        systemd.bind(f"\0{address}" if is_abstract else address)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{address}" if is_abstract else address)
+        report_ready()
+        assert systemd.recv(100) == b"READY=1"
+        assert "NOTIFY_SOCKET" not in os.environ
+        report_ready()  # without systemd, there is nothing to do

@@ -52,6 +52,8 @@ class Bells:
         self._lock = threading.Lock()
         self._bells: dict[asyncio.Event, tuple[str, asyncio.AbstractEventLoop]] = {}
         self._listening = False
+        # Every stream of this process has to end.
+        self.ending = False
 
     @contextmanager
     def hung_up(self, owner_id: int) -> Iterator[asyncio.Event]:
@@ -72,6 +74,11 @@ class Bells:
                 del self._bells[bell]
                 if not self._bells:
                     _asking.submit(connections.close_all)
+
+    def end(self) -> None:
+        """End every stream, also those that begin later."""
+        self.ending = True
+        self._ring()
 
     def _listen(self) -> None:
         while self._is_needed():
@@ -120,19 +127,24 @@ class Bells:
 _bells = Bells()
 
 
+def end_all() -> None:
+    """End all streams of this process, because it stops. Clients reconnect to another, and miss nothing."""
+    _bells.end()
+
+
 async def follow(
     *, owner_id: int, after: int, is_allowed: Callable[[], bool] | None = None
 ) -> AsyncGenerator[str]:
     """Yield a person's events after the one with the id `after`, as text of the stream.
 
     The first block gives the browser the id to resume from, even before any event. The stream ends when the
-    owner is suspended, or `is_allowed` returns False. The querying thread calls `is_allowed` before each
-    query.
+    owner is suspended, `is_allowed` returns False, or the process stops. The querying thread calls
+    `is_allowed` before each query.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
     ends_at = time.monotonic() + LIFETIME
     with _bells.hung_up(owner_id) as bell:
-        while time.monotonic() < ends_at:
+        while not _bells.ending and time.monotonic() < ends_at:
             bell.clear()
             batch = await _later(owner_id, after, is_allowed)
             if batch is None:
