@@ -5,7 +5,6 @@ piece that arrives. The guard runs before the parser, because Django sees a requ
 """
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -48,7 +47,7 @@ class HeadGuard(HttpToolsProtocol):
     """uvicorn's protocol on httptools, with limits on the size and the time of a head."""
 
     # `myproject.asgi` sets it. uvicorn imports this module first, before there are models.
-    end_streams: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
+    end_streams: ClassVar[staticmethod[[], None]] = staticmethod(lambda: None)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

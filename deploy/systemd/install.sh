@@ -11,6 +11,7 @@ fi
 id darkroom >/dev/null 2>&1 ||
     useradd --system --user-group --home-dir /var/lib/darkroom --no-create-home --shell /usr/sbin/nologin darkroom
 install --directory --mode 755 /opt/darkroom/releases /opt/darkroom/release
+install --directory --mode 755 --owner darkroom --group darkroom /var/lib/darkroom
 install --directory --mode 750 --group darkroom /etc/darkroom
 # An existing file has the settings of this site.
 [[ -e /etc/darkroom/environment ]] ||

@@ -96,7 +96,6 @@ class Host:
         run(f"{RELEASES}/{NEW}/deploy/systemd/install.sh")
         settings = "".join(f"{name}={value}\n" for name, value in _SETTINGS.items())
         run("tee", "/etc/darkroom/environment", stdin=settings)
-        run("install", "-d", "-o", "darkroom", "-g", "darkroom", "/var/lib/darkroom")
         run("darkroom", "migrate", "--noinput")
         run("darkroom", "collectstatic", "--noinput")
         run("systemctl", "start", "darkroom.target")
@@ -115,7 +114,10 @@ class Host:
         pids = self.machine.run(
             "systemctl", "show", "--property=MainPID", "--value", *(f"darkroom-{name}" for name in SERVICES)
         ).split()
-        return {Path(self.machine.run("readlink", f"/proc/{pid}/cwd").strip()).name for pid in pids}
+        mounts = (self.machine.run("cat", f"/proc/{pid}/mountinfo").splitlines() for pid in pids)
+        # proc_pid_mountinfo(5): the mounted folder, and where it is mounted.
+        folders = [line.split()[3:5] for lines in mounts for line in lines]
+        return {Path(source).name for source, target in folders if target == "/opt/darkroom/release"}
 
     def get(self, path: str) -> Any:
         """Return the JSON that the site answers."""
