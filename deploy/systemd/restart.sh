@@ -3,12 +3,11 @@
 # last. If a service does not start, the services after it still run as before.
 set -euo pipefail
 
-# Return the services of darkroom.target: workers, beat and Flower, then the web servers.
+# Return the services of darkroom.target in the order in which a new release may start: new workers understand the
+# messages of an old beat and of old web servers.
 services() {
-    local all
-    all=$(systemctl show --property Wants --value darkroom.target | tr ' ' '\n' | sort)
-    grep --invert-match '^darkroom-web@' <<<"$all"
-    grep '^darkroom-web@' <<<"$all"
+    systemctl show --property Wants --value darkroom.target | tr ' ' '\n' |
+        awk '{ print /-web@/ ? 3 : /-(beat|flower)/ ? 2 : 1, $0 }' | sort | cut --delimiter ' ' --fields 2
 }
 
 for service in $(services); do

@@ -26,6 +26,7 @@ SERVICES = ("web@1", "web@2", "thumbnails", "renditions", "notifications", "bulk
 NEW, OLD = "new", "old"
 RELEASES = "/opt/darkroom/releases"
 RESTART = f"{RELEASES}/{NEW}/deploy/systemd/restart.sh"
+FLOWER_PASSWORD = "ada:a password of the tests"
 _PYTHON = "/opt/python"
 _CERTIFICATES = "/etc/ssl/darkroom"
 _SETTINGS = {
@@ -41,7 +42,7 @@ _SETTINGS = {
     "FLOWER_URL": "http://127.0.0.1:5555",
     "FLOWER_ADDRESS": "127.0.0.1",
     "FLOWER_PORT": "5555",
-    "FLOWER_BASIC_AUTH": "ada:a password of the tests",
+    "FLOWER_BASIC_AUTH": FLOWER_PASSWORD,
     "RENDERER_SANDBOX": "required",
     # A full disk of the machine that runs the tests must not fail them.
     "DISK_FREE_BYTES": "0",

@@ -25,9 +25,9 @@ from PIL import Image
 from deploy.ports import HOST
 from tests.faults.person import Person, multipart
 
-BROWSERS, SLOW_SENDERS = 10, 2
+BROWSERS, SLOW_SENDERS, LARGE_EACH = 10, 2, 6
 # Every so many requests of a browser, it uploads an image, makes a link or opens the page.
-_UPLOAD_EVERY, _LINK_EVERY, _PAGE_EVERY = 60, 25, 20
+_UPLOAD_EVERY, _LINK_EVERY, _PAGE_EVERY = 100, 25, 20
 _MEGABYTE = 1 << 20
 # A large upload sends its pieces with these pauses: some six seconds, longer than a process takes to restart.
 _PIECE, _PAUSE = _MEGABYTE // 4, 0.15
@@ -40,7 +40,7 @@ class Visitors:
     def __init__(self, *, name: str, people: list[Person], requests: int) -> None:
         self._name = name
         self._people = people
-        self._left = requests
+        self._requests = self._left = requests
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._answers: Counter[str] = Counter()
@@ -141,7 +141,10 @@ class Visitors:
                     self._note("image", {200}, partial(ask, "GET", f"/api/uploads/{shown}/", headers))
 
     def _send_slowly(self, person: Person) -> None:
-        for _ in self._turns():
+        """Send large images, evenly among the other requests."""
+        for before in range(LARGE_EACH):
+            while self._left > self._requests * (1 - before / LARGE_EACH):
+                time.sleep(0.1)
             data = _picture(2000, 1750, "PNG")
             assert len(data) > 10 * _MEGABYTE
             self._upload(person, data, "large upload", pause=_PAUSE)

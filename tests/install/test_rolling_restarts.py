@@ -11,13 +11,16 @@ import pytest
 
 from tests.conftest import IN_CI
 from tests.install import nginx
-from tests.install.host import NEW, OLD, RESTART, SERVICES, Host
+from tests.install.host import FLOWER_PASSWORD, NEW, OLD, RELEASES, RESTART, SERVICES, Host
+from tests.install.load import LARGE_EACH, SLOW_SENDERS
 from tests.install.machine import lacks
 
 pytestmark = pytest.mark.install
 
-REQUESTS = int(__import__("os").environ.get("N", 10000))
+REQUESTS = 10_000
 REQUESTS_DURING_ROLL_BACK = 2_000
+# Restarts of every service, while the visitors send their requests.
+ROUNDS = 4
 ANSWERS = {
     *("image 200", "page 200", "picture 200", "picture 202", "stream 200"),
     *("link 201", "small upload 201", "large upload 201"),
@@ -64,17 +67,29 @@ def test_every_service_runs(host: Host) -> None:
     assert "uploads.recurring.sweep" in log
 
 
+def test_flower_asks_for_the_password_of_the_environment_file(host: Host) -> None:
+    flower = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:5555/"]
+    assert host.machine.run(*flower) == "401"
+    assert host.machine.run(*flower, "--user", FLOWER_PASSWORD) == "200"
+
+
+def test_second_installation_keeps_the_settings(host: Host) -> None:
+    settings = host.machine.run("cat", "/etc/darkroom/environment")
+    host.machine.run(f"{RELEASES}/{NEW}/deploy/systemd/install.sh")
+    assert host.machine.run("cat", "/etc/darkroom/environment") == settings
+
+
 def test_restarts_under_load_lose_nothing(host: Host, people: str) -> None:
     rounds = 0
     with host.visitors(people, REQUESTS) as visitors:
-        while visitors.poll() is None:
+        while rounds < ROUNDS and visitors.poll() is None:
             host.machine.run(RESTART)
             rounds += 1
         assert visitors.stdout is not None
         report = json.loads(visitors.stdout.read())
     assert_nothing_is_lost(host, report)
     assert rounds >= 2
-    assert report["large"] >= 10
+    assert report["large"] == SLOW_SENDERS * LARGE_EACH
     assert report["answers"]["stream 200"] > report["people"]
 
 
@@ -83,7 +98,7 @@ def test_release_that_does_not_start_leaves_the_other_services_alone(host: Host)
     environment = host.machine.run("cat", "/etc/darkroom/environment")
     host.machine.run("tee", "-a", "/etc/darkroom/environment", stdin="RENDERER_SANDBOX=full\n")
     refused = host.machine.run(RESTART, check=False)
-    assert "darkroom-beat.service did not start: see journalctl --unit darkroom-beat.service" in refused
+    assert "darkroom-bulk.service did not start: see journalctl --unit darkroom-bulk.service" in refused
     assert (
         host.machine.run("systemctl", "show", "--property=MainPID", "darkroom-web@1", "darkroom-web@2")
         == before
