@@ -47,7 +47,7 @@ class HeadGuard(HttpToolsProtocol):
     """uvicorn's protocol on httptools, with limits on the size and the time of a head."""
 
     # `myproject.asgi` sets it. uvicorn imports this module first, before there are models.
-    end_streams: ClassVar[staticmethod[[], None]] = staticmethod(lambda: None)
+    end_streams: ClassVar["staticmethod[[], None]"] = staticmethod(lambda: None)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
