@@ -48,15 +48,17 @@ class Machine:
             (self._folder / name).mkdir(exist_ok=True)
         command = ["unshare", *_NAMESPACES, "sh", str(_BOOT), str(self._folder), self._name, *self._binds]
         log = self._folder / "console"
-        with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as booting:
-            try:
-                wait_until(lambda: booting.poll() is not None or self._is_up(booting.pid), seconds=60)
-                assert booting.poll() is None, log.read_text()
-                yield
-            finally:
-                sys.stdout.write(log.read_text())  # pytest shows this if the test fails
-                booting.kill()
-        self._remove_cgroup()
+        try:
+            with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as booting:
+                try:
+                    wait_until(lambda: booting.poll() is not None or self._is_up(booting.pid), seconds=60)
+                    assert booting.poll() is None, log.read_text()
+                    yield
+                finally:
+                    sys.stdout.write(log.read_text())  # pytest shows this if the test fails
+                    booting.kill()
+        finally:
+            self._remove_cgroup()
 
     def run(self, *command: str, stdin: str = "", check: bool = True) -> str:
         """Run a command on the machine, and return its output."""
@@ -90,7 +92,11 @@ class Machine:
     def _remove_cgroup(self) -> None:
         folder = self._folder / "cgroup"
         folder.mkdir()
-        script = f'mount -t cgroup2 cgroup2 "$0" && find "$0/{self._name}" -depth -type d -delete'
+        # It has none if it did not boot. The processes in it may need a moment to end.
+        script = (
+            f'mount -t cgroup2 cgroup2 "$0" && '
+            f'{{ ! [ -d "$0/{self._name}" ] || find "$0/{self._name}" -depth -type d -delete; }}'
+        )
         wait_until(
             lambda: (
                 subprocess.run(
