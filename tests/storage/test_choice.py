@@ -66,6 +66,6 @@ def test_storage_that_lacks_something_or_cannot_be_loaded_is_an_error(settings: 
 
 
 def test_other_files_would_be_replaced_in_this_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "darkroom.E037" not in errors()
+    assert "darkroom.E035" not in errors()
     monkeypatch.setattr(Photo._meta.get_field("file"), "storage", default_storage)
-    assert "adoption.Photo.file would store files" in errors()["darkroom.E037"]
+    assert "adoption.Photo.file would store files" in errors()["darkroom.E035"]
