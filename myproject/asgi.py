@@ -16,10 +16,11 @@ from django.http.response import HttpResponseBase
 
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
+from myproject.logs.requests import RequestLog, line_of
 from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
 from myproject.sub_path.requests import SubPath
-from processing import conf
+from processing import conf, correlation
 from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused
 from uploads.receiving.body_guard import BodyGuard
@@ -50,6 +51,8 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the whole request in one thread, when it is its turn."""
+        if line := line_of(request):
+            line.note(request)
         if request.path_info == _HEALTH:
             return await self._work(request)
         turns = self._readiness if request.path_info == _READINESS else self._turns
@@ -76,6 +79,8 @@ class Handler(ASGIHandler):
         try:
             return self.get_response(request)
         finally:
+            if line := line_of(request):
+                line.note_upload(correlation.current().upload_id)
             close_old_connections()
 
     def create_request(
@@ -103,4 +108,4 @@ admission = import_module("uploads.receiving.admission")
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
-application = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))
+application = RequestLog(SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)))

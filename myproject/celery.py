@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from celery import Celery
@@ -15,12 +16,15 @@ from myproject import malformed_messages, stopping
 from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
 from myproject.transports import rabbitmq, redis
-from processing import conf, memory
+from processing import conf
 from processing.conf import darkroom
+from processing.renderer import memory
 from processing.renderer.pool import POOL
 from uploads.broker import BrokerAway, queue_depths
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+# Its receivers of Celery's signals are connected.
+import_module("myproject.logs.tasks")
 
 
 class QueuedTask(DjangoTask[Any, Any]):

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from processing import clock, conf
+from processing import clock, conf, correlation
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC, EXTENSIONS, FALLBACKS, Format, Preset
 from processing.refusals import stored_sentence
@@ -53,6 +53,7 @@ class Upload(models.Model):
     - `made_by_field`: only a `PictureField` has received it, so it is removed when no row refers to it.
     - `unused_since`: when such an upload was first found unused; None while it is used.
     - `version`: how often its file was replaced, the last time at `replaced_at`.
+    - `request_id`: the id, in logs, of the request that last asked to process it.
     """
 
     class Status(models.TextChoices):
@@ -97,6 +98,13 @@ class Upload(models.Model):
     unused_since = models.DateTimeField(null=True, editable=False)
     version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     replaced_at = models.DateTimeField(null=True, editable=False)
+    request_id = models.CharField(
+        max_length=correlation.LONGEST,
+        blank=True,
+        default=correlation.request_id,
+        db_default="",
+        editable=False,
+    )
 
     # The names of the presets that the model's field offers through which a row was reached; all if empty.
     offered: tuple[str, ...] = ()
@@ -621,6 +629,7 @@ class Delivery(models.Model):
     - `failed_at`: when it was given up.
     - `status_code`, `duration` (seconds): of the last response.
     - `digest`: the delivery at the head of its digest; the head refers to itself.
+    - `request_id`: the id, in logs, of the request that caused it.
 
     An email is held for a digest while `next_attempt_at`, `delivered_at`, `failed_at` and `digest` are empty.
     """
@@ -650,6 +659,13 @@ class Delivery(models.Model):
     status_code = models.PositiveSmallIntegerField(null=True)
     duration = models.FloatField(null=True)
     digest = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="members")
+    request_id = models.CharField(
+        max_length=correlation.LONGEST,
+        blank=True,
+        default=correlation.request_id,
+        db_default="",
+        editable=False,
+    )
 
     class Meta:
         ordering: ClassVar = ["-created_at"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from processing import clock, conf, originals
+from processing import clock, conf, correlation, originals
 from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
@@ -50,6 +51,8 @@ from uploads.tokens import issuing
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
 
 # The number of rows that are deleted with one query.
 _PART = 500
@@ -435,6 +438,15 @@ def heal(original: Original) -> None:
 def _begin(upload: Upload) -> None:
     """Save a new upload, and start its processing after the commit."""
     upload.save(force_insert=True)
+    correlation.about_upload(upload.pk)
+    logger.info(
+        "Received an image.",
+        extra={
+            "content_hash": upload.original.content_hash,
+            "bytes": upload.original.byte_size,
+            "file_name": upload.filename,
+        },
+    )
     announce(upload, Event.Name.RECEIVED)
     upload_received.send(sender=Upload, upload=upload)
     transaction.on_commit(partial(pipeline.start, upload))
@@ -493,8 +505,9 @@ def prepare_again(
             upload.status, upload.bulk = Upload.Status.PENDING, bulk
             upload.next_step, upload.queued_at = Step.Name.GENERATE_THUMBNAILS, None
             upload.error_code = upload.error_detail = ""
+            upload.request_id = correlation.request_id()
         Upload.objects.bulk_update(
-            again, ["status", "bulk", "next_step", "queued_at", "error_code", "error_detail"]
+            again, ["status", "bulk", "next_step", "queued_at", "error_code", "error_detail", "request_id"]
         )
     return again
 

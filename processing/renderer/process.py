@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import NoReturn
 
-from processing import memory
 from processing.errors import Refusal
 from processing.images.packing import packed, packed_size, unpacked
 from processing.images.reading.header import read_header
 from processing.images.reading.refusals import TooManyPixels
 from processing.images.source import Decoded, Source, decode
 from processing.images.warming import warm
-from processing.renderer import confinement
+from processing.renderer import confinement, memory
 from processing.renderer.frames import Connection, Frame
 from processing.renderer.messages import limits_of, preset_of, recipe_of, refusal_fields
 
