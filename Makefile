@@ -95,6 +95,7 @@ dist: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Build the wheel and the sdist 
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
 	$(COMPILE) pyproject.toml --extra site --output-file requirements/run.txt $(ARGS)
 	$(COMPILE) pyproject.toml --extra site --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
+	$(COMPILE) pyproject.toml --extra otel --extra sentry --constraint requirements/run.txt --output-file requirements/telemetry.txt $(ARGS)
 	$(COMPILE) --group resampler --output-file requirements/resampler.txt $(ARGS)
 	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
 	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
@@ -104,7 +105,8 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 
 advisories: .venv/dev.stamp  ## Ask OSV and npm whether a locked package has a known hole (ARGS=--dry-run: ask nothing)
 	$(BIN)/python -m uv tool run pip-audit --require-hashes --disable-pip --vulnerability-service osv \
-		-r requirements/run.txt -r requirements/dev.txt -r requirements/resampler.txt $(ARGS)
+		-r requirements/run.txt -r requirements/dev.txt -r requirements/resampler.txt \
+		-r requirements/telemetry.txt $(ARGS)
 	deploy/run_npm.sh $(if $(filter --dry-run,$(ARGS)),ls --all --package-lock-only,audit) --prefix frontend
 	@$(if $(filter --dry-run,$(ARGS)),echo "Dry run: neither OSV nor npm was asked.")
 

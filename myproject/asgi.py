@@ -20,6 +20,7 @@ from myproject.logs.requests import RequestLog, line_of
 from myproject.postgresql.time_limits import limit_statements
 from myproject.startup import refuse_errors
 from myproject.sub_path.requests import SubPath
+from myproject.telemetry.starting import traced
 from processing import conf, correlation
 from processing.renderer.pool import POOL
 from uploads.problems import Busy, answer, malformed_request, refused
@@ -108,4 +109,6 @@ admission = import_module("uploads.receiving.admission")
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
-application = RequestLog(SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)))
+application = RequestLog(
+    traced(SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)))
+)

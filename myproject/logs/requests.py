@@ -24,34 +24,43 @@ _PLAIN = re.compile(r"[\w-]{1,40}(\.\w{1,5})?", re.ASCII)
 _ROUTINE = ("healthz", "readyz", "metrics")
 _NO_ROUTE = "(no such path)"
 # The member of the scope with the `Line` of the request.
-_LINE = "darkroom.line"
+LINE = "darkroom.line"
 
 
 class Line:
     """The line of one request. Django's handler notes the route, which the server does not know."""
 
     def __init__(self, method: str) -> None:
-        self._method = method
+        self.method = method
         self._begun = time.monotonic()
         self._is_routine = False
-        self._path = _NO_ROUTE
+        self.path = _NO_ROUTE
         self._upload_id = ""
         self.status: int | None = None
 
     def note(self, request: HttpRequest) -> None:
         """Note the route of a request, and the upload that it was about."""
         if request.path_info.startswith(settings.STATIC_URL):
-            self._path, self._is_routine = request.path_info, True
+            self.path, self._is_routine = request.path_info, True
             return
         match = request.resolver_match or _resolved(request.path_info)
         if match is not None:
-            self._path = shown_path(match)
+            self.path = shown_path(match)
             self._is_routine = match.route in _ROUTINE
             self._upload_id = _upload_of(match)
 
     def note_upload(self, upload_id: str) -> None:
         """Note the upload that the request has made or changed."""
         self._upload_id = upload_id or self._upload_id
+
+    def attributes(self) -> dict[str, str | int]:
+        """Return what a trace tells of the request, in OpenTelemetry's words."""
+        found: dict[str, str | int] = {"http.request.method": self.method, "http.route": self.path}
+        if self.status is not None:
+            found["http.response.status_code"] = self.status
+        if self._upload_id:
+            found["darkroom.upload_id"] = self._upload_id
+        return found
 
     def write(self) -> None:
         """Log the line. Without a response, the client has gone before there was one."""
@@ -62,13 +71,13 @@ class Line:
         logger.log(
             level,
             "%s %s %s in %s s",
-            self._method,
-            self._path,
+            self.method,
+            self.path,
             self.status or "without a response",
             seconds,
             extra={
-                "method": self._method,
-                "path": self._path,
+                "method": self.method,
+                "path": self.path,
                 "status": self.status,
                 "seconds": seconds,
                 "upload_id": self._upload_id,
@@ -97,16 +106,25 @@ class RequestLog:
 
         token = correlation.begin(Correlation(request_id=request_id))
         try:
-            await self._application({**scope, _LINE: line}, receive, send_with_id)
+            await self._application({**scope, LINE: line}, receive, send_with_id)
         finally:
             line.write()
             correlation.end(token)
 
 
+def is_from_a_proxy(scope: Scope) -> bool:
+    """Return whether a trusted proxy has passed on the request.
+
+    The server has then replaced the proxy's address by that of its client, which has no port.
+    """
+    client = scope.get("client")
+    return bool(client and not client[1])
+
+
 def line_of(request: HttpRequest) -> Line | None:
     """Return the line of a request, or None if another server than ours passes it on."""
     scope: dict[str, Any] = getattr(request, "scope", {})
-    line = scope.get(_LINE)
+    line = scope.get(LINE)
     return line if isinstance(line, Line) else None
 
 
@@ -124,12 +142,8 @@ def shown_path(match: ResolverMatch) -> str:
 
 
 def _id_of(scope: Scope) -> str:
-    """Return the id that the proxy has given to a request, or a new one.
-
-    The server has replaced the address of a trusted proxy by that of its client, which has no port.
-    """
-    client = scope.get("client")
-    if client and not client[1]:
+    """Return the id that a trusted proxy has given to a request, or a new one."""
+    if is_from_a_proxy(scope):
         given = [value for name, value in scope["headers"] if name == _HEADER]
         if len(given) == 1 and _WELL_FORMED.fullmatch(given[0]):
             return str(given[0].decode())
