@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _HEADER = b"x-request-id"
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-# What a route captures that is no id: the name of a preset.
+# The name of a preset, which a route captures besides ids.
 _PLAIN = re.compile(r"[\w-]{1,40}(\.\w{1,5})?", re.ASCII)
 # Requests that a balancer or a browser makes all the time are logged at the level DEBUG.
 _ROUTINE = ("healthz", "readyz", "metrics")

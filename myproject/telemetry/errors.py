@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 # Seconds that a process waits at its end for the last events.
 _LAST_SECONDS = 2
 _FILE_NAME = re.compile(r"[^\s/'\"]+\.(?:jpe?g|png|gif|webp|avif|hei[cf]|tiff?|bmp)\b", re.IGNORECASE)
-# What an event may have besides its exception and its message.
+# The extra data that an event may have.
 _EXTRA = set(FIELDS) - {"file_name"}
 
 

@@ -15,7 +15,7 @@ _SENTRY, _OPENTELEMETRY = "sentry_sdk", "opentelemetry.exporter.otlp.proto.http"
 
 
 def start() -> None:
-    """Start what the settings turn on. Invalid settings start nothing: the checks report them."""
+    """Start Sentry and traces if their settings are on, unless a setting is invalid: the checks report that."""
     if settings.SENTRY_DSN and not list(_problems_of_sentry()):
         import_module("myproject.telemetry.errors").start(settings.SENTRY_DSN)
     if settings.TRACES_ENDPOINT and not list(_problems_of_traces()):

@@ -43,7 +43,7 @@ _HEADERS = ("traceparent", "tracestate")
 # Balancers and Prometheus send these all the time.
 _ROUTINE = ("/healthz", "/readyz", "/metrics")
 _TRACER = trace.get_tracer("darkroom")
-# What sends the last spans of this process.
+# Functions that send the last spans of this process.
 _ENDS: list[Callable[[], None]] = []
 
 

@@ -17,7 +17,7 @@ from tests.install.project import make_environment
 from tests.journeys.test_upload import send_by_token, status_of
 from tests.processing.processes import ROOT, environment
 from tests.receiver import Receiver, receiving
-from tests.storage.servers import ACCESS_KEY, SECRET_KEY, moto_server
+from tests.storage.servers import ACCESS_KEY, SECRET_KEY, moto_server, s3_storage
 from tests.system import System, wait_until
 
 pytestmark = pytest.mark.install

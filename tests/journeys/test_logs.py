@@ -16,7 +16,7 @@ from tests.system import System, wait_until
 
 pytestmark = pytest.mark.journey
 
-# What a proxy gives to a request, and what only a proxy on this machine may give.
+# The id that a proxy gives to a request.
 GIVEN = "0123456789abcdef0123456789abcdef"
 NAME = "the-operation-of-mrs-miller.jpg"
 ADDRESS = "demo@example.com"
