@@ -36,7 +36,7 @@ def begin(*, task: Task[Any, Any], **_options: Any) -> None:
             request_id=str(request.get(_REQUEST) or correlation.new_request_id()),
             upload_id=str(request.get(_UPLOAD) or ""),
         )
-        request.correlation = correlation.begin(ids)
+        vars(request)["correlation"] = correlation.begin(ids)
 
 
 @task_postrun.connect

@@ -21,7 +21,7 @@ _FILE_NAME = re.compile(r"[^\s/'\"]+\.(?:jpe?g|png|gif|webp|avif|hei[cf]|tiff?|b
 _EXTRA = set(FIELDS) - {"file_name"}
 
 
-class Transport(HttpTransport):
+class Transport(HttpTransport):  # type: ignore[misc]  # where the package is missing, its classes are unknown
     """Sentry's transport, which sends in a thread of its own, and reports an unavailable server once."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

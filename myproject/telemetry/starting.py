@@ -15,7 +15,7 @@ _SENTRY, _OPENTELEMETRY = "sentry_sdk", "opentelemetry.exporter.otlp.proto.http"
 
 
 def start() -> None:
-    """Start Sentry and traces if their settings are on, unless a setting is invalid: the checks report that."""
+    """Start Sentry and traces if their settings are on. The checks report invalid settings."""
     if settings.SENTRY_DSN and not list(_problems_of_sentry()):
         import_module("myproject.telemetry.errors").start(settings.SENTRY_DSN)
     if settings.TRACES_ENDPOINT and not list(_problems_of_traces()):

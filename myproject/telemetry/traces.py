@@ -167,8 +167,7 @@ def _begin_task(*, task: Task[Any, Any], **_options: Any) -> None:
     span = _TRACER.start_span(
         task.name, context=_PROPAGATOR.extract(carrier), kind=SpanKind.CONSUMER, attributes=_ids()
     )
-    request.trace_span = span
-    request.trace_token = context.attach(trace.set_span_in_context(span))
+    vars(request).update(trace_span=span, trace_token=context.attach(trace.set_span_in_context(span)))
 
 
 def _end_task(*, task: Task[Any, Any], state: str | None = None, **_options: Any) -> None:

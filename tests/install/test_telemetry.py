@@ -176,7 +176,7 @@ def test_errors_reach_sentry_without_personal_data(system: System, receiver: Rec
     def events() -> list[str]:
         return [text_of(one.body).decode() for one in receiver.requests if one.path == "/api/1/envelope/"]
 
-    wait_until(lambda: sum("exception" in event for event in events()) >= 2)
+    wait_until(lambda: sum('"exception"' in event for event in events()) >= 2, seconds=40)
     said = "".join(events())
     assert "ValueError" in said
     assert "cannot read (file) of (address)" in said
