@@ -5,6 +5,7 @@ import re
 from typing import Any, cast
 
 import sentry_sdk
+from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event, Hint
 
@@ -47,6 +48,8 @@ def start(dsn: str) -> None:
     sentry_sdk.init(
         dsn=dsn,
         transport=Transport,
+        # It replaces a function that workers have imported before. Celery logs the same errors.
+        disabled_integrations=[CeleryIntegration()],
         before_send=without_personal_data,
         before_breadcrumb=lambda _crumb, _hint: None,
         send_default_pii=False,

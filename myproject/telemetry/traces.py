@@ -47,7 +47,7 @@ _TRACER = trace.get_tracer("darkroom")
 _ENDS: list[Callable[[], None]] = []
 
 
-class Exporter(SpanExporter):
+class Exporter(SpanExporter):  # type: ignore[misc]  # where the package is missing, its classes are unknown
     """Exports spans, and reports once that nothing accepts them. It runs in a thread of its own."""
 
     def __init__(self, inner: SpanExporter) -> None:
@@ -176,7 +176,7 @@ def _end_task(*, task: Task[Any, Any], state: str | None = None, **_options: Any
         span.set_attribute("celery.state", str(state))
         if state == "FAILURE":
             span.set_status(StatusCode.ERROR)
-        context.detach(task.request.trace_token)
+        context.detach(vars(task.request)["trace_token"])
         span.end()
 
 
