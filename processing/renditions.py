@@ -13,6 +13,7 @@ from processing.images.encoding.encoding import Encoded
 from processing.models import Original, Rendition
 from processing.presets import AUTOMATIC, Preset, Recipe, Resampler
 from processing.renderer.rendering import RemoteSource
+from processing.spans import span
 from processing.storages.media import call_storage, media, require_storage
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,8 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     Raises `StorageUnavailable`.
     """
     key = key_of(original, recipe)
-    call_storage(lambda: media.save(key, ContentFile(encoded.data)))
+    with span("write", kind="rendition", preset=recipe.preset.name, format=recipe.format):
+        call_storage(lambda: media.save(key, ContentFile(encoded.data)))
     return Rendition(
         original=original,
         preset=recipe.preset.name,

@@ -95,8 +95,14 @@ class Work:
         order = request.header
         recipes = [recipe_of(fields) for fields in order["recipes"]]
         for one in self._known().render_all(recipes, focus=tuple(order["focus"]), threads=order["threads"]):
-            counts = {"frames": one.frames, "frames_left_out": one.frames_left_out}
-            yield Frame({"width": one.width, "height": one.height, **counts}, one.data)
+            answer = {
+                "width": one.width,
+                "height": one.height,
+                "frames": one.frames,
+                "frames_left_out": one.frames_left_out,
+                "seconds": [one.resize_seconds, one.encode_seconds],
+            }
+            yield Frame(answer, one.data)
 
     def _pixels(self, request: Frame) -> Iterator[Frame]:
         """Write the decoded pixels into the shared memory of a file. The renderer may not write to files."""
