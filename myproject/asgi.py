@@ -21,6 +21,7 @@ from myproject.startup import refuse_errors
 from myproject.sub_path.requests import SubPath
 from processing import conf
 from processing.renderer.pool import POOL
+from uploads.monitoring.requests import RequestMetrics, note_route
 from uploads.problems import Busy, answer, malformed_request, refused
 from uploads.receiving.body_guard import BodyGuard
 from uploads.receiving.turns import Turns
@@ -76,6 +77,7 @@ class Handler(ASGIHandler):
         try:
             return self.get_response(request)
         finally:
+            note_route(request)
             close_old_connections()
 
     def create_request(
@@ -103,4 +105,4 @@ admission = import_module("uploads.receiving.admission")
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
-application = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))
+application = RequestMetrics(SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns)))

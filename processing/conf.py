@@ -145,6 +145,8 @@ class Settings:
     redis_ca_file: str = ""
     # The beginning of all keys and channels, so that sites can share a Redis.
     redis_key_prefix: str = ""
+    # Whether processes count for `/metrics`. It also shows what it queries at each scrape.
+    metrics: bool = True
     # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.

@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 # renderer decodes, resizes and encodes.
 Name = Literal["queue_wait", "read", "decode", "resize", "encode", "write"]
 NAMES: tuple[Name, ...] = get_args(Name)
+# The header of a message with the time from which it may be received, in seconds since 1970. It is by the
+# clock of the publishing host, because it is only for measurements.
+DUE_AT = "darkroom_due_at"
 Attribute = str | int | float | bool
 
 

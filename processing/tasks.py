@@ -16,13 +16,9 @@ from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
 from processing.renderer.options import RendererUnavailable
-from processing.spans import record
+from processing.spans import DUE_AT, record
 from processing.steps import Postponed, SetAside, Step
 from processing.storages.media import StorageUnavailable
-
-# The header of a message with the time from which it may be received, in seconds since 1970. It is by the
-# clock of the publishing host, because it is only for measurements.
-_DUE_AT = "darkroom_due_at"
 
 
 class HandedBack(TransientError):
@@ -80,14 +76,14 @@ def report_resampler(**_options: Any) -> None:
 def note_due_time(*, headers: dict[str, Any], **_options: Any) -> None:
     """Note in a message when a worker may receive it: now, or when a retry is due."""
     eta = headers.get("eta")
-    headers[_DUE_AT] = datetime.fromisoformat(eta).timestamp() if eta else time.time()
+    headers[DUE_AT] = datetime.fromisoformat(eta).timestamp() if eta else time.time()
 
 
 @task_prerun.connect
 def report_wait(*, task: Task[Any, Any], **_options: Any) -> None:
     """Report how long the message of a task has waited in its queue."""
     # A message of an older version has no time, and a task that is called directly has no message.
-    due_at = task.request.get(_DUE_AT)
+    due_at = task.request.get(DUE_AT)
     if due_at is not None:
         info = task.request.delivery_info or {}
         queue = str(info.get("routing_key") or "").rpartition(".")[2]

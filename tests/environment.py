@@ -68,6 +68,8 @@ def _prepare() -> None:
         FOCUSES_PER_PERSON="0",
         CHANGES_PER_PERSON="0",
         WEBHOOK_TESTS_PER_PERSON="0",
+        # Nothing is published beside the tests.
+        METRICS="0",
         # The web process shares connections. The threads of a test each have their own.
         DATABASE_POOL_SIZE="0",
     )

@@ -18,6 +18,7 @@ REGISTERING = (
     "uploads.completion",
     "uploads.tasks",
     "uploads.upkeep.recurring",
+    "uploads.monitoring.publishing",
 )
 
 # The apps of `startproject` whose models or templates are used.

@@ -12,6 +12,8 @@ from django.dispatch import receiver
 
 from processing import clock, renditions, steps
 from processing.errors import Refusal
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import UPLOAD_FAILURES, UPLOADS_FINISHED
 from processing.originals import OriginalLost
 from processing.signals import step_failed, step_finished, step_set_aside, step_started
 from uploads import pipeline
@@ -54,6 +56,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
         elif not upload.bulk:
             announce(upload, Event.Name.REPROCESSED)
         upload_ready.send(sender=Upload, upload=upload, again=again)
+        transaction.on_commit(partial(COUNTERS.count, UPLOADS_FINISHED, "ready"))
         _make_room(upload)
     return True
 
@@ -69,6 +72,8 @@ def fail(upload: Upload, refusal: Refusal) -> None:
     upload.save(update_fields=["status", "error_code", "error_detail", "thumbnails_ready_at", "ready_at"])
     announce(upload, Event.Name.FAILED, code=refusal.code, detail=str(refusal))
     upload_failed.send(sender=Upload, upload=upload, refusal=refusal)
+    transaction.on_commit(partial(COUNTERS.count, UPLOADS_FINISHED, "failed"))
+    transaction.on_commit(partial(COUNTERS.count, UPLOAD_FAILURES, refusal.code))
     _make_room(upload)
 
 

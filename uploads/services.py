@@ -22,6 +22,8 @@ from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.header import Header
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import UPLOADED_BYTES, UPLOADS_RECEIVED
 from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
@@ -437,7 +439,13 @@ def _begin(upload: Upload) -> None:
     upload.save(force_insert=True)
     announce(upload, Event.Name.RECEIVED)
     upload_received.send(sender=Upload, upload=upload)
+    transaction.on_commit(partial(_count, upload))
     transaction.on_commit(partial(pipeline.start, upload))
+
+
+def _count(upload: Upload) -> None:
+    COUNTERS.count(UPLOADS_RECEIVED)
+    COUNTERS.count(UPLOADED_BYTES, by=upload.original.byte_size)
 
 
 def reprocess(

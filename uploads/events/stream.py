@@ -19,6 +19,8 @@ from redis.exceptions import RedisError
 
 from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import EVENT_STREAMS
 from uploads.events import history, wakeups
 from uploads.models import Event
 from uploads.owners import owner_model, owners
@@ -60,6 +62,7 @@ class Bells:
         The listener runs as long as there is any bell.
         """
         bell = asyncio.Event()
+        COUNTERS.change(EVENT_STREAMS, 1)
         with self._lock:
             self._bells[bell] = (str(owner_id), asyncio.get_running_loop())
             if not self._listening:
@@ -68,6 +71,7 @@ class Bells:
         try:
             yield bell
         finally:
+            COUNTERS.change(EVENT_STREAMS, -1)
             with self._lock:
                 del self._bells[bell]
                 if not self._bells:

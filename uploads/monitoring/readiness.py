@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from processing import clock
 from processing.conf import darkroom
 from processing.database.availability import refuses_writes
+from processing.renderer import confinement
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
@@ -142,6 +143,11 @@ def look() -> Readiness:
         "redis": redis_problem,
     }
     return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
+
+
+def renderer_weakness() -> str:
+    """Return what the renderer's sandbox lacks on this machine, or ""."""
+    return confinement.weakness(darkroom().renderer_sandbox)
 
 
 def queues() -> list[str]:

@@ -19,6 +19,8 @@ from django.views.decorators.http import require_safe
 from processing import conf, originals, renditions
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.images.encoding.placeholder import plain_picture
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import MISSING_FILES
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
@@ -205,6 +207,7 @@ def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
 
 def _lost(row: Rendition) -> HttpResponse:
     """Answer for a rendition whose file is lost, which is then rendered again with the image."""
+    COUNTERS.count(MISSING_FILES)
     try:
         # The answer is the same if the database refuses writes.
         with suppress(*DATABASE_UNAVAILABLE):
