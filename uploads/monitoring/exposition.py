@@ -5,10 +5,13 @@ site.
 `docs/metrics.md` describes each metric.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import accumulate
 
+from django.db import DatabaseError
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -45,7 +48,9 @@ class _Queried(Collector):
         seen = readiness.latest()
         yield from _parts(seen)
         yield from _queues(seen)
-        yield from _rows()
+        # The other metrics are needed most while the database is unavailable.
+        with suppress(DatabaseError):
+            yield from _rows()
         yield from _disks()
 
 
@@ -129,7 +134,8 @@ def _oldest_messages(depths: Mapping[str, int]) -> dict[str, float]:
         return {}
     if oldest is None:
         return {}
-    now = clock.now().timestamp()
+    # The publishing hosts have noted the times by their own clocks.
+    now = time.time()
     empty = {name: 0.0 for name, depth in depths.items() if not depth}
     return empty | {name: max(0.0, now - due_at) for name, due_at in oldest.items()}
 

@@ -16,6 +16,7 @@ from typing import Any
 from celery.signals import worker_init, worker_process_init, worker_process_shutdown
 from django.core.signals import request_started
 from django.db import connections
+from django.dispatch import receiver
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -100,7 +101,7 @@ _publishers: dict[int, Publisher] = {}
 _starting = threading.Lock()
 
 
-@request_started.connect
+@receiver(request_started)
 @worker_init.connect
 @worker_process_init.connect
 def start(**_options: Any) -> None:
