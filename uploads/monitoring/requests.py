@@ -1,7 +1,7 @@
 """Count HTTP requests by route, method and status, around everything that answers them."""
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPMethod
 from typing import Any
 
@@ -10,10 +10,11 @@ from django.http import HttpRequest
 from processing.metrics.counters import COUNTERS
 from processing.metrics.families import REQUEST_SECONDS, REQUESTS
 
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _METHODS = {method.value for method in HTTPMethod}
 # The key of an ASGI scope. All copies of the scope share its value, a list that gets the name of the route.
@@ -28,7 +29,7 @@ class RequestMetrics:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and count it when its response begins, or when it ends without one."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)

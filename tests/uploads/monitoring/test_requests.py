@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.urls import resolve
 
 from processing.metrics.counters import COUNTERS
-from uploads.monitoring.requests import Message, Receive, RequestMetrics, Send, note_route
+from uploads.monitoring.requests import Receive, RequestMetrics, Scope, Send, note_route
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def counted(app: Any, *, method: str = "GET", kind: str = "http") -> dict[tuple[
 
 
 def answering(status: int, *, path: str = "") -> Any:
-    async def app(scope: Message, receive: Receive, send: Send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if path:
             request = RequestFactory().get(path)
             request.scope = dict(scope)  # type: ignore[attr-defined]
