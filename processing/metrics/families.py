@@ -96,6 +96,12 @@ REQUESTS = Family(
     documentation="HTTP requests, by route, method and status.",
     labels=("route", "method", "status"),
 )
+RESPONSES = Family(
+    name="darkroom_responses",
+    documentation="HTTP responses, by the class of their status.",
+    labels=("status_class",),
+    values=(("2xx", "3xx", "4xx", "5xx", "none"),),
+)
 REQUEST_SECONDS = Family(
     name="darkroom_request_seconds",
     documentation="Seconds from the head of a request to the head of its response, by route.",
@@ -124,6 +130,7 @@ FAMILIES = (
     TASK_SECONDS,
     DELIVERIES,
     REQUESTS,
+    RESPONSES,
     REQUEST_SECONDS,
     POOL_TIMEOUTS,
     SERIES_LEFT_OUT,

@@ -32,7 +32,7 @@ class Prometheus:
         self._folder = folder
         self._port = any_free_port()
         example = (FOLDER / "prometheus.yml").read_text()
-        changes = (("15s", "1s"), ("127.0.0.1:8000", f"{HOST}:{site_port}"))
+        changes = (("15s", "3s"), ("127.0.0.1:8000", f"{HOST}:{site_port}"))
         for old, new in changes:
             assert old in example
             example = example.replace(old, new)
@@ -46,12 +46,8 @@ class Prometheus:
         """Run the server, and begin when it has scraped the site."""
         assert PROGRAM is not None
         command = (
-            *(
-                PROGRAM,
-                f"--config.file={self._folder}/prometheus.yml",
-                f"--web.listen-address={HOST}:{self._port}",
-            ),
-            *(f"--storage.tsdb.path={self._folder}/data", "--log.level=warn"),
+            *(PROGRAM, f"--config.file={self._folder}/prometheus.yml", "--log.level=warn"),
+            *(f"--web.listen-address={HOST}:{self._port}", f"--storage.tsdb.path={self._folder}/data"),
         )
         with (self._folder / "log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
             try:

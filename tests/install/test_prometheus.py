@@ -1,4 +1,4 @@
-"""Prometheus scrapes a running site: each query of the dashboard has a result, and faults make alerts fire."""
+"""Prometheus scrapes a running site: queries of the dashboard have results, and faults make alerts fire."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.install
 
 TOKEN = "a-token-of-prometheus"
 DASHBOARD = Path(settings.BASE_DIR, "deploy", "grafana", "darkroom.json")
-# What a site without faults does not have.
+# Metrics and conditions that a site without faults lacks.
 FAULTS = ("== 0", "darkroom_upload_failures_total")
 # For each alert: its metrics, their values while all is well, and with a fault, a minute apart.
 CASES: dict[str, list[tuple[str, str, str]]] = {
@@ -46,7 +46,7 @@ CASES: dict[str, list[tuple[str, str, str]]] = {
         ('darkroom_deliveries_total{channel="email",result="failed"}', "0", "0+1"),
         ('darkroom_deliveries_total{channel="email",result="delivered"}', "0", "0"),
     ],
-    "DarkroomServerErrors": [('darkroom_requests_total{route="x",method="GET",status="500"}', "0", "0+2")],
+    "DarkroomServerErrors": [('darkroom_responses_total{status_class="5xx"}', "0", "0+2")],
     "DarkroomDatabasePoolExhausted": [("darkroom_database_pool_timeouts_total", "0", "0+1")],
     "DarkroomDiskLow": [("darkroom_disk_low", "0", "1")],
     "DarkroomFilesMissing": [("darkroom_missing_files_total", "0", "0+1")],
@@ -115,7 +115,8 @@ class Site:
     def send(self, data: bytes) -> dict[str, Any]:
         """Upload a picture."""
         body, headers = multipart(data, name="photo.jpg")
-        return self.api("/api/uploads/", body, headers)
+        sent: dict[str, Any] = self.api("/api/uploads/", body, headers)
+        return sent
 
     def api(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
         """Return the answer of the REST API."""

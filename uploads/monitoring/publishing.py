@@ -97,8 +97,8 @@ class Publisher:
                 pipeline.execute()
 
 
+# The publisher of each process, by its id: a forked process inherits that of its parent, without the thread.
 _publishers: dict[int, Publisher] = {}
-_starting = threading.Lock()
 
 
 @receiver(request_started)
@@ -109,12 +109,10 @@ def start(**_options: Any) -> None:
     process = os.getpid()
     if process in _publishers or not darkroom().metrics:
         return
-    with _starting:
-        if process in _publishers:
-            return
-        _publishers.clear()  # the parent's
-        _publishers[process] = Publisher()
-    _publishers[process].start()
+    # Of several threads, only one starts the publisher.
+    publisher = Publisher()
+    if _publishers.setdefault(process, publisher) is publisher:
+        publisher.start()
 
 
 @worker_process_shutdown.connect
@@ -126,7 +124,6 @@ def stop(**_options: Any) -> None:
 
 
 atexit.register(stop)
-os.register_at_fork(after_in_child=lambda: globals().update(_starting=threading.Lock()))
 
 
 def note_pool() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from processing.metrics.counters import COUNTERS
-from processing.metrics.families import REQUEST_SECONDS, REQUESTS
+from processing.metrics.families import REQUEST_SECONDS, REQUESTS, RESPONSES
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -45,6 +45,7 @@ class RequestMetrics:
                 method = scope["method"] if scope["method"] in _METHODS else _NONE
                 name = route[0] if route else _NONE
                 COUNTERS.count(REQUESTS, name, method, status)
+                COUNTERS.count(RESPONSES, status if status == _NONE else f"{status[0]}xx")
                 COUNTERS.observe(REQUEST_SECONDS, name, seconds=time.monotonic() - begun)
 
         async def send_counted(message: Message) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
+from psycopg_pool import ConnectionPool
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -143,3 +145,15 @@ def test_spans_are_counted() -> None:
         amount for series, amount in taken.items() if series.labels == ("write",) and series.part != "sum"
     ]
     assert sum(written) == 2
+
+
+def test_state_of_the_database_pool_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = ConnectionPool(open=False, min_size=1, max_size=7)
+    pool._stats["requests_errors"] += 2
+    # Only PostgreSQL's connections have a pool.
+    monkeypatch.setattr(connections["default"], "_connection_pools", {"default": pool}, raising=False)
+    Publisher().publish()
+    Publisher().publish()
+    counters, gauges = published()
+    assert gauges["darkroom_database_pool_limit"] == 14
+    assert counters == {Series("darkroom_database_pool_timeouts"): 2}

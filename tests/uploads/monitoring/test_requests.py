@@ -70,6 +70,14 @@ def test_request_whose_client_has_gone_has_no_status() -> None:
     assert counted(_nothing) == {("none", "GET", "none"): 1}
 
 
+def test_class_of_a_response_is_counted() -> None:
+    for status in (200, 503):
+        asyncio.run(RequestMetrics(answering(status))({"type": "http", "method": "GET"}, _nothing, _nothing))
+    taken = COUNTERS.take()
+    classes = {series.labels: n for series, n in taken.items() if series.family == "darkroom_responses"}
+    assert classes == {("2xx",): 1, ("5xx",): 1}
+
+
 def test_only_http_is_counted() -> None:
     assert counted(_nothing, kind="lifespan") == {}
 
