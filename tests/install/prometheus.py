@@ -32,7 +32,7 @@ class Prometheus:
         self._folder = folder
         self._port = any_free_port()
         example = (FOLDER / "prometheus.yml").read_text()
-        changes = (("15s", "3s"), ("127.0.0.1:8000", f"{HOST}:{site_port}"))
+        changes = (("15s", "5s"), ("127.0.0.1:8000", f"{HOST}:{site_port}"))
         for old, new in changes:
             assert old in example
             example = example.replace(old, new)
