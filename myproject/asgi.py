@@ -100,6 +100,7 @@ share_connections()
 refuse_errors()
 # Imported after `django.setup()`, because it needs the models.
 admission = import_module("uploads.receiving.admission")
+import_module("uploads.monitoring.pulse").start_web()
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)

@@ -145,6 +145,10 @@ class Settings:
     redis_ca_file: str = ""
     # The beginning of all keys and channels, so that sites can share a Redis.
     redis_key_prefix: str = ""
+    # Seconds between the heartbeats of a process, which report its presets; 0 turns them off. The folder of
+    # the files that show a probe that a worker or beat is alive; without a folder, there are none.
+    heartbeat: int = 20
+    alive_dir: str = ""
     # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.

@@ -1,6 +1,7 @@
 """Renditions: wanted minus stored is missing, and only missing renditions are rendered."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -94,6 +95,26 @@ def _has_renditions_of(resampler: Resampler) -> bool:
         for preset in conf.presets()
         for format in preset.all_formats
     )
+
+
+def preset_fingerprints() -> dict[str, str]:
+    """Return a fingerprint of each configured preset: a digest of those of its formats.
+
+    Two processes have the same one if they accept the same renditions as current.
+    """
+    return {
+        preset.name: _digest([_accepted(Recipe(preset, format)) for format in sorted(preset.all_formats)])
+        for preset in conf.presets()
+    }
+
+
+def fingerprint_of_all() -> str:
+    """Return a fingerprint of all configured presets together."""
+    return _digest(preset_fingerprints())
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _name(recipe: Recipe) -> tuple[str, str, str]:

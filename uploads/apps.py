@@ -17,6 +17,7 @@ REGISTERING = (
     "uploads.hooks.gate",
     "uploads.completion",
     "uploads.tasks",
+    "uploads.monitoring.pulse",
     "uploads.upkeep.recurring",
 )
 

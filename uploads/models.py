@@ -44,6 +44,8 @@ class Upload(models.Model):
     - `next_step`: the step of its chain that is published next, or has been published but is not done.
     - `queued_at`: when this step was last published; None while it waits for that.
     - `bulk`: background work, processed on the bulk queue.
+    - `presets`: the fingerprint of the presets with which an operator ordered it at `presets_at`, or "".
+      Workers that had started before, and have others, leave it.
     - `quiet`: an operator imported it, so its owner has no notices of its arrival and processing.
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
     - `deleted_at`: since when it is hidden, until the collector purges it.
@@ -81,6 +83,8 @@ class Upload(models.Model):
     error_code = models.CharField(max_length=32, blank=True)
     error_detail = models.TextField(blank=True)
     bulk = models.BooleanField(default=False)
+    presets = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
+    presets_at = models.DateTimeField(null=True, editable=False)
     quiet = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     next_step = models.CharField(
@@ -707,3 +711,29 @@ class Heartbeat(models.Model):
     def last(cls, name: str) -> datetime | None:
         """Return the time of a job's last heartbeat, or None if it has never run."""
         return cls.objects.filter(name=name).values_list("at", flat=True).first()
+
+
+class Process(models.Model):
+    """A web process, worker or beat that sends heartbeats.
+
+    - `name`: the host's name, after that of the worker, or with the process id of a web process.
+    - `queues`: the queues that it consumes.
+    - `presets`: the fingerprint of each of its presets, by name.
+    - `began_at`, `seen_at`: when it read its settings, and its last heartbeat.
+    """
+
+    class Kind(models.TextChoices):
+        WEB = "web"
+        WORKER = "worker"
+        BEAT = "beat"
+
+    name = models.CharField(max_length=255, primary_key=True)
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    version = models.CharField(max_length=32)
+    queues = models.JSONField(default=list)
+    presets = models.JSONField(default=dict)
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -441,14 +441,20 @@ def _begin(upload: Upload) -> None:
 
 
 def reprocess(
-    *, uploads: Sequence[Upload], force: bool = False, presets: Collection[Preset] = (), bulk: bool = False
+    *,
+    uploads: Sequence[Upload],
+    force: bool = False,
+    presets: Collection[Preset] = (),
+    bulk: bool = False,
+    fingerprint: str = "",
 ) -> int:
     """Queue uploads again to render missing and stale renditions; with `force`, all renditions.
 
-    `presets` limits what `force` renders. Existing renditions stay until they are replaced. Returns the
-    number of uploads that could not be queued; the sweeper queues those later.
+    `presets` limits what `force` renders. Existing renditions stay until they are replaced. Workers whose
+    presets have another `fingerprint` leave the uploads to others, unless it is "". Returns the number of
+    uploads that could not be queued; the sweeper queues those later.
     """
-    again = prepare_again(uploads=uploads, force=force, presets=presets, bulk=bulk)
+    again = prepare_again(uploads=uploads, force=force, presets=presets, bulk=bulk, fingerprint=fingerprint)
     return sum(not pipeline.start(upload) for upload in again)
 
 
@@ -462,7 +468,12 @@ def reprocess_here(*, upload: Upload, force: bool = False, presets: Collection[P
 
 
 def prepare_again(
-    *, uploads: Sequence[Upload], force: bool, presets: Collection[Preset], bulk: bool
+    *,
+    uploads: Sequence[Upload],
+    force: bool,
+    presets: Collection[Preset],
+    bulk: bool,
+    fingerprint: str = "",
 ) -> list[Upload]:
     """Record that uploads are to be reprocessed, so that the sweeper can start them after a crash.
 
@@ -491,10 +502,21 @@ def prepare_again(
         Step.objects.filter(upload__in=again).delete()
         for upload in again:
             upload.status, upload.bulk = Upload.Status.PENDING, bulk
+            upload.presets, upload.presets_at = fingerprint, clock.now() if fingerprint else None
             upload.next_step, upload.queued_at = Step.Name.GENERATE_THUMBNAILS, None
             upload.error_code = upload.error_detail = ""
         Upload.objects.bulk_update(
-            again, ["status", "bulk", "next_step", "queued_at", "error_code", "error_detail"]
+            again,
+            [
+                "status",
+                "bulk",
+                "presets",
+                "presets_at",
+                "next_step",
+                "queued_at",
+                "error_code",
+                "error_detail",
+            ],
         )
     return again
 

@@ -20,14 +20,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from processing import clock
+from processing import clock, renditions
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
 from uploads import services
 from uploads.models import Upload
-from uploads.monitoring import readiness, statistics
+from uploads.monitoring import processes, readiness, statistics
 from uploads.monitoring.readiness import Readiness
 from uploads.problems import AGAIN
 
@@ -150,6 +150,7 @@ def _figures(*, told: str) -> dict[str, Any]:
         "queues": list(_queue_lines(seen)),
         "workers": None if seen.workers is None else sorted(seen.workers),
         "beat_at": seen.beat_at,
+        "processes": list(_process_lines(seen)),
         "throughput": statistics.throughput(),
         "notices": statistics.notices(),
         "storage": storage,
@@ -169,6 +170,7 @@ def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, s
         "beat": _("Beat is not responding"),
         "disk": _("The disk is almost full, so uploads are refused"),
         "redis": _("Redis is unavailable, so rate limits are not checked"),
+        "presets": _("Some processes have outdated presets"),
     }
     return ((words[name], problem) for name, problem in problems.items() if problem)
 
@@ -179,6 +181,13 @@ def _queue_lines(seen: Readiness) -> Iterator[dict[str, Any]]:
         depth = None if seen.depths is None else seen.depths[name]
         workers = None if seen.workers is None else _serving(seen.workers, name)
         yield {"name": name, "depth": depth, "workers": workers}
+
+
+def _process_lines(seen: Readiness) -> Iterator[dict[str, Any]]:
+    """Yield each running process with the names of the presets that differ from those of this one."""
+    here = renditions.preset_fingerprints()
+    for process in seen.running:
+        yield {"process": process, "other": processes.differing(process.presets, here)}
 
 
 def _serving(workers: dict[str, set[str]], queue: str) -> list[str]:
