@@ -111,7 +111,7 @@ def require_presets(*, original: Original, **kwargs: Any) -> None:
     if not orders:
         return
     here, began_at = renditions.fingerprint_of_all(), clock.began_at()
-    if any(there != here and at > began_at for there, at in orders):
+    if any(there != here and at and at > began_at for there, at in orders):
         postponed = Postponed(
             f"{original} is to be rendered with other presets than this worker has. Restart this worker."
         )

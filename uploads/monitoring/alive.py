@@ -7,6 +7,9 @@ from pathlib import Path
 from processing.conf import darkroom
 from uploads.monitoring.processes import MISSED
 
+# Beat publishes a message every five seconds, or every ten if a project has changed the timetable.
+_BEAT_PAUSE = 30
+
 
 def touch(name: str) -> None:
     """Record that a process has just worked; a full disk is the problem of others."""
@@ -40,8 +43,8 @@ def names() -> list[str]:
 
 def longest(name: str) -> float:
     """Return the seconds for which a live process may do nothing. A worker's step may take its time limit."""
-    step = 0 if name.startswith("beat@") else darkroom().step_time_limit
-    return step + MISSED * darkroom().heartbeat
+    missed = MISSED * darkroom().heartbeat
+    return max(missed, _BEAT_PAUSE) if name.startswith("beat@") else darkroom().step_time_limit + missed
 
 
 def _path(name: str) -> Path | None:

@@ -1,7 +1,11 @@
 """The processes that send heartbeats, and whether they have the same presets."""
 
+import tomllib
+from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from processing import clock, renditions
 from processing.conf import darkroom
@@ -11,6 +15,7 @@ from uploads.models import Process
 
 # The heartbeats that a process may miss before it counts as gone.
 MISSED = 3
+_DECLARATION = Path(__file__).resolve().parents[2] / "pyproject.toml"
 # Rows of processes that were not seen for this long are removed.
 _FORGOTTEN = timedelta(days=1)
 
@@ -92,9 +97,12 @@ def _consumers(queue: str) -> set[str]:
         return set()
 
 
+@cache
 def _version() -> str:
-    """Return the version of Darkroom, or "" in a clone, which is not installed."""
-    try:
-        return version("darkroom")
-    except PackageNotFoundError:
-        return ""
+    """Return the version of Darkroom, as it is installed, or else as its clone declares it."""
+    with suppress(PackageNotFoundError):
+        return version("django-darkroom")
+    with suppress(OSError):
+        declared = tomllib.loads(_DECLARATION.read_text())
+        return str(declared["project"]["version"])
+    return ""

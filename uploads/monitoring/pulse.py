@@ -41,7 +41,8 @@ os.register_at_fork(
 )
 
 
-@shared_task(name="uploads.monitoring.canary", ignore_result=True)
+# Without events, neither Flower nor a monitor of tasks counts it.
+@shared_task(name="uploads.monitoring.canary", ignore_result=True, send_events=False)
 def canary() -> None:
     """Do nothing: the worker that takes the message is alive."""
 
@@ -93,7 +94,11 @@ class Pulse(Thread):
         A process that has not worked for too long gets no more, so that its queue does not grow.
         """
         idle = alive.idle(self._name)
-        if idle is None or idle < darkroom().heartbeat or idle > alive.longest(self._name):
+        if idle is None:
+            # A process of the same name may have ended only after this one started.
+            alive.touch(self._name)
+            return
+        if idle < darkroom().heartbeat or idle > alive.longest(self._name):
             return
         if not self._reaches_broker():
             alive.touch(self._name)

@@ -1,5 +1,6 @@
 """Heartbeats in the database: who runs which presets, and who must be restarted."""
 
+import tomllib
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from processing import clock, renditions
+from tests.processing.processes import ROOT
 from uploads import broker
 from uploads.models import Process
 from uploads.monitoring import processes
@@ -55,6 +57,7 @@ def test_fingerprints_are_those_of_every_host_whatever_its_resampler(
 
 def test_second_heartbeat_updates_the_first() -> None:
     first, second = beat(), beat()
+    assert second.version == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert second.seen_at >= first.seen_at
     assert [one.name for one in processes.running()] == ["bulk@one"]
 

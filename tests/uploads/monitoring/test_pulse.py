@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from celery import current_app
 from celery.signals import task_postrun
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError
 from pytest_django import Settings
 
 from processing import clock, renditions
@@ -149,15 +150,18 @@ class TestPulse:
 
     def test_unavailable_database_leaves_the_worker_alive(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(**_options: Any) -> None:
-            raise connection.Database.OperationalError("the database is away")
+            raise OperationalError("the database is away")
 
         monkeypatch.setattr(processes, "record", away)
-        monkeypatch.setattr("uploads.monitoring.pulse.DatabaseError", connection.Database.OperationalError)
         alive.touch(WORKER)
         age(WORKER, 30)
         pulse().beat()
         assert broker.queue_depths()["thumbnails"] == 1
         current_app.control.purge()
+
+    def test_file_that_another_process_removed_is_made_again(self) -> None:
+        pulse().beat()
+        assert alive.idle(WORKER) is not None
 
     def test_end_removes_the_row_and_the_file(self) -> None:
         alive.touch(WORKER)
@@ -300,3 +304,39 @@ def test_worker_that_is_alive_and_takes_nothing_is_noticed(tmp_path: Path, varia
         assert worker.poll() is None
         said = manage("probe", "worker", **quick)
         assert "has taken no task for" in said.stdout
+
+
+@contextmanager
+def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python process until the end of the test."""
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**environment(), **variables}, stdin=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_beat_shows_that_it_publishes(tmp_path: Path) -> None:
+    variables = {"HEARTBEAT": "1", "ALIVE_DIR": str(tmp_path / "alive")}
+    path = tmp_path / "alive" / BEAT
+    schedule = f"--schedule={tmp_path / 'schedule'}"
+    with running("-m", "celery", "--app=myproject", "beat", "--pidfile=", schedule, **variables):
+        wait_until(path.exists, seconds=60)
+        started_at = path.stat().st_mtime
+        wait_until(lambda: path.stat().st_mtime > started_at + 3, seconds=60)
+        assert manage("probe", "beat", **variables).stdout == f"{BEAT}: ok\n"
+        assert Process.objects.get().kind == Process.Kind.BEAT
+    current_app.control.purge()
+
+
+@pytest.mark.slow
+def test_web_process_sends_heartbeats() -> None:
+    with running("-c", "import sys, myproject.asgi; sys.stdin.read()", HEARTBEAT="1") as process:
+        wait_until(Process.objects.exists, seconds=60)
+        first = Process.objects.get()
+        assert (first.name, first.kind) == (f"web@{HOST}:{process.pid}", Process.Kind.WEB)
+        wait_until(lambda: Process.objects.get().seen_at > first.seen_at, seconds=60)

@@ -2,7 +2,7 @@
 
 import socket
 from argparse import ArgumentParser
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     help = "Say whether the workers or the beat of this machine work. The exit status is 0 only if they do."
     # A probe reads files alone, and its result says nothing about the settings.
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
