@@ -89,28 +89,29 @@ class Pulse(Thread):
                 connections.close_all()
 
     def _prove(self) -> None:
-        """Give an idle process a task to take, or excuse it while the broker is unavailable.
-
-        A process that has not worked for too long gets no more, so that its queue does not grow.
-        """
+        """Give an idle process a task to take, or excuse it while the broker is unavailable."""
         idle = alive.idle(self._name)
         if idle is None:
             # A process of the same name may have ended only after this one started.
             alive.touch(self._name)
-            return
-        if idle < darkroom().heartbeat or idle > alive.longest(self._name):
-            return
-        if not self._reaches_broker():
+        elif idle >= darkroom().heartbeat and not self._reaches_broker(
+            stuck=idle > alive.longest(self._name)
+        ):
             alive.touch(self._name)
 
-    def _reaches_broker(self) -> bool:
-        if self._kind == Process.Kind.WORKER:
-            return all(broker.publish(_canary_for(queue)) for queue in self._queues)
-        try:
-            broker.queue_depths()
-        except BrokerAway:
-            return False
-        return True
+    def _reaches_broker(self, *, stuck: bool) -> bool:
+        """Publish canaries, and return whether the broker is available.
+
+        The queues of a worker that takes none must not grow. If it was only suspended, one canary is enough.
+        """
+        queues = self._queues
+        if stuck or self._kind != Process.Kind.WORKER:
+            try:
+                depths = broker.queue_depths()
+            except BrokerAway:
+                return False
+            queues = [queue for queue in queues if depths.get(queue) == 0]
+        return all(broker.publish(_canary_for(queue)) for queue in queues)
 
 
 def _canary_for(queue: str) -> Any:
