@@ -5,6 +5,7 @@ An sdist contains both, so a wheel is built from it without npm.
 
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ class BuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is no de
 
 
 def compile_catalogues(root: Path) -> None:
-    """Compile each catalogue beside its source, unless it is compiled and newer."""
+    """Compile each catalogue beside its source. One that is compiled already stays as it is."""
     for path in root.glob("uploads/locale/*/LC_MESSAGES/django.po"):
-        compiled = path.with_suffix(".mo")
-        if not compiled.is_file() or compiled.stat().st_mtime < path.stat().st_mtime:
-            with path.open("rb") as source, compiled.open("wb") as target:
-                write_mo(target, read_po(source, locale=path.parent.parent.name))
+        compiled, output = path.with_suffix(".mo"), BytesIO()
+        with path.open("rb") as source:
+            write_mo(output, read_po(source, locale=path.parent.parent.name))
+        if not compiled.is_file() or compiled.read_bytes() != output.getvalue():
+            compiled.write_bytes(output.getvalue())
 
 
 def missing_scripts(root: Path) -> list[str]:

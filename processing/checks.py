@@ -1,7 +1,7 @@
 """System checks: invalid settings stop the start-up with a clear message."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -19,7 +19,7 @@ from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
 from processing.renderer import confinement
 from processing.renderer.options import SANDBOXES
-from processing.storages.media import ALIAS, Storage, folder, media
+from processing.storages.media import ALIAS, folder, media
 
 
 @checks.register
@@ -79,7 +79,7 @@ def check_other_files(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         )
         for model in apps.get_models()
         for field in model._meta.local_fields
-        if isinstance(field, FileField) and cast("Storage", field.storage) == media
+        if isinstance(field, FileField) and field.storage == media
     ]
 
 

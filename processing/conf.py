@@ -123,6 +123,12 @@ class Settings:
     event_age: int = 180 * 24 * 3600
     # Emails about uploads and webhooks that one person gets a day (in UTC); 0 is no limit.
     emails_per_day: int = 50
+    # How often staff get a report: "daily", "weekly" (on Mondays) or "off"; and the hour from which it is
+    # made.
+    report: str = "weekly"
+    report_hour: int = 6
+    # Originals that are read again each night, with their renditions, to compare their hashes; 0 is none.
+    audit_sample: int = 100
     # The dotted path of a function that returns the email address for a person's notices, or "" if the person
     # has no verified one. By default it is the address of the user.
     notice_address: str = ""

@@ -444,6 +444,7 @@ class Event(models.Model):
 class Preferences(models.Model):
     """A person's choices, and what is known of their mailbox. A missing row means the defaults.
 
+    - `reports`: whether a member of staff gets the report by email.
     - `emails`: the emails counted on the day `emails_on` (UTC), which `EMAILS_PER_DAY` limits.
     - `refused_address`: the address, in lower case, that its mail server refused for good at `refused_at`,
       with `refused_reply`; "" if there is none. Nothing is mailed to it until it is verified again.
@@ -460,6 +461,7 @@ class Preferences(models.Model):
     email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
     # "" if the person has not chosen a language.
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    reports = models.BooleanField(default=True, db_default=True)
     emails_on = models.DateField(null=True, editable=False)
     emails = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     refused_address = models.TextField(default="", db_default="", editable=False)
@@ -707,3 +709,77 @@ class Heartbeat(models.Model):
     def last(cls, name: str) -> datetime | None:
         """Return the time of a job's last heartbeat, or None if it has never run."""
         return cls.objects.filter(name=name).values_list("at", flat=True).first()
+
+
+class NightlyFigures(models.Model):
+    """The figures of one night, from which a report computes the growth of the storage.
+
+    - `bytes_of_originals`, `bytes_of_renditions`: of the files that rows name.
+    - `lost_originals`: the originals whose file is missing or damaged.
+    - `sampled`, `broken`: the files whose hash the nightly sample compared, and the keys of those that are
+      missing or damaged.
+    """
+
+    day = models.DateField(primary_key=True)
+    images = models.PositiveBigIntegerField(default=0)
+    bytes_of_originals = models.PositiveBigIntegerField(default=0)
+    bytes_of_renditions = models.PositiveBigIntegerField(default=0)
+    unknown_files = models.PositiveIntegerField(default=0)
+    lost_originals = models.PositiveIntegerField(default=0)
+    sampled = models.PositiveIntegerField(default=0)
+    broken = models.JSONField(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["-day"]
+        verbose_name_plural = _("nightly figures")
+
+    def __str__(self) -> str:
+        return f"figures of {self.day}"
+
+
+class Report(models.Model):
+    """The report to staff on the days from `first_day` to `last_day`."""
+
+    class Period(models.TextChoices):
+        DAILY = "daily", _("daily")
+        WEEKLY = "weekly", _("weekly")
+
+    period = models.CharField(max_length=8, choices=Period.choices)
+    first_day = models.DateField()
+    last_day = models.DateField()
+    figures = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering: ClassVar = ["-last_day", "-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["period", "first_day"], name="one_report_a_period"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period} report on {self.last_day}"
+
+
+class ReportMail(models.Model):
+    """The email of a report to one member of staff.
+
+    - `next_attempt_at`: when it is due; None once it was sent or given up.
+    """
+
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="mails")
+    # There is no constraint, so after a roll-back, the version without reports can still delete a person.
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="report_mails", db_constraint=False
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, db_index=True)
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["report", "person"], name="one_mail_a_report_and_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.report} to {self.person_id}"

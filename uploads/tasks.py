@@ -6,7 +6,8 @@ from celery import shared_task
 
 from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.completion import complete
-from uploads.notices import outbox, schedule
+from uploads.notices import outbox, reports, schedule
+from uploads.notices.reports import ReportNotSent
 from uploads.notices.schedule import DeliveryFailed
 
 # Retry while the database is unavailable; the sweeper handles everything else.
@@ -31,3 +32,9 @@ def deliver(*, delivery_id: str) -> None:
     following = schedule.deliver(delivery_id)
     if following is not None:
         outbox.publish(following)
+
+
+@shared_task(name="uploads.tasks.send_report", **RETRY_OPTIONS, throws=(ReportNotSent,))
+def send_report(*, mail_id: int) -> None:
+    """Send a report to one member of staff; beat queues it again after a failure."""
+    reports.send(mail_id)

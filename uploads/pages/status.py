@@ -26,9 +26,10 @@ from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
 from uploads import services
-from uploads.models import Upload
+from uploads.models import Report, Upload
 from uploads.monitoring import readiness, statistics
 from uploads.monitoring.readiness import Readiness
+from uploads.notices import reports
 from uploads.problems import AGAIN
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def for_staff(view: _View) -> _View:
 @for_staff
 def status(request: HttpRequest) -> HttpResponse:
     """Show the state of the system and the failed uploads."""
-    context = _figures(told="")
+    context = _figures(told="") | _latest_report()
     if request.user.has_perm("uploads.view_upload"):
         context |= {"failures": list(statistics.failures()[:FAILURES_SHOWN]), "retries": RETRIES}
     return render(request, "uploads/status.html", context)
@@ -127,6 +128,11 @@ def _start_again(failed: list[Upload]) -> int:
             # The sweeper queues the rest of this part.
             return start + len(part)
     return len(failed)
+
+
+def _latest_report() -> dict[str, Any]:
+    report = Report.objects.first()
+    return reports.shown(report) if report else {}
 
 
 def _figures(*, told: str) -> dict[str, Any]:

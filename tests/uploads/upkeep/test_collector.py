@@ -180,7 +180,7 @@ def test_files_that_cannot_be_removed_do_not_stop_the_others(
     monkeypatch.setattr(default_storage, "delete", refuse_stuck)
     assert collect() == 1
     assert stored_keys() == set()
-    # On PostgreSQL, tests of fields leave rows, which are written beside a transaction that is rolled back.
+    # On PostgreSQL, tests of fields leave rows: these are written beside a transaction that a test rolls back.
     assert PendingFile.objects.filter(key__in=stuck).count() == len(stuck)
 
 
