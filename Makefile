@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system dist lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system dist lock advisories sbom clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -107,6 +107,9 @@ advisories: .venv/dev.stamp  ## Ask OSV and npm whether a locked package has a k
 		-r requirements/run.txt -r requirements/dev.txt -r requirements/resampler.txt $(ARGS)
 	deploy/run_npm.sh $(if $(filter --dry-run,$(ARGS)),ls --all --package-lock-only,audit) --prefix frontend
 	@$(if $(filter --dry-run,$(ARGS)),echo "Dry run: neither OSV nor npm was asked.")
+
+sbom: .venv/run.stamp .venv/resampler.stamp  ## Print all that a site installs, as CycloneDX (ARGS=--licences: the licences)
+	@$(BIN)/python -m deploy.sbom $(ARGS)
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
 	rm -rf .venv dist frontend/node_modules $(FRONTEND) $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

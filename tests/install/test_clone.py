@@ -208,6 +208,12 @@ def test_advisories_lists_the_packages_to_check(clone: Clone) -> None:
     assert output.endswith("Dry run: neither OSV nor npm was asked.\n")
 
 
+@starts("sbom")
+def test_sbom_names_what_a_site_installs(clone: Clone) -> None:
+    found = json.loads(clone.make("sbom"))
+    assert {"django", "htmx.org", "libavif"} <= {one["name"] for one in found["components"]}
+
+
 @starts("check")
 def test_check_finds_nothing(clone: Clone) -> None:
     assert "Success: no issues found" in clone.make("check", seconds=900)
