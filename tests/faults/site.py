@@ -101,11 +101,15 @@ class Site(Processes):
         self._guard.__enter__()
         try:
             self.start("database")
+            self.restore()
             people = self.module("tests.faults.prepare", stdin=str(PEOPLE))
             self._people = [Person(port=self._port, **person) for person in json.loads(people)]
         except BaseException:
             self.close()
             raise
+
+    def restore(self) -> None:
+        """Fill the empty database before its migrations run; by default, with nothing."""
 
     def close(self) -> None:
         """End all processes, and remove the folder."""
