@@ -27,12 +27,10 @@ class BuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is no de
 
 
 def compile_catalogues(root: Path) -> None:
-    """Compile each catalogue beside its source, unless it is compiled and newer."""
+    """Compile each catalogue beside its source."""
     for path in root.glob("uploads/locale/*/LC_MESSAGES/django.po"):
-        compiled = path.with_suffix(".mo")
-        if not compiled.is_file() or compiled.stat().st_mtime < path.stat().st_mtime:
-            with path.open("rb") as source, compiled.open("wb") as target:
-                write_mo(target, read_po(source, locale=path.parent.parent.name))
+        with path.open("rb") as source, path.with_suffix(".mo").open("wb") as target:
+            write_mo(target, read_po(source, locale=path.parent.parent.name))
 
 
 def missing_scripts(root: Path) -> list[str]:

@@ -1,15 +1,13 @@
 """System checks: invalid settings stop the start-up with a clear message."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.files.storage import storages
 from django.core.files.storage.handler import InvalidStorageError
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import FileField
 
 from processing import conf
 from processing.conf import darkroom
@@ -19,7 +17,7 @@ from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
 from processing.renderer import confinement
 from processing.renderer.options import SANDBOXES
-from processing.storages.media import ALIAS, Storage, folder, media
+from processing.storages.media import ALIAS, folder, media
 
 
 @checks.register
@@ -62,24 +60,6 @@ def check_folder(**kwargs: Any) -> Sequence[checks.CheckMessage]:
             hint="Set MEDIA_ROOT to a folder that the web server and the workers share.",
             id="darkroom.E032",
         )
-    ]
-
-
-@checks.register
-def check_other_files(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error for each other field in Darkroom's storage, which replaces files of the same name."""
-    if check_storage():
-        return []
-    return [
-        checks.Error(
-            f"{field} would store files in Darkroom's storage, where a file replaces another of its name.",
-            hint=f"Give Darkroom a storage of its own: STORAGES[{ALIAS!r}].",
-            obj=field,
-            id="darkroom.E037",
-        )
-        for model in apps.get_models()
-        for field in model._meta.local_fields
-        if isinstance(field, FileField) and cast("Storage", field.storage) == media
     ]
 
 

@@ -37,7 +37,7 @@ def restore(site: Site, *, folder: Path, name: str) -> str:
     Then the worker runs, but neither beat nor the web server.
     """
     for program in site.running():
-        if program not in {"database", "redis"}:
+        if program not in site.services:
             site.kill(program)
     told = ""
     for command in commands(OLDER):

@@ -5,12 +5,11 @@ from typing import Any, cast
 
 import pytest
 from django.core import checks
-from django.core.files.storage import default_storage, storages
+from django.core.files.storage import storages
 
 from processing.storages import media as choice
 from processing.storages.local import LocalStorage
 from processing.storages.media import media
-from tests.adoption.models import Photo
 
 DJANGOS = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
 LOCAL = "processing.storages.local.LocalStorage"
@@ -63,9 +62,3 @@ def test_storage_that_lacks_something_or_cannot_be_loaded_is_an_error(settings: 
     for backend, sentence in ((DJANGOS, "lacks what"), ({"BACKEND": "no.such.Storage"}, "cannot be loaded")):
         settings.STORAGES = {**settings.STORAGES, "darkroom": backend}
         assert sentence in errors()["darkroom.E020"]
-
-
-def test_other_files_would_be_replaced_in_this_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "darkroom.E037" not in errors()
-    monkeypatch.setattr(Photo._meta.get_field("file"), "storage", default_storage)
-    assert "adoption.Photo.file would store files" in errors()["darkroom.E037"]
