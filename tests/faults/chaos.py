@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tests.system import wait_until
 
-# Seconds between two faults, and by default until a part is repaired.
+# The seconds between two faults, and until a part is repaired, by default.
 PAUSE, AWAY = (0.5, 4.0), (0.5, 12.0)
 
 Repair = Callable[[], object]
@@ -49,7 +49,8 @@ class Chaos:
 
     targets: Sequence[Target]
     random: Random
-    # The shortest and the longest time until a part is repaired.
+    # The shortest and the longest time between two faults, and until a part is repaired.
+    pause: tuple[float, float] = PAUSE
     away: tuple[float, float] = AWAY
     done: Counter[str] = field(default_factory=Counter)
     # The pending repairs by the name of the target: when each is due, and what it does.
@@ -63,7 +64,7 @@ class Chaos:
             self._repair(until=time.monotonic())
             if time.monotonic() >= next_at:
                 self._break_something()
-                next_at = time.monotonic() + self.random.uniform(*PAUSE)
+                next_at = time.monotonic() + self.random.uniform(*self.pause)
             time.sleep(0.05)
         self._repair(until=float("inf"))
 

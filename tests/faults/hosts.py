@@ -40,8 +40,9 @@ HOSTS: Mapping[str, Sequence[str]] = {
 # The hosts whose clocks are wrong, and by how many seconds.
 CLOCKS = {"second-web": 240, "worker": 60, "second": -180}
 PORTS = {"database": 5432, "redis": 6379, "storage": 9000, "web": 8000, "second-web": 8000, "proxy": 8080}
-# Seconds until a host is repaired: some are longer than every time-out of a connection.
-AWAY = (0.5, 40.0)
+# Seconds between two faults, and until a host is repaired: some are longer than every time-out of a
+# connection. On average, two or three of the nine hosts are broken.
+PAUSE, AWAY = (3.0, 12.0), (0.5, 40.0)
 FAULTS = {"cut off": 2, "silent": 2, "deaf": 1, "slow": 2, "powered off": 2}
 _CONFIGURATION = """
 upstream site {{

@@ -178,6 +178,11 @@ class Site(Processes):
         return False
 
     @property
+    def port(self) -> int:
+        """Return the port of the web server."""
+        return self._port
+
+    @property
     def database(self) -> PostgreSQL | SQLite:
         """Return the database."""
         return self._database

@@ -21,7 +21,7 @@ from random import Random
 from tests import rabbitmq
 from tests.faults import hosts, network, targets, wrong_clocks
 from tests.faults.actor import Actor
-from tests.faults.chaos import AWAY, Chaos, InTurn, Target
+from tests.faults.chaos import AWAY, PAUSE, Chaos, InTurn, Target
 from tests.faults.figures import report
 from tests.faults.hooks import Hooks
 from tests.faults.site import Site
@@ -60,7 +60,7 @@ def main() -> int:
             site=site,
             chaos=InTurn(parts, random, runs=Soak.RUNS)
             if options.in_turn
-            else Chaos(parts, random, away=scene.away),
+            else Chaos(parts, random, pause=scene.pause, away=scene.away),
             actors=make_actors(site, options.seed),
             keeper=site.person(),
             hooks=hooks,
@@ -93,6 +93,7 @@ class Scene:
     receiver: Receiver
     programs: Sequence[targets.Program | hosts.Machine]
     others: Sequence[Target]
+    pause: tuple[float, float] = PAUSE
     away: tuple[float, float] = AWAY
 
 
@@ -112,7 +113,7 @@ def on_hosts(stack: contextlib.ExitStack, folder: Path, options: argparse.Namesp
     """Start a site on several hosts, whose lines and power fail. Some of their clocks are wrong."""
     site = stack.enter_context(hosts.SpreadSite(folder, **LIMITS))
     receiver = stack.enter_context(receiving(host=network.address_of(network.OUTSIDE)))
-    return Scene(site, receiver, hosts.machines(site), [targets.Inbox(receiver)], hosts.AWAY)
+    return Scene(site, receiver, hosts.machines(site), [targets.Inbox(receiver)], hosts.PAUSE, hosts.AWAY)
 
 
 def read_options() -> argparse.Namespace:
