@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ ORIGINALS = """
     JOIN uploads_upload ON uploads_upload.original_id = processing_original.id
     JOIN auth_user ON auth_user.id = uploads_upload.owner_id WHERE auth_user.username = '{name}'
 """
+LOSE_FILES = {"folder": 'rm -r "$MEDIA_ROOT"/*', "bucket": 'rclone delete "store:$S3_BUCKET"'}
 LOSE_DATABASE = 'psql "$DATABASE_URL" --quiet --command "DROP SCHEMA public CASCADE; CREATE SCHEMA public"'
 
 
@@ -57,17 +57,14 @@ def test_restored_backup_costs_no_image(site: Site, tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def site_with(storage: str) -> Iterator[tuple[Site, Path]]:
-    """Return a site on PostgreSQL whose files are in a folder or in a bucket, and the folder of its files."""
+def site_with(storage: str) -> Iterator[Site]:
+    """Return a site on PostgreSQL whose files are in a folder or in a bucket."""
     folder = Path(tempfile.mkdtemp(prefix="darkroom-site-"))
     with contextlib.ExitStack() as stack:
         settings = {}
         if storage == "bucket":
             settings = bucket.settings_of(stack.enter_context(bucket.bucket_in(folder)))
-        site = stack.enter_context(Site(folder, **settings))
-        files = folder / "buckets" / "media" if storage == "bucket" else site.media
-        files.mkdir(exist_ok=True)
-        yield site, files
+        yield stack.enter_context(Site(folder, **settings))
 
 
 def carry_out(site: Site, commands: Iterable[str], *, storage: str, folder: Path, **settings: str) -> str:
@@ -86,7 +83,7 @@ def carry_out(site: Site, commands: Iterable[str], *, storage: str, folder: Path
 @pytest.mark.postgresql
 @pytest.mark.parametrize("storage", ["folder", "bucket"])
 def test_lost_site_is_restored_from_its_backup(storage: str, tmp_path: Path) -> None:
-    with site_with(storage) as (site, files):
+    with site_with(storage) as site:
         site.make_whole()
         ada = site.person()
         for _ in range(5):
@@ -95,9 +92,8 @@ def test_lost_site_is_restored_from_its_backup(storage: str, tmp_path: Path) -> 
         carry_out(site, restoring.commands("Back up"), storage=storage, folder=tmp_path)
         for program in ("web", "worker", "beat", "redis"):
             site.kill(program)
-        restoring.carry_out(site, LOSE_DATABASE, folder=tmp_path)
-        shutil.rmtree(files)
-        files.mkdir()
+        exports = [line for line in restoring.commands("Back up") if line.startswith("export")]
+        carry_out(site, [*exports, LOSE_FILES[storage], LOSE_DATABASE], storage=storage, folder=tmp_path)
         before, audit = split_before("audit", restoring.commands("Everything is lost"))
         carry_out(site, before, storage=storage, folder=tmp_path)
         site.make_whole()
@@ -116,7 +112,7 @@ def split_before(word: str, commands: Iterable[str]) -> tuple[list[str], list[st
 
 @pytest.mark.postgresql
 def test_files_move_from_a_folder_to_a_bucket(tmp_path: Path) -> None:
-    with site_with("folder") as (site, _files), bucket.bucket_in(tmp_path) as proxy:
+    with site_with("folder") as site, bucket.bucket_in(tmp_path) as proxy:
         site.make_whole()
         ada = site.person()
         assert ada.send(site.pictures.next()).status == 201

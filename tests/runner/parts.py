@@ -48,8 +48,8 @@ SELECTIONS = {
     ),
     "all": Selection(
         ((JOURNEYS, FAULTS), (SQLITE, POSTGRESQL)),
-        "Left out: fresh environments, RabbitMQ, PgBouncer, nginx, Redis with TLS in the whole system, several "
-        "hosts, wrong clocks, rolling restarts, peers' packages. `make test-install` runs these.",
+        "Left out: fresh environments, RabbitMQ, PgBouncer, nginx, Redis with TLS in the whole system, "
+        "several hosts, wrong clocks, rolling restarts, peers' packages. `make test-install` runs these.",
     ),
     "install": Selection(((INSTALL,),), ""),
 }
