@@ -38,7 +38,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 	--no-header --no-annotate
 
 .NOTPARALLEL:
-.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system dist lock advisories clean
+.PHONY: help run test test-fast test-install soak fuzz hostile screenshots check messages bench bench-system bench-delivery dist lock advisories sbom clean
 
 help:  ## Say what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -89,12 +89,16 @@ bench: var/benchmarks/installed.stamp  ## Compare Darkroom with its peers (ARGS=
 bench-system: $(TESTED)  ## Measure the whole system under load (ARGS=--quick: a smaller batch; --json)
 	@$(BIN)/python -m benchmarks.system $(ARGS)
 
+bench-delivery: $(TESTED)  ## Measure how fast images go out, by nginx and without (ARGS=--smallest: one second each)
+	@$(BIN)/python -m benchmarks.delivery $(ARGS)
+
 dist: .venv/dev.stamp $(FRONTEND) $(MESSAGES)  ## Build the wheel and the sdist of the two apps in dist/
 	$(BIN)/python -m uv build --quiet $(ARGS)
 
 lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (ARGS=--upgrade: newest versions)
 	$(COMPILE) pyproject.toml --extra site --output-file requirements/run.txt $(ARGS)
 	$(COMPILE) pyproject.toml --extra site --group dev --constraint requirements/run.txt --output-file requirements/dev.txt $(ARGS)
+	$(COMPILE) pyproject.toml --extra otel --extra sentry --constraint requirements/run.txt --output-file requirements/telemetry.txt $(ARGS)
 	$(COMPILE) --group resampler --output-file requirements/resampler.txt $(ARGS)
 	echo uv | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/uv.txt
 	$(COMPILE) requirements/redis.in --output-file requirements/redis.txt --no-deps
@@ -104,9 +108,13 @@ lock: .venv/dev.stamp  ## Bring the lock files up to date with pyproject.toml (A
 
 advisories: .venv/dev.stamp  ## Ask OSV and npm whether a locked package has a known hole (ARGS=--dry-run: ask nothing)
 	$(BIN)/python -m uv tool run pip-audit --require-hashes --disable-pip --vulnerability-service osv \
-		-r requirements/run.txt -r requirements/dev.txt -r requirements/resampler.txt $(ARGS)
+		-r requirements/run.txt -r requirements/dev.txt -r requirements/resampler.txt \
+		-r requirements/telemetry.txt $(ARGS)
 	deploy/run_npm.sh $(if $(filter --dry-run,$(ARGS)),ls --all --package-lock-only,audit) --prefix frontend
 	@$(if $(filter --dry-run,$(ARGS)),echo "Dry run: neither OSV nor npm was asked.")
+
+sbom: .venv/run.stamp .venv/resampler.stamp  ## Print all that a site installs, as CycloneDX (ARGS=--licences: the licences)
+	@$(BIN)/python -m deploy.sbom $(ARGS)
 
 clean:  ## Remove the environment and every cache; media/ and var/ stay
 	rm -rf .venv dist frontend/node_modules $(FRONTEND) $(MESSAGES) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,14 +5,17 @@ nothing about who may come.
 """
 
 import django
+from flower.command import apply_env_options
 from tornado.options import options
 
 from myproject.startup import refuse_errors
 from uploads.redis.checks import TAG
 
+django.setup()
+# The settings have added the variables of the environment file, of which Flower itself knows nothing.
+apply_env_options()
 if not (any(options.basic_auth or []) or options.auth):
     raise SystemExit(
         "Flower needs a password: set FLOWER_BASIC_AUTH=name:password (docs/deployment.md tells more)."
     )
-django.setup()
 refuse_errors(tags=[TAG])

@@ -14,4 +14,5 @@ class SiteConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks and receivers."""
         import_module("myproject.checks")
+        import_module("myproject.telemetry.starting").start()
         import_module("myproject.leaving.sessions")

@@ -16,11 +16,15 @@ from django.http.response import HttpResponseBase
 
 from myproject.connection_pool import share_connections
 from myproject.csp import add_policy
+from myproject.head_guard import HeadGuard
+from myproject.logs.requests import RequestLog, line_of
 from myproject.postgresql.time_limits import limit_statements
-from myproject.startup import refuse_errors
+from myproject.startup import refuse_errors, report_ready
 from myproject.sub_path.requests import SubPath
-from processing import conf
+from myproject.telemetry.starting import traced
+from processing import conf, correlation
 from processing.renderer.pool import POOL
+from uploads.monitoring.requests import RequestMetrics, note_route
 from uploads.problems import Busy, answer, malformed_request, refused
 from uploads.receiving.body_guard import BodyGuard
 from uploads.receiving.turns import Turns
@@ -50,6 +54,8 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the whole request in one thread, when it is its turn."""
+        if line := line_of(request):
+            line.note(request)
         if request.path_info == _HEALTH:
             return await self._work(request)
         turns = self._readiness if request.path_info == _READINESS else self._turns
@@ -76,6 +82,9 @@ class Handler(ASGIHandler):
         try:
             return self.get_response(request)
         finally:
+            if line := line_of(request):
+                line.note_upload(correlation.current().upload_id)
+            note_route(request)
             close_old_connections()
 
     def create_request(
@@ -98,9 +107,14 @@ django.setup(set_prefix=False)
 limit_statements()
 share_connections()
 refuse_errors()
-# Imported after `django.setup()`, because it needs the models.
+# Imported after `django.setup()`, because they need the models.
 admission = import_module("uploads.receiving.admission")
+import_module("uploads.monitoring.pulse").start_web()
+HeadGuard.end_streams = staticmethod(import_module("uploads.events.stream").end_all)
 # A renderer reads the headers of received files.
 POOL.prepare(conf.renderer_options())
 turns = Turns(conf.darkroom().requests_at_once)
-application = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))
+served = SubPath(BodyGuard(Handler(turns), admission=admission.refusal_of, turns=turns))
+application = RequestMetrics(RequestLog(traced(served)))
+# The socket already listens if systemd starts this process.
+report_ready()

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from celery import Celery
@@ -13,14 +14,17 @@ from django.conf import settings
 
 from myproject import malformed_messages, stopping
 from myproject.postgresql.time_limits import limit_statements
-from myproject.startup import refuse_errors
+from myproject.startup import refuse_errors, report_ready
 from myproject.transports import rabbitmq, redis
-from processing import conf, memory
+from processing import conf
 from processing.conf import darkroom
+from processing.renderer import memory
 from processing.renderer.pool import POOL
 from uploads.broker import BrokerAway, queue_depths
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+# Its receivers of Celery's signals are connected.
+import_module("myproject.logs.tasks")
 
 
 class QueuedTask(DjangoTask[Any, Any]):
@@ -84,6 +88,13 @@ def declare_queues(**_options: Any) -> None:
     if not settings.BROKER_IS_REDIS:
         with suppress(BrokerAway):
             queue_depths()
+
+
+@beat_init.connect
+@worker_init.connect
+def report_start(**_options: Any) -> None:
+    """Report to systemd, before the first connection: the broker may be unavailable."""
+    report_ready()
 
 
 @worker_process_init.connect

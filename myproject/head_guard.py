@@ -6,7 +6,7 @@ piece that arrives. The guard runs before the parser, because Django sees a requ
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -46,6 +46,9 @@ class UrlTooLong(Refusal):
 class HeadGuard(HttpToolsProtocol):
     """uvicorn's protocol on httptools, with limits on the size and the time of a head."""
 
+    # `myproject.asgi` sets it. uvicorn imports this module first, before there are models.
+    end_streams: ClassVar["staticmethod[[], None]"] = staticmethod(lambda: None)
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._besides_bodies = 0  # bytes since the last data of a body
@@ -53,6 +56,7 @@ class HeadGuard(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: Refusal | None = None
         self._is_refused = False
+        self._is_stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for the first head."""
@@ -90,6 +94,8 @@ class HeadGuard(HttpToolsProtocol):
         self._awaits_head = False
         self._stop_timer()
         super().on_headers_complete()
+        if self._is_stopping:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Receive data of a body. The body guard limits it."""
@@ -106,6 +112,16 @@ class HeadGuard(HttpToolsProtocol):
         """Leave an idle connection to uvicorn's own time-out."""
         self._stop_timer()
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """End the connection after its last response, and an event stream at once.
+
+        uvicorn would also close a new connection, whose first request is on its way: a proxy's 502.
+        """
+        self.end_streams()
+        self._is_stopping = True
+        if self.cycle is not None:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that the parser does not accept."""

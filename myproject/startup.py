@@ -1,5 +1,7 @@
-"""Checks that the web process and the workers run when they start."""
+"""What every process does when it starts: it runs its checks, and reports to systemd that it is ready."""
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 
 from django.conf import settings
@@ -20,6 +22,16 @@ def refuse_errors(*, tags: Sequence[str] | None = None) -> None:
     except SystemCheckError as error:
         raise SystemExit(str(error)) from None
     refuse_wrong_redis()
+
+
+def report_ready() -> None:
+    """Tell systemd that this process is ready (sd_notify(3)). Without systemd, do nothing."""
+    # The processes that this one starts have nothing to report.
+    if address := os.environ.pop("NOTIFY_SOCKET", ""):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+            # An address in the abstract namespace is written with an "@".
+            connection.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
+            connection.send(b"READY=1")
 
 
 def refuse_wrong_redis() -> None:

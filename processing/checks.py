@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -19,7 +20,9 @@ from processing.images.reading.limits import EXTRA_FORMATS
 from processing.presets import RESAMPLERS, InvalidPreset, parse_preset
 from processing.renderer import confinement
 from processing.renderer.options import SANDBOXES
+from processing.storages import proxied
 from processing.storages.media import ALIAS, Storage, folder, media
+from processing.storages.memory import MemoryStorage
 
 
 @checks.register
@@ -81,6 +84,63 @@ def check_other_files(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         for field in model._meta.local_fields
         if isinstance(field, FileField) and cast("Storage", field.storage) == media
     ]
+
+
+@checks.register
+def check_delivery(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if no way to deliver files has this name, or nginx could not read the storage."""
+    name = darkroom().delivery
+    if name not in proxied.WAYS:
+        return [
+            checks.Error(
+                f"DARKROOM['DELIVERY'] is {name!r}.",
+                hint=f"Set it to {' or '.join(proxied.WAYS)}. docs/delivery.md explains both.",
+                id="darkroom.E080",
+            )
+        ]
+    if name == proxied.ACCEL and isinstance(media, MemoryStorage):
+        return [
+            checks.Error(
+                "DARKROOM['DELIVERY'] is 'accel', but nginx cannot read files in the memory of a process.",
+                hint="Set it to django, or store files in a folder or a bucket.",
+                id="darkroom.E080",
+            )
+        ]
+    return []
+
+
+@checks.register
+def check_origins(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error for each setting with an origin or an address that could not work."""
+    now = darkroom()
+    if not all(
+        isinstance(text, str) for text in (now.media_host, *now.picture_origins, *now.nginx_purge_url)
+    ):
+        return []  # darkroom.E007 reports values of the wrong type.
+    wrong = {
+        "MEDIA_HOST": [now.media_host] if now.media_host and not _is_origin(now.media_host) else [],
+        "PICTURE_ORIGINS": [
+            text for text in now.picture_origins if text != conf.ANY_ORIGIN and not _is_origin(text)
+        ],
+        "NGINX_PURGE_URL": [text for text in now.nginx_purge_url if not _is_origin(text)],
+    }
+    return [
+        checks.Error(
+            f"DARKROOM[{name!r}] contains {text!r}, which is no origin.",
+            hint="Write a scheme and a host, such as https://media.photos.example, and no path.",
+            id="darkroom.E081",
+        )
+        for name, texts in wrong.items()
+        for text in texts
+    ]
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and text == f"{parts.scheme}://{parts.netloc}" != text[:8]
+    except ValueError:
+        return False
 
 
 @checks.register

@@ -49,6 +49,8 @@ class _Readings:
 
 
 _readings = _Readings()
+# A forked process has the settings of the process that read them, and so its time, too.
+_BEGAN = time.monotonic()
 
 
 def now() -> datetime:
@@ -66,6 +68,14 @@ def ahead() -> timedelta:
     SQLite has one host, whose clock is the database's.
     """
     return _readings.ahead() if connection.vendor == "postgresql" else timedelta()
+
+
+def began_at() -> datetime:
+    """Return when this process, or the one that forked it, read its settings.
+
+    Raises what `now` raises.
+    """
+    return now() - timedelta(seconds=time.monotonic() - _BEGAN)
 
 
 def _read() -> _Reading:

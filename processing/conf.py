@@ -16,6 +16,9 @@ from processing.images.reading.limits import Limits
 from processing.presets import RESAMPLERS, Preset, Resampler, parse_presets
 from processing.renderer.options import SANDBOXES, Options, Sandbox
 
+# Every origin, in PICTURE_ORIGINS.
+ANY_ORIGIN = "*"
+
 
 def _default_presets() -> Mapping[str, Mapping[str, Any]]:
     return {
@@ -123,6 +126,12 @@ class Settings:
     event_age: int = 180 * 24 * 3600
     # Emails about uploads and webhooks that one person gets a day (in UTC); 0 is no limit.
     emails_per_day: int = 50
+    # How often staff get a report: "daily", "weekly" (on Mondays) or "off"; and the hour from which it is
+    # made.
+    report: str = "weekly"
+    report_hour: int = 6
+    # Originals that are read again each night, with their renditions, to compare their hashes; 0 is none.
+    audit_sample: int = 100
     # The dotted path of a function that returns the email address for a person's notices, or "" if the person
     # has no verified one. By default it is the address of the user.
     notice_address: str = ""
@@ -139,12 +148,27 @@ class Settings:
     bulk_queue: str = ""
     # The public address of the site; links in mail begin with it.
     site_url: str = "http://127.0.0.1:8000"
+    # How renditions go out: "django" sends them itself, "accel" has nginx send them (`X-Accel-Redirect`).
+    delivery: str = "django"
+    # The origins whose pages may use pictures in a canvas, in scripts, and with an embedder policy, such as
+    # "https://shop.example"; "*" is all.
+    picture_origins: tuple[str, ...] = ()
+    # The origin of permanent URLs, such as "https://media.photos.example"; "" is the site's own.
+    media_host: str = ""
+    # The addresses at which each nginx removes a path from its cache, such as "http://127.0.0.1:8082".
+    nginx_purge_url: tuple[str, ...] = ()
     # The Redis that counts uploads for the rate limits, and carries wake-ups to event streams.
     redis_url: str = "redis://127.0.0.1:6379/0"
     # A file with the certificates of private authorities, of which one signed that of `rediss://`.
     redis_ca_file: str = ""
     # The beginning of all keys and channels, so that sites can share a Redis.
     redis_key_prefix: str = ""
+    # Whether processes count for `/metrics`. It also shows what it queries at each scrape.
+    metrics: bool = True
+    # Seconds between the heartbeats of a process, which report its presets; 0 turns them off. The folder of
+    # the files that show a probe that a worker or beat is alive; without a folder, there are none.
+    heartbeat: int = 20
+    alive_dir: str = ""
     # The token that opens `/metrics`; without one, only requests from the same machine are answered.
     metrics_token: str = ""
     # The fields of each preset, by its name. `docs/presets.md` describes each field.

@@ -93,6 +93,19 @@ def set_aside(lease: Lease, error: Exception) -> None:
     )
 
 
+def put_off(original: Original, step: str, error: Exception) -> None:
+    """Schedule the next attempt of a step that could not begin.
+
+    Raises `LeaseHeld` while another worker holds its lease.
+    """
+    postpone(acquire(original, step), error)
+
+
+def forget(original: Original, step: str) -> None:
+    """Remove the lease of a step that waits for another attempt, because it needs none any more."""
+    Lease.objects.filter(original=original, step=step, expires_at=None).delete()
+
+
 def hand_back(lease: Lease) -> None:
     """Release the lease of an interrupted step: it may restart at once, and the attempt is not counted."""
     Lease.objects.filter(pk=lease.pk, token=lease.token).update(

@@ -16,6 +16,7 @@ from processing.fingerprint import original_key, public_key
 from processing.garbage import pending_files
 from processing.images.reading.header import Header
 from processing.models import Original
+from processing.spans import span
 from processing.storages.media import FileMissing, call_storage, media, require_storage
 
 # The bytes that are copied at once.
@@ -28,7 +29,8 @@ def store(*, content_hash: str, file: File[Any]) -> None:
     Raises `StorageUnavailable`.
     """
     file.seek(0)
-    call_storage(lambda: media.save(original_key(content_hash), file))
+    with span("write", kind="original"):
+        call_storage(lambda: media.save(original_key(content_hash), file))
 
 
 class OriginalLost(Refusal):
@@ -118,7 +120,10 @@ def read(original: Original) -> bytes:
     Raises `StorageUnavailable`, or `OriginalLost` if the file is missing or has another content hash.
     """
     try:
-        with call_storage(lambda: media.open(original_key(original.content_hash))) as file:
+        with (
+            span("read", kind="original"),
+            call_storage(lambda: media.open(original_key(original.content_hash))) as file,
+        ):
             data: bytes = call_storage(file.read)
     except FileMissing as error:
         require_storage()

@@ -1,6 +1,7 @@
 """Renditions: wanted minus stored is missing, and only missing renditions are rendered."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +14,7 @@ from processing.images.encoding.encoding import Encoded
 from processing.models import Original, Rendition
 from processing.presets import AUTOMATIC, Preset, Recipe, Resampler
 from processing.renderer.rendering import RemoteSource
+from processing.spans import span
 from processing.storages.media import call_storage, media, require_storage
 
 logger = logging.getLogger(__name__)
@@ -96,6 +98,26 @@ def _has_renditions_of(resampler: Resampler) -> bool:
     )
 
 
+def preset_fingerprints() -> dict[str, str]:
+    """Return a fingerprint of each configured preset: a digest of those of its formats.
+
+    Two processes have the same one if they accept the same renditions as current.
+    """
+    return {
+        preset.name: _digest([_accepted(Recipe(preset, format)) for format in sorted(preset.all_formats)])
+        for preset in conf.presets()
+    }
+
+
+def fingerprint_of_all() -> str:
+    """Return a fingerprint of all configured presets together."""
+    return _digest(preset_fingerprints())
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _name(recipe: Recipe) -> tuple[str, str, str]:
     return recipe.preset.name, recipe.format, recipe.focus
 
@@ -111,7 +133,8 @@ def store(original: Original, recipe: Recipe, encoded: Encoded) -> Rendition:
     Raises `StorageUnavailable`.
     """
     key = key_of(original, recipe)
-    call_storage(lambda: media.save(key, ContentFile(encoded.data)))
+    with span("write", kind="rendition", preset=recipe.preset.name, format=recipe.format):
+        call_storage(lambda: media.save(key, ContentFile(encoded.data)))
     return Rendition(
         original=original,
         preset=recipe.preset.name,

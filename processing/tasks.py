@@ -1,10 +1,12 @@
 """The tasks that work on bytes; their messages carry only the content hash."""
 
+import time
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from celery import current_task, shared_task
-from celery.signals import worker_ready
+from celery import Task, current_task, shared_task
+from celery.signals import before_task_publish, task_prerun, worker_ready
 from django.db import DatabaseError, connection
 
 from processing import renditions, steps
@@ -14,6 +16,7 @@ from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.leases import LeaseHeld
 from processing.renderer.options import RendererUnavailable
+from processing.spans import DUE_AT, record
 from processing.steps import Postponed, SetAside, Step
 from processing.storages.media import StorageUnavailable
 
@@ -67,6 +70,24 @@ def report_resampler(**_options: Any) -> None:
     with suppress(DatabaseError):
         renditions.report_resampler()
     connection.close()
+
+
+@before_task_publish.connect
+def note_due_time(*, headers: dict[str, Any], **_options: Any) -> None:
+    """Note in a message when a worker may receive it: now, or when a retry is due."""
+    eta = headers.get("eta")
+    headers[DUE_AT] = datetime.fromisoformat(eta).timestamp() if eta else time.time()
+
+
+@task_prerun.connect
+def report_wait(*, task: Task[Any, Any], **_options: Any) -> None:
+    """Report how long the message of a task has waited in its queue."""
+    # A message of an older version has no time, and a task that is called directly has no message.
+    due_at = task.request.get(DUE_AT)
+    if due_at is not None:
+        info = task.request.delivery_info or {}
+        queue = str(info.get("routing_key") or "").rpartition(".")[2]
+        record("queue_wait", seconds=max(0.0, time.time() - float(due_at)), task=task.name, queue=queue)
 
 
 def _run(*, step: Step, content_hash: str) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from redis import Redis
 from rest_framework.test import APIClient
 
-from processing import clock
+from processing import clock, correlation
 from processing.garbage import generations, pending_files
 from processing.models import Original
 from tests.environment import FOLDER
@@ -62,6 +62,14 @@ def _clean_media() -> Iterator[None]:
 def _new_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test check the parts anew."""
     monkeypatch.setattr(readiness, "_lookout", readiness.Lookout())
+
+
+@pytest.fixture(autouse=True)
+def _no_correlation() -> Iterator[None]:
+    """Let each test begin without the ids of the work before."""
+    token = correlation.begin(correlation.Correlation())
+    yield
+    correlation.end(token)
 
 
 @pytest.fixture(autouse=True)

@@ -23,8 +23,9 @@ from tests.postgresql import PostgreSQL
 # These variables may be set on the machine. The tests run as if they were unset.
 UNSET = (
     "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOLER", "DATABASE_URL", "EMAIL_URL", "HTTPS",
-    "LOCK_TIMEOUT", "REDIS_CA_FILE", "REDIS_KEY_PREFIX", "S3_BUCKET", "SECRET_KEY_FALLBACKS",
-    "STATEMENT_TIMEOUT",
+    "LOCK_TIMEOUT", "LOG_FILE_NAMES", "LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "REDIS_CA_FILE", "REDIS_KEY_PREFIX", "S3_BUCKET",
+    "SECRET_KEY_FALLBACKS", "SENTRY_DSN", "STATEMENT_TIMEOUT",
 )  # fmt: skip
 # The pytest workers find the database server by this variable. Each worker has its own database on it.
 SHARED_DATABASE = "TEST_DATABASE_URL"
@@ -68,6 +69,8 @@ def _prepare() -> None:
         FOCUSES_PER_PERSON="0",
         CHANGES_PER_PERSON="0",
         WEBHOOK_TESTS_PER_PERSON="0",
+        # Nothing is published beside the tests.
+        METRICS="0",
         # The web process shares connections. The threads of a test each have their own.
         DATABASE_POOL_SIZE="0",
     )

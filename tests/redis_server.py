@@ -105,7 +105,7 @@ class TLSRedis:
     @contextmanager
     def running(cls, program: str, folder: Path) -> Iterator[Self]:
         server = cls(port=any_free_port(), ca_file=folder / "ca.pem")
-        _write_certificates(folder)
+        write_certificates(folder)
         digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
         (folder / "users").write_text(f"user default off\nuser {USER} on #{digest} ~{PREFIX}* &* +@all\n")
         command = (
@@ -121,7 +121,7 @@ class TLSRedis:
         return Redis.from_url(self.url, ssl_ca_certs=str(self.ca_file), socket_timeout=5)
 
 
-def _write_certificates(folder: Path) -> None:
+def write_certificates(folder: Path) -> None:
     """Write the certificate of an authority, and a certificate of a server that it has signed."""
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of the tests")])

@@ -26,7 +26,8 @@ UNSET = (
 class System:
     """Run `python -m deploy.local` with all its files in one folder."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *, python: str = sys.executable, **environment: str) -> None:
+        self.python = python
         self.var = folder / "var"
         self.port = any_free_port()
         self.output_path = folder / "output.txt"
@@ -43,7 +44,7 @@ class System:
         with (
             self.output_path.open("w") as output,
             subprocess.Popen(
-                [sys.executable, "-m", "deploy.local"],
+                [self.python, "-m", "deploy.local"],
                 cwd=settings.BASE_DIR,
                 env=self.environment,
                 stdout=output,
@@ -84,7 +85,7 @@ class System:
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a management command on the system's database and storage."""
         return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [self.python, "manage.py", *arguments],
             cwd=settings.BASE_DIR,
             env=self.environment | environment,
             capture_output=True,

@@ -17,6 +17,7 @@ WAITING = {
     "faults/chaos.py::run",
     "faults/site.py::wait_until_at_rest",
     "faults/soaking.py::_come_to_rest",
+    "install/load.py::run",
     "runner/machine.py::end_leftovers",
     "system.py::wait_until",
     "uploads/upkeep/test_unused.py::wait_for_lock",

@@ -27,6 +27,7 @@ class WebServer:
         self._log = folder / "web.log"
         self._environment = {**os.environ, "VAR_DIR": str(folder / "var"), **environment}
         self._environment.pop("DATABASE_URL", None)
+        self._process: subprocess.Popen[bytes] | None = None
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -37,12 +38,20 @@ class WebServer:
                 command, cwd=settings.BASE_DIR, env=self._environment, stdout=output, stderr=subprocess.STDOUT
             ) as process,
         ):
+            self._process = process
             try:
                 wait_until(lambda: self._answers() or process.poll() is not None)
                 yield
             finally:
                 sys.stdout.write(self._log.read_text())  # pytest shows this if the test fails
                 process.kill()
+
+    def stop(self) -> None:
+        """Ask the process to stop, and wait until it has ended or waits for its connections."""
+        process = self._process
+        assert process is not None
+        process.terminate()
+        wait_until(lambda: process.poll() is not None or "Waiting for connections" in self._log.read_text())
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):

@@ -6,6 +6,11 @@ from uuid import UUID
 
 from django.urls import reverse
 
+from processing.conf import darkroom
+
+# The kinds of `Accept` for which the shipped nginx keeps an answer each (`$darkroom_formats`).
+NEGOTIATED = ("any", "avif", "webp", "both")
+
 
 def picture_path(upload_id: UUID, name: str) -> str:
     """Return the URL of a picture; `name` is a preset, with an extension for one format."""
@@ -13,8 +18,13 @@ def picture_path(upload_id: UUID, name: str) -> str:
 
 
 def rendition_path(upload_id: UUID, key: str) -> str:
-    """Return the permanent URL of the rendition with this key, which works while the upload exists."""
+    """Return the path of a rendition's permanent URL, which works while the upload exists."""
     return permanent_path(mark(upload_id), key)
+
+
+def public_rendition_url(upload_id: UUID, key: str) -> str:
+    """Return the permanent URL of a rendition that everyone may see, on `MEDIA_HOST` if there is one."""
+    return darkroom().media_host.rstrip("/") + rendition_path(upload_id, key)
 
 
 def permanent_path(mark: str, key: str) -> str:

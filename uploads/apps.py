@@ -16,8 +16,11 @@ REGISTERING = (
     "uploads.redis.checks",
     "uploads.hooks.gate",
     "uploads.completion",
+    "uploads.notices.purging",
     "uploads.tasks",
+    "uploads.monitoring.pulse",
     "uploads.upkeep.recurring",
+    "uploads.monitoring.publishing",
 )
 
 # The apps of `startproject` whose models or templates are used.

@@ -3,6 +3,7 @@
 The sweeper publishes lost messages again, because the database is the truth.
 """
 
+import json
 import logging
 import secrets
 import time
@@ -16,6 +17,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from processing.conf import darkroom
+from processing.spans import DUE_AT
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,36 @@ def queue_depths() -> dict[str, int]:
     except _ERRORS as error:
         raise BrokerAway(str(error)) from error
     return depths
+
+
+def oldest_messages() -> dict[str, float] | None:
+    """Return when the oldest message of each queue was due, in seconds since 1970; empty queues are left out.
+
+    Only Redis can show a message without taking it: with another broker, the result is None. Raises
+    `BrokerAway`.
+    """
+    oldest: dict[str, float] = {}
+    try:
+        with current_app.connection_for_read() as connection:
+            if connection.transport.driver_type != "redis":
+                return None
+            channel: Any = connection.default_channel
+            for name in queue_names():
+                # kombu adds the prefix to the keys of the commands that it uses itself.
+                due_at = _due_at(channel.client.lindex(channel.global_keyprefix + name, -1))
+                if due_at is not None:
+                    oldest[name] = due_at
+    except _ERRORS as error:
+        raise BrokerAway(str(error)) from error
+    return oldest
+
+
+def _due_at(message: bytes | None) -> float | None:
+    """Return when a message of Redis was due, or None if there is none, or another program has written it."""
+    try:
+        return float(json.loads(message or b"")["headers"][DUE_AT])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def workers() -> dict[str, set[str]]:

@@ -98,6 +98,18 @@ def check_notice_address(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 
 @checks.register
+def check_report(**kwargs: Any) -> Sequence[checks.CheckMessage]:
+    """Return an error if the report to staff has an unknown period or hour."""
+    now, known = darkroom(), ("off", "daily", "weekly")
+    wrong = []
+    if now.report not in known:
+        wrong.append(f"DARKROOM['REPORT'] is {now.report!r}; it must be 'daily', 'weekly' or 'off'.")
+    if now.report_hour not in range(24):
+        wrong.append(f"DARKROOM['REPORT_HOUR'] is {now.report_hour!r}; it must be 0 to 23.")
+    return [checks.Error(sentence, id="darkroom.E045") for sentence in wrong]
+
+
+@checks.register
 def check_owners(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Return an error if the model or the class of owners is missing, or the two do not fit together."""
     try:

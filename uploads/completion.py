@@ -10,10 +10,14 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.dispatch import receiver
 
-from processing import clock, renditions, steps
+from processing import clock, leases, renditions, steps
 from processing.errors import Refusal
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import UPLOAD_FAILURES, UPLOADS_FINISHED
+from processing.models import Original
 from processing.originals import OriginalLost
-from processing.signals import step_failed, step_finished, step_set_aside, step_started
+from processing.signals import step_failed, step_finished, step_requested, step_set_aside, step_started
+from processing.steps import Postponed
 from uploads import pipeline
 from uploads.events import history
 from uploads.hooks.verdicts import RefusedByHook
@@ -25,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # The refusals that also concern uploads that are ready.
 _FOR_ALL = (OriginalLost.code, RefusedByHook.code)
+# The name of the wait for a worker with the ordered presets, where steps have theirs.
+_WAIT = "wait_for_presets"
 _STEPS = (Step.Name.GENERATE_THUMBNAILS, Step.Name.RESIZE_IMAGE)
 
 
@@ -54,6 +60,7 @@ def complete(upload_id: uuid.UUID | str) -> bool:
         elif not upload.bulk:
             announce(upload, Event.Name.REPROCESSED)
         upload_ready.send(sender=Upload, upload=upload, again=again)
+        transaction.on_commit(partial(COUNTERS.count, UPLOADS_FINISHED, "ready"))
         _make_room(upload)
     return True
 
@@ -69,6 +76,8 @@ def fail(upload: Upload, refusal: Refusal) -> None:
     upload.save(update_fields=["status", "error_code", "error_detail", "thumbnails_ready_at", "ready_at"])
     announce(upload, Event.Name.FAILED, code=refusal.code, detail=str(refusal))
     upload_failed.send(sender=Upload, upload=upload, refusal=refusal)
+    transaction.on_commit(partial(COUNTERS.count, UPLOADS_FINISHED, "failed"))
+    transaction.on_commit(partial(COUNTERS.count, UPLOAD_FAILURES, refusal.code))
     _make_room(upload)
 
 
@@ -93,6 +102,28 @@ def run_here(upload: Upload) -> None:
     steps.run(step="generate_thumbnails", content_hash=upload.original.content_hash, alone=True)
     steps.run(step="resize_image", content_hash=upload.original.content_hash, alone=True)
     complete(upload.pk)
+
+
+@receiver(step_requested)
+def require_presets(*, original: Original, **kwargs: Any) -> None:
+    """Leave a step to another worker if an operator has ordered it with other presets than this worker's.
+
+    A worker that read its settings after the order is trusted: the presets may have been edited again. Raises
+    `Postponed`, `LeaseHeld` or a database error.
+    """
+    ordered = Upload.objects.filter(original=original, status__in=Upload.UNFINISHED, deleted_at=None)
+    orders = set(ordered.exclude(presets="").values_list("presets", "presets_at"))
+    if not orders:
+        return
+    here, began_at = renditions.fingerprint_of_all(), clock.began_at()
+    if any(there != here and at and at > began_at for there, at in orders):
+        postponed = Postponed(
+            f"{original} is to be rendered with other presets than this worker has. Restart this worker."
+        )
+        logger.warning("%s", postponed)
+        leases.put_off(original, _WAIT, postponed)
+        raise postponed
+    leases.forget(original, _WAIT)
 
 
 @receiver(step_started)

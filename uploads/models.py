@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from processing import clock, conf
+from processing import clock, conf, correlation
 from processing.models import Focus, Original, Rendition
 from processing.presets import AUTOMATIC, EXTENSIONS, FALLBACKS, Format, Preset
 from processing.refusals import stored_sentence
@@ -44,6 +44,8 @@ class Upload(models.Model):
     - `next_step`: the step of its chain that is published next, or has been published but is not done.
     - `queued_at`: when this step was last published; None while it waits for that.
     - `bulk`: background work, processed on the bulk queue.
+    - `presets`: the fingerprint of the presets with which an operator ordered it at `presets_at`, or "".
+      Workers that had started before, and have others, leave it.
     - `quiet`: an operator imported it, so its owner has no notices of its arrival and processing.
     - `thumbnails_ready_at`, `ready_at`: when its owner could first see its thumbnails, and all its sizes.
     - `deleted_at`: since when it is hidden, until the collector purges it.
@@ -53,6 +55,7 @@ class Upload(models.Model):
     - `made_by_field`: only a `PictureField` has received it, so it is removed when no row refers to it.
     - `unused_since`: when such an upload was first found unused; None while it is used.
     - `version`: how often its file was replaced, the last time at `replaced_at`.
+    - `request_id`: the id, in logs, of the request that last asked to process it.
     """
 
     class Status(models.TextChoices):
@@ -81,6 +84,8 @@ class Upload(models.Model):
     error_code = models.CharField(max_length=32, blank=True)
     error_detail = models.TextField(blank=True)
     bulk = models.BooleanField(default=False)
+    presets = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
+    presets_at = models.DateTimeField(null=True, editable=False)
     quiet = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     next_step = models.CharField(
@@ -97,6 +102,13 @@ class Upload(models.Model):
     unused_since = models.DateTimeField(null=True, editable=False)
     version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     replaced_at = models.DateTimeField(null=True, editable=False)
+    request_id = models.CharField(
+        max_length=correlation.LONGEST,
+        blank=True,
+        default=correlation.request_id,
+        db_default="",
+        editable=False,
+    )
 
     # The names of the presets that the model's field offers through which a row was reached; all if empty.
     offered: tuple[str, ...] = ()
@@ -238,7 +250,19 @@ class Upload(models.Model):
         formats = {row.format for row in rows}
         chosen = format or next((known for known in FALLBACKS if known in formats), None)
         files = {row.width: row.key for row in rows if row.format == chosen}
-        return {width: addresses.rendition_path(self.pk, files[width]) for width in sorted(files)}
+        return {width: addresses.public_rendition_url(self.pk, files[width]) for width in sorted(files)}
+
+    def cached_paths(self) -> list[str]:
+        """Return the keys under which the shipped nginx may keep pictures of this upload."""
+        endings = (*EXTENSIONS.values(), "jpeg")
+        pictures = [addresses.picture_path(self.pk, preset.name) for preset in conf.presets()]
+        originals = [self.original_id, *self.former_files.values_list("original", flat=True)]
+        keys = Rendition.objects.filter(original__in=originals).values_list("key", flat=True)
+        return [
+            *(f"{path}/{formats}" for path in pictures for formats in addresses.NEGOTIATED),
+            *(f"{path}.{ending}" for path in pictures for ending in endings),
+            *(addresses.rendition_path(self.pk, key) for key in keys),
+        ]
 
     def shown_renditions(self) -> list[Rendition]:
         """Return the renditions that the owner may see so far, smallest first.
@@ -444,6 +468,7 @@ class Event(models.Model):
 class Preferences(models.Model):
     """A person's choices, and what is known of their mailbox. A missing row means the defaults.
 
+    - `reports`: whether a member of staff gets the report by email.
     - `emails`: the emails counted on the day `emails_on` (UTC), which `EMAILS_PER_DAY` limits.
     - `refused_address`: the address, in lower case, that its mail server refused for good at `refused_at`,
       with `refused_reply`; "" if there is none. Nothing is mailed to it until it is verified again.
@@ -460,6 +485,7 @@ class Preferences(models.Model):
     email = models.CharField(max_length=8, choices=Email.choices, default=Email.DIGEST)
     # "" if the person has not chosen a language.
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    reports = models.BooleanField(default=True, db_default=True)
     emails_on = models.DateField(null=True, editable=False)
     emails = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     refused_address = models.TextField(default="", db_default="", editable=False)
@@ -621,6 +647,7 @@ class Delivery(models.Model):
     - `failed_at`: when it was given up.
     - `status_code`, `duration` (seconds): of the last response.
     - `digest`: the delivery at the head of its digest; the head refers to itself.
+    - `request_id`: the id, in logs, of the request that caused it.
 
     An email is held for a digest while `next_attempt_at`, `delivered_at`, `failed_at` and `digest` are empty.
     """
@@ -650,6 +677,13 @@ class Delivery(models.Model):
     status_code = models.PositiveSmallIntegerField(null=True)
     duration = models.FloatField(null=True)
     digest = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="members")
+    request_id = models.CharField(
+        max_length=correlation.LONGEST,
+        blank=True,
+        default=correlation.request_id,
+        db_default="",
+        editable=False,
+    )
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
@@ -707,3 +741,103 @@ class Heartbeat(models.Model):
     def last(cls, name: str) -> datetime | None:
         """Return the time of a job's last heartbeat, or None if it has never run."""
         return cls.objects.filter(name=name).values_list("at", flat=True).first()
+
+
+class Process(models.Model):
+    """A web process, worker or beat that sends heartbeats.
+
+    - `name`: the host's name, after that of the worker, or with the process id of a web process.
+    - `queues`: the queues that it consumes.
+    - `presets`: the fingerprint of each of its presets, by name.
+    - `began_at`, `seen_at`: when it read its settings, and its last heartbeat.
+    """
+
+    class Kind(models.TextChoices):
+        WEB = "web"
+        WORKER = "worker"
+        BEAT = "beat"
+
+    name = models.CharField(max_length=255, primary_key=True)
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    version = models.CharField(max_length=32)
+    queues = models.JSONField(default=list)
+    presets = models.JSONField(default=dict)
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class NightlyFigures(models.Model):
+    """The figures of one night, from which a report computes the growth of the storage.
+
+    - `bytes_of_originals`, `bytes_of_renditions`: of the files that rows name.
+    - `lost_originals`: the originals whose file is missing or damaged.
+    - `sampled`, `broken`: the files whose hash the nightly sample compared, and the keys of those that are
+      missing or damaged.
+    """
+
+    day = models.DateField(primary_key=True)
+    images = models.PositiveBigIntegerField(default=0)
+    bytes_of_originals = models.PositiveBigIntegerField(default=0)
+    bytes_of_renditions = models.PositiveBigIntegerField(default=0)
+    unknown_files = models.PositiveIntegerField(default=0)
+    lost_originals = models.PositiveIntegerField(default=0)
+    sampled = models.PositiveIntegerField(default=0)
+    broken = models.JSONField(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["-day"]
+        verbose_name_plural = _("nightly figures")
+
+    def __str__(self) -> str:
+        return f"figures of {self.day}"
+
+
+class Report(models.Model):
+    """The report to staff on the days from `first_day` to `last_day`."""
+
+    class Period(models.TextChoices):
+        DAILY = "daily", _("daily")
+        WEEKLY = "weekly", _("weekly")
+
+    period = models.CharField(max_length=8, choices=Period.choices)
+    first_day = models.DateField()
+    last_day = models.DateField()
+    figures = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering: ClassVar = ["-last_day", "-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["period", "first_day"], name="one_report_a_period"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period} report on {self.last_day}"
+
+
+class ReportMail(models.Model):
+    """The email of a report to one member of staff.
+
+    - `next_attempt_at`: when it is due; None once it was sent or given up.
+    """
+
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="mails")
+    # There is no constraint, so after a roll-back, the version without reports can still delete a person.
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="report_mails", db_constraint=False
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, db_index=True)
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["report", "person"], name="one_mail_a_report_and_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.report} to {self.person_id}"

@@ -16,7 +16,7 @@ from celery import chain, current_app
 from celery.canvas import Signature
 from django.db.models import QuerySet
 
-from processing import clock
+from processing import clock, correlation
 from processing.conf import darkroom
 from processing.tasks import generate_thumbnails, resize_image
 from uploads.broker import in_queue, publish
@@ -95,7 +95,9 @@ def _publish(upload: Upload, step: str) -> bool:
     # The sizes of a chain that is published whole must not be published again after its thumbnails.
     if not seen.update(next_step=SIZES if upload.original.deaths else step, queued_at=clock.now()):
         return True
-    if not publish(build(upload, step=step)):
+    with correlation.carried(request_id=upload.request_id, upload_id=upload.pk):
+        is_published = publish(build(upload, step=step))
+    if not is_published:
         Upload.objects.filter(pk=upload.pk).update(queued_at=None)
         return False
     return True

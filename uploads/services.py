@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -16,12 +17,14 @@ from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from processing import clock, conf, originals
+from processing import clock, conf, correlation, originals
 from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.errors import Refusal, TransientError
 from processing.garbage.pending_files import FileRemoved
 from processing.images.reading.header import Header
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import UPLOADED_BYTES, UPLOADS_RECEIVED
 from processing.models import Focus, Lease, Original, Rendition
 from processing.originals import OriginalLost
 from processing.presets import AUTOMATIC, Point, Preset, point_text
@@ -40,7 +43,7 @@ from uploads.models import (
     Upload,
     UploadQuerySet,
 )
-from uploads.notices import endpoints
+from uploads.notices import endpoints, purging
 from uploads.notices.announcements import announce, announce_password, end_streams
 from uploads.owners import owner_model
 from uploads.receiving import quotas
@@ -50,6 +53,8 @@ from uploads.tokens import issuing
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
 
 # The number of rows that are deleted with one query.
 _PART = 500
@@ -435,20 +440,41 @@ def heal(original: Original) -> None:
 def _begin(upload: Upload) -> None:
     """Save a new upload, and start its processing after the commit."""
     upload.save(force_insert=True)
+    correlation.about_upload(upload.pk)
+    logger.info(
+        "Received an image.",
+        extra={
+            "content_hash": upload.original.content_hash,
+            "bytes": upload.original.byte_size,
+            "file_name": upload.filename,
+        },
+    )
     announce(upload, Event.Name.RECEIVED)
     upload_received.send(sender=Upload, upload=upload)
+    transaction.on_commit(partial(_count, upload))
     transaction.on_commit(partial(pipeline.start, upload))
 
 
+def _count(upload: Upload) -> None:
+    COUNTERS.count(UPLOADS_RECEIVED)
+    COUNTERS.count(UPLOADED_BYTES, by=upload.original.byte_size)
+
+
 def reprocess(
-    *, uploads: Sequence[Upload], force: bool = False, presets: Collection[Preset] = (), bulk: bool = False
+    *,
+    uploads: Sequence[Upload],
+    force: bool = False,
+    presets: Collection[Preset] = (),
+    bulk: bool = False,
+    fingerprint: str = "",
 ) -> int:
     """Queue uploads again to render missing and stale renditions; with `force`, all renditions.
 
-    `presets` limits what `force` renders. Existing renditions stay until they are replaced. Returns the
-    number of uploads that could not be queued; the sweeper queues those later.
+    `presets` limits what `force` renders. Existing renditions stay until they are replaced. Workers whose
+    presets have another `fingerprint` leave the uploads to others, unless it is "". Returns the number of
+    uploads that could not be queued; the sweeper queues those later.
     """
-    again = prepare_again(uploads=uploads, force=force, presets=presets, bulk=bulk)
+    again = prepare_again(uploads=uploads, force=force, presets=presets, bulk=bulk, fingerprint=fingerprint)
     return sum(not pipeline.start(upload) for upload in again)
 
 
@@ -462,7 +488,12 @@ def reprocess_here(*, upload: Upload, force: bool = False, presets: Collection[P
 
 
 def prepare_again(
-    *, uploads: Sequence[Upload], force: bool, presets: Collection[Preset], bulk: bool
+    *,
+    uploads: Sequence[Upload],
+    force: bool,
+    presets: Collection[Preset],
+    bulk: bool,
+    fingerprint: str = "",
 ) -> list[Upload]:
     """Record that uploads are to be reprocessed, so that the sweeper can start them after a crash.
 
@@ -491,10 +522,23 @@ def prepare_again(
         Step.objects.filter(upload__in=again).delete()
         for upload in again:
             upload.status, upload.bulk = Upload.Status.PENDING, bulk
+            upload.presets, upload.presets_at = fingerprint, clock.now() if fingerprint else None
             upload.next_step, upload.queued_at = Step.Name.GENERATE_THUMBNAILS, None
             upload.error_code = upload.error_detail = ""
+            upload.request_id = correlation.request_id()
         Upload.objects.bulk_update(
-            again, ["status", "bulk", "next_step", "queued_at", "error_code", "error_detail"]
+            again,
+            [
+                "status",
+                "bulk",
+                "presets",
+                "presets_at",
+                "next_step",
+                "queued_at",
+                "error_code",
+                "error_detail",
+                "request_id",
+            ],
         )
     return again
 
@@ -507,6 +551,7 @@ def update_upload(*, upload: Upload, visibility: str) -> None:
             row.visibility = visibility
             row.save(update_fields=["visibility"])
             row.links.all().delete()
+            purging.purge_on_commit(row)
     upload.visibility = visibility
 
 
@@ -545,6 +590,7 @@ def delete_upload(*, upload: Upload, deleted_at: datetime | None = None) -> None
         row.links.all().delete()
         announce(row, Event.Name.DELETED)
         upload_deleted.send(sender=Upload, upload=row)
+        purging.purge_on_commit(row)
         transaction.on_commit(partial(pipeline.start_next, row.owner_id))
 
 
@@ -636,6 +682,7 @@ def _withhold(
         return False
     row.taken_down_at, row.takedown_reason = taken_down_at, takedown_reason
     row.save(update_fields=["taken_down_at", "takedown_reason"])
+    purging.purge_on_commit(row)
     announce(row, name, **({"reason": takedown_reason} if taken_down_at else {}))
     return True
 
@@ -703,6 +750,7 @@ def remove_person(*, person: User) -> None:
     _lock_all(uploads, person_id)
     for upload in uploads.live().select_related("original", "owner").order_by().iterator():
         upload_deleted.send(sender=Upload, upload=upload)
+        purging.purge_on_commit(upload)
     for rows in (Delivery.objects.filter(event__owner=person), Event.objects.filter(owner=person), uploads):
         _delete_in_parts(rows)
     person.delete()

@@ -6,7 +6,9 @@ from celery import shared_task
 
 from processing.database.availability import DATABASE_UNAVAILABLE
 from uploads.completion import complete
-from uploads.notices import outbox, schedule
+from uploads.notices import outbox, purging, reports, schedule
+from uploads.notices.purging import NotPurged
+from uploads.notices.reports import ReportNotSent
 from uploads.notices.schedule import DeliveryFailed
 
 # Retry while the database is unavailable; the sweeper handles everything else.
@@ -16,6 +18,16 @@ RETRY_OPTIONS: dict[str, Any] = {
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "max_retries": 5,
+}
+# Retry for some forty minutes. After an hour, nginx forgets a path without a purge.
+PURGE_OPTIONS: dict[str, Any] = {
+    "ignore_result": True,
+    "autoretry_for": (NotPurged, *DATABASE_UNAVAILABLE),
+    "retry_backoff": 2,
+    "retry_backoff_max": 600,
+    "retry_jitter": False,
+    "max_retries": 11,
+    "throws": (NotPurged,),
 }
 
 
@@ -31,3 +43,21 @@ def deliver(*, delivery_id: str) -> None:
     following = schedule.deliver(delivery_id)
     if following is not None:
         outbox.publish(following)
+
+
+@shared_task(name="uploads.tasks.purge", **PURGE_OPTIONS)
+def purge(*, paths: list[str]) -> None:
+    """Remove the paths of an upload that may no longer be shown from the caches of nginx."""
+    purging.purge(paths)
+
+
+@shared_task(name="uploads.tasks.purge_owner", **PURGE_OPTIONS)
+def purge_owner(*, owner_id: str) -> None:
+    """Remove the paths of all uploads of a suspended owner from the caches of nginx."""
+    purging.purge_owner(owner_id)
+
+
+@shared_task(name="uploads.tasks.send_report", **RETRY_OPTIONS, throws=(ReportNotSent,))
+def send_report(*, mail_id: int) -> None:
+    """Send a report to one member of staff; beat queues it again after a failure."""
+    reports.send(mail_id)

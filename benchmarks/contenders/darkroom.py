@@ -13,12 +13,13 @@ from pathlib import Path
 from django.conf import settings
 
 from benchmarks.work import FORMATS, THUMBNAIL_SIDE, WIDTHS, Rendition
-from processing import conf, memory, pixel_cache, renditions, steps
+from processing import conf, pixel_cache, renditions, steps
 from processing.fingerprint import original_key, public_key
 from processing.images.encoding import thumbhash
 from processing.images.reading.header import read_header
 from processing.models import Original
 from processing.presets import Preset, Recipe
+from processing.renderer import memory
 from processing.renderer.pool import POOL
 from processing.renderer.rendering import RemoteSource
 

@@ -11,5 +11,6 @@ from myproject.settings.logs import *
 from myproject.settings.media import *
 from myproject.settings.people import *
 from myproject.settings.security import *
+from myproject.settings.telemetry import *
 
 env.refuse_wrong()

@@ -84,6 +84,7 @@ DARKROOM: dict[str, Any] = {
     "NOTICE_ADDRESS": "myproject.accounts.addresses.notice_address",
     "DISK_FOLDERS": env.list("DISK_FOLDERS", default=[str(VAR_DIR)]),
     "HANDOVER_DIR": env.str("HANDOVER_DIR", default=str(VAR_DIR / "handover")),
+    "ALIVE_DIR": env.str("ALIVE_DIR", default=str(VAR_DIR / "alive")),
     # `docs/presets.md` documents each field.
     "PRESETS": {
         "thumb": {"width": 256, "height": 256, "mode": "fill"},

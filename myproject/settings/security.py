@@ -1,13 +1,19 @@
 """Security: the secret key, the hosts, and the security headers."""
 
+from urllib.parse import urlsplit
+
 from myproject.settings.base import SUB_PATH
 from myproject.settings.environment import env, local_secret_key
+from myproject.settings.media import DARKROOM
 
 SECRET_KEY_IS_LOCAL = not env.str("SECRET_KEY", default="")
 SECRET_KEY = local_secret_key() if SECRET_KEY_IS_LOCAL else env.str("SECRET_KEY")
 # Earlier keys, whose signatures stay valid; nothing new is signed with them.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Permanent URLs may have a host of their own, which pages then load pictures from.
+MEDIA_HOST = DARKROOM.get("MEDIA_HOST", "")
+_media_hosts = [host] if (host := urlsplit(MEDIA_HOST).hostname) else []
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]), *_media_hosts]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # Set HTTPS=1 behind TLS; `docs/deployment.md` has the full checklist for production.
@@ -41,7 +47,7 @@ SECURE_CSP = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
     "style-src": ["'self'"],
-    "img-src": ["'self'", "data:"],
+    "img-src": ["'self'", "data:", *([MEDIA_HOST] if MEDIA_HOST else [])],
     "connect-src": ["'self'"],
     "font-src": ["'self'"],
     "form-action": ["'self'"],

@@ -10,11 +10,12 @@ A rendition is made in these steps:
 5. `encode`: write the pixels and the credit. A graphic keeps its colours sharp (`is_graphic`).
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import groupby
+from time import perf_counter
 
 from PIL import Image
 
@@ -86,15 +87,21 @@ class Source:
         A recipe without a focal point uses `focus`. Encoders run in up to `threads` threads, including this
         one. The number of threads does not change the bytes.
         """
+        begun = perf_counter()
         animated = self._animated(recipes, focus)
+        animating = (perf_counter() - begun) / max(1, len(animated))
         with Encoders(threads=threads) as encoders:
             for framing, group in groupby(recipes, key=partial(_framing, focus)):
+                begun = perf_counter()
                 picture = ready(self._framed(*framing))
+                resizing = perf_counter() - begun
                 traits = Traits(is_graphic(picture), self.was_lossless, self.credit)
                 for recipe in group:
-                    job = partial(self._still, picture, recipe, traits)
+                    job = partial(_timed, partial(self._still, picture, recipe, traits), resizing)
+                    resizing = 0.0
                     if recipe.format == "webp" and framing in animated:
-                        job = partial(animated.__getitem__, framing)
+                        # Its frames were decoded, resized and encoded together.
+                        job = partial(replace, animated[framing], encode_seconds=animating)
                     # Pillow's JPEG encoder holds the GIL, so another thread would gain nothing.
                     encoders.add(self._effect(recipe, framing), job, here=recipe.format == "jpeg")
                     yield from encoders.finished()
@@ -181,6 +188,13 @@ def decode(
             animation=animation,
             decoded=decoded if later else None,
         )
+
+
+def _timed(job: Callable[[], Encoded], resizing: float) -> Encoded:
+    """Run a job, and note how long it took after its picture was resized."""
+    begun = perf_counter()
+    encoded = job()
+    return replace(encoded, resize_seconds=resizing, encode_seconds=perf_counter() - begun)
 
 
 def _framing(focus: Point, recipe: Recipe) -> Framing:

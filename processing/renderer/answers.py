@@ -116,7 +116,8 @@ def rendition_of(answer: Fields, data: bytes, *, recipe: Recipe) -> Encoded:
     """Return the rendition whose announcement was checked."""
     if recipe.format.upper() not in formats_of(data[:BEGINNING]):
         raise InvalidAnswer("the rendition has another format")
-    return Encoded(data, answer["width"], answer["height"], answer["frames"], answer["frames_left_out"])
+    counts = answer["width"], answer["height"], answer["frames"], answer["frames_left_out"]
+    return Encoded(data, *counts, *_seconds(answer))
 
 
 def refusal_of(answer: Fields) -> Refusal:
@@ -159,6 +160,18 @@ def _size(value: Any, limits: Limits) -> Size:
         ):
             return width, height
     raise InvalidAnswer("the size is beyond the limits")
+
+
+def _seconds(answer: Fields) -> tuple[float, float]:
+    """Return how long resizing and encoding took, as the renderer says."""
+    match answer.get("seconds"):
+        case [float() | int() as resize, float() | int() as encode] if _is_time(resize) and _is_time(encode):
+            return float(resize), float(encode)
+    raise InvalidAnswer("the time is invalid")
+
+
+def _is_time(value: float) -> bool:
+    return isfinite(value) and value >= 0
 
 
 def _is_share(value: float) -> bool:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from processing.errors import Refusal
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import RENDERER_CRASHES
 from processing.renderer.answers import InvalidAnswer, refusal_of
 from processing.renderer.frames import BrokenFrame, Connection, Frame, Header, no_body
 from processing.renderer.options import Fault, Options, RendererDied, RendererUnavailable
@@ -174,9 +176,11 @@ class Renderer:
         if isinstance(error, BrokenFrame | InvalidAnswer):
             self.kill()
             logger.error("The renderer gave no valid answer: %s", error)
+            COUNTERS.count(RENDERER_CRASHES, "crashed")
             raise RendererDied("The renderer gave no valid answer.") from error
         if isinstance(error, TimeoutError):
             self.kill()
+            COUNTERS.count(RENDERER_CRASHES, "slow")
             raise RendererDied("The renderer did not answer in time.", fault="slow") from error
         # The connection closes before the process has ended.
         with suppress(subprocess.TimeoutExpired):
@@ -184,11 +188,14 @@ class Renderer:
         status = self._process.returncode
         self.kill()
         if status is None:
+            COUNTERS.count(RENDERER_CRASHES, "crashed")
             raise RendererDied("The renderer has closed its connection.") from error
         # It comes from outside. The renderer ignores the other signals that ask a process to end.
         if -status == signal.SIGKILL:
+            COUNTERS.count(RENDERER_CRASHES, "killed")
             raise RendererUnavailable("The renderer was killed.") from error
         fault: Fault = "slow" if -status == signal.SIGXCPU else "crashed"
+        COUNTERS.count(RENDERER_CRASHES, fault)
         raise RendererDied(f"The renderer ended with {_named(status)}.", fault=fault) from error
 
 

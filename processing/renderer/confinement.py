@@ -12,8 +12,7 @@ from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
-from processing import memory
-from processing.renderer import call_filter, system_calls
+from processing.renderer import call_filter, memory, system_calls
 
 # The user without rights of most systems (`nobody`), and its group.
 _NOBODY = 65534

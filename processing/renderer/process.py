@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import NoReturn
 
-from processing import memory
 from processing.errors import Refusal
 from processing.images.packing import packed, packed_size, unpacked
 from processing.images.reading.header import read_header
 from processing.images.reading.refusals import TooManyPixels
 from processing.images.source import Decoded, Source, decode
 from processing.images.warming import warm
-from processing.renderer import confinement
+from processing.renderer import confinement, memory
 from processing.renderer.frames import Connection, Frame
 from processing.renderer.messages import limits_of, preset_of, recipe_of, refusal_fields
 
@@ -95,8 +94,14 @@ class Work:
         order = request.header
         recipes = [recipe_of(fields) for fields in order["recipes"]]
         for one in self._known().render_all(recipes, focus=tuple(order["focus"]), threads=order["threads"]):
-            counts = {"frames": one.frames, "frames_left_out": one.frames_left_out}
-            yield Frame({"width": one.width, "height": one.height, **counts}, one.data)
+            answer = {
+                "width": one.width,
+                "height": one.height,
+                "frames": one.frames,
+                "frames_left_out": one.frames_left_out,
+                "seconds": [one.resize_seconds, one.encode_seconds],
+            }
+            yield Frame(answer, one.data)
 
     def _pixels(self, request: Frame) -> Iterator[Frame]:
         """Write the decoded pixels into the shared memory of a file. The renderer may not write to files."""

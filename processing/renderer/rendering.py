@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from processing.renderer.frames import Frame
 from processing.renderer.messages import fields_of, recipe_fields
 from processing.renderer.options import Options, RendererDied, RendererUnavailable
 from processing.renderer.pool import POOL
+from processing.spans import record, span
 
 logger = logging.getLogger(__name__)
 
@@ -80,13 +82,16 @@ class RemoteSource:
         if not recipes:
             return
         wanted = [recipe_fields(recipe) for recipe in recipes]
+        begun = time.monotonic()
         self.renderer.ask({"do": "render", "recipes": wanted, "focus": focus, "threads": threads})
         for number, recipe in enumerate(recipes, start=1):
             largest = partial(answers.largest_rendition, recipe=recipe, size=self.size, limits=self.limits)
             frame = self.renderer.answer(largest, last=number == len(recipes))
-            yield _checked(
+            encoded = _checked(
                 self.renderer, partial(answers.rendition_of, frame.header, frame.body, recipe=recipe)
             )
+            _report(encoded, recipe, most=time.monotonic() - begun)
+            yield encoded
 
     def write_pixels(self, file: BinaryIO) -> None:
         """Have the decoded pixels written into a file of `pixels` bytes."""
@@ -129,8 +134,9 @@ def decode(
         files = []
         if handed is not None:
             files, request["handed"] = [handed.fileno()], os.fstat(handed.fileno()).st_size
-        renderer.ask(request, data, files)
-        frame = renderer.answer()
+        with span("decode", cached=handed is not None):
+            renderer.ask(request, data, files)
+            frame = renderer.answer()
         told: Description = _checked(renderer, partial(answers.description_of, frame.header, limits=limits))
         yield RemoteSource(
             renderer, limits, told.size, told.metadata, told.truncated, told.transparent, told.pixels
@@ -187,6 +193,15 @@ def _checked(renderer: Renderer, check: Callable[[], Result]) -> Result:
         return check()
     except InvalidAnswer as error:
         renderer.reject(error)
+
+
+def _report(encoded: Encoded, recipe: Recipe, *, most: float) -> None:
+    """Report the time that the renderer claims for a rendition, `most` at most."""
+    names = {"preset": recipe.preset.name, "format": recipe.format}
+    if encoded.resize_seconds:
+        record("resize", seconds=min(encoded.resize_seconds, most), **names)
+    if encoded.encode_seconds:
+        record("encode", seconds=min(encoded.encode_seconds, most), **names)
 
 
 def _look_of(frame: Frame) -> tuple[Placeholder, Point]:

@@ -14,7 +14,7 @@ from typing import Any
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
-from processing.storages import access
+from processing.storages import access, proxied
 
 # The end of the name that a file has until it is complete.
 _PART = ".part"
@@ -53,6 +53,10 @@ class LocalStorage(FileSystemStorage):
     def explain(self, error: Exception) -> str:
         """Return why a call failed."""
         return f"The storage failed: {error}"
+
+    def proxied_path(self, name: str) -> str:
+        """Return the path below which the shipped nginx reads a rendition."""
+        return f"{proxied.PROXIED}/{name}"
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return `name`: keys are derived from content, so the same key means the same bytes."""

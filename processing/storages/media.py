@@ -52,6 +52,9 @@ class Storage(Protocol):
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
 
+    def proxied_path(self, name: str) -> str:
+        """Return the path below which the shipped nginx reads a file, or "" if it cannot."""
+
     def delete(self, name: str) -> None:
         """Delete a file, which may be gone already."""
 

@@ -43,6 +43,10 @@ class MemoryStorage(Storage):
         """Return why a call failed."""
         return f"The storage failed: {error}"
 
+    def proxied_path(self, name: str) -> str:
+        """Return "": a proxy cannot read the memory of this process."""
+        return ""
+
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return `name`: keys are derived from content, so the same key means the same bytes."""
         return name

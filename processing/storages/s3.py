@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
@@ -14,7 +15,7 @@ from botocore.parsers import ResponseParserError
 from s3transfer.exceptions import RetriesExceededError
 from storages.backends.s3 import S3Storage as BaseS3Storage
 
-from processing.storages import s3_problems
+from processing.storages import proxied, s3_problems
 
 CLIENT = Config(
     signature_version="s3v4",
@@ -88,6 +89,17 @@ class S3Storage(BaseS3Storage):  # type: ignore[misc]  # django-storages is unty
         """Return the size of an object in bytes."""
         with self._missing_or_denied(name):
             return int(super().size(name))
+
+    def proxied_path(self, name: str) -> str:
+        """Return the path below which the shipped nginx reads an object by a signed URL."""
+        signed = urlsplit(
+            self.connection.meta.client.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": self.bucket_name, "Key": self._root + name},
+                ExpiresIn=proxied.SECONDS,
+            )
+        )
+        return f"{proxied.PROXIED}/bucket/{signed.scheme}/{signed.netloc}{signed.path}?{signed.query}"
 
     def exists(self, name: str) -> bool:
         """Return whether an object exists."""

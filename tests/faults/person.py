@@ -29,6 +29,7 @@ class Person:
     token: str
     session: str
     port: int
+    host: str = HOST
     sent: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
 
@@ -79,7 +80,7 @@ class Person:
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:
         authorization = {} if headers and "Cookie" in headers else {"Authorization": f"Token {self.token}"}
-        with closing(http.client.HTTPConnection(HOST, self.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(self.host, self.port, timeout=60)) as connection:
             connection.request(method, path, body, {**authorization, **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, response.read())

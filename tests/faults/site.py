@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from redis import Redis
@@ -30,7 +30,7 @@ STEP_TIME_LIMIT = 5
 LEASE = STEP_TIME_LIMIT + 10
 PEOPLE = 90
 # The processes of a site, in the order in which they start.
-PROGRAMS = ("database", "redis", "web", "worker", "beat")
+PROGRAMS: Sequence[str] = ("database", "redis", "web", "worker", "beat")
 # Variables of the environment that the site does not inherit.
 SETTINGS = (
     "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DATABASE_POOL_SIZE", "EMAIL_URL", "HTTPS",
@@ -55,13 +55,17 @@ UNFINISHED = """
 class Site(Processes):
     """Run web, worker, beat, Redis and a database with all their files in one folder."""
 
+    programs = PROGRAMS
+    # The programs that an operator leaves running while the rest of the site is stopped.
+    services: Sequence[str] = ("database", "redis")
+
     def __init__(self, folder: Path, *, database: str = "postgresql", **environment: str) -> None:
         self.pictures = Pictures()
         self.orders = folder / "orders"
         self.orders.mkdir()
-        self.redis_url = f"unix://{folder / 'redis.sock'}"
+        self.redis_url = environment.get("REDIS_URL", f"unix://{folder / 'redis.sock'}")
         self.media = Path(environment.get("MEDIA_ROOT", folder / "media"))
-        self._database = DATABASES[database](folder)
+        self._database = self._make_database(folder, database)
         self._port = any_free_port()
         self._people: list[Person] = []
         self._taken = 0
@@ -69,9 +73,15 @@ class Site(Processes):
         inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         super().__init__(
             folder=folder,
-            commands=Commands(folder=folder, port=self._port, database=self._database),
+            commands=self._make_commands(folder),
             environment=inherited | self._settings(folder) | environment,
         )
+
+    def _make_database(self, folder: Path, name: str) -> PostgreSQL | SQLite:
+        return DATABASES[name](folder)
+
+    def _make_commands(self, folder: Path) -> Commands:
+        return Commands(folder=folder, port=self._port, database=self._database)
 
     def _settings(self, folder: Path) -> dict[str, str]:
         return {
@@ -101,11 +111,18 @@ class Site(Processes):
         self._guard.__enter__()
         try:
             self.start("database")
+            self.restore()
             people = self.module("tests.faults.prepare", stdin=str(PEOPLE))
-            self._people = [Person(port=self._port, **person) for person in json.loads(people)]
+            self._people = [self._make_person(person) for person in json.loads(people)]
         except BaseException:
             self.close()
             raise
+
+    def _make_person(self, names: Mapping[str, Any]) -> Person:
+        return Person(port=self._port, **names)
+
+    def restore(self) -> None:
+        """Fill the empty database before its migrations run; by default, with nothing."""
 
     def close(self) -> None:
         """End all processes, and remove the folder."""
@@ -143,11 +160,11 @@ class Site(Processes):
     def make_whole(self) -> None:
         """Let all processes of a site run, and no others."""
         for name in self.running():
-            if name in PROGRAMS:
+            if name in self.programs:
                 self.go_on(name)
             else:
                 self.kill(name)
-        self.start(*PROGRAMS)
+        self.start(*self.programs)
 
     def _database_answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):
@@ -163,6 +180,11 @@ class Site(Processes):
         with contextlib.suppress(OSError):
             return self._people[0].request("GET", "/healthz").status == 200
         return False
+
+    @property
+    def port(self) -> int:
+        """Return the port of the web server."""
+        return self._port
 
     @property
     def database(self) -> PostgreSQL | SQLite:

@@ -1,31 +1,34 @@
 """The soak test: users work on a site while its parts are killed, frozen and broken. Then it is checked.
 
-`make soak ARGS="--seconds 600 --seed 1 --database sqlite --broker rabbitmq --storage s3"`. After a third of
-the time the database is backed up, and after two thirds this backup is restored. The exit status is 0 only if
-the promise was kept.
+`make soak ARGS="--seconds 600 --seed 1 --database sqlite --broker rabbitmq --storage s3"`, or with `--hosts`
+on several hosts, whose network and power fail. After a third of the time the database is backed up, and after
+two thirds this backup is restored. The exit status is 0 only if the promise was kept.
 """
 
 import argparse
 import contextlib
+import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from tests import rabbitmq
-from tests.faults import targets, wrong_clocks
+from tests.faults import hosts, network, targets, wrong_clocks
 from tests.faults.actor import Actor
-from tests.faults.chaos import Chaos, Target
+from tests.faults.chaos import AWAY, PAUSE, Chaos, InTurn, Target
 from tests.faults.figures import report
 from tests.faults.hooks import Hooks
 from tests.faults.site import Site
 from tests.faults.soaking import Soak, Watch
+from tests.install import nginx
 from tests.processing.pictures import CORPUS, NO_CORPUS, TRUNCATED, expectations
-from tests.receiver import receiving
+from tests.receiver import Receiver, receiving
 
 # Larger files are left out, because more uploads find more faults.
 LARGEST = 150_000
@@ -39,26 +42,25 @@ STORAGES: dict[str, Storage] = {"local": targets.local_storage, "s3": targets.s3
 def main() -> int:
     """Run a soak test, print its result, and return the exit status."""
     options = read_options()
+    if options.hosts and not network.is_private():
+        command, environment = network.in_private("tests.faults.soak", sys.argv[1:])
+        os.execvpe(command[0], command, environment)
     # End like Ctrl-C, which also ends the site and unmounts its disk.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="darkroom-soak-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(wrong_clocks.shared_memory_removed())
-        broker, broker_settings = stack.enter_context(running_broker(options.broker))
-        storage, storage_settings = stack.enter_context(STORAGES[options.storage](folder))
-        settings = {**LIMITS, **broker_settings, **storage_settings}
-        site = stack.enter_context(Site(folder, database=options.database, **settings))
-        hooks = Hooks(stack.enter_context(receiving()))
-        programs = targets.programs(site)
-        parts: list[Target] = [*programs, *broker, storage, targets.Inbox(hooks.receiver)]
-        if wrong_clocks.LIBRARY:
-            parts += targets.clocks(site)
-        else:
+        if not wrong_clocks.LIBRARY:
             print("The clocks stay as they are: install Debian's package libfaketime.", file=sys.stderr)
+        scene = (on_hosts if options.hosts else on_one_machine)(stack, folder, options)
+        site, hooks = scene.site, Hooks(scene.receiver)
+        parts, random = [*scene.programs, *scene.others], Random(options.seed)
         soak = Soak(
             site=site,
-            chaos=Chaos(parts, Random(options.seed)),
+            chaos=InTurn(parts, random, runs=Soak.RUNS)
+            if options.in_turn
+            else Chaos(parts, random, pause=scene.pause, away=scene.away),
             actors=make_actors(site, options.seed),
             keeper=site.person(),
             hooks=hooks,
@@ -73,7 +75,7 @@ def main() -> int:
         except BaseException:
             print(site.log_ends())
             raise
-        ended = [log for program in programs for log in program.ended]
+        ended = [log for program in scene.programs for log in program.ended]
         print(report(soak, vars(options), ended=ended))
         if soak.violations:
             print(site.log_ends(), *soak.violations, sep="\n")
@@ -81,6 +83,37 @@ def main() -> int:
             return 1
     print("The promise was kept.")
     return 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A running site, and its parts that break. The programs may end by themselves."""
+
+    site: Site
+    receiver: Receiver
+    programs: Sequence[targets.Program | hosts.Machine]
+    others: Sequence[Target]
+    pause: tuple[float, float] = PAUSE
+    away: tuple[float, float] = AWAY
+
+
+def on_one_machine(stack: contextlib.ExitStack, folder: Path, options: argparse.Namespace) -> Scene:
+    """Start a site whose programs, clocks, broker and storage break."""
+    broker, broker_settings = stack.enter_context(running_broker(options.broker))
+    storage, storage_settings = stack.enter_context(STORAGES[options.storage](folder))
+    settings = {**LIMITS, **broker_settings, **storage_settings}
+    site = stack.enter_context(Site(folder, database=options.database, **settings))
+    receiver = stack.enter_context(receiving())
+    clocks = targets.clocks(site) if wrong_clocks.LIBRARY else []
+    others = [*broker, storage, targets.Inbox(receiver), *clocks]
+    return Scene(site, receiver, targets.programs(site), others)
+
+
+def on_hosts(stack: contextlib.ExitStack, folder: Path, options: argparse.Namespace) -> Scene:
+    """Start a site on several hosts, whose lines and power fail. Some of their clocks are wrong."""
+    site = stack.enter_context(hosts.SpreadSite(folder, **LIMITS))
+    receiver = stack.enter_context(receiving(host=network.address_of(network.OUTSIDE)))
+    return Scene(site, receiver, hosts.machines(site), [targets.Inbox(receiver)], hosts.PAUSE, hosts.AWAY)
 
 
 def read_options() -> argparse.Namespace:
@@ -91,11 +124,23 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
     parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
     parser.add_argument("--storage", choices=list(STORAGES), default="local")
+    parser.add_argument(
+        "--hosts", action="store_true", help="on several hosts (PostgreSQL, Redis, S3), whose network fails"
+    )
+    parser.add_argument("--in-turn", action="store_true", help="cause every fault once, in turn")
     options = parser.parse_args()
     if not CORPUS.is_dir():
         parser.error(NO_CORPUS)
     if options.broker == "rabbitmq" and not rabbitmq.is_installed():
         parser.error("There is no RabbitMQ; install Debian's package rabbitmq-server.")
+    if options.hosts:
+        if (options.database, options.broker) != ("postgresql", "redis"):
+            parser.error("Several hosts have PostgreSQL and Redis; omit --database and --broker.")
+        if not network.can_be_private() or not nginx.PROGRAM:
+            parser.error(
+                "--hosts needs root, Debian's packages iproute2 and nginx-light, and a kernel with tbf."
+            )
+        options.storage = "s3"
     return options
 
 

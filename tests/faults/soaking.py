@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from typing import ClassVar
 
 from tests.faults import hooks, restoring
 from tests.faults.actor import Actor
 from tests.faults.chaos import Chaos
 from tests.faults.hooks import Hooks
 from tests.faults.person import Person
-from tests.faults.site import PROGRAMS, Site
+from tests.faults.site import Site
 
 # Seconds in which all work must be finished once everything runs again.
 REST = 900
@@ -55,6 +56,9 @@ class Watch:
 class Soak:
     """A soak test, and its findings. The `keeper` adopts images after the restoration."""
 
+    # How often things are broken, with a backup and its restoration between them.
+    RUNS: ClassVar[int] = 3
+
     site: Site
     chaos: Chaos
     actors: list[Actor]
@@ -69,13 +73,13 @@ class Soak:
     def run(self, *, seconds: float, folder: Path) -> None:
         """Break the site for this time, and check it. The backup goes to the folder."""
         with self._people_act():
-            self.chaos.run(seconds=seconds / 3)
+            self.chaos.run(seconds=seconds / self.RUNS)
             self.site.start("database")
             restoring.back_up(self.site, folder=folder)
-            self.chaos.run(seconds=seconds / 3)
+            self.chaos.run(seconds=seconds / self.RUNS)
         self._restore(folder)
         with self._people_act():
-            self.chaos.run(seconds=seconds / 3)
+            self.chaos.run(seconds=seconds / self.RUNS)
         self.site.make_whole()
         self.rest = self._come_to_rest()
         self._check(live_uploads(seconds))
@@ -99,7 +103,7 @@ class Soak:
 
     def _restore(self, folder: Path) -> None:
         """Restore the backup as the operator does, and check that this costs no image."""
-        self.site.start("database", "redis")
+        self.site.start(*self.site.services)
         live = {actor.person.sent[upload] for actor in self.actors for upload in actor.live()}
         restoring.restore(self.site, folder=folder, name=self.keeper.name)
         self.hooks.note_restoration()
@@ -124,7 +128,7 @@ class Soak:
         began_at = time.monotonic()
         while unfinished := self._unfinished():
             assert time.monotonic() < began_at + REST, f"not within {REST} s: {unfinished}"
-            self.site.start(*PROGRAMS)
+            self.site.start(*self.site.programs)
             for actor in self.actors:
                 actor.settle()
             time.sleep(0.5)

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from tests.faults import hooks, targets
 from tests.faults.actor import Actor
-from tests.faults.chaos import Chaos, Repair
+from tests.faults.chaos import Chaos, InTurn, Repair
 from tests.faults.figures import files
 from tests.faults.hooks import Hooks
 from tests.faults.person import Answer, Person
@@ -114,10 +114,9 @@ class Part(targets.Lasting):
         self.states.add(self.state)
 
 
-def test_broken_parts_are_left_alone_and_repaired_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.faults.chaos.PAUSE", (0, 0))
+def test_broken_parts_are_left_alone_and_repaired_at_the_end() -> None:
     one, clock = Part("worker", ["worker"]), Part("clock", ["worker", "web"])
-    chaos = Chaos([one, clock], Random(1))
+    chaos = Chaos([one, clock], Random(1), pause=(0, 0))
     chaos.run(seconds=0.3)
     # Both affect the worker, so the second never breaks while the first is broken.
     assert sum(chaos.done.values()) == 1
@@ -143,6 +142,16 @@ def test_part_is_left_alone_until_it_works_again() -> None:
     chaos = Chaos([Starting("web")], Random(1))
     chaos.run(seconds=0.1)
     assert not chaos.done
+
+
+def test_every_fault_is_caused_once_in_turn() -> None:
+    parts = [Part("web"), Part("worker"), Part("beat")]
+    chaos = InTurn(parts, Random(1), runs=2)
+    chaos.run(seconds=0)
+    assert list(chaos.done) == ["web broken", "worker broken"]
+    chaos.run(seconds=0)
+    assert chaos.done == dict.fromkeys(["web broken", "worker broken", "beat broken"], 1)
+    assert [(part.state, part.states) for part in parts] == [(0, {0, 1})] * 3
 
 
 def test_storage_is_cut_off_by_a_link_to_a_file(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 
-from processing import memory
 from processing.errors import Refusal
 from processing.images.reading.header import read_header
 from processing.images.reading.limits import Limits
 from processing.images.source import decode
 from processing.presets import Recipe
+from processing.renderer import memory
 from tests.hostile.mutations import mutated
 from tests.processing.limited import HEADER_SECONDS, MEMORY, REFUSED, SECONDS, report
 from tests.processing.pictures import CORPUS, NO_CORPUS, THUMB, opened

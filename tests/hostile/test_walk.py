@@ -113,7 +113,9 @@ ROUTES = {
     **dict.fromkeys(
         ("uploads:notices", "uploads:latest_notices", "uploads:unread_notices"), Route("own", READ)
     ),
-    **dict.fromkeys(("uploads:read_notices", "uploads:choose_email"), Route("own", WRITE)),
+    **dict.fromkeys(
+        ("uploads:read_notices", "uploads:choose_email", "uploads:choose_reports"), Route("own", WRITE)
+    ),
     **dict.fromkeys(("uploads:account", "uploads:webhooks"), Route("own", (*READ, "POST"))),
     "export": Route("own", WRITE),
     "delete_account": Route("own", (*READ, "POST")),

@@ -45,6 +45,19 @@ _SERVER = """
 """
 
 
+def configuration(folder: Path, servers: str) -> str:
+    """Return the configuration of an nginx with all its files in this folder."""
+    # Only root may change the user.
+    user = "user root root;" if os.geteuid() == 0 else ""
+    return _CONFIGURATION.format(folder=folder, user=user, servers=servers)
+
+
+def command(folder: Path, path: Path) -> tuple[str, ...]:
+    """Return the command of an nginx with this configuration file."""
+    assert PROGRAM
+    return (PROGRAM, "-p", str(folder), "-c", str(path), "-e", "stderr")
+
+
 class Nginx:
     """A proxy with a server for each upstream port. `doors` are the ports on which they listen, by name."""
 
@@ -57,19 +70,16 @@ class Nginx:
             for name, (port, is_stripped) in upstreams.items()
         )
         self._path = folder / "nginx.conf"
-        # Only root may change the user.
-        user = "user root root;" if os.geteuid() == 0 else ""
-        self._path.write_text(_CONFIGURATION.format(folder=folder, user=user, servers="".join(servers)))
+        self._path.write_text(configuration(folder, "".join(servers)))
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Run nginx until the end of the block."""
-        assert PROGRAM
         log = self._folder / "nginx.log"
         with (
             log.open("wb") as output,
             subprocess.Popen(
-                [PROGRAM, "-p", str(self._folder), "-c", str(self._path), "-e", "stderr"],
+                command(self._folder, self._path),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             ) as process,

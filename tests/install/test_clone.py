@@ -200,12 +200,25 @@ def test_bench_system_measures_every_stage(clone: Clone) -> None:
     assert clone.changes() == ""
 
 
+@starts("bench-delivery")
+def test_bench_delivery_measures_every_way(clone: Clone) -> None:
+    output = clone.make("bench-delivery", "--smallest", seconds=600)
+    assert len(re.findall(r"^\| .* \| +\d+ \| +\d+\.\d\d \|$", output, re.MULTILINE)) == 5
+    assert clone.changes() == ""
+
+
 @starts("advisories")
 def test_advisories_lists_the_packages_to_check(clone: Clone) -> None:
     output = clone.make("advisories", "--dry-run")
     assert re.search(r"would have audited \d\d+ packages", output)
     assert "htmx.org@" in output
     assert output.endswith("Dry run: neither OSV nor npm was asked.\n")
+
+
+@starts("sbom")
+def test_sbom_names_what_a_site_installs(clone: Clone) -> None:
+    found = json.loads(clone.make("sbom"))
+    assert {"django", "htmx.org", "libavif"} <= {one["name"] for one in found["components"]}
 
 
 @starts("check")

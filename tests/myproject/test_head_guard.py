@@ -206,3 +206,29 @@ class TestTime:
 def test_command_of_the_documentation_is_the_one_that_runs() -> None:
     deployment = (Path(__file__).resolve().parents[2] / "docs" / "deployment.md").read_text()
     assert "--http myproject.head_guard:HeadGuard" in deployment
+
+
+class TestStop:
+    @pytest.fixture
+    def stopping_server(self, tmp_path: Path) -> Iterator[WebServer]:
+        running = WebServer(tmp_path)
+        with running.running():
+            yield running
+
+    def test_request_on_a_new_connection_is_answered(self, stopping_server: WebServer) -> None:
+        """A proxy has connected, and its request is on its way: closing the connection would be a 502."""
+        with stopping_server.connection() as connection:
+            # The server accepts connections in their order, so it has accepted the one above.
+            assert stopping_server.ask(get("/healthz")).status == 200
+            stopping_server.stop()
+            connection.sendall(get("/healthz"))
+            answer = read(connection)
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert is_closed(connection)
+
+    def test_idle_connection_is_closed(self, stopping_server: WebServer) -> None:
+        with stopping_server.connection() as connection:
+            connection.sendall(get("/healthz"))
+            assert read(connection).status == 200
+            stopping_server.stop()
+            assert is_closed(connection)

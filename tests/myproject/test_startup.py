@@ -1,12 +1,14 @@
 """A server does not start with invalid settings."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from myproject.startup import report_ready
 from tests.processing.processes import ROOT
 
 pytestmark = pytest.mark.slow
@@ -60,9 +62,45 @@ def test_flower_does_not_start_with_a_blank_password() -> None:
     assert "Flower needs a password" in process.stderr
 
 
+def test_flower_takes_its_password_from_the_environment_file(tmp_path: Path) -> None:
+    environment_file = tmp_path / "environment"
+    environment_file.write_text(
+        "FLOWER_BASIC_AUTH=ada:secret of Ada\nFLOWER_PORT=5678\nFLOWER_URL=https://f.example\n"
+    )
+    # Flower itself replaces the options of its command line last.
+    code = """
+from unittest.mock import patch
+from tornado.options import options
+from myproject.celery import app
+from flower.app import Flower
+with patch.object(Flower, "start_http_server", side_effect=SystemExit(0)):
+    try:
+        app.start(["flower"])
+    finally:
+        print(options.basic_auth, options.port)
+"""
+    process = run(code, ROOT, ENV_FILE=str(environment_file))
+    assert "['ada:secret of Ada'] 5678" in process.stdout, process.stderr
+
+
 def test_flower_does_not_start_with_an_invalid_address() -> None:
     code = "from myproject.celery import app; app.start(['flower'])"
     variables = {"FLOWER_BASIC_AUTH": "a:b", "FLOWER_PORT": "0", "REDIS_URL": "redis+cluster://host"}
     process = run(code, ROOT, **variables)
     assert process.returncode == 1
     assert "REDIS_URL is an address of Redis Cluster." in process.stderr
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_start_is_reported_to_systemd_once(
+    is_abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(10)
+        systemd.bind(f"\0{address}" if is_abstract else address)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{address}" if is_abstract else address)
+        report_ready()
+        assert systemd.recv(100) == b"READY=1"
+        assert "NOTIFY_SOCKET" not in os.environ
+        report_ready()  # without systemd, there is nothing to do

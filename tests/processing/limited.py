@@ -15,11 +15,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from processing import memory
 from processing.errors import Refusal
 from processing.images.reading.header import read_header
 from processing.images.source import decode
 from processing.presets import Recipe
+from processing.renderer import memory
 from tests.processing.pictures import LIMITS, THUMB, opened
 from tests.processing.processes import ROOT
 

@@ -26,7 +26,8 @@ FAULTS = Part("faults", "fault", ("-n", "2", "--dist", "worksteal", "--database=
 JOURNEYS = Part("journeys", "journey", ("-n", "2", "--dist", "loadscope", "--timeout=900"))
 # Without migrations, the tables come from the models, some seconds earlier. `make check` compares the two.
 FAST = Part("fast", f"{IN_PLACE} and not slow", ("-n", "2", "--dist", "worksteal", "--no-migrations"))
-INSTALL = Part("install", "install", ("--timeout=2400",))
+# Each file shares an expensive fixture, such as a clone.
+INSTALL = Part("install", "install", ("-n", "2", "--dist", "loadfile", "--timeout=2400"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ SELECTIONS = {
     ),
     "all": Selection(
         ((JOURNEYS, FAULTS), (SQLITE, POSTGRESQL)),
-        "Left out: fresh environments, RabbitMQ, PgBouncer, nginx, Redis with TLS in the whole system, wrong "
-        "clocks, rolling restarts, peers' packages. `make test-install` runs these.",
+        "Left out: fresh environments, RabbitMQ, PgBouncer, nginx, Redis with TLS in the whole system, "
+        "several hosts, wrong clocks, rolling restarts, peers' packages. `make test-install` runs these.",
     ),
     "install": Selection(((INSTALL,),), ""),
 }

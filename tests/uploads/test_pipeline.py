@@ -453,7 +453,8 @@ class TestWorkers:
         assert response.json() == {
             "ready": True,
             "checks": dict.fromkeys(
-                ["database", "writes", "broker", "storage", "workers", "beat", "disk", "redis"], "ok"
+                ["database", "writes", "broker", "storage", "workers", "beat", "disk", "redis", "presets"],
+                "ok",
             ),
             "renderer": "ok",
         }

@@ -20,7 +20,6 @@ PATHS = [
     f"/i/{UPLOAD}/thumb.webp",
     f"/renditions/{'0' * 16}/{'0' * 40}/thumb-0.webp",
     f"/uploads/{UPLOAD}/original",
-    "/metrics",
     "/status/",
     "/account/export",
     "/accounts/email/",

@@ -19,6 +19,8 @@ from redis.exceptions import RedisError
 
 from processing.conf import darkroom
 from processing.database.availability import DATABASE_UNAVAILABLE
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import EVENT_STREAMS
 from uploads.events import history, wakeups
 from uploads.models import Event
 from uploads.owners import owner_model, owners
@@ -52,6 +54,8 @@ class Bells:
         self._lock = threading.Lock()
         self._bells: dict[asyncio.Event, tuple[str, asyncio.AbstractEventLoop]] = {}
         self._listening = False
+        # Every stream of this process has to end.
+        self.ending = False
 
     @contextmanager
     def hung_up(self, owner_id: int) -> Iterator[asyncio.Event]:
@@ -60,6 +64,7 @@ class Bells:
         The listener runs as long as there is any bell.
         """
         bell = asyncio.Event()
+        COUNTERS.change(EVENT_STREAMS, 1)
         with self._lock:
             self._bells[bell] = (str(owner_id), asyncio.get_running_loop())
             if not self._listening:
@@ -68,10 +73,16 @@ class Bells:
         try:
             yield bell
         finally:
+            COUNTERS.change(EVENT_STREAMS, -1)
             with self._lock:
                 del self._bells[bell]
                 if not self._bells:
                     _asking.submit(connections.close_all)
+
+    def end(self) -> None:
+        """End every stream, also those that begin later."""
+        self.ending = True
+        self._ring()
 
     def _listen(self) -> None:
         while self._is_needed():
@@ -120,19 +131,24 @@ class Bells:
 _bells = Bells()
 
 
+def end_all() -> None:
+    """End all streams of this process, because it stops. Clients reconnect to another, and miss nothing."""
+    _bells.end()
+
+
 async def follow(
     *, owner_id: int, after: int, is_allowed: Callable[[], bool] | None = None
 ) -> AsyncGenerator[str]:
     """Yield a person's events after the one with the id `after`, as text of the stream.
 
     The first block gives the browser the id to resume from, even before any event. The stream ends when the
-    owner is suspended, or `is_allowed` returns False. The querying thread calls `is_allowed` before each
-    query.
+    owner is suspended, `is_allowed` returns False, or the process stops. The querying thread calls
+    `is_allowed` before each query.
     """
     yield f"retry: {_RECONNECT}\nid: {after}\n\n"
     ends_at = time.monotonic() + LIFETIME
     with _bells.hung_up(owner_id) as bell:
-        while time.monotonic() < ends_at:
+        while not _bells.ending and time.monotonic() < ends_at:
             bell.clear()
             batch = await _later(owner_id, after, is_allowed)
             if batch is None:

@@ -7,7 +7,7 @@ shows images, and processing continues later: a load balancer must not take ever
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,13 @@ from redis.exceptions import RedisError
 from processing import clock
 from processing.conf import darkroom
 from processing.database.availability import refuses_writes
+from processing.renderer import confinement
 from processing.storages import disk_space
 from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
 from uploads import broker
 from uploads.broker import BrokerAway
-from uploads.models import Heartbeat
+from uploads.models import Heartbeat, Process
+from uploads.monitoring import processes
 from uploads.redis.connections import pool, prefixed
 
 # Beat starts the sweeper every five seconds, so silence for this long is not just a delay.
@@ -51,13 +53,15 @@ class Readiness:
     """The state of each part.
 
     `problems` has a sentence for each part, or "" if it is well. The depth of each queue, the queues
-    of each worker, and the time of beat's last heartbeat are None if unknown.
+    of each worker, and the time of beat's last heartbeat are None if unknown. `running` are the processes
+    that have sent a heartbeat lately.
     """
 
     problems: dict[str, str]
     depths: dict[str, int] | None
     workers: dict[str, set[str]] | None
     beat_at: datetime | None
+    running: list[Process] = field(default_factory=list)
 
     @property
     def is_ready(self) -> bool:
@@ -126,8 +130,8 @@ def look() -> Readiness:
     database_problem, broker_problem, storage_problem, workers_problem, disk_unknown, redis_problem = map(
         _problem, asked
     )
-    beat_at, silent, refuses = (
-        (None, database_problem, False) if database_problem else database_asked.result()
+    beat_at, silent, refuses, running = (
+        (None, database_problem, False, []) if database_problem else database_asked.result()
     )
     depths = None if broker_problem else depths_asked.result()
     workers = None if workers_problem else workers_asked.result()
@@ -140,8 +144,14 @@ def look() -> Readiness:
         "beat": silent,
         "disk": disk_unknown or disk_asked.result(),
         "redis": redis_problem,
+        "presets": database_problem or processes.outdated(running),
     }
-    return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at)
+    return Readiness(problems=problems, depths=depths, workers=workers, beat_at=beat_at, running=running)
+
+
+def renderer_weakness() -> str:
+    """Return what the renderer's sandbox lacks on this machine, or ""."""
+    return confinement.weakness(darkroom().renderer_sandbox)
 
 
 def queues() -> list[str]:
@@ -172,8 +182,8 @@ def _problem(asked: Future[Any]) -> str:
     raise error
 
 
-def _ask_database() -> tuple[datetime | None, str, bool]:
-    """Return the time of beat's last heartbeat, what is wrong with it, and whether writes are refused.
+def _ask_database() -> tuple[datetime | None, str, bool, list[Process]]:
+    """Return beat's last heartbeat, what is wrong with it, whether writes are refused, and the processes.
 
     Leaves no connection to the thread.
     """
@@ -181,7 +191,7 @@ def _ask_database() -> tuple[datetime | None, str, bool]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         beat_at = Heartbeat.last("sweep")
-        return beat_at, silence(beat_at), refuses_writes()
+        return beat_at, silence(beat_at), refuses_writes(), processes.running()
     finally:
         connections.close_all()
 

@@ -8,6 +8,7 @@ from statistics import median
 from django.db.models import Count, Min, Q, QuerySet
 
 from processing import clock
+from processing.originals import OriginalLost
 from uploads.models import Delivery, Upload
 
 # The number of recent uploads from which durations are computed; more would hardly change the result.
@@ -51,6 +52,12 @@ def oldest_waiting_at() -> datetime | None:
     waiting = Upload.objects.filter(deleted_at=None, status__in=Upload.UNFINISHED)
     oldest: datetime | None = waiting.aggregate(oldest=Min("created_at"))["oldest"]
     return oldest
+
+
+def lost_originals() -> int:
+    """Return the number of originals whose file was found to be missing or damaged."""
+    lost = Upload.objects.filter(deleted_at=None, status=Upload.Status.FAILED, error_code=OriginalLost.code)
+    return lost.order_by().values("original").distinct().count()
 
 
 def failures() -> QuerySet[Upload]:

@@ -6,7 +6,7 @@ from functools import partial
 from celery import current_app
 from django.db import transaction
 
-from processing import clock
+from processing import clock, correlation
 from processing.conf import darkroom
 from uploads import broker
 from uploads.models import Delivery, Endpoint, Event
@@ -40,5 +40,7 @@ def publish_on_commit(delivery: Delivery) -> None:
 def publish(delivery: Delivery) -> None:
     """Queue a delivery; the sweeper retries if the broker is unavailable."""
     message = current_app.signature(DELIVER, kwargs={"delivery_id": str(delivery.pk)})
-    if broker.publish(broker.in_queue(message, darkroom().notifications_queue)):
+    with correlation.carried(request_id=delivery.request_id, upload_id=delivery.event.upload_id):
+        is_published = broker.publish(broker.in_queue(message, darkroom().notifications_queue))
+    if is_published:
         Delivery.objects.filter(pk=delivery.pk).update(queued_at=clock.now())

@@ -24,6 +24,16 @@ def choose_email(*, person: User, choice: str) -> None:
     Preferences.objects.update_or_create(owner=person, defaults={"email": choice})
 
 
+def wants_reports(person: User) -> bool:
+    """Return whether a member of staff gets reports; the default is yes."""
+    return not Preferences.objects.filter(owner=person, reports=False).exists()
+
+
+def choose_reports(*, person: User, wanted: bool) -> None:
+    """Save whether a member of staff gets reports, from the next one on."""
+    Preferences.objects.update_or_create(owner=person, defaults={"reports": wanted})
+
+
 def language_of(person: User) -> str:
     """Return the person's language, or the default if none is chosen or it is no longer offered."""
     chosen = Preferences.objects.filter(owner=person).values_list("language", flat=True).first()

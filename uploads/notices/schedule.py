@@ -12,6 +12,8 @@ from django.utils.translation import override
 
 from processing import clock
 from processing.errors import TransientError
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import DELIVERIES
 from uploads.models import Delivery, Endpoint
 from uploads.notices import email, endpoints, webhooks
 from uploads.notices.announcements import announce_refused_address
@@ -96,6 +98,7 @@ def deliver(delivery_id: str) -> Delivery | None:
     with override(language_for(delivery.event.owner)):
         _send(delivery)
     _finish(delivery)
+    COUNTERS.count(DELIVERIES, delivery.channel, "delivered")
     waiting = _ready(drained=False).filter(endpoint=delivery.endpoint_id)
     return waiting.first() if delivery.endpoint_id else None
 
@@ -105,9 +108,11 @@ def _send(delivery: Delivery) -> None:
         _CHANNELS[Delivery.Channel(delivery.channel)].send(delivery)
     except (*MAIL_ERRORS, NoAddress, NotTaken) as error:
         _postpone(delivery, error)
+        COUNTERS.count(DELIVERIES, delivery.channel, "given_up" if delivery.failed_at else "failed")
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was not delivered: {error}") from error
     except AddressRefused as error:
         _end(delivery, error)
+        COUNTERS.count(DELIVERIES, delivery.channel, "given_up")
         raise DeliveryFailed(f"{delivery.channel} {delivery.pk} was refused for good: {error}") from error
 
 

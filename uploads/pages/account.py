@@ -31,6 +31,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "usage": quotas.usage_of(owner) if owner else None,
         "email_choices": Preferences.Email.choices,
         "email_choice": preferences.email_choice(person),
+        "reports": preferences.wants_reports(person) if person.is_staff else None,
         "refused": mailbox.refused_address(person),
     }
     status = HTTPStatus.BAD_REQUEST if context["token_form"].errors else HTTPStatus.OK
@@ -45,4 +46,13 @@ def choose_email(request: HttpRequest) -> HttpResponse:
     if choice in Preferences.Email.values:
         preferences.choose_email(person=person_of(request), choice=choice)
         messages.success(request, _("Saved."))
+    return redirect("uploads:account")
+
+
+@login_required
+@require_POST
+def choose_reports(request: HttpRequest) -> HttpResponse:
+    """Store whether a member of staff gets reports."""
+    preferences.choose_reports(person=person_of(request), wanted="reports" in request.POST)
+    messages.success(request, _("Saved."))
     return redirect("uploads:account")

@@ -20,15 +20,16 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from processing import clock
+from processing import clock, renditions
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.garbage import generations
 from processing.garbage.generations import GenerationDiffers
 from processing.storages import disk_space
 from uploads import services
-from uploads.models import Upload
-from uploads.monitoring import readiness, statistics
+from uploads.models import Report, Upload
+from uploads.monitoring import processes, readiness, statistics
 from uploads.monitoring.readiness import Readiness
+from uploads.notices import reports
 from uploads.problems import AGAIN
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def for_staff(view: _View) -> _View:
 @for_staff
 def status(request: HttpRequest) -> HttpResponse:
     """Show the state of the system and the failed uploads."""
-    context = _figures(told="")
+    context = _figures(told="") | _latest_report()
     if request.user.has_perm("uploads.view_upload"):
         context |= {"failures": list(statistics.failures()[:FAILURES_SHOWN]), "retries": RETRIES}
     return render(request, "uploads/status.html", context)
@@ -129,6 +130,11 @@ def _start_again(failed: list[Upload]) -> int:
     return len(failed)
 
 
+def _latest_report() -> dict[str, Any]:
+    report = Report.objects.first()
+    return reports.shown(report) if report else {}
+
+
 def _figures(*, told: str) -> dict[str, Any]:
     """Return the context of the figures. `told` names the alarms that the page already shows."""
     seen = readiness.look()
@@ -150,6 +156,7 @@ def _figures(*, told: str) -> dict[str, Any]:
         "queues": list(_queue_lines(seen)),
         "workers": None if seen.workers is None else sorted(seen.workers),
         "beat_at": seen.beat_at,
+        "processes": list(_process_lines(seen)),
         "throughput": statistics.throughput(),
         "notices": statistics.notices(),
         "storage": storage,
@@ -169,6 +176,7 @@ def _alarms(problems: dict[str, str], *, workers: bool) -> Iterator[tuple[str, s
         "beat": _("Beat is not responding"),
         "disk": _("The disk is almost full, so uploads are refused"),
         "redis": _("Redis is unavailable, so rate limits are not checked"),
+        "presets": _("Some processes have outdated presets"),
     }
     return ((words[name], problem) for name, problem in problems.items() if problem)
 
@@ -179,6 +187,13 @@ def _queue_lines(seen: Readiness) -> Iterator[dict[str, Any]]:
         depth = None if seen.depths is None else seen.depths[name]
         workers = None if seen.workers is None else _serving(seen.workers, name)
         yield {"name": name, "depth": depth, "workers": workers}
+
+
+def _process_lines(seen: Readiness) -> Iterator[dict[str, Any]]:
+    """Yield each running process with the names of the presets that differ from those of this one."""
+    here = renditions.preset_fingerprints()
+    for process in seen.running:
+        yield {"process": process, "other": processes.differing(process.presets, here)}
 
 
 def _serving(workers: dict[str, set[str]], queue: str) -> list[str]:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("notices/read", notices.read, name="read_notices"),
     path("account/", account.account, name="account"),
     path("account/email", account.choose_email, name="choose_email"),
+    path("account/reports", account.choose_reports, name="choose_reports"),
     path("account/tokens/revoke", tokens.revoke_all, name="revoke_tokens"),
     path("account/tokens/<uuid:token_id>/revoke", tokens.revoke, name="revoke_token"),
     path("account/webhooks/", webhooks.webhook_list, name="webhooks"),

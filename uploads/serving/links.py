@@ -6,6 +6,7 @@ from typing import cast
 from urllib.parse import urlencode
 
 from processing import clock, conf
+from processing.conf import darkroom
 from processing.models import Rendition
 from processing.presets import EXTENSIONS, Format
 from uploads import addresses
@@ -44,9 +45,12 @@ def rendition_path(upload: Upload, rendition: Rendition) -> str:
     """Return a rendition's permanent URL, which works while the rendition and the upload exist.
 
     The upload's mark replaces the shard, two digits of the key. So the URL dies with the upload, and does not
-    reveal afterwards that other people share the original.
+    reveal afterwards that other people share the original. `MEDIA_HOST` gets no cookies, so it has only what
+    everyone may see.
     """
-    return addresses.rendition_path(upload.pk, rendition.key)
+    if upload.visibility == Upload.Visibility.PRIVATE or (darkroom().media_host and upload.is_withheld):
+        return addresses.rendition_path(upload.pk, rendition.key)
+    return addresses.public_rendition_url(upload.pk, rendition.key)
 
 
 def staff_path(rendition: Rendition) -> str:

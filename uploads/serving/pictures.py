@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.cache import patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -19,14 +18,18 @@ from django.views.decorators.http import require_safe
 from processing import conf, originals, renditions
 from processing.database.availability import DATABASE_UNAVAILABLE
 from processing.images.encoding.placeholder import plain_picture
+from processing.metrics.counters import COUNTERS
+from processing.metrics.families import MISSING_FILES
 from processing.models import Original, Rendition
 from processing.presets import CONTENT_TYPES, EXTENSIONS, Format, Preset
-from processing.storages.media import FileMissing, StorageUnavailable, call_storage, media
+from processing.storages.media import FileMissing, StorageUnavailable
 from uploads.hooks import verdicts
 from uploads.models import Upload
 from uploads.owners import owners
 from uploads.problems import problem_response
-from uploads.serving import links, private_links, probes
+from uploads.serving import delivery, links, private_links, probes
+from uploads.serving.archive import stream
+from uploads.serving.cross_origin import for_origins
 from uploads.tokens import authentication, scopes
 
 _FORMATS_BY_EXTENSION: dict[str, Format] = {extension: name for name, extension in EXTENSIONS.items()}
@@ -40,6 +43,7 @@ _RETRY_AFTER = 2
 
 
 @require_safe
+@for_origins
 def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpResponse:
     """Answer `/i/<id>/<preset>` with the best accepted format, and `/i/<id>/<preset>.<ext>` with that one."""
     preset_name, _dot, extension = name.partition(".")
@@ -63,6 +67,7 @@ def picture(request: HttpRequest, upload_id: uuid.UUID, name: str) -> HttpRespon
 
 
 @require_safe
+@for_origins
 def rendition(request: HttpRequest, path: str) -> HttpResponse:
     """Answer a rendition's permanent URL, whose bytes never change.
 
@@ -71,15 +76,16 @@ def rendition(request: HttpRequest, path: str) -> HttpResponse:
     row, upload = links.find_rendition(path)
     withheld = upload is not None and upload.is_withheld
     if row and upload and not withheld and not _is_private(upload):
-        return _send(request, row, f"public, {_FOREVER}")
+        return _send(request, row, f"public, {_FOREVER}", fixed=True)
     if row and (request.user.is_staff or (upload and not withheld and _is_own(request, upload))):
-        return _send(request, row, f"private, {_FOREVER}")
+        return _send(request, row, f"private, {_FOREVER}", fixed=True)
     return _nothing_to_see(
         _("This rendition does not exist. The image may have been deleted or reprocessed.")
     )
 
 
 @require_safe
+@for_origins
 def probe(request: HttpRequest, name: str) -> HttpResponse:
     """Answer the URL of a doctor's file in the same way as a permanent URL."""
     row = probes.find(name)
@@ -87,7 +93,7 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
         return _nothing_to_see(
             _("This rendition does not exist. The image may have been deleted or reprocessed.")
         )
-    return _send(request, row, f"public, {_FOREVER}")
+    return _send(request, row, f"public, {_FOREVER}", fixed=True)
 
 
 @require_safe
@@ -114,7 +120,9 @@ def original(request: HttpRequest, upload_id: uuid.UUID) -> HttpResponse | Strea
         # The server does not read the stream of a HEAD request, so it would not close the file.
         file.close()
         return HttpResponse(headers=headers)
-    return StreamingHttpResponse(_chunks(file), headers=headers)
+    chunks = _chunks(file)
+    # Under WSGI, Django would read an asynchronous iterator to its end first.
+    return StreamingHttpResponse(stream(chunks) if hasattr(request, "scope") else chunks, headers=headers)
 
 
 def _not_checked(upload: Upload) -> HttpResponse:
@@ -124,13 +132,10 @@ def _not_checked(upload: Upload) -> HttpResponse:
     return _not_found(_("The image is still being checked. Try again in a minute."), code="not_checked")
 
 
-async def _chunks(file: File[Any]) -> AsyncIterator[bytes]:
-    """Yield the file in chunks. A thread reads them, so that other requests are not blocked."""
-    try:
-        while chunk := await sync_to_async(file.read)(1 << 18):
+def _chunks(file: File[Any]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(1 << 18):
             yield chunk
-    finally:
-        await sync_to_async(file.close)()
 
 
 def _attachment_headers(upload: Upload, original: Original) -> dict[str, str]:
@@ -185,26 +190,19 @@ def _best(request: HttpRequest, rows: dict[str, Rendition]) -> Rendition:
     return rows[best] if likings[best] > 0 else rows.get("jpeg") or rows.get("png") or rows[best]
 
 
-def _send(request: HttpRequest, row: Rendition, freshness: str) -> HttpResponse:
-    """Send a rendition's file, or 304 if the client already has it."""
-    headers = {"ETag": f'"{row.digest[:32]}"', "Cache-Control": freshness}
-    unchanged = get_conditional_response(request, etag=headers["ETag"])
-    if unchanged is not None:
-        for name, value in headers.items():
-            unchanged.headers[name] = value
-        return unchanged
+def _send(request: HttpRequest, row: Rendition, freshness: str, *, fixed: bool = False) -> HttpResponse:
+    """Deliver a rendition's file, or a problem if it cannot be read."""
     try:
-        with call_storage(lambda: media.open(row.key)) as file:
-            body = call_storage(file.read)
+        return delivery.deliver(request, row, freshness, fixed=fixed)
     except FileMissing:
         return _lost(row)
     except StorageUnavailable:
         return _storage_away()
-    return HttpResponse(body, content_type=f"image/{row.format}", headers=headers)
 
 
 def _lost(row: Rendition) -> HttpResponse:
     """Answer for a rendition whose file is lost, which is then rendered again with the image."""
+    COUNTERS.count(MISSING_FILES)
     try:
         # The answer is the same if the database refuses writes.
         with suppress(*DATABASE_UNAVAILABLE):

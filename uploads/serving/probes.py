@@ -46,4 +46,5 @@ def _signer() -> signing.TimestampSigner:
 def _row(token: str) -> Rendition:
     # No recipe is named like that, so the key is that of no rendition.
     key = f"renditions/doctor/{token}.png"
-    return Rendition(preset=token, key=key, format="png", digest=sha256(data()).hexdigest())
+    digest = sha256(data()).hexdigest()
+    return Rendition(preset=token, key=key, format="png", digest=digest, byte_size=len(data()))

@@ -63,7 +63,7 @@ def audit() -> tuple[Findings, Found]:
     suspects = set()
     for key, digest in _expected():
         findings.checked += 1
-        if _stored_digest(key) != digest:
+        if stored_digest(key) != digest:
             suspects.add(key)
     _look_again(suspects, findings)
     findings.lost = _lost(findings.broken)
@@ -112,7 +112,7 @@ def _look_again(suspects: set[str], findings: Findings) -> None:
     if not suspects:
         return
     for key, digest in _expected():
-        stored = _stored_digest(key) if key in suspects else digest
+        stored = stored_digest(key) if key in suspects else digest
         if stored is None:
             findings.missing.append(key)
         elif stored != digest:
@@ -146,10 +146,11 @@ def _expected() -> Iterator[tuple[str, str]]:
 
 
 def _is_whole(original: Original) -> bool:
-    return _stored_digest(original_key(original.content_hash)) == original.content_hash
+    return stored_digest(original_key(original.content_hash)) == original.content_hash
 
 
-def _stored_digest(key: str) -> str | None:
+def stored_digest(key: str) -> str | None:
+    """Return the SHA-256 of a stored file, or None if it is missing. Raises `StorageUnavailable`."""
     digest = hashlib.sha256()
     try:
         with call_storage(lambda: media.open(key)) as file:

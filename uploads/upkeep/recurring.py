@@ -11,7 +11,17 @@ from processing.storages.media import StorageUnavailable
 from uploads.broker import publish
 from uploads.models import Heartbeat
 from uploads.tokens import legacy
-from uploads.upkeep import collector, recount, retention, set_back, sweeper, unknown_files, unused
+from uploads.upkeep import (
+    collector,
+    nightly_figures,
+    recount,
+    report,
+    retention,
+    set_back,
+    sweeper,
+    unknown_files,
+    unused,
+)
 
 # Several messages of a job may have waited for a worker. Those of this time count as one.
 _APART = timedelta(seconds=2)
@@ -74,6 +84,24 @@ def recount_quotas() -> None:
 def erase_plain_keys() -> None:
     """Erase the keys of tokens that an older version stored in plain text."""
     legacy.erase_plain_keys()
+
+
+@shared_task(name="uploads.recurring.check_sample", ignore_result=True, throws=(StorageUnavailable,))
+def check_sample() -> None:
+    """Read some stored files again and compare their hashes."""
+    nightly_figures.check_sample()
+
+
+@shared_task(name="uploads.recurring.take_figures", ignore_result=True)
+def take_figures() -> None:
+    """Record the size of the storage."""
+    nightly_figures.take()
+
+
+@shared_task(name="uploads.recurring.report", ignore_result=True)
+def report_to_staff() -> None:
+    """Make the report to staff if a period is over, and queue its mails."""
+    report.make_due()
 
 
 def _begins(name: str) -> bool:

@@ -8,6 +8,7 @@
 - Repeatable events of an upload, such as `upload.reprocessed`, end likewise, except the last of each name.
 - Verdicts of hooks that passed an original end with the original. Those that refused it stay, so that the
   same bytes are refused at once.
+- Tokens end when they have been expired for `EVENT_AGE`. Until then, programs learn why they are refused.
 - All other events of an upload stay as long as the upload, because its page shows them.
 - Sessions end when they expire, or when their person is deleted.
 
@@ -26,7 +27,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from processing import clock
 from processing.conf import darkroom
 from processing.models import Original
-from uploads.models import Delivery, Event, Verdict
+from uploads.models import Delivery, Event, Token, Verdict
 
 _BATCH = 500
 # Seconds after which the verdict on an original that does not exist counts as unused.
@@ -40,8 +41,8 @@ def end_records() -> bool:
     Deliveries end first, because an event ends after its deliveries. Each kind has a share of a task's time
     limit.
     """
-    kinds = (_end_notices, _end_digests, _end_sent, _end_lost, _end_repeated, _end_verdicts)
-    finished = [end(_ends_at(share=8)) for end in kinds]
+    kinds = (_end_notices, _end_digests, _end_sent, _end_lost, _end_repeated, _end_verdicts, _end_tokens)
+    finished = [end(_ends_at(share=10)) for end in kinds]
     return all(finished)
 
 
@@ -90,6 +91,11 @@ def _end_verdicts(ends_at: float) -> bool:
     original = Original.objects.filter(content_hash=OuterRef("content_hash"))
     unused = Verdict.objects.filter(~Exists(original), passed=True, decided_at__lt=_ago(_UNUSED))
     return _remove(unused, by="content_hash", ends_at=ends_at)
+
+
+def _end_tokens(ends_at: float) -> bool:
+    expired = Token.objects.filter(expires_at__lt=_ago(darkroom().event_age))
+    return _remove(expired, by="expires_at", ends_at=ends_at)
 
 
 def _without_deliveries(events: QuerySet[Event]) -> QuerySet[Event]:

@@ -17,6 +17,9 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "recount_quotas": {"schedule": crontab(hour="4", minute="20")},
     "erase_plain_keys": {"schedule": crontab(minute="30")},
     "end_records": {"schedule": crontab(hour="4", minute="50")},
+    "check_sample": {"schedule": crontab(hour="4", minute="25")},
+    "take_figures": {"schedule": crontab(hour="4", minute="35")},
+    "report": {"schedule": crontab(minute="*/10"), "options": _EXPIRES},
     "clear_sessions": {"schedule": crontab(hour="4", minute="40")},
 }
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +19,8 @@ class Encoders:
 
     def __init__(self, *, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads - 1, "encoder") if threads > 1 else None
-        self._results: deque[Future[Encoded]] = deque()
+        # Each with whether it repeats the result of an earlier job.
+        self._results: deque[tuple[Future[Encoded], bool]] = deque()
         self._known: dict[Hashable, Future[Encoded]] = {}
 
     def __enter__(self) -> Self:
@@ -35,22 +37,29 @@ class Encoders:
 
     def add(self, key: Hashable, job: Callable[[], Encoded], *, here: bool) -> None:
         """Run a job, in this thread if `here`; a job with a known key is not run again."""
-        if key not in self._known:
+        is_known = key in self._known
+        if not is_known:
             self._known[key] = _done(job()) if here else self._started(job)
-        self._results.append(self._known[key])
+        self._results.append((self._known[key], is_known))
 
     def finished(self) -> Iterator[Encoded]:
         """Yield the next results as far as they are ready."""
-        while self._results and self._results[0].done():
-            yield self._results.popleft().result()
+        while self._results and self._results[0][0].done():
+            yield self._next()
 
     def rest(self) -> Iterator[Encoded]:
         """Yield the remaining results, waiting for each."""
         while self._results:
-            yield self._results.popleft().result()
+            yield self._next()
+
+    def _next(self) -> Encoded:
+        """Return the next result. A repeated one took no time."""
+        future, is_repeated = self._results.popleft()
+        result = future.result()
+        return replace(result, resize_seconds=0.0, encode_seconds=0.0) if is_repeated else result
 
     def _started(self, job: Callable[[], Encoded]) -> Future[Encoded]:
-        if self._pool is None or any(not (one.running() or one.done()) for one in self._results):
+        if self._pool is None or any(not (one.running() or one.done()) for one, _ in self._results):
             return _done(job())
         return self._pool.submit(job)
 

@@ -1,7 +1,7 @@
 """Encoding: pixels to bytes, without metadata except for the credit that a site keeps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -35,7 +35,8 @@ class Traits:
 class Encoded:
     """A rendition's bytes, with its size in pixels and its number of frames.
 
-    `frames_left_out` counts the original's frames beyond the budget.
+    `frames_left_out` counts the original's frames beyond the budget. The last two fields are the time that
+    resizing and encoding took; several formats share one resizing, which counts for the first of them.
     """
 
     data: bytes
@@ -43,6 +44,8 @@ class Encoded:
     height: int
     frames: int = 1
     frames_left_out: int = 0
+    resize_seconds: float = field(default=0.0, compare=False)
+    encode_seconds: float = field(default=0.0, compare=False)
 
 
 def ready(picture: Image.Image) -> Image.Image:

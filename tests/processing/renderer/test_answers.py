@@ -30,7 +30,7 @@ DESCRIPTION = {
     "pixels": 12,
 }
 SMALL = Recipe(Preset(name="small", width=200), "webp")
-RENDITION = {"width": 200, "height": 150, "frames": 1, "frames_left_out": 0}
+RENDITION = {"width": 200, "height": 150, "frames": 1, "frames_left_out": 0, "seconds": [0.5, 1]}
 REFUSAL = {
     "code": "unreadable_image",
     "template": "{name} is damaged.",
@@ -45,7 +45,8 @@ def test_valid_answers_are_taken() -> None:
     largest = answers.largest_rendition(RENDITION, recipe=SMALL, size=(400, 300), limits=LIMITS)
     assert 200 * 150 * 4 < largest < 10_000_000
     data = b"RIFF\4\0\0\0WEBP"
-    assert answers.rendition_of(RENDITION, data, recipe=SMALL).data == data
+    rendition = answers.rendition_of(RENDITION, data, recipe=SMALL)
+    assert (rendition.data, rendition.resize_seconds, rendition.encode_seconds) == (data, 0.5, 1)
     assert answers.focus_of({"focus": [0, 0.5]}) == (0, 0.5)
     placeholder = answers.placeholder_of({"width": 2, "height": 1, "color": "#00ff00"}, bytes(8))
     assert placeholder.rgba == bytes(8)
@@ -122,6 +123,14 @@ def test_frames_are_refused_in_a_still_format() -> None:
     recipe = SMALL._replace(format="jpeg")
     with pytest.raises(InvalidAnswer):
         answers.largest_rendition(RENDITION | {"frames": 2}, recipe=recipe, size=(400, 300), limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    "seconds", [None, 1, [1], [1, -1], [float("nan"), 1], [1, float("inf")], ["1", 1]], ids=str
+)
+def test_invalid_time_of_a_rendition_is_refused(seconds: Any) -> None:
+    with pytest.raises(InvalidAnswer):
+        answers.rendition_of(RENDITION | {"seconds": seconds}, b"RIFF\4\0\0\0WEBP", recipe=SMALL)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"<html>", b"RIFF\4\0\0\0WAVE"])

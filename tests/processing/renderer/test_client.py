@@ -14,6 +14,7 @@ import pytest
 
 from processing.errors import Refusal
 from processing.images.reading.refusals import TooManyPixels
+from processing.metrics.counters import COUNTERS
 from processing.renderer.client import Renderer
 from processing.renderer.options import Options, RendererDied, RendererUnavailable
 from tests.processing.processes import ROOT
@@ -105,6 +106,39 @@ def test_renderer_killed_from_outside_is_unavailable(renderer: Renderer) -> None
     os.kill(renderer.pid, signal.SIGKILL)
     with pytest.raises(RendererUnavailable):
         renderer.answer()
+
+
+@pytest.fixture
+def _counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(COUNTERS, "is_on", True)
+    COUNTERS.take()
+
+
+def crashes() -> dict[str, float]:
+    return {series.labels[0]: amount for series, amount in COUNTERS.take().items()}
+
+
+@pytest.mark.usefixtures("_counting")
+@pytest.mark.parametrize("what", ["segfault", "close", "raise"])
+def test_crash_is_counted(renderer: Renderer, what: str) -> None:
+    refused(renderer, what)
+    assert crashes() == {"crashed": 1}
+
+
+@pytest.mark.usefixtures("_counting")
+def test_slow_renderer_is_counted() -> None:
+    with started("failing", seconds=0.1) as renderer:
+        refused(renderer, "sleep")
+    assert crashes() == {"slow": 1}
+
+
+@pytest.mark.usefixtures("_counting")
+def test_killed_renderer_is_counted(renderer: Renderer) -> None:
+    renderer.ask({"do": "sleep"})
+    os.kill(renderer.pid, signal.SIGKILL)
+    with pytest.raises(RendererUnavailable):
+        renderer.answer()
+    assert crashes() == {"killed": 1}
 
 
 def test_signals_to_the_whole_group_do_not_end_it(renderer: Renderer) -> None:

@@ -22,7 +22,7 @@ from tests.system import wait_until
 from tests.threads import at_once
 from uploads import broker, completion, services
 from uploads.events import history, stream
-from uploads.events.stream import _bells, block, follow
+from uploads.events.stream import Bells, _bells, block, end_all, follow
 from uploads.models import Event, Upload
 from uploads.notices.announcements import announce
 from uploads.tokens import issuing
@@ -96,6 +96,28 @@ def test_later_events_are_sent_in_order(
     async def test() -> None:
         async with aclosing(follow(owner_id=owner.pk, after=known[0])) as stream:
             assert ids(await take(stream, 5)) == known[1:]
+
+    run(test())
+
+
+def test_streams_end_when_the_process_stops(
+    send: Send, owner: User, pictures: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients reconnect to another process. They have got every event until then."""
+    monkeypatch.setattr(stream, "_bells", Bells())
+    send(pictures(0))
+    known = all_ids()
+
+    async def test() -> None:
+        async with asyncio.timeout(PATIENCE):
+            blocks = []
+            async for block in follow(owner_id=owner.pk, after=0):
+                blocks.append(block)
+                if ids(blocks) == known:
+                    end_all()
+            assert ids(blocks) == known
+            # One that begins now ends at once, too.
+            assert len([block async for block in follow(owner_id=owner.pk, after=0)]) == 1
 
     run(test())
 

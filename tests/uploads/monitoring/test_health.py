@@ -25,7 +25,7 @@ from uploads.notices.announcements import announce
 # Threads check the database, and see only what is committed.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 QUEUES = {"thumbnails", "renditions", "notifications", "bulk", "maintenance"}
-NAMES = {"database", "writes", "broker", "storage", "workers", "beat", "disk", "redis"}
+NAMES = {"database", "writes", "broker", "storage", "workers", "beat", "disk", "redis", "presets"}
 
 
 @pytest.fixture
@@ -197,6 +197,7 @@ class TestMetrics:
             "beat": 1,
             "disk": 1,
             "redis": 1,
+            "presets": 1,
             "renderer": 1,
         }
 

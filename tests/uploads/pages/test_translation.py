@@ -56,6 +56,7 @@ ACTIONS = {
         "replace",
         "read_notices",
         "choose_email",
+        "choose_reports",
         "webhook_action",
     ),
     *("revoke_token", "revoke_tokens"),
@@ -86,7 +87,7 @@ class Words(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.tag == "script":
             self.found += json.loads(data).values() if self.are_words else []
-        elif self.tag not in ("code", "textarea"):
+        elif self.tag not in ("code", "style", "textarea"):
             self.found.append(data)
 
 

@@ -505,6 +505,16 @@ class TestOriginal:
         assert response.headers["Content-Security-Policy"].startswith("sandbox")
         assert response.headers["Cache-Control"].startswith("private")
 
+    def test_owner_downloads_the_original_under_wsgi(
+        self, client: Client, send: Send, owner: User, make_image: MakeImage
+    ) -> None:
+        data = make_image(width=1500, height=1000, quality=95)
+        client.force_login(owner)
+        response = client.get(f"/uploads/{send(data).pk}/original")
+        assert isinstance(response, StreamingHttpResponse)
+        assert not response.is_async
+        assert response.getvalue() == data
+
     def test_owner_downloads_the_original_by_token(self, send: Send, owner: User) -> None:
         response, body = self.fetch(send(), authorization=f"Token {key_of(owner)}")
         assert (response.status_code, len(body)) == (200, int(response.headers["Content-Length"]))

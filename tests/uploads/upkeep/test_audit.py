@@ -273,7 +273,7 @@ def test_lost_original_sent_again_after_a_deletion_is_complete(
 def test_rendition_replaced_during_the_audit_is_not_missing(
     ready: list[Upload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, read_digest = rendition_key(ready[0]), audit._stored_digest
+    old, read_digest = rendition_key(ready[0]), audit.stored_digest
 
     def render_anew_first(key: str) -> str | None:
         if key == old and default_storage.exists(old):
@@ -282,7 +282,7 @@ def test_rendition_replaced_during_the_audit_is_not_missing(
             default_storage.delete(old)
         return read_digest(key)
 
-    monkeypatch.setattr(audit, "_stored_digest", render_anew_first)
+    monkeypatch.setattr(audit, "stored_digest", render_anew_first)
     assert json.loads(run_audit("--json")) | {"checked": FILES} == findings()
 
 

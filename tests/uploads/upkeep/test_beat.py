@@ -63,11 +63,12 @@ def test_it_is_the_scheduler_of_this_site() -> None:
 @pytest.mark.parametrize("step", [timedelta(seconds=20), HOUR, 365 * 24 * HOUR])
 def test_clock_that_is_set_back_does_not_silence_beat(beat: Beat, step: timedelta) -> None:
     with beat.running() as send_due:
-        assert beat.sent_within(12, send_due) == {"uploads.recurring.sweep", "uploads.recurring.collect"}
+        assert beat.sent_within(12, send_due) >= {"uploads.recurring.sweep", "uploads.recurring.collect"}
         beat.now -= step
         # beat sleeps until the next task is due, and looks at its clock only then.
         assert send_due() <= 5
-        assert beat.sent_within(12, send_due) == {"uploads.recurring.sweep", "uploads.recurring.collect"}
+        # A task of the hour that comes again is sent again.
+        assert beat.sent_within(12, send_due) >= {"uploads.recurring.sweep", "uploads.recurring.collect"}
 
 
 def test_schedule_file_from_the_future_does_not_silence_beat(beat: Beat) -> None:

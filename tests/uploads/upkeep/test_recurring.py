@@ -43,7 +43,7 @@ def test_messages_that_waited_together_count_once(monkeypatch: pytest.MonkeyPatc
 def test_no_message_expires_before_a_worker_whose_clock_is_minutes_ahead_has_it() -> None:
     schedule: dict[str, dict[str, Any]] = current_app.conf.beat_schedule
     seconds = [entry["options"]["expires"] for entry in schedule.values() if "options" in entry]
-    assert seconds == [3600, 3600]
+    assert seconds == [3600, 3600, 3600]
 
 
 def test_collect_task_runs_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +93,7 @@ def test_recurring_tasks_exist_and_have_their_own_queue() -> None:
     ours = (
         *("sweep", "collect", "count_unknown_files", "clear_sessions", "recount_quotas"),
         *("erase_plain_keys", "end_records", "remove_unused"),
+        *("check_sample", "take_figures", "report"),
     )
     assert names == {f"uploads.recurring.{name}" for name in ours}
     for name in names:

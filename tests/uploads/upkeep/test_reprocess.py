@@ -64,6 +64,12 @@ def _quick_passwords(settings: Settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait only briefly for workers to answer, because there are none."""
+    monkeypatch.setattr(broker, "_PING_TIME", 0.05)
+
+
+@pytest.fixture(autouse=True)
 def empty_broker() -> Iterator[Callable[[], object]]:
     """Return a function that removes every message. The queues are emptied before and after each test."""
     with contextlib.closing(Redis.from_url(django_settings.REDIS_URL)) as client:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.conftest import Send
 from uploads import services
-from uploads.models import Delivery, Endpoint, Event, Upload, Verdict
+from uploads.models import Delivery, Endpoint, Event, Token, Upload, Verdict
 from uploads.notices import endpoints
 from uploads.pages.image import timeline
 from uploads.upkeep import retention
@@ -177,3 +177,12 @@ def test_verdict_on_an_original_stays(send: Send) -> None:
     Verdict.objects.create(content_hash=content_hash, passed=True, decided_at=timezone.now() - 99 * DAY)
     end_twice()
     assert Verdict.objects.count() == 1
+
+
+def test_token_ends_long_after_it_has_expired(owner: User) -> None:
+    for number, days in enumerate((61, 59, -1)):
+        at = timezone.now() - days * DAY
+        Token.objects.create(owner=owner, name=str(days), scope="all", digest=str(number), expires_at=at)
+    lasting = Token.objects.create(owner=owner, name="lasting", scope="all", digest="lasting")
+    end_twice()
+    assert set(Token.objects.values_list("name", flat=True)) == {"59", "-1", lasting.name}

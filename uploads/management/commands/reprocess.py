@@ -1,6 +1,7 @@
 """`manage.py reprocess`: process selected uploads again, such as those with stale renditions."""
 
 import json
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,10 +20,13 @@ from uploads import services
 from uploads.management.database import DatabaseCommand
 from uploads.management.progress import Interruption, progress_bar
 from uploads.models import Upload
+from uploads.monitoring import processes
 from uploads.upkeep import selection
 from uploads.upkeep.selection import NothingMatches, Selection
 
 _BATCH = 200
+# Seconds for which `--wait` waits by default, and between two looks at the workers.
+_WAIT, _PAUSE = 600, 2.0
 
 
 @dataclass(slots=True)
@@ -75,6 +79,17 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--sync", action="store_true", help="process the uploads here instead of queueing them"
         )
+        parser.add_argument(
+            "--wait",
+            metavar="SECONDS",
+            nargs="?",
+            type=_positive,
+            const=_WAIT,
+            help=f"wait until the workers have the same presets, at most {_WAIT} seconds by default",
+        )
+        parser.add_argument(
+            "--unchecked", action="store_true", help="do not compare the presets of the workers"
+        )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -87,6 +102,8 @@ class Command(DatabaseCommand):
         if options["dry_run"]:
             self._estimate(uploads, chosen, options)
             return
+        if not (options["sync"] or options["unchecked"]):
+            self._require_same_presets(seconds=options["wait"] or 0)
         summary = Summary()
         try:
             self._run(uploads, chosen, options, summary)
@@ -99,6 +116,20 @@ class Command(DatabaseCommand):
         if not summary.is_good:
             bad = len(summary.failed) + summary.waiting
             raise CommandError(f"{bad} of {summary.selected} uploads failed or could not be queued.")
+
+    def _require_same_presets(self, *, seconds: int) -> None:
+        """Refuse, perhaps after a wait, if a worker would render with other presets than this command's."""
+        ends_at = time.monotonic() + seconds
+        said = ""
+        while problem := processes.disagreement_of_bulk():
+            if time.monotonic() >= ends_at:
+                raise CommandError(
+                    f"Nothing was queued. {problem} Then run the command again, or with --wait."
+                )
+            if problem != said:
+                self.stderr.write(f"Waiting: {problem}")
+                said = problem
+            time.sleep(_PAUSE)
 
     def _estimate(self, uploads: Iterable[Upload], chosen: Selection, options: dict[str, Any]) -> None:
         busy = [upload for upload in uploads if _has_work(upload, chosen, options)]
@@ -136,7 +167,13 @@ class Command(DatabaseCommand):
         if options["sync"]:
             self._process(uploads[0], presets, options, summary)
             return
-        late = services.reprocess(uploads=uploads, force=options["force"], presets=presets, bulk=True)
+        late = services.reprocess(
+            uploads=uploads,
+            force=options["force"],
+            presets=presets,
+            bulk=True,
+            fingerprint="" if options["unchecked"] else renditions.fingerprint_of_all(),
+        )
         summary.queued += len(uploads) - late
         summary.waiting += late
 

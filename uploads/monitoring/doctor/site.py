@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError, SSLError
 from processing.conf import darkroom
 from processing.storages.media import FileMissing, StorageUnavailable
 from uploads.monitoring.doctor.storage import written_probe
-from uploads.serving import probes
+from uploads.serving import delivery, probes
 
 _TIME = Timeout(connect=5, read=15)
 # Proxies and CDNs must pass on these headers unchanged.
@@ -57,12 +57,51 @@ def _problem_at(url: str) -> str:
         return _redirected(url, location)
     if response.status != HTTPStatus.OK:
         return f"The answer {response.status} of {_site()} {_words(response)}"
+    return _undelivered(response) or _changed_headers(response) or _not_purged(urlsplit(url).path)
+
+
+def _undelivered(response: BaseHTTPResponse) -> str:
+    """Return why the file itself did not come as `DELIVERY` says, or ""."""
+    if "X-Accel-Redirect" in response.headers:
+        return (
+            f"{_site()} sends no files: nothing in front of the web server understands X-Accel-Redirect. Use "
+            "the files of deploy/nginx, or set DELIVERY=django."
+        )
+    if delivery.FAILED in response.headers:
+        return (
+            f"The proxy of {_site()} cannot read the files, so the web server sends them. Check PROXY_GROUP, "
+            "and the folder or the resolver in snippets/darkroom-files.conf."
+        )
     if response.data != probes.data():
         return f"{_site()} returned other bytes than those stored. Check that SITE_URL leads to Darkroom."
+    return ""
+
+
+def _changed_headers(response: BaseHTTPResponse) -> str:
     return " ".join(
         f"The header {name} of {_site()} is {response.headers.get(name)!r} instead of {value!r}."
         for name, value in _HEADERS.items()
         if response.headers.get(name) != value
+    )
+
+
+def _not_purged(path: str) -> str:
+    """Return that no nginx purges the probe, or "". Of several, at least one has it in its cache."""
+    addresses = darkroom().nginx_purge_url
+    with PoolManager(retries=False, timeout=_TIME) as pool:
+        for address in addresses:
+            try:
+                response = pool.request("GET", address.rstrip("/") + path, redirect=False)
+            except HTTPError as error:
+                return f"{address} (NGINX_PURGE_URL) does not answer: {error}"
+            # The site itself would send the probe.
+            if response.status == HTTPStatus.OK and response.data != probes.data():
+                return ""
+    if not addresses:
+        return ""
+    return (
+        f"No nginx of NGINX_PURGE_URL ({', '.join(addresses)}) purges its cache, so deleted pictures stay "
+        "there for up to an hour. Check that deploy/nginx/darkroom-purge.conf is in use."
     )
 
 

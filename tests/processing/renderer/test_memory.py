@@ -9,7 +9,7 @@ from tests.processing.processes import COUNT_FAULTS, ROOT
 
 pytestmark = pytest.mark.slow
 
-KEEP = "from processing import memory; memory.keep()"
+KEEP = "from processing.renderer import memory; memory.keep()"
 
 
 def printed(code: str) -> str:
@@ -26,7 +26,7 @@ def test_freed_memory_is_reused() -> None:
 
 def test_allocation_beyond_the_limit_fails_alone() -> None:
     code = """
-from processing import memory
+from processing.renderer import memory
 memory.limit(1 << 30)
 try:
     bytearray(1 << 31)
@@ -40,7 +40,7 @@ def test_picture_beyond_the_memory_limit_fails_with_a_reason() -> None:
     code = """
 from io import BytesIO
 from PIL import Image
-from processing import memory
+from processing.renderer import memory
 from processing.images.source import decode
 from tests.processing.pictures import LIMITS, SMALL
 file = BytesIO()
@@ -58,7 +58,7 @@ except Exception as error:
 def test_memory_settings_are_skipped_without_glibc() -> None:
     code = """
 import ctypes
-from processing import memory
+from processing.renderer import memory
 ctypes.CDLL = lambda name: object()
 memory.keep()
 print("went on")

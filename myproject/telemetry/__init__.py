@@ -1,0 +1,1 @@
+"""Telemetry: errors for Sentry, and traces for OpenTelemetry. Both are off without their setting."""
