@@ -27,7 +27,7 @@ class BuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is no de
 
 
 def compile_catalogues(root: Path) -> None:
-    """Compile each catalogue beside its source, unless it is compiled and newer."""
+    """Compile each catalogue beside its source, unless the compiled file is at least as new."""
     for path in root.glob("uploads/locale/*/LC_MESSAGES/django.po"):
         compiled = path.with_suffix(".mo")
         if not compiled.is_file() or compiled.stat().st_mtime < path.stat().st_mtime:

@@ -1,4 +1,4 @@
-"""What goes out: nothing of a picture before the hooks have passed it, and nothing that they refuse."""
+"""A picture goes out only after the hooks have passed it."""
 
 import io
 import json
